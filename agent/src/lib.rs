@@ -1,0 +1,1 @@
+//! The six modules of an autonomous agent and the tick that joins them.

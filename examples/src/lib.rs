@@ -1,0 +1,1 @@
+//! Runnable stories in reading order.

@@ -1,0 +1,1 @@
+//! Rapier scenes, tasks, the CPU camera, scripted demonstrators, visual and physical variation.

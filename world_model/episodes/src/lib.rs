@@ -1,0 +1,1 @@
+//! Recorded episodes on disk: LeRobot data sets written and read, windows for training.

@@ -1,0 +1,1 @@
+//! JEPA world models: encoders, predictors, losses, training, checkpoints, probes, the fast rollout engine.
