@@ -1,1 +1,28 @@
-//! JEPA world models: encoders, predictors, losses, training, checkpoints, probes, the fast rollout engine.
+//! JEPA world models: encoders, predictors, losses, training, checkpoints, probes, and the fast rollout engine.
+//!
+//! A model is trained end to end from recorded pixels and actions to predict the *representation* of the next picture, never its
+//! pixels. Letters used in shapes: `B` batch, `T` frames of a window, `D` latent width, `A` width of an action block (control
+//! steps times action width), `N` plans, `H` horizon in blocks, `K` width of the true state.
+
+pub mod checkpoint;
+pub mod decoder;
+pub mod encoder;
+pub mod error;
+pub mod jepa;
+pub mod layers;
+pub mod losses;
+pub mod ops;
+pub mod optimiser;
+pub mod parameters;
+pub mod predictor;
+pub mod rollout;
+pub mod statistics;
+pub mod training;
+mod weights_file;
+
+pub use checkpoint::Checkpoint;
+pub use decoder::Decoder;
+pub use error::{Error, Result};
+pub use jepa::{Jepa, ModelConfig};
+pub use rollout::RolloutEngine;
+pub use statistics::{LatentMetric, LatentStatistics};

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod environment;
 pub mod error;
+pub mod files;
 pub mod goal;
 pub mod image;
 pub mod observation;

@@ -1,0 +1,54 @@
+//! A deterministic camera on the CPU: a small z-buffer rasteriser of coloured triangles.
+//!
+//! Frames follow the convention of computer vision: x to the right, y down, z forward, away from the camera.
+
+mod mesh;
+mod rasteriser;
+
+use mindseye_interface::ImageSize;
+use nalgebra::{Isometry3, Point3};
+
+pub use mesh::{Mesh, Triangle};
+pub use rasteriser::Rasteriser;
+
+/// How points in front of the camera become pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Projection {
+    /// Parallel rays: the picture shows `width_m` metres from its left to its right edge.
+    Orthographic {
+        /// Width of what is seen, metres.
+        width_m: f32,
+    },
+    /// Rays through one point.
+    Perspective {
+        /// Horizontal angle of view, radians.
+        angle_of_view: f32,
+    },
+}
+
+/// Pose, projection and size of the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Camera {
+    /// Where the camera is: takes camera coordinates to world coordinates.
+    pub world_from_camera: Isometry3<f32>,
+    /// How it projects.
+    pub projection: Projection,
+    /// Pixels of its pictures.
+    pub size: ImageSize,
+}
+
+/// Nearest distance that a perspective camera draws, metres.
+pub const NEAR_M: f32 = 0.01;
+
+impl Camera {
+    /// Pixel coordinates (column, row; pixel centres at halves) and depth in metres of a point in the world.
+    pub fn project(&self, point: &Point3<f32>) -> (f32, f32, f32) {
+        let seen = self.world_from_camera.inverse_transform_point(point);
+        let (width, height) = (self.size.width() as f32, self.size.height() as f32);
+        let scale = match self.projection {
+            Projection::Orthographic { width_m } => width / width_m,
+            Projection::Perspective { angle_of_view } => width / (2.0 * (angle_of_view / 2.0).tan()) / seen.z.max(NEAR_M),
+        };
+        (width / 2.0 + seen.x * scale, height / 2.0 + seen.y * scale, seen.z)
+    }
+}

@@ -1,0 +1,76 @@
+//! Coloured triangles.
+
+use nalgebra::{Isometry3, Point3, Vector3};
+
+/// A triangle in the world, of one colour as seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Triangle {
+    /// Corners, metres.
+    pub corners: [Point3<f32>; 3],
+    /// Colour, RGB.
+    pub rgb: [u8; 3],
+}
+
+/// A shape of one colour, in its own frame, metres.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mesh {
+    corners: Vec<[Point3<f32>; 3]>,
+    rgb: [u8; 3],
+}
+
+/// Direction towards the light in world coordinates (z points down): from above, a little from the left and the back.
+const LIGHT: Vector3<f32> = Vector3::new(-0.3, -0.4, -0.866);
+/// Light on faces that look away from the lamp.
+const AMBIENT: f32 = 0.45;
+
+impl Mesh {
+    /// A box with the given half extents.
+    pub fn cuboid(half_extents: Vector3<f32>, rgb: [u8; 3]) -> Self {
+        let corner = |bits: usize| {
+            let side = |axis: usize| if bits >> axis & 1 == 1 { half_extents[axis] } else { -half_extents[axis] };
+            Point3::new(side(0), side(1), side(2))
+        };
+        let mut corners = Vec::with_capacity(12);
+        for axis in 0..3 {
+            let (next, last) = (1 << ((axis + 1) % 3), 1 << ((axis + 2) % 3));
+            for base in [0, 1 << axis] {
+                let face = [base, base | next, base | next | last, base | last].map(corner);
+                corners.push([face[0], face[1], face[2]]);
+                corners.push([face[0], face[2], face[3]]);
+            }
+        }
+        Self { corners, rgb }
+    }
+
+    /// A cylinder along z with `segments` sides.
+    pub fn cylinder(radius: f32, half_height: f32, segments: usize, rgb: [u8; 3]) -> Self {
+        let rim = |index: usize, z: f32| {
+            let angle = std::f32::consts::TAU * (index % segments) as f32 / segments as f32;
+            Point3::new(radius * angle.cos(), radius * angle.sin(), z)
+        };
+        let mut corners = Vec::with_capacity(4 * segments);
+        for index in 0..segments {
+            for z in [-half_height, half_height] {
+                corners.push([Point3::new(0.0, 0.0, z), rim(index, z), rim(index + 1, z)]);
+            }
+            let (low, high) = (-half_height, half_height);
+            corners.push([rim(index, low), rim(index + 1, low), rim(index + 1, high)]);
+            corners.push([rim(index, low), rim(index + 1, high), rim(index, high)]);
+        }
+        Self { corners, rgb }
+    }
+
+    /// The triangles of the mesh placed in the world, shaded by Lambert's law (both sides of a face alike).
+    pub fn placed(&self, world_from_mesh: &Isometry3<f32>) -> impl Iterator<Item = Triangle> + '_ {
+        let pose = *world_from_mesh;
+        self.corners.iter().map(move |corners| {
+            let corners = corners.map(|corner| pose * corner);
+            let normal = (corners[1] - corners[0]).cross(&(corners[2] - corners[0]));
+            // The length is written out: a degenerate triangle has none and stays dark.
+            let cosine = normal.dot(&LIGHT).abs() / normal.norm().max(f32::MIN_POSITIVE) / LIGHT.norm();
+            // Faces turned up see the full light, so that flat scenes show their colours as they are named.
+            let light = (AMBIENT + (1.0 - AMBIENT) * cosine / 0.866).min(1.0);
+            Triangle { corners, rgb: self.rgb.map(|channel| (f32::from(channel) * light).round() as u8) }
+        })
+    }
+}

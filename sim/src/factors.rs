@@ -1,0 +1,73 @@
+//! Factors of variation: what may differ from episode to episode, each by name, all off by default, all from the episode's seed.
+//! Start states are not a factor: they always follow from the seed.
+
+use mindseye_interface::{Error, Result, Rng, Seed};
+use serde::{Deserialize, Serialize};
+
+/// Something that varies from episode to episode when it is switched on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Factor {
+    /// Colour of the agent.
+    AgentColor,
+    /// Colour of walls.
+    WallColor,
+    /// Colour of the floor.
+    FloorColor,
+    /// Size of the agent.
+    AgentRadius,
+    /// Speed at a full action.
+    AgentSpeed,
+    /// Where the door is in its wall.
+    DoorPosition,
+    /// Where the wall is between the rooms.
+    WallPosition,
+    /// How thick the wall is.
+    WallThickness,
+    /// Friction between agent and walls.
+    Friction,
+}
+
+impl Factor {
+    /// All factors with their names.
+    pub const ALL: [(&'static str, Factor); 9] = [
+        ("agent_color", Factor::AgentColor),
+        ("wall_color", Factor::WallColor),
+        ("floor_color", Factor::FloorColor),
+        ("agent_radius", Factor::AgentRadius),
+        ("agent_speed", Factor::AgentSpeed),
+        ("door_position", Factor::DoorPosition),
+        ("wall_position", Factor::WallPosition),
+        ("wall_thickness", Factor::WallThickness),
+        ("friction", Factor::Friction),
+    ];
+
+    /// The name used in options and data sets.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, factor)| *factor == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl std::str::FromStr for Factor {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let known = Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, factor)| *factor);
+        known.ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
+            Error::field("factor", format!("one of {}", names.join(", ")), name)
+        })
+    }
+}
+
+/// The factors that are switched on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Factors(pub Vec<Factor>);
+
+impl Factors {
+    /// The random stream of `factor` in the episode of `seed`, if the factor is on. Each factor has its own, so that switching
+    /// one on changes no other.
+    pub fn stream(&self, factor: Factor, seed: Seed) -> Option<Rng> {
+        self.0.contains(&factor).then(|| seed.child("factors").child(factor.name()).rng())
+    }
+}

@@ -1,0 +1,71 @@
+//! The scenes: one folder each, one line in each list here.
+
+pub mod two_room;
+
+use mindseye_interface::{Error, ImageSize, Result, Seed, Simulator};
+
+use crate::demonstration::Demonstrator;
+use crate::factors::Factors;
+
+/// Names of all scenes.
+pub const SCENES: [&str; 1] = [two_room::NAME];
+
+/// What a scene is built with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SceneOptions {
+    /// Pixels of the camera's pictures; 64x64 by default.
+    pub image_size: ImageSize,
+    /// What varies from episode to episode; nothing by default.
+    pub factors: Factors,
+}
+
+impl SceneOptions {
+    /// Square pictures of `side` pixels, no variation.
+    ///
+    /// # Errors
+    /// When the side is not a picture's.
+    pub fn with_side(side: usize) -> Result<Self> {
+        Ok(Self { image_size: ImageSize::square(side)?, factors: Factors::default() })
+    }
+}
+
+fn unknown<T>(field: &str, expected: &[&str], got: &str) -> Result<T> {
+    Err(Error::field(field, format!("one of {}", expected.join(", ")), got))
+}
+
+/// Builds the scene called `scene`.
+///
+/// # Errors
+/// When there is no such scene; the error lists them.
+pub fn make(scene: &str, options: &SceneOptions) -> Result<Box<dyn Simulator>> {
+    match scene {
+        two_room::NAME => Ok(Box::new(two_room::TwoRoom::new(options)?)),
+        other => unknown("scene", &SCENES, other),
+    }
+}
+
+/// Builds the demonstrator called `policy` of the scene called `scene`.
+///
+/// # Errors
+/// When there is no such scene or policy; the error lists them.
+pub fn demonstrator(scene: &str, policy: &str, options: &SceneOptions) -> Result<Box<dyn Demonstrator>> {
+    match scene {
+        two_room::NAME => match two_room::demonstrators::make(policy, &options.factors) {
+            Some(demonstrator) => Ok(demonstrator),
+            None => unknown("policy", &two_room::demonstrators::POLICIES, policy),
+        },
+        other => unknown("scene", &SCENES, other),
+    }
+}
+
+/// A start and a goal state for the scene's hard pairs, in the episode of `seed`: for `two_room` any place, and any place in the
+/// *other* room.
+///
+/// # Errors
+/// When the scene has no such pairs.
+pub fn cross_pair(scene: &str, options: &SceneOptions, seed: Seed) -> Result<(Vec<f64>, Vec<f64>)> {
+    match scene {
+        two_room::NAME => Ok(two_room::Layout::of_episode(seed, &options.factors).cross_pair(seed)),
+        other => unknown("scene with cross pairs", &[two_room::NAME], other),
+    }
+}

@@ -1,0 +1,178 @@
+//! Who moves the disc while episodes are recorded: a walker that knows the way through the door, an explorer that knows nothing,
+//! and a mixture of both.
+
+use mindseye_interface::{Action, Rng, Seed};
+use rand::Rng as _;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::{CONTROL_STEP_SECS, Layout};
+use crate::demonstration::Demonstrator;
+use crate::factors::Factors;
+
+/// Names of the policies; the first is the default for recording.
+pub const POLICIES: [&str; 3] = ["mixture", "walker", "explorer"];
+
+/// Share of the mixture's episodes in which the walker leads.
+const WALKER_SHARE: f64 = 0.6;
+
+pub(crate) fn make(policy: &str, factors: &Factors) -> Option<Box<dyn Demonstrator>> {
+    let share = match policy {
+        "mixture" => WALKER_SHARE,
+        "walker" => 1.0,
+        "explorer" => 0.0,
+        _ => return None,
+    };
+    Some(Box::new(Mixture { factors: factors.clone(), walker_share: share, playing: None }))
+}
+
+/// Chooses walker or explorer for every episode.
+struct Mixture {
+    factors: Factors,
+    walker_share: f64,
+    playing: Option<Box<dyn Demonstrator>>,
+}
+
+impl Demonstrator for Mixture {
+    fn begin(&mut self, seed: Seed) {
+        let layout = Layout::of_episode(seed, &self.factors);
+        let mut rng = seed.child("demonstrator").rng();
+        let mut playing: Box<dyn Demonstrator> = if rng.random_bool(self.walker_share) {
+            Box::new(Walker::new(layout, rng))
+        } else {
+            Box::new(Explorer::new(rng))
+        };
+        playing.begin(seed);
+        self.playing = Some(playing);
+    }
+
+    fn act(&mut self, state: &[f64]) -> Action {
+        self.playing.as_mut().map_or_else(|| Action::zeros(2), |playing| playing.act(state))
+    }
+}
+
+/// Largest number of control steps that the walker rests at a goal.
+const LONGEST_REST_STEPS: usize = 12;
+/// Probability that a goal is in the other room.
+const OTHER_ROOM: f64 = 0.6;
+
+/// Walks to random places, through the door where need be, at varying pace and with noise; sometimes rests where it arrives.
+struct Walker {
+    layout: Layout,
+    rng: Rng,
+    goal: Option<[f64; 2]>,
+    pace: f64,
+    noise: f64,
+    rest_steps: usize,
+}
+
+impl Walker {
+    fn new(layout: Layout, mut rng: Rng) -> Self {
+        let noise = if rng.random_bool(0.3) { 0.0 } else { rng.random_range(0.1..0.6) };
+        Self { layout, rng, goal: None, pace: 1.0, noise, rest_steps: 0 }
+    }
+
+    /// Metres in one control step at full action.
+    fn reach(&self) -> f64 {
+        self.layout.agent_speed_m_per_s * CONTROL_STEP_SECS
+    }
+
+    fn choose_goal(&mut self, place: [f64; 2]) -> [f64; 2] {
+        let here = usize::from(place[0] > self.layout.wall_x_m);
+        let room = if self.rng.random_bool(OTHER_ROOM) { 1 - here } else { here };
+        self.pace = if self.rng.random_bool(0.6) { 1.0 } else { self.rng.random_range(0.3..1.0) };
+        self.layout.place_in_room(room, &mut self.rng)
+    }
+
+    /// The next point to head for: the near mouth of the door, its far mouth, or the goal.
+    fn waypoint(&self, place: [f64; 2], goal: [f64; 2]) -> [f64; 2] {
+        let (left, right) = self.layout.passage();
+        let rightwards = goal[0] > self.layout.wall_x_m;
+        let (near, far) = if rightwards { (left, right) } else { (right, left) };
+        let beyond = if rightwards { place[0] >= far } else { place[0] <= far };
+        if beyond {
+            return goal;
+        }
+        let outwards = if rightwards { -1.0 } else { 1.0 };
+        let aligned = (place[1] - self.layout.door_y_m).abs() < 0.7 * self.layout.door_clearance_m();
+        if aligned {
+            // A little beyond the far mouth, so that noise does not leave it standing in the door.
+            [far - outwards * 0.5 * self.reach(), self.layout.door_y_m]
+        } else {
+            [near + outwards * 0.5 * self.reach(), self.layout.door_y_m]
+        }
+    }
+}
+
+impl Demonstrator for Walker {
+    fn begin(&mut self, _seed: Seed) {}
+
+    fn act(&mut self, state: &[f64]) -> Action {
+        let &[x, y, ..] = state else { return Action::zeros(2) };
+        if self.rest_steps > 0 {
+            self.rest_steps -= 1;
+            return Action::zeros(2);
+        }
+        let mut goal = match self.goal {
+            Some(goal) => goal,
+            None => self.choose_goal([x, y]),
+        };
+        if (x - goal[0]).hypot(y - goal[1]) < 0.6 * self.reach() {
+            if self.rng.random_bool(0.5) {
+                self.rest_steps = self.rng.random_range(0..LONGEST_REST_STEPS);
+            }
+            goal = self.choose_goal([x, y]);
+        }
+        self.goal = Some(goal);
+        let waypoint = self.waypoint([x, y], goal);
+        let towards = [waypoint[0] - x, waypoint[1] - y];
+        // Full speed is per axis: the longer component sets the pace, and the last step is not overshot.
+        let longest = towards[0].abs().max(towards[1].abs()).max(self.reach());
+        let noise = self.noise;
+        let action = towards.map(|part| {
+            let wobble: f64 = StandardNormal.sample(&mut self.rng);
+            (self.pace * part / longest + noise * wobble) as f32
+        });
+        clamped(action)
+    }
+}
+
+/// Correlation of the explorer's velocity from one control step to the next.
+const SMOOTHNESS: (f64, f64) = (0.5, 0.97);
+
+/// Moves by a smooth random walk of its velocity (Ornstein-Uhlenbeck), pressing against walls and into corners.
+struct Explorer {
+    rng: Rng,
+    velocity: [f64; 2],
+    smoothness: f64,
+    strength: f64,
+}
+
+impl Explorer {
+    fn new(mut rng: Rng) -> Self {
+        let smoothness = rng.random_range(SMOOTHNESS.0..SMOOTHNESS.1);
+        let strength = rng.random_range(0.4..1.6);
+        let velocity = [0.0; 2].map(|_: f64| {
+            let draw: f64 = StandardNormal.sample(&mut rng);
+            strength * draw
+        });
+        Self { rng, velocity, smoothness, strength }
+    }
+}
+
+impl Demonstrator for Explorer {
+    fn begin(&mut self, _seed: Seed) {}
+
+    fn act(&mut self, _state: &[f64]) -> Action {
+        let fresh = self.strength * (1.0 - self.smoothness * self.smoothness).sqrt();
+        for part in &mut self.velocity {
+            let draw: f64 = StandardNormal.sample(&mut self.rng);
+            *part = self.smoothness * *part + fresh * draw;
+        }
+        clamped(self.velocity.map(|part| part as f32))
+    }
+}
+
+/// An action from finite numbers.
+fn clamped(values: [f32; 2]) -> Action {
+    Action::new(values.to_vec()).unwrap_or_else(|_| Action::zeros(2))
+}

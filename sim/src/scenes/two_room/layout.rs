@@ -1,0 +1,173 @@
+//! Walls, door, sizes and colours of one episode, and ways through them.
+
+use mindseye_interface::{Rng, Seed};
+use nalgebra::Vector3;
+use rand::Rng as _;
+use serde::{Deserialize, Serialize};
+
+use super::{HEIGHT_M, SIDE_M, Wall};
+use crate::factors::{Factor, Factors};
+
+/// One 64th of the side: the field's geometry is given for pictures of 64 pixels.
+const PIXEL_M: f64 = SIDE_M / 64.0;
+/// Thickness of the outer walls, metres.
+const BORDER_M: f64 = 4.0 * PIXEL_M;
+
+/// Everything that is decided when an episode begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Layout {
+    /// Middle of the inner wall, metres from the left.
+    pub wall_x_m: f64,
+    /// Thickness of the inner wall, metres.
+    pub wall_thickness_m: f64,
+    /// Middle of the door, metres from the top.
+    pub door_y_m: f64,
+    /// Half the width of the door, metres.
+    pub door_half_m: f64,
+    /// Radius of the agent, metres.
+    pub agent_radius_m: f64,
+    /// Speed per axis at an action of 1, metres per second.
+    pub agent_speed_m_per_s: f64,
+    /// Coulomb friction between agent and walls.
+    pub friction: f64,
+    /// Colour of the agent.
+    pub agent_rgb: [u8; 3],
+    /// Colour of all walls.
+    pub wall_rgb: [u8; 3],
+    /// Colour of the floor.
+    pub floor_rgb: [u8; 3],
+}
+
+impl Default for Layout {
+    /// The field's defaults: wall in the middle, door in its upper part, a red agent on white.
+    fn default() -> Self {
+        Self {
+            wall_x_m: 32.0 * PIXEL_M,
+            wall_thickness_m: 3.0 * PIXEL_M,
+            door_y_m: 14.0 * PIXEL_M,
+            door_half_m: 4.0 * PIXEL_M,
+            agent_radius_m: 2.0 * PIXEL_M,
+            agent_speed_m_per_s: 2.0 * PIXEL_M / super::CONTROL_STEP_SECS,
+            friction: 0.0,
+            agent_rgb: [255, 0, 0],
+            wall_rgb: [0, 0, 0],
+            floor_rgb: [255, 255, 255],
+        }
+    }
+}
+
+impl Layout {
+    /// The layout of the episode of `seed`.
+    pub fn of_episode(seed: Seed, factors: &Factors) -> Self {
+        let mut layout = Self::default();
+        let vary = |factor, draw: &mut dyn FnMut(&mut Rng)| {
+            if let Some(mut stream) = factors.stream(factor, seed) {
+                draw(&mut stream);
+            }
+        };
+        vary(Factor::AgentColor, &mut |rng| layout.agent_rgb = colour(rng, 0..=255));
+        vary(Factor::WallColor, &mut |rng| layout.wall_rgb = colour(rng, 0..=110));
+        vary(Factor::FloorColor, &mut |rng| layout.floor_rgb = colour(rng, 150..=255));
+        vary(Factor::AgentRadius, &mut |rng| layout.agent_radius_m = rng.random_range(1.5..2.6) * PIXEL_M);
+        vary(Factor::AgentSpeed, &mut |rng| layout.agent_speed_m_per_s *= rng.random_range(0.5..1.5));
+        vary(Factor::DoorPosition, &mut |rng| layout.door_y_m = rng.random_range(10.0..54.0) * PIXEL_M);
+        vary(Factor::WallPosition, &mut |rng| layout.wall_x_m = rng.random_range(22.0..42.0) * PIXEL_M);
+        vary(Factor::WallThickness, &mut |rng| layout.wall_thickness_m = rng.random_range(2.0..6.0) * PIXEL_M);
+        vary(Factor::Friction, &mut |rng| layout.friction = rng.random_range(0.0..0.8));
+        layout
+    }
+
+    /// The four outer walls and the two parts of the inner one.
+    pub fn walls(&self) -> Vec<Wall> {
+        let wall = |left: f64, right: f64, top: f64, bottom: f64| Wall {
+            centre: Vector3::new((left + right) as f32 / 2.0, (top + bottom) as f32 / 2.0, 0.0),
+            half_extents: Vector3::new((right - left) as f32 / 2.0, (bottom - top) as f32 / 2.0, HEIGHT_M / 2.0),
+        };
+        let half = self.wall_thickness_m / 2.0;
+        let (left, right) = (self.wall_x_m - half, self.wall_x_m + half);
+        vec![
+            wall(0.0, SIDE_M, 0.0, BORDER_M),
+            wall(0.0, SIDE_M, SIDE_M - BORDER_M, SIDE_M),
+            wall(0.0, BORDER_M, BORDER_M, SIDE_M - BORDER_M),
+            wall(SIDE_M - BORDER_M, SIDE_M, BORDER_M, SIDE_M - BORDER_M),
+            wall(left, right, BORDER_M, self.door_y_m - self.door_half_m),
+            wall(left, right, self.door_y_m + self.door_half_m, SIDE_M - BORDER_M),
+        ]
+    }
+
+    /// Lowest and highest place of the agent's middle between the outer walls, metres (the same for both axes).
+    pub fn floor(&self) -> (f64, f64) {
+        (BORDER_M + self.agent_radius_m, SIDE_M - BORDER_M - self.agent_radius_m)
+    }
+
+    /// Where the agent's middle cannot be unless it is in the door: from and to, metres from the left.
+    pub fn passage(&self) -> (f64, f64) {
+        let reach = self.wall_thickness_m / 2.0 + self.agent_radius_m;
+        (self.wall_x_m - reach, self.wall_x_m + reach)
+    }
+
+    /// How far from the middle of the door the agent's middle can pass, metres.
+    pub fn door_clearance_m(&self) -> f64 {
+        (self.door_half_m - self.agent_radius_m).max(0.0)
+    }
+
+    /// A place in the left (0) or right (1) room.
+    pub(super) fn place_in_room(&self, room: usize, rng: &mut Rng) -> [f64; 2] {
+        let ((low, high), (left, right)) = (self.floor(), self.passage());
+        let x = if room == 0 { rng.random_range(low..left) } else { rng.random_range(right..high) };
+        [x, rng.random_range(low..high)]
+    }
+
+    /// A room, by its share of the floor.
+    pub(super) fn any_room(&self, rng: &mut Rng) -> usize {
+        let ((low, high), (left, right)) = (self.floor(), self.passage());
+        usize::from(rng.random_range(0.0..(left - low) + (high - right)) >= left - low)
+    }
+
+    /// The start of the episode of `seed`: any place in the rooms.
+    pub fn free_place(&self, seed: Seed) -> [f64; 2] {
+        let mut rng = seed.child("start").rng();
+        let room = self.any_room(&mut rng);
+        self.place_in_room(room, &mut rng)
+    }
+
+    /// A start, and a goal in the other room.
+    pub fn cross_pair(&self, seed: Seed) -> (Vec<f64>, Vec<f64>) {
+        let mut rng = seed.child("cross").rng();
+        let room = self.any_room(&mut rng);
+        let start = self.place_in_room(room, &mut rng);
+        (start.to_vec(), self.place_in_room(1 - room, &mut rng).to_vec())
+    }
+
+    /// Length of the shortest way of the agent's middle from `start` to `goal`, through the door where need be, metres. Corners
+    /// are taken as sharp, which the disc rounds by less than a millimetre.
+    pub fn way_length(&self, start: [f64; 2], goal: [f64; 2]) -> f64 {
+        let (left, right) = self.passage();
+        let (low, high) = (start[0].min(goal[0]), start[0].max(goal[0]));
+        let gates: Vec<f64> = [left, right].into_iter().filter(|gate| low < *gate && *gate < high).collect();
+        let distance = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
+        if gates.is_empty() {
+            return distance(start, goal);
+        }
+        let (first, last) = if start[0] < goal[0] { (start, goal) } else { (goal, start) };
+        let clearance = self.door_clearance_m();
+        let mut crossings = vec![self.door_y_m; gates.len()];
+        // The length is convex in the crossings: taking each to its best in turn converges in a few rounds.
+        for _ in 0..8 {
+            for index in 0..gates.len() {
+                let before = if index == 0 { first } else { [gates[index - 1], crossings[index - 1]] };
+                let after = if index + 1 < gates.len() { [gates[index + 1], crossings[index + 1]] } else { last };
+                let share = (gates[index] - before[0]) / (after[0] - before[0]);
+                let straight = before[1] + share * (after[1] - before[1]);
+                crossings[index] = straight.clamp(self.door_y_m - clearance, self.door_y_m + clearance);
+            }
+        }
+        let points: Vec<[f64; 2]> =
+            [first].into_iter().chain(gates.iter().zip(&crossings).map(|(&x, &y)| [x, y])).chain([last]).collect();
+        points.windows(2).map(|pair| distance(pair[0], pair[1])).sum()
+    }
+}
+
+fn colour(rng: &mut Rng, range: std::ops::RangeInclusive<u8>) -> [u8; 3] {
+    [0; 3].map(|_: u8| rng.random_range(range.clone()))
+}

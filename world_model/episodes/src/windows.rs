@@ -1,0 +1,169 @@
+//! Windows of episodes for training: frames one action block apart, with the blocks between them.
+
+use mindseye_interface::Seed;
+use rand::seq::SliceRandom;
+
+use crate::cache::FrameCache;
+
+/// Episodes divided into training and validation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Indices of training episodes, ascending.
+    pub training: Vec<usize>,
+    /// Indices of validation episodes, ascending.
+    pub validation: Vec<usize>,
+}
+
+impl Split {
+    /// Divides `episodes` episodes so that `validation_fraction` of them (at least one of two or more, if the fraction is not 0)
+    /// are for validation, chosen by `seed`.
+    pub fn new(episodes: usize, validation_fraction: f64, seed: Seed) -> Self {
+        let mut order: Vec<usize> = (0..episodes).collect();
+        order.shuffle(&mut seed.child("split").rng());
+        let wanted = (episodes as f64 * validation_fraction).round() as usize;
+        let least = usize::from(validation_fraction > 0.0 && episodes > 1);
+        let count = wanted.max(least).min(episodes.saturating_sub(1));
+        let (mut validation, mut training) = (order[..count].to_vec(), order[count..].to_vec());
+        validation.sort_unstable();
+        training.sort_unstable();
+        Self { training, validation }
+    }
+}
+
+/// Windows side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowBatch {
+    /// Number of windows `B`.
+    pub windows: usize,
+    /// Frames per window `T`.
+    pub frames: usize,
+    /// Bytes `[B, T, H, W, 3]`.
+    pub pictures: Vec<u8>,
+    /// Action blocks between the frames, `[B, T - 1, action_block * A]`.
+    pub blocks: Vec<f32>,
+    /// True states at the frames, `[B, T, K]`.
+    pub states: Vec<f32>,
+}
+
+/// All windows of `frames` frames, `action_block` control steps apart, within single episodes.
+#[derive(Debug, Clone)]
+pub struct Windows {
+    starts: Vec<usize>,
+    frames: usize,
+    action_block: usize,
+}
+
+impl Windows {
+    /// The windows of the episodes `chosen`; every control step at which a window fits is a start.
+    pub fn new(cache: &FrameCache, chosen: &[usize], frames: usize, action_block: usize) -> Self {
+        let span = frames.saturating_sub(1) * action_block;
+        let starts = chosen
+            .iter()
+            .flat_map(|&episode| {
+                let range = &cache.episodes()[episode];
+                range.start..range.end.saturating_sub(span).max(range.start)
+            })
+            .collect();
+        Self { starts, frames, action_block }
+    }
+
+    /// Number of windows.
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Whether no window fits.
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// The order of all windows in epoch `epoch`: a shuffle by `seed`.
+    pub fn epoch_order(&self, seed: Seed, epoch: usize) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.starts.len() as u32).collect();
+        order.shuffle(&mut seed.child("epoch").index(epoch as u64).rng());
+        order
+    }
+
+    /// Copies the windows numbered `indices` side by side.
+    pub fn gather(&self, cache: &FrameCache, indices: &[u32]) -> WindowBatch {
+        let (picture, width) = (cache.image_size().rgb_len(), cache.action_width());
+        let mut batch = WindowBatch {
+            windows: indices.len(),
+            frames: self.frames,
+            pictures: Vec::with_capacity(indices.len() * self.frames * picture),
+            blocks: Vec::with_capacity(indices.len() * self.frames.saturating_sub(1) * self.action_block * width),
+            states: Vec::with_capacity(indices.len() * self.frames * cache.state_width()),
+        };
+        for &index in indices {
+            let start = self.starts[index as usize];
+            for frame in (0..self.frames).map(|frame| start + frame * self.action_block) {
+                batch.pictures.extend_from_slice(cache.picture(frame));
+                batch.states.extend_from_slice(cache.state(frame));
+            }
+            let end = start + self.frames.saturating_sub(1) * self.action_block;
+            batch.blocks.extend_from_slice(&cache.actions()[start * width..end * width]);
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::EpisodeData;
+    use mindseye_interface::{Image, ImageSize};
+
+    /// Episodes of the given lengths whose frames, states and actions all say "episode, step".
+    fn cache(lengths: &[usize]) -> FrameCache {
+        let size = ImageSize::square(1).unwrap();
+        let mut cache = FrameCache::new(size, 1, 2, 0);
+        for (episode, &length) in lengths.iter().enumerate() {
+            let data = EpisodeData {
+                frames: (0..length).map(|step| Image::filled(size, [episode as u8, step as u8, 0])).collect(),
+                proprioception: vec![vec![]; length],
+                states: (0..length).map(|step| vec![episode as f32, step as f32]).collect(),
+                actions: (0..length).map(|step| vec![100.0 * episode as f32 + step as f32]).collect(),
+            };
+            cache.push(&data).unwrap();
+        }
+        cache
+    }
+
+    #[test]
+    fn windows_hold_what_lies_between_their_frames_and_never_cross_episodes() {
+        let cache = cache(&[7, 4, 5]);
+        let windows = Windows::new(&cache, &[0, 1, 2], 3, 2);
+        assert_eq!(windows.len(), 3 + 0 + 1);
+        let all: Vec<u32> = (0..windows.len() as u32).collect();
+        let batch = windows.gather(&cache, &all);
+        assert_eq!(batch.blocks[..4], [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(batch.states[..6], [0.0, 0.0, 0.0, 2.0, 0.0, 4.0]);
+        assert_eq!(batch.pictures[3 * 9..3 * 9 + 9], [2, 0, 0, 2, 2, 0, 2, 4, 0]);
+        for window in batch.states.chunks(6) {
+            assert!(window.chunks(2).all(|state| state[0] == window[0]));
+        }
+    }
+
+    #[test]
+    fn an_epoch_visits_every_window_once_in_an_order_of_its_own() {
+        let cache = cache(&[50]);
+        let windows = Windows::new(&cache, &[0], 2, 1);
+        let order = |epoch| windows.epoch_order(Seed::new(3), epoch);
+        let mut sorted = order(0);
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..49).collect::<Vec<u32>>());
+        assert_eq!(order(1), order(1));
+        assert_ne!(order(0), order(1));
+    }
+
+    #[test]
+    fn training_and_validation_share_no_episode() {
+        for (episodes, fraction) in [(10, 0.2), (2, 0.01), (1, 0.5), (100, 0.0)] {
+            let split = Split::new(episodes, fraction, Seed::new(1));
+            assert_eq!(split.training.len() + split.validation.len(), episodes);
+            assert!(split.validation.iter().all(|episode| !split.training.contains(episode)));
+            assert!(!split.training.is_empty());
+        }
+        assert_eq!(Split::new(10, 0.2, Seed::new(1)).validation.len(), 2);
+    }
+}

@@ -1,0 +1,240 @@
+//! A decoder for people: draws latents as pictures. It is trained after the model, on detached latents, and nothing that plans
+//! ever reads it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{Tensor, Var};
+use mindseye_interface::config::require_range;
+use mindseye_interface::{Image, ImageSize, Seed};
+use serde::{Deserialize, Serialize};
+
+use crate::jepa::Jepa;
+use crate::layers::{Linear, Norm};
+use crate::ops::{self, with_values};
+use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, clip};
+use crate::parameters::{Initial, Source, Weights};
+use crate::training::{TrainingData, encode_batch};
+use crate::{Error, Result, weights_file};
+
+/// Shape of the decoder: the picture is drawn patch by patch, each from the latent and a learnt place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecoderConfig {
+    /// Width of the latents.
+    pub latent_width: usize,
+    /// Side of the picture, pixels.
+    pub image_side: usize,
+    /// Side of a patch, pixels.
+    pub patch: usize,
+    /// Width of the hidden layers.
+    pub hidden: usize,
+}
+
+impl DecoderConfig {
+    /// The decoder for a model.
+    pub fn for_model(model: &Jepa) -> Self {
+        let image_side = model.config().image_side;
+        let patch = if image_side.is_multiple_of(8) { 8 } else { image_side };
+        Self { latent_width: model.config().latent_width, image_side, patch, hidden: 128 }
+    }
+
+    fn patches(&self) -> usize {
+        let across = self.image_side / self.patch;
+        across * across
+    }
+}
+
+/// `hidden = silu(norm(W z + place))`, `hidden += silu(norm(W hidden))`, `patch = W hidden`.
+#[derive(Debug)]
+pub struct Decoder {
+    config: DecoderConfig,
+    input: Linear,
+    places: Tensor,
+    input_norm: Norm,
+    hidden: Linear,
+    hidden_norm: Norm,
+    output: Linear,
+    weights: Weights,
+}
+
+impl Decoder {
+    fn build(config: DecoderConfig, mut source: Source) -> Result<Self> {
+        require_range("decoder.image_side", config.image_side, config.patch.max(1), 512)?;
+        require_range("decoder.hidden", config.hidden, 1, 8192)?;
+        let hidden = config.hidden;
+        let (input, places, input_norm, inner, hidden_norm, output) = source.within("decoder", |source| {
+            Ok((
+                Linear::new(source, "input", config.latent_width, hidden, 1.0)?,
+                source.weight("places", &[config.patches(), hidden], Initial::Uniform { bound: 1.0 })?,
+                Norm::new(source, "input_norm", hidden, 1)?,
+                Linear::new(source, "hidden", hidden, hidden, 1.0)?,
+                Norm::new(source, "hidden_norm", hidden, 1)?,
+                Linear::new(source, "output", hidden, config.patch * config.patch * 3, 1.0)?,
+            ))
+        })?;
+        let weights = source.finish()?;
+        Ok(Self { config, input, places, input_norm, hidden: inner, hidden_norm, output, weights })
+    }
+
+    /// Patches `[B * P, patch * patch * 3]` in `[-0.5, 0.5]` of latents `[B, D]`.
+    fn forward(&self, latents: &Tensor) -> Result<Tensor> {
+        let batch = latents.dim(0)?;
+        let (patches, hidden) = (self.config.patches(), self.config.hidden);
+        let seen = self.input.forward(latents)?.reshape((batch, 1, hidden))?;
+        let placed = seen.broadcast_add(&self.places.reshape((1, patches, hidden))?)?.reshape((batch * patches, hidden))?;
+        let first = ops::silu(&self.input_norm.forward(&placed)?)?;
+        let second = (&first + ops::silu(&self.hidden_norm.forward(&self.hidden.forward(&first)?)?)?)?;
+        self.output.forward(&second)
+    }
+
+    /// Draws latents `[B, D]` (row-major), one picture each.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the number of values is not a multiple of `D`.
+    pub fn draw(&self, latents: &[f32]) -> Result<Vec<Image>> {
+        let width = self.config.latent_width;
+        if latents.is_empty() || !latents.len().is_multiple_of(width) {
+            let (expected, got) = (format!("a multiple of {width} values"), latents.len().to_string());
+            return Err(Error::Shape { operation: "drawing latents", expected, got });
+        }
+        let patches = self.forward(&ops::tensor(latents.to_vec(), (latents.len() / width, width))?)?;
+        let (side, patch) = (self.config.image_side, self.config.patch);
+        let size = ImageSize::square(side)?;
+        let images = with_values(&patches, |values| {
+            let pictures = values.chunks_exact(side * side * 3);
+            pictures.map(|patches| Image::new(size, assemble(patches, side, patch))).collect::<mindseye_interface::Result<Vec<_>>>()
+        })?;
+        Ok(images?)
+    }
+
+    /// Reads a decoder that [`Decoder::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file is missing or broken.
+    pub fn load(path: &Path) -> Result<Self> {
+        let (tensors, header) = weights_file::read(path)?;
+        let header = header.ok_or_else(|| Error::file(path, "header: expected a decoder's config, got none"))?;
+        let config = serde_json::from_str(&header).map_err(|error| Error::file(path, error))?;
+        Self::build(config, Source::stored(tensors)).map_err(|error| Error::file(path, error))
+    }
+
+    /// Writes weights and config to one file.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let header = serde_json::to_string(&self.config).map_err(|error| Error::file(path, error))?;
+        let tensors: BTreeMap<String, Tensor> =
+            self.weights.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+        weights_file::write(path, &tensors, Some(header))
+    }
+}
+
+/// Bytes of a picture from its patches in `[-0.5, 0.5]`.
+fn assemble(patches: &[f32], side: usize, patch: usize) -> Vec<u8> {
+    let mut pixels = vec![0u8; side * side * 3];
+    for_patch_rows(side, patch, |in_patches, in_picture, count| {
+        for (pixel, value) in pixels[in_picture..in_picture + count].iter_mut().zip(&patches[in_patches..]) {
+            *pixel = ((value + 0.5) * 255.0).round().clamp(0.0, 255.0) as u8;
+        }
+    });
+    pixels
+}
+
+/// Patches in `[-0.5, 0.5]` of a picture's bytes.
+fn disassemble(pixels: &[u8], side: usize, patch: usize) -> Vec<f32> {
+    let mut patches = vec![0.0; side * side * 3];
+    for_patch_rows(side, patch, |in_patches, in_picture, count| {
+        for (value, pixel) in patches[in_patches..in_patches + count].iter_mut().zip(&pixels[in_picture..]) {
+            *value = f32::from(*pixel) / 255.0 - 0.5;
+        }
+    });
+    patches
+}
+
+/// Calls `visit(start among patch values, start among picture values, length)` for every row of every patch.
+fn for_patch_rows(side: usize, patch: usize, mut visit: impl FnMut(usize, usize, usize)) {
+    let (across, count) = (side / patch, patch * 3);
+    for index in 0..across * across {
+        let (top, left) = (index / across * patch, index % across * patch);
+        for row in 0..patch {
+            visit((index * patch + row) * count, ((top + row) * side + left) * 3, count);
+        }
+    }
+}
+
+/// Windows per training step.
+const BATCH: usize = 32;
+/// Pictures differ from the mean picture in few pixels; those weigh this many times more.
+const CHANGE_WEIGHT: f32 = 20.0;
+
+/// Trains a decoder on the latents of `model`, which stays as it is.
+///
+/// # Errors
+/// When the data do not fit the model.
+pub fn train_decoder(
+    model: &Jepa,
+    data: &TrainingData,
+    steps: usize,
+    seed: Seed,
+    mut progress: impl FnMut(usize),
+) -> Result<Decoder> {
+    let config = DecoderConfig::for_model(model);
+    let (side, patch) = (config.image_side, config.patch);
+    let decoder = Decoder::build(config, Source::fresh(seed.child("weights")))?;
+    let optimiser = OptimiserConfig { learning_rate: 2e-3, ..OptimiserConfig::default() };
+    let mut moments = Moments::default();
+    let mean = mean_picture(&data.training_sample(256, 1, seed.child("mean"))?.pictures, side);
+    for step in 0..steps {
+        let batch = data.training_sample(BATCH, 1, seed.child("batch").index(step as u64))?;
+        let latents = ops::tensor(encode_batch(model, &batch)?, (batch.windows, model.config().latent_width))?;
+        let pictures = batch.pictures.chunks_exact(side * side * 3);
+        let target: Vec<f32> = pictures.clone().flat_map(|picture| disassemble(picture, side, patch)).collect();
+        let weight: Vec<f32> = pictures.flat_map(|picture| disassemble(&change(picture, &mean), side, patch)).collect();
+        let rows = target.len() / (patch * patch * 3);
+        let shape = (rows, patch * patch * 3);
+        let weight = weight.iter().map(|value| 1.0 + CHANGE_WEIGHT * (value + 0.5)).collect();
+        let drawn = decoder.forward(&latents)?;
+        let error = (drawn - ops::tensor(target, shape)?)?.sqr()?;
+        let store = (error * ops::tensor(weight, shape)?)?.mean_all()?.backward()?;
+        let mut gradients = Gradients::new();
+        for (name, var) in &decoder.weights {
+            if let Some(gradient) = store.get(var) {
+                gradients.insert(name.clone(), with_values(gradient, <[f32]>::to_vec)?);
+            }
+        }
+        clip(&mut gradients, optimiser.clip_norm);
+        let rate = optimiser.learning_rate_at(step, steps);
+        adamw(decoder.weights.iter().map(|(name, var): (&String, &Var)| (name, var)), &gradients, &mut moments, &optimiser, rate, step)?;
+        progress(step + 1);
+    }
+    Ok(decoder)
+}
+
+/// Mean of pictures, byte by byte.
+fn mean_picture(pictures: &[u8], side: usize) -> Vec<u8> {
+    let length = side * side * 3;
+    let count = (pictures.len() / length).max(1);
+    let mut sums = vec![0usize; length];
+    pictures.chunks_exact(length).for_each(|picture| sums.iter_mut().zip(picture).for_each(|(sum, &byte)| *sum += usize::from(byte)));
+    sums.into_iter().map(|sum| (sum / count) as u8).collect()
+}
+
+/// How much each byte differs from the mean picture.
+fn change(picture: &[u8], mean: &[u8]) -> Vec<u8> {
+    picture.iter().zip(mean).map(|(byte, mean)| byte.abs_diff(*mean)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_and_pictures_are_the_same_pixels() {
+        let picture: Vec<u8> = (0..16 * 16 * 3).map(|index| (index * 7 % 256) as u8).collect();
+        for patch in [4, 8, 16] {
+            assert_eq!(assemble(&disassemble(&picture, 16, patch), 16, patch), picture);
+        }
+    }
+}

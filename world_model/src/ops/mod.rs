@@ -1,0 +1,101 @@
+//! Differentiable operations written for this project: each one pass forward, one pass backward, single-threaded, same bits every
+//! time. candle's own layer norm cuts gradients, its convolution and bias gradients are slow on CPU (measured in
+//! `docs/experiments.md`), and its matrix products take as many threads as they find.
+//!
+//! Pictures are `[B, H, W, C]` here: a row of a window is one contiguous copy.
+
+mod conv;
+mod group_norm;
+mod linear;
+pub mod matmul;
+mod sigreg;
+mod silu;
+mod spatial_softmax;
+mod whiten;
+
+pub use conv::{Convolution, convolve};
+pub use group_norm::{group_norm, layer_norm};
+pub use linear::{linear, product};
+pub use sigreg::sigreg;
+pub use silu::silu;
+pub use spatial_softmax::spatial_softmax;
+pub use whiten::{whiten, whitening_of};
+pub(crate) use group_norm::normalise_rows;
+pub(crate) use silu::silu_in_place;
+
+use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor};
+
+/// Contiguous values behind an argument of a custom operation.
+fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let values = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&values[start..end]),
+        None => candle_core::bail!("custom operation: expected a contiguous tensor, got strides {:?}", layout.stride()),
+    }
+}
+
+/// Runs `with` on the tensor's values in row-major order.
+pub(crate) fn with_values<T>(tensor: &Tensor, with: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => Ok(with(slice(storage, layout)?)),
+        _ => candle_core::bail!("custom operation: expected a tensor on the CPU"),
+    }
+}
+
+/// A CPU tensor from values.
+pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
+    Tensor::from_vec(values, shape.into(), &Device::Cpu)
+}
+
+#[cfg(test)]
+pub(crate) mod gradient_check {
+    //! Analytic gradients against central differences.
+    use super::*;
+    use candle_core::Var;
+
+    /// Deterministic values without a pattern that could hide a transposition.
+    pub fn values(count: usize, phase: f32) -> Vec<f32> {
+        (0..count).map(|index| ((index as f32 + phase) * 1.618).sin() * (1.0 + 0.3 * ((index as f32) * 0.7).cos())).collect()
+    }
+
+    /// Checks d(sum of `function` x fixed weights)/d(input) for every input.
+    pub fn check(shapes: &[&[usize]], function: impl Fn(&[Tensor]) -> Result<Tensor>, tolerance: f32) {
+        let inputs: Vec<Vec<f32>> =
+            shapes.iter().enumerate().map(|(index, shape)| values(shape.iter().product(), index as f32 * 3.3)).collect();
+        let scalar = |inputs: &[Tensor]| -> Result<Tensor> {
+            let output = function(inputs)?;
+            let weights = tensor(values(output.elem_count(), 11.0), output.shape().clone())?;
+            (output * weights)?.sum_all()
+        };
+        let vars: Vec<Var> = inputs
+            .iter()
+            .zip(shapes)
+            .map(|(values, shape)| Var::from_tensor(&tensor(values.clone(), shape.to_vec()).unwrap()).unwrap())
+            .collect();
+        let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+        let gradients = scalar(&tensors).unwrap().backward().unwrap();
+        for (which, var) in vars.iter().enumerate() {
+            let analytic = gradients.get(var).expect("a gradient for every input").flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let scale = analytic.iter().fold(0.1f32, |most, value| most.max(value.abs()));
+            for index in 0..inputs[which].len() {
+                let moved = |step: f32| -> f32 {
+                    let shifted: Vec<Tensor> = (0..inputs.len())
+                        .map(|other| {
+                            let mut values = inputs[other].clone();
+                            if other == which {
+                                values[index] += step;
+                            }
+                            tensor(values, shapes[other].to_vec()).unwrap()
+                        })
+                        .collect();
+                    scalar(&shifted).unwrap().to_scalar::<f32>().unwrap()
+                };
+                let numeric = (moved(5e-3) - moved(-5e-3)) / 1e-2;
+                let error = (analytic[index] - numeric).abs() / scale;
+                assert!(error < tolerance, "input {which}, value {index}: {} against {numeric}", analytic[index]);
+            }
+        }
+    }
+}

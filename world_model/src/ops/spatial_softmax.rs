@@ -1,0 +1,145 @@
+//! Spatial softmax: every channel becomes the expected place of its attention, and what it sees there
+//! (keypoints; Finn et al. 2016, "Deep spatial autoencoders").
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+
+use super::silu::exponential;
+use super::{slice, tensor, with_values};
+
+/// `features [B, H, W, C]`, `sharpness [C]` → `[B, 3 C]`: expected x, expected y (both on `[-2, 2]`) and the mean feature,
+/// under the weights `softmax over places (sharpness_c * feature)`.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub fn spatial_softmax(features: &Tensor, sharpness: &Tensor) -> Result<Tensor> {
+    features.contiguous()?.apply_op2(sharpness, SpatialSoftmax)
+}
+
+struct SpatialSoftmax;
+
+/// Half the extent of the coordinates.
+const REACH: f32 = 2.0;
+
+fn coordinate(index: usize, count: usize) -> f32 {
+    if count < 2 { 0.0 } else { REACH * (2.0 * index as f32 / (count - 1) as f32 - 1.0) }
+}
+
+/// Attention `[H * W, C]` of one picture.
+fn attention(picture: &[f32], sharpness: &[f32]) -> Vec<f32> {
+    let channels = sharpness.len();
+    let mut most = vec![f32::MIN; channels];
+    for row in picture.chunks_exact(channels) {
+        for ((most, value), sharpness) in most.iter_mut().zip(row).zip(sharpness) {
+            *most = most.max(value * sharpness);
+        }
+    }
+    let mut weights = Vec::with_capacity(picture.len());
+    let mut totals = vec![0.0f32; channels];
+    for row in picture.chunks_exact(channels) {
+        for channel in 0..channels {
+            let weight = exponential(row[channel] * sharpness[channel] - most[channel]);
+            totals[channel] += weight;
+            weights.push(weight);
+        }
+    }
+    for row in weights.chunks_exact_mut(channels) {
+        row.iter_mut().zip(&totals).for_each(|(weight, total)| *weight /= total);
+    }
+    weights
+}
+
+impl CustomOp2 for SpatialSoftmax {
+    fn name(&self) -> &'static str {
+        "spatial softmax"
+    }
+
+    fn cpu_fwd(
+        &self,
+        features: &CpuStorage,
+        layout: &Layout,
+        sharpness: &CpuStorage,
+        sharpness_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (batch, height, width, channels) = layout.shape().dims4()?;
+        let sharpness = slice(sharpness, sharpness_layout)?;
+        if sharpness.len() != channels {
+            candle_core::bail!("spatial softmax: expected {channels} values of sharpness, got {}", sharpness.len());
+        }
+        let mut output = vec![0.0f32; batch * 3 * channels];
+        let pictures = slice(features, layout)?.chunks_exact(height * width * channels);
+        for (picture, output) in pictures.zip(output.chunks_exact_mut(3 * channels)) {
+            let weights = attention(picture, sharpness);
+            for (place, (weights, values)) in weights.chunks_exact(channels).zip(picture.chunks_exact(channels)).enumerate() {
+                let (x, y) = (coordinate(place % width, width), coordinate(place / width, height));
+                for channel in 0..channels {
+                    output[channel] += weights[channel] * x;
+                    output[channels + channel] += weights[channel] * y;
+                    output[2 * channels + channel] += weights[channel] * values[channel];
+                }
+            }
+        }
+        Ok((CpuStorage::F32(output), (batch, 3 * channels).into()))
+    }
+
+    fn bwd(
+        &self,
+        features: &Tensor,
+        sharpness: &Tensor,
+        output: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (_, height, width, channels) = features.dims4()?;
+        let sharpness_values = with_values(sharpness, <[f32]>::to_vec)?;
+        let output = with_values(output, <[f32]>::to_vec)?;
+        let gradient = with_values(gradient, <[f32]>::to_vec)?;
+        let mut sharpness_gradient = vec![0.0f32; channels];
+        let features_gradient = with_values(features, |features| {
+            let mut features_gradient = vec![0.0f32; features.len()];
+            let size = height * width * channels;
+            let results = output.chunks_exact(3 * channels).zip(gradient.chunks_exact(3 * channels));
+            let pictures = features.chunks_exact(size).zip(features_gradient.chunks_exact_mut(size));
+            for ((picture, picture_gradient), (output, gradient)) in pictures.zip(results) {
+                let weights = attention(picture, &sharpness_values);
+                for place in 0..height * width {
+                    let (x, y) = (coordinate(place % width, width), coordinate(place / width, height));
+                    for channel in 0..channels {
+                        let index = place * channels + channel;
+                        let (x_index, y_index, mean_index) = (channel, channels + channel, 2 * channels + channel);
+                        let value = picture[index];
+                        let logit_gradient = weights[index]
+                            * (gradient[x_index] * (x - output[x_index])
+                                + gradient[y_index] * (y - output[y_index])
+                                + gradient[mean_index] * (value - output[mean_index]));
+                        sharpness_gradient[channel] += logit_gradient * value;
+                        picture_gradient[index] =
+                            logit_gradient * sharpness_values[channel] + gradient[mean_index] * weights[index];
+                    }
+                }
+            }
+            features_gradient
+        })?;
+        Ok((Some(tensor(features_gradient, features.shape().clone())?), Some(tensor(sharpness_gradient, channels)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gradient_check::check;
+    use super::*;
+
+    #[test]
+    fn gradients_are_right() {
+        check(&[&[2, 3, 4, 2], &[2]], |x| spatial_softmax(&x[0], &x[1]), 2e-2);
+    }
+
+    #[test]
+    fn a_sharp_peak_is_found_where_it_is() {
+        let mut picture = vec![0.0; 5 * 9];
+        picture[3 * 9 + 2] = 10.0;
+        let features = tensor(picture, (1, 5, 9, 1)).unwrap();
+        let found = spatial_softmax(&features, &tensor(vec![5.0], 1).unwrap()).unwrap();
+        let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let expected = [-1.0, 1.0, 10.0];
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{found:?}");
+    }
+}

@@ -1,0 +1,148 @@
+//! AdamW (Loshchilov and Hutter 2019) with warm-up, cosine decay and clipping of the global gradient norm.
+
+use std::collections::BTreeMap;
+
+use candle_core::Var;
+use mindseye_interface::config::require_range;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::ops::{tensor, with_values};
+
+/// Settings of the optimiser.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimiserConfig {
+    /// Largest learning rate, reached after the warm-up.
+    pub learning_rate: f64,
+    /// Steps of linear warm-up.
+    pub warmup_steps: usize,
+    /// Share of the learning rate left at the last step of the cosine.
+    pub final_fraction: f64,
+    /// Decoupled weight decay, on matrices only.
+    pub weight_decay: f64,
+    /// Largest norm of the whole gradient; longer ones are scaled down to it.
+    pub clip_norm: f64,
+}
+
+impl Default for OptimiserConfig {
+    fn default() -> Self {
+        Self { learning_rate: 1e-3, warmup_steps: 100, final_fraction: 0.03, weight_decay: 1e-4, clip_norm: 1.0 }
+    }
+}
+
+impl OptimiserConfig {
+    pub(crate) fn validate(&self) -> mindseye_interface::Result<()> {
+        require_range("optimiser.learning_rate", self.learning_rate, 1e-8, 1.0)?;
+        require_range("optimiser.final_fraction", self.final_fraction, 0.0, 1.0)?;
+        require_range("optimiser.weight_decay", self.weight_decay, 0.0, 10.0)?;
+        require_range("optimiser.clip_norm", self.clip_norm, 1e-6, 1e9)
+    }
+
+    /// Learning rate at `step` of `steps`.
+    pub fn learning_rate_at(&self, step: usize, steps: usize) -> f64 {
+        if step < self.warmup_steps {
+            return self.learning_rate * (step + 1) as f64 / self.warmup_steps as f64;
+        }
+        let progress = (step - self.warmup_steps) as f64 / steps.saturating_sub(self.warmup_steps).max(1) as f64;
+        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos());
+        self.learning_rate * (self.final_fraction + (1.0 - self.final_fraction) * cosine)
+    }
+}
+
+/// Running means of gradients and their squares, by weight name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moments {
+    /// First moments.
+    pub first: BTreeMap<String, Vec<f32>>,
+    /// Second moments.
+    pub second: BTreeMap<String, Vec<f32>>,
+}
+
+const BETA_1: f32 = 0.9;
+const BETA_2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+
+/// Gradients by weight name.
+pub type Gradients = BTreeMap<String, Vec<f32>>;
+
+/// Scales `gradients` down to `clip_norm`; returns their norm before.
+pub fn clip(gradients: &mut Gradients, clip_norm: f64) -> f64 {
+    let squares = |values: &Vec<f32>| values.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>();
+    let norm = gradients.values().map(squares).sum::<f64>().sqrt();
+    if norm > clip_norm {
+        let factor = (clip_norm / norm) as f32;
+        gradients.values_mut().flatten().for_each(|value| *value *= factor);
+    }
+    norm
+}
+
+/// One step of AdamW on every weight that has a gradient. `step` counts from 0.
+///
+/// # Errors
+/// When a weight cannot be written.
+pub fn adamw<'a>(
+    weights: impl Iterator<Item = (&'a String, &'a Var)>,
+    gradients: &Gradients,
+    moments: &mut Moments,
+    config: &OptimiserConfig,
+    learning_rate: f64,
+    step: usize,
+) -> Result<()> {
+    let power = i32::try_from(step + 1).unwrap_or(i32::MAX);
+    let correction_1 = 1.0 - BETA_1.powi(power);
+    let correction_2 = 1.0 - BETA_2.powi(power);
+    let rate = learning_rate as f32;
+    for (name, var) in weights {
+        let Some(gradient) = gradients.get(name) else { continue };
+        let mut values = with_values(var, <[f32]>::to_vec)?;
+        let decay = if var.rank() > 1 { 1.0 - rate * config.weight_decay as f32 } else { 1.0 };
+        let zeros = || vec![0.0; values.len()];
+        let first = moments.first.entry(name.clone()).or_insert_with(zeros);
+        let second = moments.second.entry(name.clone()).or_insert_with(zeros);
+        for (((value, gradient), first), second) in values.iter_mut().zip(gradient).zip(first).zip(second) {
+            *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
+            *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
+            let step = (*first / correction_1) / ((*second / correction_2).sqrt() + EPSILON);
+            *value = *value * decay - rate * step;
+        }
+        var.set(&tensor(values, var.shape().clone())?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_warms_up_and_ends_low() {
+        let config = OptimiserConfig { warmup_steps: 10, ..OptimiserConfig::default() };
+        let rates: Vec<f64> = (0..100).map(|step| config.learning_rate_at(step, 100)).collect();
+        assert!(rates[..10].windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(rates[10..].windows(2).all(|pair| pair[0] > pair[1]));
+        assert!((rates[9] - 1e-3).abs() < 1e-9 && rates[99] < 4e-5);
+    }
+
+    #[test]
+    fn it_finds_the_bottom_of_a_bowl() {
+        let config = OptimiserConfig { weight_decay: 0.0, ..OptimiserConfig::default() };
+        let name = "x".to_owned();
+        let var = Var::from_tensor(&tensor(vec![3.0, -2.0], 2).unwrap()).unwrap();
+        let mut moments = Moments::default();
+        for step in 0..2000 {
+            let gradient = with_values(&var, |values| vec![values[0] - 1.0, 10.0 * values[1]]).unwrap();
+            let gradients = Gradients::from([(name.clone(), gradient)]);
+            adamw([(&name, &var)].into_iter(), &gradients, &mut moments, &config, 0.01, step).unwrap();
+        }
+        let end = with_values(&var, <[f32]>::to_vec).unwrap();
+        assert!((end[0] - 1.0).abs() < 1e-2 && end[1].abs() < 1e-2, "{end:?}");
+    }
+
+    #[test]
+    fn clipping_keeps_the_direction() {
+        let mut gradients = Gradients::from([("a".to_owned(), vec![3.0]), ("b".to_owned(), vec![-4.0])]);
+        assert!((clip(&mut gradients, 1.0) - 5.0).abs() < 1e-6);
+        assert!((gradients["a"][0] - 0.6).abs() < 1e-6 && (gradients["b"][0] + 0.8).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,66 @@
+//! From a latent and an action block to the next latent: a residual perceptron, `[B, D]` and `[B, A]` → `[B, D]`.
+
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::layers::{Linear, Norm};
+use crate::ops;
+use crate::parameters::Source;
+
+/// Settings of the predictor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictorConfig {
+    /// Width of the hidden layers. Planning time grows with its square.
+    pub hidden: usize,
+    /// Residual hidden layers after the first.
+    pub layers: usize,
+}
+
+/// `h = silu(norm(W [z; a]))`, `h += silu(norm(W h))` per layer, `z' = z + W h`.
+#[derive(Debug, Clone)]
+pub struct Predictor {
+    pub(crate) input: Linear,
+    pub(crate) input_norm: Norm,
+    pub(crate) layers: Vec<(Linear, Norm)>,
+    pub(crate) output: Linear,
+}
+
+/// Fresh output weights are small, so that training starts from "nothing changes".
+const INITIAL_OUTPUT_GAIN: f32 = 0.1;
+
+impl Predictor {
+    /// Builds the predictor for latents `[D]` and action blocks `[A]`.
+    ///
+    /// # Errors
+    /// As [`Source::weight`].
+    pub fn new(source: &mut Source, config: &PredictorConfig, latent_width: usize, block_width: usize) -> Result<Self> {
+        let hidden = config.hidden;
+        source.within("predictor", |source| {
+            let layer = |source: &mut Source, index: usize| {
+                let linear = Linear::new(source, &format!("layer_{index}"), hidden, hidden, 1.0)?;
+                Ok((linear, Norm::new(source, &format!("norm_{index}"), hidden, 1)?))
+            };
+            Ok(Self {
+                input: Linear::new(source, "input", latent_width + block_width, hidden, 1.0)?,
+                input_norm: Norm::new(source, "input_norm", hidden, 1)?,
+                layers: (0..config.layers).map(|index| layer(source, index)).collect::<Result<_>>()?,
+                output: Linear::new(source, "output", hidden, latent_width, INITIAL_OUTPUT_GAIN)?,
+            })
+        })
+    }
+
+    /// `latents [B, D]`, `blocks [B, A]` → the latents one block later, `[B, D]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(&self, latents: &Tensor, blocks: &Tensor) -> Result<Tensor> {
+        let joined = Tensor::cat(&[latents, blocks], 1)?;
+        let mut hidden = ops::silu(&self.input_norm.forward(&self.input.forward(&joined)?)?)?;
+        for (linear, norm) in &self.layers {
+            hidden = (&hidden + ops::silu(&norm.forward(&linear.forward(&hidden)?)?)?)?;
+        }
+        Ok((latents + self.output.forward(&hidden)?)?)
+    }
+}

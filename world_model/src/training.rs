@@ -1,0 +1,134 @@
+//! Training a JEPA from recorded episodes: a pure function of (config, data, seed), whatever the number of threads and however
+//! often it is stopped and resumed.
+
+mod config;
+mod data;
+mod diagnostics;
+mod records;
+mod state;
+mod step;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use mindseye_interface::Seed;
+use serde::{Deserialize, Serialize};
+
+pub use config::{DataConfig, TrainingConfig};
+pub use data::{Batch, TrainingData};
+pub use diagnostics::{Probe, RolloutError, Validation, effective_rank, probe, validate};
+pub(crate) use diagnostics::{covariance as latent_covariance, encode as encode_batch};
+pub use records::Record;
+
+use crate::jepa::Jepa;
+use crate::{Error, Result};
+use records::Records;
+use state::TrainingState;
+use step::Stepper;
+
+/// What the run is given beside config and data.
+pub struct RunOptions<'a> {
+    /// Root of every random choice.
+    pub seed: Seed,
+    /// Threads that share the work; the result does not depend on it.
+    pub threads: usize,
+    /// Folder for the state, the metrics and the event file.
+    pub folder: &'a Path,
+    /// Continue from the state in `folder`.
+    pub resume: bool,
+    /// Set from outside (Ctrl-C): training saves its state and returns.
+    pub stop: &'a AtomicBool,
+    /// Called after every step with what is known.
+    pub progress: &'a dyn Fn(&Progress<'_>),
+}
+
+/// Where the run is, for a progress bar.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// Steps done.
+    pub step: usize,
+    /// Steps to do.
+    pub steps: usize,
+    /// Loss terms of the last step, by name.
+    pub terms: &'a [(&'static str, f32)],
+    /// The newest validation, right after it was made.
+    pub validation: Option<&'a Validation>,
+}
+
+/// How a run went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingReport {
+    /// Steps done.
+    pub steps: usize,
+    /// Whether all steps were done (not stopped before).
+    pub finished: bool,
+    /// The root seed.
+    pub seed: u64,
+    /// Wall-clock minutes of this process in training steps and validations.
+    pub minutes: f64,
+    /// Episodes in the training part of the data.
+    pub training_episodes: usize,
+    /// The last validation.
+    pub validation: Option<Validation>,
+}
+
+/// Trains a model to the end of its schedule, or until stopped.
+///
+/// # Errors
+/// When the config or the data make no sense, a file cannot be written, or a loss is not finite ([`Error::Diverged`]).
+pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<'_>) -> Result<(Jepa, TrainingReport)> {
+    config.validate_for(data)?;
+    let started = Instant::now();
+    let mut state = if options.resume {
+        TrainingState::load(options.folder, config, options.seed)?
+    } else {
+        TrainingState::fresh(config, options.seed)?
+    };
+    let mut records = Records::open(options.folder, state.step)?;
+    let stepper = Stepper::new(config, options.threads)?;
+    let mut batches = data.batches(config.data.batch, options.seed.child("batches"));
+    let mut validation = None;
+    while state.step < config.steps && !options.stop.load(Ordering::Relaxed) {
+        let batch = batches.get(state.step);
+        let outcome = stepper.step(&mut state, &batch, options.seed)?;
+        let done = state.step;
+        if done % config.report_every == 0 || done == config.steps {
+            records.write(&outcome.record(done, started.elapsed().as_secs_f64()))?;
+        }
+        let validate_now = done % config.validate_every == 0 || done == config.steps;
+        if validate_now {
+            state.fix_whitening(data, config)?;
+            let measured = validate(&state.model, data, options.seed.child("validation"))?;
+            records.write(&measured.record(done))?;
+            validation = Some(measured);
+        }
+        (options.progress)(&Progress {
+            step: done,
+            steps: config.steps,
+            terms: &outcome.terms,
+            validation: validation.as_ref().filter(|_| validate_now),
+        });
+        if done % config.save_every == 0 && done < config.steps {
+            state.save(options.folder, config, options.seed)?;
+        }
+    }
+    state.fix_whitening(data, config)?;
+    state.save(options.folder, config, options.seed)?;
+    records.finish()?;
+    let report = TrainingReport {
+        steps: state.step,
+        finished: state.step == config.steps,
+        seed: options.seed.value(),
+        minutes: started.elapsed().as_secs_f64() / 60.0,
+        training_episodes: data.training_episodes(),
+        validation,
+    };
+    Ok((state.model, report))
+}
+
+/// Refuses numbers that are not finite.
+fn require_finite(step: usize, what: &'static str, value: f64) -> Result<()> {
+    if value.is_finite() { Ok(()) } else { Err(Error::Diverged { step, what }) }
+}

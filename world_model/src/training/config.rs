@@ -1,0 +1,88 @@
+//! A training run in one file.
+
+use mindseye_interface::config::{Validate, require_range};
+use serde::{Deserialize, Serialize};
+
+use super::data::TrainingData;
+use crate::jepa::ModelConfig;
+use crate::losses::LossConfig;
+use crate::optimiser::OptimiserConfig;
+use crate::{Error, Result};
+
+/// Which part of the recorded episodes a step sees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Windows per step. Independent windows matter more than long ones.
+    pub batch: usize,
+    /// Frames per window, one action block apart; the predictor is unrolled over `frames - 1` blocks.
+    pub frames: usize,
+    /// Share of the episodes kept for validation.
+    pub validation_fraction: f64,
+}
+
+/// Everything that decides the weights, beside data and seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Optimiser steps to do.
+    pub steps: usize,
+    /// Parts a batch is encoded in, each on a thread if there are as many. Part of the recipe: sums are made part by part.
+    pub shards: usize,
+    /// Steps between rows of losses in the metrics.
+    pub report_every: usize,
+    /// Steps between validations.
+    pub validate_every: usize,
+    /// Steps between saved states (a crash loses at most these).
+    pub save_every: usize,
+    /// Steps of training the decoder that draws what is imagined; 0 for none.
+    pub decoder_steps: usize,
+    /// The model.
+    pub model: ModelConfig,
+    /// The data.
+    pub data: DataConfig,
+    /// The loss terms.
+    #[serde(default)]
+    pub loss: LossConfig,
+    /// The optimiser.
+    #[serde(default)]
+    pub optimiser: OptimiserConfig,
+}
+
+impl Validate for TrainingConfig {
+    fn validate(&self) -> mindseye_interface::Result<()> {
+        require_range("steps", self.steps, 1, 100_000_000)?;
+        require_range("shards", self.shards, 1, 256)?;
+        require_range("report_every", self.report_every, 1, usize::MAX)?;
+        require_range("validate_every", self.validate_every, 1, usize::MAX)?;
+        require_range("save_every", self.save_every, 1, usize::MAX)?;
+        require_range("decoder_steps", self.decoder_steps, 0, 10_000_000)?;
+        require_range("data.batch", self.data.batch, self.shards, 1_000_000)?;
+        require_range("data.frames", self.data.frames, 2, 1000)?;
+        require_range("data.validation_fraction", self.data.validation_fraction, 0.0, 0.9)?;
+        self.model.validate()?;
+        self.loss.validate()?;
+        self.optimiser.validate()
+    }
+}
+
+impl TrainingConfig {
+    /// Checks the config by itself and against the data.
+    pub(super) fn validate_for(&self, data: &TrainingData) -> Result<()> {
+        self.validate()?;
+        let same = |field: &'static str, expected: usize, got: usize| {
+            if expected == got {
+                Ok(())
+            } else {
+                Err(Error::Data { field, expected: expected.to_string(), got: got.to_string() })
+            }
+        };
+        same("image side", self.model.image_side, data.image_side())?;
+        same("action width", self.model.block_width(), data.block_width())?;
+        if data.training_windows() == 0 {
+            let expected = format!("episodes of at least {} frames", (self.data.frames - 1) * self.model.action_block + 1);
+            return Err(Error::Data { field: "training windows", expected, got: "none".into() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Recorded episodes as training sees them: windows of a training and a validation part.
+
+use mindseye_episodes::{FrameCache, Split, WindowBatch, Windows};
+use mindseye_interface::Seed;
+use rand::Rng;
+
+use super::config::TrainingConfig;
+use crate::checkpoint::DataStatistics;
+use crate::{Error, Result};
+
+/// Windows side by side, see [`WindowBatch`].
+pub type Batch = WindowBatch;
+
+/// The frames of a data set, divided by episode.
+pub struct TrainingData {
+    cache: FrameCache,
+    split: Split,
+    frames: usize,
+    action_block: usize,
+}
+
+impl TrainingData {
+    /// Divides `cache` as `config` says. The division does not depend on the training seed, so that models of different seeds are
+    /// validated on the same episodes.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when the frames are not square.
+    pub fn new(cache: FrameCache, config: &TrainingConfig) -> Result<Self> {
+        let size = cache.image_size();
+        if size.height() != size.width() {
+            let got = format!("{}x{}", size.height(), size.width());
+            return Err(Error::Data { field: "image size", expected: "a square".into(), got });
+        }
+        let split = Split::new(cache.episodes().len(), config.data.validation_fraction, Seed::new(0));
+        Ok(Self { cache, split, frames: config.data.frames, action_block: config.model.action_block })
+    }
+
+    /// Side of the frames, pixels.
+    pub fn image_side(&self) -> usize {
+        self.cache.image_size().height()
+    }
+
+    /// Numbers per action block.
+    pub fn block_width(&self) -> usize {
+        self.cache.action_width() * self.action_block
+    }
+
+    /// Number of training episodes.
+    pub fn training_episodes(&self) -> usize {
+        self.split.training.len()
+    }
+
+    /// Number of training windows.
+    pub fn training_windows(&self) -> usize {
+        self.windows(&self.split.training, self.frames).len()
+    }
+
+    /// Number of validation windows of `frames` frames.
+    pub fn validation_windows(&self, frames: usize) -> usize {
+        self.windows(&self.split.validation, frames).len()
+    }
+
+    fn windows(&self, episodes: &[usize], frames: usize) -> Windows {
+        Windows::new(&self.cache, episodes, frames, self.action_block)
+    }
+
+    /// Random training windows.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when no window fits.
+    pub fn training_sample(&self, count: usize, frames: usize, seed: Seed) -> Result<Batch> {
+        self.sample(&self.split.training, "training windows", count, frames, seed)
+    }
+
+    /// Random validation windows.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when no window fits.
+    pub fn validation_sample(&self, count: usize, frames: usize, seed: Seed) -> Result<Batch> {
+        self.sample(&self.split.validation, "validation windows", count, frames, seed)
+    }
+
+    fn sample(&self, episodes: &[usize], field: &'static str, count: usize, frames: usize, seed: Seed) -> Result<Batch> {
+        let windows = self.windows(episodes, frames);
+        if windows.is_empty() {
+            let expected = format!("episodes of at least {} frames", frames.saturating_sub(1) * self.action_block + 1);
+            return Err(Error::Data { field, expected, got: "none".into() });
+        }
+        let mut rng = seed.child(field).rng();
+        let indices: Vec<u32> = (0..count).map(|_| rng.random_range(0..windows.len() as u32)).collect();
+        Ok(windows.gather(&self.cache, &indices))
+    }
+
+    /// Training windows in the order of the steps that will see them.
+    pub(super) fn batches(&self, batch: usize, seed: Seed) -> Batches<'_> {
+        Batches { cache: &self.cache, windows: self.windows(&self.split.training, self.frames), batch, seed, order: None }
+    }
+
+    /// Statistics that a checkpoint carries.
+    pub fn statistics(&self) -> DataStatistics {
+        let (action_mean, action_std) = moments(self.cache.actions(), self.cache.action_width());
+        let (proprioception_mean, proprioception_std) =
+            moments(self.cache.proprioception(), self.cache.proprioception_width());
+        DataStatistics {
+            episodes: self.cache.episodes().len(),
+            frames: self.cache.len(),
+            action_mean,
+            action_std,
+            proprioception_mean,
+            proprioception_std,
+        }
+    }
+}
+
+/// Mean and standard deviation of the columns of `values [N, width]`.
+fn moments(values: &[f32], width: usize) -> (Vec<f64>, Vec<f64>) {
+    let rows = values.len().checked_div(width).unwrap_or(0).max(1) as f64;
+    let column_mean = |column: usize, of: &dyn Fn(f64) -> f64| {
+        values.iter().skip(column).step_by(width.max(1)).map(|&value| of(f64::from(value))).sum::<f64>() / rows
+    };
+    let mean: Vec<f64> = (0..width).map(|column| column_mean(column, &|value| value)).collect();
+    let spread = |column: usize| column_mean(column, &|value| (value - mean[column]).powi(2)).sqrt();
+    let spread = (0..width).map(spread).collect();
+    (mean, spread)
+}
+
+/// The batch of every step, epoch after epoch.
+pub(super) struct Batches<'a> {
+    cache: &'a FrameCache,
+    windows: Windows,
+    batch: usize,
+    seed: Seed,
+    /// The order of the newest epoch asked for.
+    order: Option<(usize, Vec<u32>)>,
+}
+
+impl Batches<'_> {
+    /// The windows of `step`. What is left of an epoch after whole batches is dropped, so that a step's windows follow from its
+    /// number alone; a data set smaller than a batch is repeated.
+    pub fn get(&mut self, step: usize) -> Batch {
+        let per_epoch = (self.windows.len() / self.batch).max(1);
+        let epoch = step / per_epoch;
+        let order = match &self.order {
+            Some((of, order)) if *of == epoch => order,
+            _ => &self.order.insert((epoch, self.windows.epoch_order(self.seed, epoch))).1,
+        };
+        let first = step % per_epoch * self.batch;
+        let indices: Vec<u32> = order.iter().cycle().skip(first).take(self.batch).copied().collect();
+        self.windows.gather(self.cache, &indices)
+    }
+}

@@ -1,0 +1,117 @@
+//! Everything that a run needs to continue as if it had never stopped.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::Tensor;
+use mindseye_interface::Seed;
+use serde::{Deserialize, Serialize};
+
+use super::config::TrainingConfig;
+use super::data::TrainingData;
+use crate::jepa::{Jepa, trained};
+use crate::losses::LossHeads;
+use crate::ops::with_values;
+use crate::optimiser::Moments;
+use crate::parameters::Source;
+use crate::weights_file;
+use crate::{Error, Result};
+
+/// Model, loss heads, optimiser moments and the number of steps done.
+pub struct TrainingState {
+    pub model: Jepa,
+    pub heads: LossHeads,
+    pub moments: Moments,
+    pub step: usize,
+}
+
+/// What a saved state belongs to; stored beside it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StateHeader {
+    step: usize,
+    seed: u64,
+    config: TrainingConfig,
+}
+
+/// Frames from which the whitening constants are taken.
+const WHITENING_FRAMES: usize = 6000;
+
+/// The state's file in a run's folder.
+fn state_path(folder: &Path) -> PathBuf {
+    folder.join("state.safetensors")
+}
+
+impl TrainingState {
+    /// A fresh model at step 0.
+    pub fn fresh(config: &TrainingConfig, seed: Seed) -> Result<Self> {
+        let model = Jepa::initialise(config.model.clone(), seed.child("weights"))?;
+        let source = Source::fresh(seed.child("weights"));
+        let heads = LossHeads::new(source, config.model.latent_width, config.model.block_width())?;
+        Ok(Self { model, heads, moments: Moments::default(), step: 0 })
+    }
+
+    /// Everything that training moves.
+    pub fn all_trained(&self) -> impl Iterator<Item = (&String, &candle_core::Var)> {
+        trained(self.model.weights()).chain(trained(&self.heads.weights))
+    }
+
+    /// Takes the whitening constants from a fixed choice of training frames.
+    pub fn fix_whitening(&mut self, data: &TrainingData, config: &TrainingConfig) -> Result<()> {
+        if !config.model.whitening {
+            return Ok(());
+        }
+        let sample = data.training_sample(WHITENING_FRAMES, 2, Seed::new(0))?;
+        let side = config.model.image_side;
+        let mut raw = Vec::new();
+        for bytes in sample.pictures.chunks(256 * side * side * 3) {
+            let count = bytes.len() / (side * side * 3);
+            let pictures = crate::encoder::picture_tensor(bytes, count, side, side)?;
+            raw.extend(with_values(&self.model.encode_raw(&pictures)?, <[f32]>::to_vec)?);
+        }
+        self.model.fix_whitening(&raw)
+    }
+
+    /// Writes the state, in one file: half a state cannot exist.
+    pub fn save(&self, folder: &Path, config: &TrainingConfig, seed: Seed) -> Result<()> {
+        let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
+        for (name, var) in self.model.weights().iter().chain(&self.heads.weights) {
+            tensors.insert(format!("weights.{name}"), var.as_tensor().clone());
+        }
+        for (kind, moments) in [("first", &self.moments.first), ("second", &self.moments.second)] {
+            for (name, values) in moments {
+                tensors.insert(format!("{kind}.{name}"), crate::ops::tensor(values.clone(), values.len())?);
+            }
+        }
+        let path = state_path(folder);
+        let header = StateHeader { step: self.step, seed: seed.value(), config: config.clone() };
+        let header = serde_json::to_string(&header).map_err(|error| Error::file(&path, error))?;
+        weights_file::write(&path, &tensors, Some(header))
+    }
+
+    /// Reads a state that `save` wrote for the same config and seed.
+    pub fn load(folder: &Path, config: &TrainingConfig, seed: Seed) -> Result<Self> {
+        let path = state_path(folder);
+        let (mut tensors, header) = weights_file::read(&path)?;
+        let header = header.ok_or_else(|| Error::file(&path, "header: expected that of a training state, got none"))?;
+        let header: StateHeader = serde_json::from_str(&header).map_err(|error| Error::file(&path, error))?;
+        if header.config != *config || header.seed != seed.value() {
+            let reason = "config, seed: expected those of the run to resume, got others";
+            return Err(Error::file(&path, reason));
+        }
+        let mut take = |kind: &str| -> BTreeMap<String, Tensor> {
+            let prefix = format!("{kind}.");
+            let names: Vec<String> = tensors.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
+            let found = names.into_iter().filter_map(|name| tensors.remove_entry(&name));
+            found.map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect()
+        };
+        let (heads, model): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            take("weights").into_iter().partition(|(name, _)| name.starts_with("heads."));
+        let values = |tensors: BTreeMap<String, Tensor>| -> Result<BTreeMap<String, Vec<f32>>> {
+            tensors.into_iter().map(|(name, tensor)| Ok((name, with_values(&tensor, <[f32]>::to_vec)?))).collect()
+        };
+        let moments = Moments { first: values(take("first"))?, second: values(take("second"))? };
+        let heads = LossHeads::new(Source::stored(heads), config.model.latent_width, config.model.block_width())?;
+        Ok(Self { model: Jepa::from_weights(config.model.clone(), model)?, heads, moments, step: header.step })
+    }
+}

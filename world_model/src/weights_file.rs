@@ -1,0 +1,50 @@
+//! Weights on disk: safetensors, written whole, checked when read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::Tensor;
+use mindseye_interface::files;
+
+use crate::ops::with_values;
+use crate::{Error, Result};
+
+/// Key of the header in the file's metadata.
+const HEADER: &str = "mindseye";
+
+/// Writes `tensors` (`f32`) and a `header` (JSON) to `path`; equal content gives equal bytes.
+pub(crate) fn write(path: &Path, tensors: &BTreeMap<String, Tensor>, header: Option<String>) -> Result<()> {
+    let mut data = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let bytes = with_values(tensor, |values| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
+        data.push((name.clone(), tensor.dims().to_vec(), bytes));
+    }
+    let mut views = Vec::with_capacity(data.len());
+    for (name, shape, bytes) in &data {
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        views.push((name.as_str(), view.map_err(|error| Error::file(path, error))?));
+    }
+    let bytes = safetensors::serialize(views, header.map(|header| HashMap::from([(HEADER.to_owned(), header)]))).map_err(|error| Error::file(path, error))?;
+    files::write_whole(path, &bytes).map_err(|error| Error::file(path, error))
+}
+
+/// Reads what [`write`] wrote: tensors and header. Every value must be finite.
+pub(crate) fn read(path: &Path) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
+    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let stored = safetensors::SafeTensors::deserialize(&bytes).map_err(|error| Error::file(path, error))?;
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|error| Error::file(path, error))?;
+    let header = metadata.metadata().as_ref().and_then(|entries| entries.get(HEADER).cloned());
+    let mut tensors = BTreeMap::new();
+    for (name, view) in stored.iter() {
+        if view.dtype() != safetensors::Dtype::F32 {
+            return Err(Error::file(path, format!("{name}: expected F32, got {:?}", view.dtype())));
+        }
+        let values: Vec<f32> =
+            view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(Error::file(path, format!("{name}: expected finite weights, got NaN or infinity")));
+        }
+        tensors.insert(name.to_owned(), crate::ops::tensor(values, view.shape().to_vec())?);
+    }
+    Ok((tensors, header))
+}
