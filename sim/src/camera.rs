@@ -8,7 +8,7 @@ mod rasteriser;
 use mindseye_interface::ImageSize;
 use nalgebra::{Isometry3, Point3};
 
-pub use mesh::{Mesh, Triangle};
+pub use mesh::{Mesh, Triangle, shade};
 pub use rasteriser::Rasteriser;
 
 /// How points in front of the camera become pixels.
@@ -37,18 +37,24 @@ pub struct Camera {
     pub size: ImageSize,
 }
 
-/// Nearest distance that a perspective camera draws, metres.
+/// Nearest distance that a camera draws, metres: what lies nearer, or behind the camera, is cut off.
 pub const NEAR_M: f32 = 0.01;
 
 impl Camera {
-    /// Pixel coordinates (column, row; pixel centres at halves) and depth in metres of a point in the world.
-    pub fn project(&self, point: &Point3<f32>) -> (f32, f32, f32) {
+    /// Pixel coordinates (column, row; pixel centres at halves) and depth in metres of a point in the world; `None` for a point
+    /// nearer than [`NEAR_M`].
+    pub fn project(&self, point: &Point3<f32>) -> Option<[f32; 3]> {
         let seen = self.world_from_camera.inverse_transform_point(point);
+        (seen.z >= NEAR_M).then(|| self.project_seen(&seen))
+    }
+
+    /// As [`Camera::project`], from camera coordinates at [`NEAR_M`] or farther.
+    fn project_seen(&self, seen: &Point3<f32>) -> [f32; 3] {
         let (width, height) = (self.size.width() as f32, self.size.height() as f32);
         let scale = match self.projection {
             Projection::Orthographic { width_m } => width / width_m,
-            Projection::Perspective { angle_of_view } => width / (2.0 * (angle_of_view / 2.0).tan()) / seen.z.max(NEAR_M),
+            Projection::Perspective { angle_of_view } => width / (2.0 * (angle_of_view / 2.0).tan()) / seen.z,
         };
-        (width / 2.0 + seen.x * scale, height / 2.0 + seen.y * scale, seen.z)
+        [width / 2.0 + seen.x * scale, height / 2.0 + seen.y * scale, seen.z]
     }
 }

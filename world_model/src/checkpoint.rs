@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::Tensor;
 use mindseye_interface::config::Validate;
-use mindseye_interface::{ActionSpace, files};
+use mindseye_interface::{ActionSpace, Seed, files};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::decoder::Decoder;
 use crate::jepa::{Jepa, ModelConfig};
 use crate::ops::{tensor, with_values};
 use crate::statistics::LatentStatistics;
-use crate::training::{TrainingConfig, TrainingReport};
+use crate::training::{TrainingConfig, TrainingData, TrainingReport};
 use crate::{Error, Result, weights_file};
 
 /// Version of the checkpoint format; another version is refused.
@@ -79,7 +79,46 @@ const MODEL_FILE: &str = "model.safetensors";
 const DECODER_FILE: &str = "decoder.safetensors";
 const STATISTICS: &str = "statistics.";
 
+/// Where a model's episodes come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    /// Scene or robot.
+    pub scene: String,
+    /// Duration of one control step, seconds.
+    pub control_step_secs: f64,
+    /// Meaning of the actions.
+    pub action_space: ActionSpace,
+    /// Names of the true state's dimensions; empty without a true state.
+    pub state_names: Vec<String>,
+}
+
 impl Checkpoint {
+    /// What a finished run leaves: the model with the statistics of its latent space. The decoder is added when it is trained.
+    ///
+    /// # Errors
+    /// When the data do not fit the model.
+    pub fn of_run(
+        model: Jepa,
+        training: TrainingReport,
+        recipe: TrainingConfig,
+        data: &TrainingData,
+        origin: Origin,
+    ) -> Result<Self> {
+        let statistics = LatentStatistics::measure(&model, data, Seed::new(training.seed).child("statistics"))?;
+        let config = CheckpointConfig {
+            format: FORMAT,
+            scene: origin.scene,
+            control_step_secs: origin.control_step_secs,
+            action_space: origin.action_space,
+            state_names: origin.state_names,
+            model: model.config().clone(),
+            data: data.statistics(),
+            recipe,
+            training,
+        };
+        Ok(Self { config, model, statistics, decoder: None })
+    }
+
     /// Writes the folder; every file whole, `config.json` last.
     ///
     /// # Errors
@@ -89,7 +128,9 @@ impl Checkpoint {
             self.model.weights().iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
         let width = self.statistics.mean.len();
         let vector = |values: &[f64]| tensor(values.iter().map(|&value| value as f32).collect(), values.len());
-        let matrix = |values: &DMatrix<f64>| tensor(values.transpose().iter().map(|&value| value as f32).collect(), (width, width));
+        let matrix = |values: &DMatrix<f64>| {
+            tensor(values.transpose().iter().map(|&value| value as f32).collect(), (width, width))
+        };
         tensors.insert(format!("{STATISTICS}mean"), vector(&self.statistics.mean)?);
         tensors.insert(format!("{STATISTICS}covariance"), matrix(&self.statistics.covariance)?);
         tensors.insert(format!("{STATISTICS}step_covariance"), matrix(&self.statistics.step_covariance)?);
@@ -114,7 +155,8 @@ impl Checkpoint {
         let width = config.model.latent_width;
         let mut take = |name: &str, length: usize| -> Result<Vec<f64>> {
             let name = format!("{STATISTICS}{name}");
-            let stored = tensors.remove(&name).ok_or_else(|| Error::file(&path, format!("{name}: expected it, got none")))?;
+            let stored =
+                tensors.remove(&name).ok_or_else(|| Error::file(&path, format!("{name}: expected it, got none")))?;
             let values = with_values(&stored, <[f32]>::to_vec)?;
             if values.len() != length {
                 return Err(Error::file(&path, format!("{name}: expected {length} values, got {}", values.len())));
@@ -158,7 +200,10 @@ impl Checkpoint {
     pub fn load_for_scene(folder: &Path, scene: &str) -> Result<Self> {
         let config = Self::load_config(folder)?;
         if config.scene != scene {
-            return Err(Error::file(&folder.join(CONFIG_FILE), format!("scene: expected {scene}, got {}", config.scene)));
+            return Err(Error::file(
+                &folder.join(CONFIG_FILE),
+                format!("scene: expected {scene}, got {}", config.scene),
+            ));
         }
         Self::load(folder)
     }

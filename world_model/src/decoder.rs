@@ -82,7 +82,8 @@ impl Decoder {
         let batch = latents.dim(0)?;
         let (patches, hidden) = (self.config.patches(), self.config.hidden);
         let seen = self.input.forward(latents)?.reshape((batch, 1, hidden))?;
-        let placed = seen.broadcast_add(&self.places.reshape((1, patches, hidden))?)?.reshape((batch * patches, hidden))?;
+        let placed =
+            seen.broadcast_add(&self.places.reshape((1, patches, hidden))?)?.reshape((batch * patches, hidden))?;
         let first = ops::silu(&self.input_norm.forward(&placed)?)?;
         let second = (&first + ops::silu(&self.hidden_norm.forward(&self.hidden.forward(&first)?)?)?)?;
         self.output.forward(&second)
@@ -103,7 +104,9 @@ impl Decoder {
         let size = ImageSize::square(side)?;
         let images = with_values(&patches, |values| {
             let pictures = values.chunks_exact(side * side * 3);
-            pictures.map(|patches| Image::new(size, assemble(patches, side, patch))).collect::<mindseye_interface::Result<Vec<_>>>()
+            pictures
+                .map(|patches| Image::new(size, assemble(patches, side, patch)))
+                .collect::<mindseye_interface::Result<Vec<_>>>()
         })?;
         Ok(images?)
     }
@@ -206,7 +209,14 @@ pub fn train_decoder(
         }
         clip(&mut gradients, optimiser.clip_norm);
         let rate = optimiser.learning_rate_at(step, steps);
-        adamw(decoder.weights.iter().map(|(name, var): (&String, &Var)| (name, var)), &gradients, &mut moments, &optimiser, rate, step)?;
+        adamw(
+            decoder.weights.iter().map(|(name, var): (&String, &Var)| (name, var)),
+            &gradients,
+            &mut moments,
+            &optimiser,
+            rate,
+            step,
+        )?;
         progress(step + 1);
     }
     Ok(decoder)
@@ -217,7 +227,9 @@ fn mean_picture(pictures: &[u8], side: usize) -> Vec<u8> {
     let length = side * side * 3;
     let count = (pictures.len() / length).max(1);
     let mut sums = vec![0usize; length];
-    pictures.chunks_exact(length).for_each(|picture| sums.iter_mut().zip(picture).for_each(|(sum, &byte)| *sum += usize::from(byte)));
+    pictures
+        .chunks_exact(length)
+        .for_each(|picture| sums.iter_mut().zip(picture).for_each(|(sum, &byte)| *sum += usize::from(byte)));
     sums.into_iter().map(|sum| (sum / count) as u8).collect()
 }
 

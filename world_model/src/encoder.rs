@@ -57,7 +57,9 @@ impl Encoder {
     /// As [`Source::weight`].
     pub fn new(source: &mut Source, config: &EncoderConfig, image_side: usize, latent_width: usize) -> Result<Self> {
         source.within("encoder", |source| match config {
-            EncoderConfig::Patch(config) => Ok(Self::Patch(PatchEncoder::new(source, config, image_side, latent_width)?)),
+            EncoderConfig::Patch(config) => {
+                Ok(Self::Patch(PatchEncoder::new(source, config, image_side, latent_width)?))
+            }
             EncoderConfig::Keypoint(config) => Ok(Self::Keypoint(KeypointEncoder::new(source, config, latent_width)?)),
         })
     }

@@ -171,7 +171,9 @@ impl Jepa {
     pub fn fix_whitening(&mut self, raw: &[f32]) -> Result<()> {
         let width = self.config.latent_width;
         let (mean, matrix) = ops::whitening_of(raw, width)?;
-        for (name, values, shape) in [("whitening.mean", mean, vec![width]), ("whitening.matrix", matrix, vec![width; 2])] {
+        for (name, values, shape) in
+            [("whitening.mean", mean, vec![width]), ("whitening.matrix", matrix, vec![width; 2])]
+        {
             if let Some(var) = self.weights.get(name) {
                 var.set(&ops::tensor(values, shape)?)?;
             }

@@ -55,7 +55,10 @@ struct Normalisation {
 
 impl Normalisation {
     fn of(norm: &Norm) -> Result<Self> {
-        Ok(Self { scale: with_values(&norm.scale, <[f32]>::to_vec)?, shift: with_values(&norm.shift, <[f32]>::to_vec)? })
+        Ok(Self {
+            scale: with_values(&norm.scale, <[f32]>::to_vec)?,
+            shift: with_values(&norm.shift, <[f32]>::to_vec)?,
+        })
     }
 
     /// `silu(norm(rows))` in place.

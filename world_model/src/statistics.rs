@@ -89,8 +89,7 @@ mod tests {
     #[test]
     fn a_typical_step_has_energy_one_and_slow_directions_count_more() {
         let step_covariance = DMatrix::from_row_slice(2, 2, &[4.0, 0.0, 0.0, 0.01]);
-        let statistics =
-            LatentStatistics { mean: vec![0.0; 2], covariance: DMatrix::identity(2, 2), step_covariance };
+        let statistics = LatentStatistics { mean: vec![0.0; 2], covariance: DMatrix::identity(2, 2), step_covariance };
         let energy = |metric, z: [f32; 2]| -> f32 {
             let factor = statistics.factor(metric);
             (0..2).map(|row| (0..2).map(|k| factor[row * 2 + k] * z[k]).sum::<f32>().powi(2)).sum()

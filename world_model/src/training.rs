@@ -37,6 +37,8 @@ pub struct RunOptions<'a> {
     pub folder: &'a Path,
     /// Continue from the state in `folder`.
     pub resume: bool,
+    /// Stop after this step at the latest, as if from outside.
+    pub stop_after: Option<usize>,
     /// Set from outside (Ctrl-C): training saves its state and returns.
     pub stop: &'a AtomicBool,
     /// Called after every step with what is known.
@@ -66,7 +68,7 @@ pub struct TrainingReport {
     pub finished: bool,
     /// The root seed.
     pub seed: u64,
-    /// Wall-clock minutes of this process in training steps and validations.
+    /// Wall-clock minutes in training steps and validations, over all processes that took part.
     pub minutes: f64,
     /// Episodes in the training part of the data.
     pub training_episodes: usize,
@@ -89,13 +91,16 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
     let mut records = Records::open(options.folder, state.step)?;
     let stepper = Stepper::new(config, options.threads)?;
     let mut batches = data.batches(config.data.batch, options.seed.child("batches"));
+    let seconds_before = records.seconds_before;
+    let elapsed_secs = || seconds_before + started.elapsed().as_secs_f64();
     let mut validation = None;
-    while state.step < config.steps && !options.stop.load(Ordering::Relaxed) {
+    let last_step = options.stop_after.map_or(config.steps, |step| step.min(config.steps));
+    while state.step < last_step && !options.stop.load(Ordering::Relaxed) {
         let batch = batches.get(state.step);
         let outcome = stepper.step(&mut state, &batch, options.seed)?;
         let done = state.step;
         if done % config.report_every == 0 || done == config.steps {
-            records.write(&outcome.record(done, started.elapsed().as_secs_f64()))?;
+            records.write(&outcome.record(done, elapsed_secs()))?;
         }
         let validate_now = done % config.validate_every == 0 || done == config.steps;
         if validate_now {
@@ -117,11 +122,15 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
     state.fix_whitening(data, config)?;
     state.save(options.folder, config, options.seed)?;
     records.finish()?;
+    let finished = state.step == config.steps;
+    if finished && validation.is_none() {
+        validation = Some(validate(&state.model, data, options.seed.child("validation"))?); // resumed after its last step
+    }
     let report = TrainingReport {
         steps: state.step,
-        finished: state.step == config.steps,
+        finished,
         seed: options.seed.value(),
-        minutes: started.elapsed().as_secs_f64() / 60.0,
+        minutes: elapsed_secs() / 60.0,
         training_episodes: data.training_episodes(),
         validation,
     };

@@ -16,7 +16,8 @@ const HEADER: &str = "mindseye";
 pub(crate) fn write(path: &Path, tensors: &BTreeMap<String, Tensor>, header: Option<String>) -> Result<()> {
     let mut data = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
-        let bytes = with_values(tensor, |values| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
+        let bytes =
+            with_values(tensor, |values| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
         data.push((name.clone(), tensor.dims().to_vec(), bytes));
     }
     let mut views = Vec::with_capacity(data.len());
@@ -24,7 +25,8 @@ pub(crate) fn write(path: &Path, tensors: &BTreeMap<String, Tensor>, header: Opt
         let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
         views.push((name.as_str(), view.map_err(|error| Error::file(path, error))?));
     }
-    let bytes = safetensors::serialize(views, header.map(|header| HashMap::from([(HEADER.to_owned(), header)]))).map_err(|error| Error::file(path, error))?;
+    let bytes = safetensors::serialize(views, header.map(|header| HashMap::from([(HEADER.to_owned(), header)])))
+        .map_err(|error| Error::file(path, error))?;
     files::write_whole(path, &bytes).map_err(|error| Error::file(path, error))
 }
 
@@ -39,8 +41,7 @@ pub(crate) fn read(path: &Path) -> Result<(BTreeMap<String, Tensor>, Option<Stri
         if view.dtype() != safetensors::Dtype::F32 {
             return Err(Error::file(path, format!("{name}: expected F32, got {:?}", view.dtype())));
         }
-        let values: Vec<f32> =
-            view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let values: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         if values.iter().any(|value| !value.is_finite()) {
             return Err(Error::file(path, format!("{name}: expected finite weights, got NaN or infinity")));
         }

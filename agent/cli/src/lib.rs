@@ -1,1 +1,9 @@
-//! A robot that looks before it leaps: record, train, plan and act from one binary.
+//! The parts of the `mindseye` binary that others may want too: the honest evaluator, recording, and pictures.
+
+pub mod assets;
+pub mod commands;
+pub mod evaluation;
+pub mod filming;
+pub mod pictures;
+pub mod progress;
+pub mod running;

@@ -108,7 +108,10 @@ impl Canvas {
         let place = |(index, value): (usize, &f64)| {
             let across = index as f64 / slots.saturating_sub(1).max(1) as f64;
             let up = (value / most).clamp(0.0, 1.0);
-            (left as f64 + 2.0 + across * (width as f64 - 5.0), top as f64 + height as f64 - 3.0 - up * (height as f64 - 6.0))
+            (
+                left as f64 + 2.0 + across * (width as f64 - 5.0),
+                top as f64 + height as f64 - 3.0 - up * (height as f64 - 6.0),
+            )
         };
         let points: Vec<(f64, f64)> = values.iter().enumerate().map(place).collect();
         for pair in points.windows(2) {

@@ -91,12 +91,8 @@ mod tests {
 
     #[test]
     fn normalised_ends_are_the_physical_bounds() {
-        let space = ActionSpace {
-            names: vec!["speed".into()],
-            units: vec!["m/s".into()],
-            low: vec![-0.5],
-            high: vec![1.5],
-        };
+        let space =
+            ActionSpace { names: vec!["speed".into()], units: vec!["m/s".into()], low: vec![-0.5], high: vec![1.5] };
         let physical = |value: f32| space.denormalise(&Action::new(vec![value]).unwrap()).unwrap()[0];
         assert_eq!((physical(-1.0), physical(0.0), physical(1.0)), (-0.5, 0.5, 1.5));
         assert!(space.denormalise(&Action::zeros(2)).is_err());

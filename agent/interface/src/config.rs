@@ -44,11 +44,7 @@ pub fn parse<T: DeserializeOwned + Validate>(text: &str) -> Result<T> {
 /// # Errors
 /// [`Error::Field`].
 pub fn require_range<T: PartialOrd + std::fmt::Display>(field: &str, value: T, low: T, high: T) -> Result<()> {
-    if value >= low && value <= high {
-        Ok(())
-    } else {
-        Err(Error::field(field, format!("{low} to {high}"), value))
-    }
+    if value >= low && value <= high { Ok(()) } else { Err(Error::field(field, format!("{low} to {high}"), value)) }
 }
 
 #[cfg(test)]

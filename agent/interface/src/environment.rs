@@ -58,6 +58,9 @@ pub trait Simulator: Environment {
     /// One name per state dimension, with its unit, for example `agent_x_m`.
     fn state_names(&self) -> Vec<String>;
 
+    /// One name per value of proprioception, with its unit; empty for a body that does not feel itself.
+    fn proprioception_names(&self) -> Vec<String>;
+
     /// Puts the world into `state` at rest and observes it; factors of variation stay as the last reset set them.
     ///
     /// # Errors
@@ -94,7 +97,7 @@ pub trait Simulator: Environment {
     /// The task's predicate between the state now and `goal`, a state `[K]`.
     fn check_goal(&self, goal: &[f64]) -> GoalCheck;
 
-    /// The oracle planner's energy of the state now: how far `goal` is for a body that must move there (not through walls),
-    /// in the task's unit. Zero at the goal.
-    fn goal_energy(&self, goal: &[f64]) -> f64;
+    /// The oracle planner's energy of `state [K]`: how far `goal [K]` is for a body that must move there (not through walls), in
+    /// the task's unit. Zero at the goal.
+    fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64;
 }

@@ -20,14 +20,24 @@ pub struct Mesh {
 
 /// Direction towards the light in world coordinates (z points down): from above, a little from the left and the back.
 const LIGHT: Vector3<f32> = Vector3::new(-0.3, -0.4, -0.866);
-/// Light on faces that look away from the lamp.
+/// Share of the light that every face gets, however it is turned.
 const AMBIENT: f32 = 0.45;
+
+/// Colour of a face as seen: Lambert's law, both sides of a face alike. Faces turned up see the full light, so that flat scenes
+/// show their colours as they are named. The length of `normal` does not matter; a face without one stays dark.
+pub fn shade(rgb: [u8; 3], normal: &Vector3<f32>) -> [u8; 3] {
+    let towards_light = normal.dot(&LIGHT).abs() / normal.norm().max(f32::MIN_POSITIVE) / -LIGHT.z;
+    let light = (AMBIENT + (1.0 - AMBIENT) * towards_light).min(1.0);
+    rgb.map(|channel| (f32::from(channel) * light).round() as u8)
+}
 
 impl Mesh {
     /// A box with the given half extents.
     pub fn cuboid(half_extents: Vector3<f32>, rgb: [u8; 3]) -> Self {
         let corner = |bits: usize| {
-            let side = |axis: usize| if bits >> axis & 1 == 1 { half_extents[axis] } else { -half_extents[axis] };
+            let side = |axis: usize| {
+                if bits >> axis & 1 == 1 { half_extents[axis] } else { -half_extents[axis] }
+            };
             Point3::new(side(0), side(1), side(2))
         };
         let mut corners = Vec::with_capacity(12);
@@ -66,11 +76,7 @@ impl Mesh {
         self.corners.iter().map(move |corners| {
             let corners = corners.map(|corner| pose * corner);
             let normal = (corners[1] - corners[0]).cross(&(corners[2] - corners[0]));
-            // The length is written out: a degenerate triangle has none and stays dark.
-            let cosine = normal.dot(&LIGHT).abs() / normal.norm().max(f32::MIN_POSITIVE) / LIGHT.norm();
-            // Faces turned up see the full light, so that flat scenes show their colours as they are named.
-            let light = (AMBIENT + (1.0 - AMBIENT) * cosine / 0.866).min(1.0);
-            Triangle { corners, rgb: self.rgb.map(|channel| (f32::from(channel) * light).round() as u8) }
+            Triangle { corners, rgb: shade(self.rgb, &normal) }
         })
     }
 }

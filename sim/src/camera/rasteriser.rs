@@ -1,6 +1,7 @@
 //! The z-buffer: what never moves is drawn once, what moves is drawn over a copy of the small piece it covers.
 
 use mindseye_interface::Image;
+use nalgebra::Point3;
 
 use super::{Camera, NEAR_M, Projection, Triangle};
 
@@ -18,6 +19,13 @@ struct Layer {
     height: usize,
     rgb: Vec<[u8; 3]>,
     depth: Vec<f32>,
+}
+
+/// A triangle on the screen: column and row in samples, and a depth that is linear there.
+#[derive(Debug, Clone, Copy)]
+struct FlatTriangle {
+    corners: [[f32; 3]; 3],
+    rgb: [u8; 3],
 }
 
 /// Draws pictures of one camera.
@@ -41,10 +49,9 @@ impl Rasteriser {
             Layer { left: 0, top: 0, width, height, rgb: vec![background; area], depth: vec![f32::INFINITY; area] };
         let still_image = Image::filled(camera.size, background);
         let mut rasteriser = Self { camera, samples, still: layer, still_image, moving: Layer::default() };
-        for triangle in still {
-            let corners = rasteriser.project(&triangle);
-            rasteriser.still.draw(&corners, triangle.rgb);
-        }
+        let mut projected = Vec::new();
+        still.into_iter().for_each(|triangle| rasteriser.project(&triangle, &mut projected));
+        projected.iter().for_each(|flat| rasteriser.still.draw(flat));
         resolve(&rasteriser.still, samples, &mut rasteriser.still_image);
         rasteriser
     }
@@ -52,35 +59,45 @@ impl Rasteriser {
     /// The picture with `moving` triangles in front of (or behind) the unmoving ones.
     pub fn draw(&mut self, moving: impl IntoIterator<Item = Triangle>) -> Image {
         let mut image = self.still_image.clone();
-        let projected: Vec<_> = moving.into_iter().map(|triangle| (self.project(&triangle), triangle.rgb)).collect();
+        let mut projected = Vec::new();
+        moving.into_iter().for_each(|triangle| self.project(&triangle, &mut projected));
         if !self.copy_covered(&projected) {
             return image;
         }
-        for (corners, rgb) in &projected {
-            self.moving.draw(corners, *rgb);
-        }
+        projected.iter().for_each(|flat| self.moving.draw(flat));
         resolve(&self.moving, self.samples, &mut image);
         image
     }
 
-    /// Sample coordinates and depth of the corners.
-    fn project(&self, triangle: &Triangle) -> [[f32; 3]; 3] {
-        triangle.corners.map(|corner| {
-            let (column, row, depth) = self.camera.project(&corner);
-            // Interpolated depth is linear on the screen in the inverse of depth; parallel rays need no inverse. Points behind
-            // the camera get a depth that loses against everything.
-            let key = match self.camera.projection {
-                Projection::Orthographic { .. } => depth,
-                Projection::Perspective { .. } if depth < NEAR_M => f32::INFINITY,
-                Projection::Perspective { .. } => -1.0 / depth,
-            };
-            [column * self.samples as f32, row * self.samples as f32, key]
-        })
+    /// Adds what the camera sees of a triangle: nothing, the triangle, or one or two triangles cut off at [`NEAR_M`].
+    fn project(&self, triangle: &Triangle, projected: &mut Vec<FlatTriangle>) {
+        let seen = triangle.corners.map(|corner| self.camera.world_from_camera.inverse_transform_point(&corner));
+        let mut add = |corners: [Point3<f32>; 3]| {
+            projected.push(FlatTriangle { corners: corners.map(|corner| self.flatten(&corner)), rgb: triangle.rgb });
+        };
+        if seen.iter().all(|corner| corner.z >= NEAR_M) {
+            return add(seen);
+        }
+        let cut = cut_near(&seen);
+        for last in 2..cut.len() {
+            add([cut[0], cut[last - 1], cut[last]]);
+        }
+    }
+
+    /// Column and row in samples, and depth, of a point in camera coordinates.
+    fn flatten(&self, seen: &Point3<f32>) -> [f32; 3] {
+        let [column, row, depth] = self.camera.project_seen(seen);
+        // What is linear on the screen: depth under parallel rays, the inverse of depth under rays through a point.
+        let key = match self.camera.projection {
+            Projection::Orthographic { .. } => depth,
+            Projection::Perspective { .. } => -1.0 / depth,
+        };
+        [column * self.samples as f32, row * self.samples as f32, key]
     }
 
     /// Copies the unmoving samples under the triangles, whole pixels only; false if nothing is visible.
-    fn copy_covered(&mut self, projected: &[([[f32; 3]; 3], [u8; 3])]) -> bool {
-        let corners = || projected.iter().flat_map(|(corners, _)| corners);
+    fn copy_covered(&mut self, projected: &[FlatTriangle]) -> bool {
+        let corners = || projected.iter().flat_map(|flat| &flat.corners);
         let bounds = |axis: usize, side: usize| {
             let low = corners().map(|corner| corner[axis]).fold(f32::INFINITY, f32::min);
             let high = corners().map(|corner| corner[axis]).fold(f32::NEG_INFINITY, f32::max);
@@ -107,10 +124,10 @@ impl Rasteriser {
 
 impl Layer {
     /// Draws a triangle: samples whose centres it covers and that lie nearer than what is there.
-    fn draw(&mut self, corners: &[[f32; 3]; 3], rgb: [u8; 3]) {
-        let [a, b, c] = corners;
+    fn draw(&mut self, triangle: &FlatTriangle) {
+        let [a, b, c] = &triangle.corners;
         let area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
-        if area == 0.0 || !area.is_finite() || corners.iter().any(|corner| !corner[2].is_finite()) {
+        if area == 0.0 || !area.is_finite() {
             return;
         }
         let range = |axis: usize, first: usize, count: usize| {
@@ -123,7 +140,8 @@ impl Layer {
             let y = (self.top + row) as f32 + 0.5;
             for column in columns.clone() {
                 let x = (self.left + column) as f32 + 0.5;
-                let weight = |p: &[f32; 3], q: &[f32; 3]| ((q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0])) / area;
+                let weight =
+                    |p: &[f32; 3], q: &[f32; 3]| ((q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0])) / area;
                 let (to_c, to_a, to_b) = (weight(a, b), weight(b, c), weight(c, a));
                 if to_a < 0.0 || to_b < 0.0 || to_c < 0.0 {
                     continue;
@@ -132,11 +150,27 @@ impl Layer {
                 let index = row * self.width + column;
                 if depth < self.depth[index] {
                     self.depth[index] = depth;
-                    self.rgb[index] = rgb;
+                    self.rgb[index] = triangle.rgb;
                 }
             }
         }
     }
+}
+
+/// The part of a triangle in camera coordinates that is at [`NEAR_M`] or farther: no corner, three or four.
+fn cut_near(corners: &[Point3<f32>; 3]) -> Vec<Point3<f32>> {
+    let mut polygon = Vec::with_capacity(4);
+    for (index, from) in corners.iter().enumerate() {
+        let to = &corners[(index + 1) % 3];
+        if from.z >= NEAR_M {
+            polygon.push(*from);
+        }
+        if (from.z >= NEAR_M) != (to.z >= NEAR_M) {
+            let cut = from + (to - from) * ((NEAR_M - from.z) / (to.z - from.z));
+            polygon.push(Point3::new(cut.x, cut.y, NEAR_M));
+        }
+    }
+    polygon
 }
 
 /// Averages samples to pixels of `image`, where `layer` lies.

@@ -5,18 +5,19 @@
 
 pub mod demonstrators;
 mod layout;
+mod physics;
+mod ways;
 
 use mindseye_interface::{
     Action, ActionSpace, Environment, Error, GoalCheck, Image, Observation, Result, Seed, Simulator, Snapshot, Step,
 };
-use nalgebra::{Isometry3, Translation3, Vector3};
-use rapier3d::prelude::{
-    ColliderBuilder, LockedAxes, PhysicsWorld, RigidBodyBuilder, RigidBodyHandle, Vector as RapierVector,
-};
+use nalgebra::{Isometry3, Translation3};
+use serde::{Deserialize, Serialize};
 
 use super::SceneOptions;
 use crate::camera::{Camera, Mesh, Projection, Rasteriser};
-pub use layout::Layout;
+pub use layout::{Layout, Wall};
+use physics::Physics;
 
 /// Name of the scene.
 pub const NAME: &str = "two_room";
@@ -28,9 +29,9 @@ pub const CONTROL_STEP_SECS: f64 = 0.1;
 pub const MODERATE_M: f64 = 16.0 / 224.0;
 /// Distance that counts as strict success.
 pub const STRICT_M: f64 = MODERATE_M / 2.0;
+/// How far a state may overlap a wall, metres: contacts and rounding leave less than that.
+pub const OVERLAP_M: f64 = 0.001;
 
-/// Physics steps per control step: at full speed the disc moves a quarter of its diameter in one.
-const PHYSICS_STEPS: usize = 2;
 /// Walls and disc are this high, metres.
 const HEIGHT_M: f32 = 0.06;
 /// Sides of the drawn disc.
@@ -41,29 +42,35 @@ pub struct TwoRoom {
     options: SceneOptions,
     action_space: ActionSpace,
     layout: Layout,
-    world: PhysicsWorld,
-    agent: RigidBodyHandle,
-    /// Built when the first picture of a layout is wanted: blind rollouts never pay for it.
+    physics: Physics,
+    /// Built when the first picture of a layout is wanted.
     rasteriser: Option<Rasteriser>,
     disc: Mesh,
     tick: u64,
+}
+
+/// A whole world, as it is saved.
+#[derive(Serialize, Deserialize)]
+struct Saved<Text, Layout, Physics> {
+    scene: Text,
+    tick: u64,
+    layout: Layout,
+    physics: Physics,
 }
 
 impl TwoRoom {
     /// The scene, in the episode of seed 0.
     ///
     /// # Errors
-    /// When the simulation cannot be set up.
+    /// None so far; scenes in general may not fit their options.
     pub fn new(options: &SceneOptions) -> Result<Self> {
         let layout = Layout::of_episode(Seed::new(0), &options.factors);
-        let (world, agent) = build(&layout, layout.free_place(Seed::new(0)));
         Ok(Self {
             options: options.clone(),
             action_space: action_space(&layout),
             disc: disc(&layout),
+            physics: Physics::new(&layout, layout.free_place(Seed::new(0))),
             layout,
-            world,
-            agent,
             rasteriser: None,
             tick: 0,
         })
@@ -74,9 +81,19 @@ impl TwoRoom {
         &self.layout
     }
 
+    /// Takes over a layout; what was drawn of the last one is kept if they are equal.
+    fn adopt(&mut self, layout: Layout) {
+        if layout != self.layout {
+            self.action_space = action_space(&layout);
+            self.disc = disc(&layout);
+            self.layout = layout;
+            self.rasteriser = None;
+        }
+    }
+
     fn place(&self) -> [f64; 2] {
-        let place = self.world.bodies[self.agent].translation();
-        [f64::from(place.x), f64::from(place.y)]
+        // The agent is never removed, and `restore` takes no world without one.
+        self.physics.place().unwrap_or([f64::NAN; 2])
     }
 
     fn observe(&mut self) -> Observation {
@@ -87,30 +104,6 @@ impl TwoRoom {
             time_secs: self.tick as f64 * CONTROL_STEP_SECS,
         }
     }
-}
-
-/// The physics of a layout, with the agent at rest in `place`.
-fn build(layout: &Layout, place: [f64; 2]) -> (PhysicsWorld, RigidBodyHandle) {
-    let mut world = PhysicsWorld::new();
-    world.gravity = RapierVector::ZERO;
-    world.integration_parameters.dt = (CONTROL_STEP_SECS / PHYSICS_STEPS as f64) as f32;
-    for wall in layout.walls() {
-        let half = wall.half_extents;
-        let collider = ColliderBuilder::cuboid(half.x, half.y, half.z)
-            .translation(RapierVector::new(wall.centre.x, wall.centre.y, wall.centre.z))
-            .friction(layout.friction as f32)
-            .restitution(0.0);
-        world.insert_collider(collider, None);
-    }
-    let body = RigidBodyBuilder::dynamic()
-        .translation(RapierVector::new(place[0] as f32, place[1] as f32, 0.0))
-        .locked_axes(LockedAxes::ROTATION_LOCKED | LockedAxes::TRANSLATION_LOCKED_Z)
-        .can_sleep(false)
-        .ccd_enabled(true);
-    let collider =
-        ColliderBuilder::ball(layout.agent_radius_m as f32).friction(layout.friction as f32).restitution(0.0);
-    let (agent, _) = world.insert(body, collider);
-    (world, agent)
 }
 
 fn action_space(layout: &Layout) -> ActionSpace {
@@ -127,16 +120,25 @@ fn disc(layout: &Layout) -> Mesh {
     Mesh::cylinder(layout.agent_radius_m as f32, HEIGHT_M / 2.0, DISC_SEGMENTS, layout.agent_rgb)
 }
 
+/// The camera of the scene: straight above the middle of the floor, outside of everything, seeing all of it.
+fn rasteriser(layout: &Layout, options: &SceneOptions) -> Rasteriser {
+    let middle = (SIDE_M / 2.0) as f32;
+    let camera = Camera {
+        world_from_camera: Isometry3::translation(middle, middle, -1.0),
+        projection: Projection::Orthographic { width_m: SIDE_M as f32 },
+        size: options.image_size,
+    };
+    let walls = layout.walls().into_iter().flat_map(|wall| {
+        let mesh = Mesh::cuboid(wall.half_extents, layout.wall_rgb);
+        mesh.placed(&Isometry3::from(Translation3::from(wall.centre))).collect::<Vec<_>>()
+    });
+    Rasteriser::new(camera, layout.floor_rgb, walls)
+}
+
 impl Environment for TwoRoom {
     fn reset(&mut self, seed: Seed) -> Result<Observation> {
-        let layout = Layout::of_episode(seed, &self.options.factors);
-        (self.world, self.agent) = build(&layout, layout.free_place(seed));
-        if layout != self.layout {
-            self.action_space = action_space(&layout);
-            self.disc = disc(&layout);
-            self.layout = layout;
-            self.rasteriser = None;
-        }
+        self.adopt(Layout::of_episode(seed, &self.options.factors));
+        self.physics = Physics::new(&self.layout, self.layout.free_place(seed));
         self.tick = 0;
         Ok(self.observe())
     }
@@ -168,6 +170,10 @@ impl Simulator for TwoRoom {
         vec!["agent_x_m".into(), "agent_y_m".into()]
     }
 
+    fn proprioception_names(&self) -> Vec<String> {
+        self.state_names() // the body feels where it is
+    }
+
     fn set_state(&mut self, state: &[f64]) -> Result<Observation> {
         let &[x, y] = state else {
             return Err(Error::Length { operation: "two_room state", expected: 2, got: state.len() });
@@ -177,59 +183,54 @@ impl Simulator for TwoRoom {
                 return Err(Error::field(name, format!("0 to {SIDE_M} m"), value));
             }
         }
-        (self.world, self.agent) = build(&self.layout, [x, y]);
+        if self.layout.overlap_m([x, y]) > OVERLAP_M {
+            let expected = format!("a place where a disc of radius {} m is in no wall", self.layout.agent_radius_m);
+            return Err(Error::field("state", expected, format!("({x}, {y})")));
+        }
+        self.physics = Physics::new(&self.layout, [x, y]);
         Ok(self.observe())
     }
 
     fn render(&mut self) -> Image {
         let place = self.place();
-        let (layout, size) = (&self.layout, self.options.image_size);
-        let rasteriser = self.rasteriser.get_or_insert_with(|| {
-            // Straight above the middle of the floor, outside of everything.
-            let middle = (SIDE_M / 2.0) as f32;
-            let camera = Camera {
-                world_from_camera: Isometry3::translation(middle, middle, -1.0),
-                projection: Projection::Orthographic { width_m: SIDE_M as f32 },
-                size,
-            };
-            let still = layout.walls().into_iter().flat_map(|wall| {
-                let mesh = Mesh::cuboid(wall.half_extents, layout.wall_rgb);
-                mesh.placed(&Isometry3::from(Translation3::from(wall.centre))).collect::<Vec<_>>()
-            });
-            Rasteriser::new(camera, layout.floor_rgb, still)
-        });
+        let rasteriser = self.rasteriser.get_or_insert_with(|| rasteriser(&self.layout, &self.options));
         let pose = Isometry3::translation(place[0] as f32, place[1] as f32, 0.0);
         rasteriser.draw(self.disc.placed(&pose))
     }
 
     fn step_blind(&mut self, action: &Action) -> Result<()> {
         let velocity = self.action_space.denormalise(action)?;
-        for _ in 0..PHYSICS_STEPS {
-            let body = &mut self.world.bodies[self.agent];
-            body.set_linvel(RapierVector::new(velocity[0] as f32, velocity[1] as f32, 0.0), true);
-            self.world.step();
-        }
+        let &[velocity_x, velocity_y] = velocity.as_slice() else {
+            return Err(Error::Length { operation: "two_room action", expected: 2, got: velocity.len() });
+        };
+        self.physics.step([velocity_x, velocity_y]);
         self.tick += 1;
         Ok(())
     }
 
     fn snapshot(&self) -> Result<Snapshot> {
-        let saved = (self.tick, self.agent, &self.layout, &self.world);
+        let saved = Saved { scene: NAME, tick: self.tick, layout: &self.layout, physics: &self.physics };
         let bytes = postcard::to_stdvec(&saved);
         bytes.map(Snapshot).map_err(|error| Error::Environment { operation: "snapshot", reason: error.to_string() })
     }
 
     fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let restored = postcard::from_bytes::<(u64, RigidBodyHandle, Layout, PhysicsWorld)>(&snapshot.0);
-        let (tick, agent, layout, world) =
-            restored.map_err(|error| Error::Environment { operation: "restore", reason: error.to_string() })?;
-        if layout != self.layout {
-            self.action_space = action_space(&layout);
-            self.disc = disc(&layout);
-            self.layout = layout;
-            self.rasteriser = None;
+        let refuse = |reason: String| Err(Error::Environment { operation: "restore", reason });
+        let saved: Saved<&str, Layout, Physics> = match postcard::take_from_bytes(&snapshot.0) {
+            Ok((saved, [])) => saved,
+            Ok((_, rest)) => return refuse(format!("expected a {NAME} snapshot, got {} bytes too many", rest.len())),
+            Err(error) => {
+                return refuse(format!("expected a {NAME} snapshot, got {} bytes: {error}", snapshot.0.len()));
+            }
+        };
+        if saved.scene != NAME {
+            return refuse(format!("expected a {NAME} snapshot, got one of {}", saved.scene));
         }
-        (self.tick, self.agent, self.world) = (tick, agent, world);
+        if !saved.physics.place().is_some_and(|place| place.iter().all(|value| value.is_finite())) {
+            return refuse("expected an agent in a place, got none".into());
+        }
+        self.adopt(saved.layout);
+        (self.tick, self.physics) = (saved.tick, saved.physics);
         Ok(())
     }
 
@@ -248,19 +249,10 @@ impl Simulator for TwoRoom {
         GoalCheck { moderate: distance < MODERATE_M, strict: distance < STRICT_M, distance }
     }
 
-    fn goal_energy(&self, goal: &[f64]) -> f64 {
-        match goal {
-            &[x, y, ..] => self.layout.way_length(self.place(), [x, y]),
+    fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64 {
+        match (state, goal) {
+            (&[x, y, ..], &[goal_x, goal_y, ..]) => self.layout.way_length([x, y], [goal_x, goal_y]),
             _ => f64::INFINITY,
         }
     }
-}
-
-/// A wall: a box in the world, metres.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wall {
-    /// Middle of the box.
-    pub centre: Vector3<f32>,
-    /// Half its size along each axis.
-    pub half_extents: Vector3<f32>,
 }

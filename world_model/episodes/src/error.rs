@@ -42,6 +42,16 @@ pub enum Error {
         /// What came.
         got: String,
     },
+    /// A cache would not fit into the memory allowed.
+    #[error("{what}: expected at most {} MiB of memory, needs {} MiB", limit_bytes >> 20, needed_bytes.div_ceil(1 << 20))]
+    Memory {
+        /// What was to be held in memory, and what would make it smaller.
+        what: &'static str,
+        /// Bytes allowed.
+        limit_bytes: u64,
+        /// Bytes needed.
+        needed_bytes: u64,
+    },
     /// Data from the border (an image size, an action) that makes no sense.
     #[error(transparent)]
     Border(#[from] mindseye_interface::Error),
@@ -62,6 +72,16 @@ impl Error {
             expected: one_line(expected.to_string()),
             got: one_line(got.to_string()),
         }
+    }
+
+    /// Shorthand for [`Error::Episode`].
+    pub(crate) fn episode(
+        episode: usize,
+        feature: impl Into<String>,
+        expected: impl ToString,
+        got: impl ToString,
+    ) -> Self {
+        Self::Episode { episode, feature: feature.into(), expected: expected.to_string(), got: got.to_string() }
     }
 
     /// Shorthand for [`Error::File`].

@@ -1,9 +1,24 @@
 //! Recorded episodes on disk: LeRobot data sets written and read, windows for training.
+//!
+//! - [`DatasetWriter`] records episodes into a LeRobotDataset v3.0 folder that the official tools open.
+//! - [`Dataset`] reads such a folder, ours or anyone's, and checks what it reads.
+//! - [`FrameCache`] holds a whole data set decoded in memory; [`Windows`] cuts it into what training eats.
+//!
+//! Letters: `T` moments of an episode, `A` action width, `P` proprioception width, `K` true-state width, `H`, `W` pixels.
 
 pub mod cache;
+pub mod episode;
 pub mod error;
+pub mod lerobot;
+pub mod picture;
 pub mod windows;
 
-pub use cache::{EpisodeData, FrameCache};
+pub use cache::{CacheOptions, FrameCache};
+pub use episode::{EpisodeData, EpisodeShape};
 pub use error::{Error, Result};
+pub use lerobot::dataset::{Dataset, EpisodeMeta};
+pub use lerobot::sidecar::{Recording, Sidecar};
+pub use lerobot::spec::{DatasetSpec, WriteMode};
+pub use lerobot::summary::{ActionSummary, DatasetSummary, FeatureSummary};
+pub use lerobot::writer::DatasetWriter;
 pub use windows::{Split, WindowBatch, Windows};

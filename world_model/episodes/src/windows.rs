@@ -54,15 +54,21 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// The windows of the episodes `chosen`; every control step at which a window fits is a start.
+    /// The windows of the episodes `chosen`; every control step at which a window fits and all its pictures are kept is a start.
+    /// (With a cache of stride `n`, `action_block` must be a multiple of `n`, or there are none.)
+    ///
+    /// # Panics
+    /// When an index in `chosen` is beyond the cache's episodes.
     pub fn new(cache: &FrameCache, chosen: &[usize], frames: usize, action_block: usize) -> Self {
         let span = frames.saturating_sub(1) * action_block;
+        let kept = |&start: &usize| (0..frames).all(|frame| cache.has_picture(start + frame * action_block));
         let starts = chosen
             .iter()
             .flat_map(|&episode| {
                 let range = &cache.episodes()[episode];
                 range.start..range.end.saturating_sub(span).max(range.start)
             })
+            .filter(kept)
             .collect();
         Self { starts, frames, action_block }
     }
@@ -110,7 +116,7 @@ impl Windows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::EpisodeData;
+    use crate::EpisodeData;
     use mindseye_interface::{Image, ImageSize};
 
     /// Episodes of the given lengths whose frames, states and actions all say "episode, step".
@@ -133,7 +139,7 @@ mod tests {
     fn windows_hold_what_lies_between_their_frames_and_never_cross_episodes() {
         let cache = cache(&[7, 4, 5]);
         let windows = Windows::new(&cache, &[0, 1, 2], 3, 2);
-        assert_eq!(windows.len(), 3 + 0 + 1);
+        assert_eq!(windows.len(), 3 + 1); // of the episodes of 7 and 5 steps
         let all: Vec<u32> = (0..windows.len() as u32).collect();
         let batch = windows.gather(&cache, &all);
         assert_eq!(batch.blocks[..4], [0.0, 1.0, 2.0, 3.0]);

@@ -36,7 +36,12 @@ pub struct PatchEncoder {
 }
 
 impl PatchEncoder {
-    pub(crate) fn new(source: &mut Source, config: &PatchConfig, image_side: usize, latent_width: usize) -> Result<Self> {
+    pub(crate) fn new(
+        source: &mut Source,
+        config: &PatchConfig,
+        image_side: usize,
+        latent_width: usize,
+    ) -> Result<Self> {
         let patch = Convolution { kernel: config.patch, stride: config.patch, padding: 0, input_gradient: false };
         let pointwise = Convolution { kernel: 1, stride: 1, padding: 0, input_gradient: true };
         let side = patch.output_side(image_side);

@@ -188,7 +188,8 @@ impl CustomOp3 for Convolution {
                         let all_rows = gradient.len() / outputs;
                         let windows = &mut windows[..all_rows * window_len];
                         matmul(windows, Matrix::new(gradient, all_rows, outputs), weight, false);
-                        let pairs = windows.chunks_exact(rows * window_len).zip(pictures.chunks_exact_mut(plan.picture_len()));
+                        let pairs =
+                            windows.chunks_exact(rows * window_len).zip(pictures.chunks_exact_mut(plan.picture_len()));
                         pairs.for_each(|(windows, picture)| plan.fold(windows, picture));
                     }
                 })?;
@@ -197,7 +198,11 @@ impl CustomOp3 for Convolution {
         })??;
         let input_gradient =
             if self.input_gradient { Some(tensor(input_gradient, input.shape().clone())?) } else { None };
-        Ok((input_gradient, Some(tensor(weight_gradient, (outputs, window_len))?), Some(tensor(bias_gradient, outputs)?)))
+        Ok((
+            input_gradient,
+            Some(tensor(weight_gradient, (outputs, window_len))?),
+            Some(tensor(bias_gradient, outputs)?),
+        ))
     }
 }
 

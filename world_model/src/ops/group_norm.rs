@@ -68,7 +68,9 @@ impl GroupNorm {
         let mut members = Vec::with_capacity(picture.len() / self.groups);
         for group in 0..self.groups {
             members.clear();
-            picture.chunks_exact(channels).for_each(|row| members.extend_from_slice(&row[group * width..(group + 1) * width]));
+            picture
+                .chunks_exact(channels)
+                .for_each(|row| members.extend_from_slice(&row[group * width..(group + 1) * width]));
             let (mean, inverse_std) = moments(&members);
             visit(group * width, mean, inverse_std);
         }
@@ -180,7 +182,8 @@ mod tests {
     fn rows_in_place_are_the_same_operation() {
         let (mut rows, scale, shift) = (values(30, 0.0), values(10, 1.0), values(10, 2.0));
         let input = tensor(rows.clone(), (3, 10)).unwrap();
-        let expected = layer_norm(&input, &tensor(scale.clone(), 10).unwrap(), &tensor(shift.clone(), 10).unwrap()).unwrap();
+        let expected =
+            layer_norm(&input, &tensor(scale.clone(), 10).unwrap(), &tensor(shift.clone(), 10).unwrap()).unwrap();
         normalise_rows(&mut rows, &scale, &shift);
         assert_eq!(rows, expected.flatten_all().unwrap().to_vec1::<f32>().unwrap());
     }

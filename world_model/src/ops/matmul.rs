@@ -94,7 +94,12 @@ mod tests {
         let mut product = vec![9.0; rows * columns];
         matmul(&mut product, Matrix::new(&left, rows, inner), Matrix::new(&right, inner, columns), false);
         assert!(close(&product, 1.0));
-        matmul(&mut product, Matrix::new(&left, rows, inner), Matrix::new(&right_transposed, columns, inner).transposed(), true);
+        matmul(
+            &mut product,
+            Matrix::new(&left, rows, inner),
+            Matrix::new(&right_transposed, columns, inner).transposed(),
+            true,
+        );
         assert!(close(&product, 2.0));
     }
 }

@@ -14,14 +14,14 @@ mod spatial_softmax;
 mod whiten;
 
 pub use conv::{Convolution, convolve};
+pub(crate) use group_norm::normalise_rows;
 pub use group_norm::{group_norm, layer_norm};
 pub use linear::{linear, product};
 pub use sigreg::sigreg;
 pub use silu::silu;
+pub(crate) use silu::silu_in_place;
 pub use spatial_softmax::spatial_softmax;
 pub use whiten::{whiten, whitening_of};
-pub(crate) use group_norm::normalise_rows;
-pub(crate) use silu::silu_in_place;
 
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor};
 
@@ -57,13 +57,18 @@ pub(crate) mod gradient_check {
 
     /// Deterministic values without a pattern that could hide a transposition.
     pub fn values(count: usize, phase: f32) -> Vec<f32> {
-        (0..count).map(|index| ((index as f32 + phase) * 1.618).sin() * (1.0 + 0.3 * ((index as f32) * 0.7).cos())).collect()
+        (0..count)
+            .map(|index| ((index as f32 + phase) * 1.618).sin() * (1.0 + 0.3 * ((index as f32) * 0.7).cos()))
+            .collect()
     }
 
     /// Checks d(sum of `function` x fixed weights)/d(input) for every input.
     pub fn check(shapes: &[&[usize]], function: impl Fn(&[Tensor]) -> Result<Tensor>, tolerance: f32) {
-        let inputs: Vec<Vec<f32>> =
-            shapes.iter().enumerate().map(|(index, shape)| values(shape.iter().product(), index as f32 * 3.3)).collect();
+        let inputs: Vec<Vec<f32>> = shapes
+            .iter()
+            .enumerate()
+            .map(|(index, shape)| values(shape.iter().product(), index as f32 * 3.3))
+            .collect();
         let scalar = |inputs: &[Tensor]| -> Result<Tensor> {
             let output = function(inputs)?;
             let weights = tensor(values(output.elem_count(), 11.0), output.shape().clone())?;
@@ -77,7 +82,13 @@ pub(crate) mod gradient_check {
         let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
         let gradients = scalar(&tensors).unwrap().backward().unwrap();
         for (which, var) in vars.iter().enumerate() {
-            let analytic = gradients.get(var).expect("a gradient for every input").flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let analytic = gradients
+                .get(var)
+                .expect("a gradient for every input")
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap();
             let scale = analytic.iter().fold(0.1f32, |most, value| most.max(value.abs()));
             for index in 0..inputs[which].len() {
                 let moved = |step: f32| -> f32 {

@@ -113,8 +113,10 @@ mod tests {
 
     fn statistic(scale: f32, shift: f32) -> f32 {
         let mut rng = Seed::new(1).rng();
-        let values: Vec<f32> =
-            (0..4000 * 4).map(|_| -> f32 { StandardNormal.sample(&mut rng) }).map(|value| value * scale + shift).collect();
+        let values: Vec<f32> = (0..4000 * 4)
+            .map(|_| -> f32 { StandardNormal.sample(&mut rng) })
+            .map(|value| value * scale + shift)
+            .collect();
         sigreg(&tensor(values, (4000, 4)).unwrap(), 9).unwrap().to_scalar().unwrap()
     }
 

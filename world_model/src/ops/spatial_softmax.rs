@@ -69,7 +69,9 @@ impl CustomOp2 for SpatialSoftmax {
         let pictures = slice(features, layout)?.chunks_exact(height * width * channels);
         for (picture, output) in pictures.zip(output.chunks_exact_mut(3 * channels)) {
             let weights = attention(picture, sharpness);
-            for (place, (weights, values)) in weights.chunks_exact(channels).zip(picture.chunks_exact(channels)).enumerate() {
+            for (place, (weights, values)) in
+                weights.chunks_exact(channels).zip(picture.chunks_exact(channels)).enumerate()
+            {
                 let (x, y) = (coordinate(place % width, width), coordinate(place / width, height));
                 for channel in 0..channels {
                     output[channel] += weights[channel] * x;

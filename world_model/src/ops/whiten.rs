@@ -111,7 +111,8 @@ mod tests {
         use rand_distr::{Distribution, StandardNormal};
         let mut rng = mindseye_interface::Seed::new(5).rng();
         let rows: Vec<f32> = (0..400 * 3).map(|_| -> f32 { StandardNormal.sample(&mut rng) }).collect();
-        let rows: Vec<f32> = rows.chunks_exact(3).flat_map(|x| [x[0] + 1.0, 0.5 * x[0] + 2.0 * x[1], x[2] - x[1]]).collect();
+        let rows: Vec<f32> =
+            rows.chunks_exact(3).flat_map(|x| [x[0] + 1.0, 0.5 * x[0] + 2.0 * x[1], x[2] - x[1]]).collect();
         let white = whiten(&tensor(rows.clone(), (400, 3)).unwrap()).unwrap().flatten_all().unwrap();
         let white = white.to_vec1::<f32>().unwrap();
         let again = Statistics::of(&white, 3).unwrap();

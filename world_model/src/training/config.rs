@@ -80,7 +80,8 @@ impl TrainingConfig {
         same("image side", self.model.image_side, data.image_side())?;
         same("action width", self.model.block_width(), data.block_width())?;
         if data.training_windows() == 0 {
-            let expected = format!("episodes of at least {} frames", (self.data.frames - 1) * self.model.action_block + 1);
+            let expected =
+                format!("episodes of at least {} frames", (self.data.frames - 1) * self.model.action_block + 1);
             return Err(Error::Data { field: "training windows", expected, got: "none".into() });
         }
         Ok(())

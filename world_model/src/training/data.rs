@@ -80,7 +80,14 @@ impl TrainingData {
         self.sample(&self.split.validation, "validation windows", count, frames, seed)
     }
 
-    fn sample(&self, episodes: &[usize], field: &'static str, count: usize, frames: usize, seed: Seed) -> Result<Batch> {
+    fn sample(
+        &self,
+        episodes: &[usize],
+        field: &'static str,
+        count: usize,
+        frames: usize,
+        seed: Seed,
+    ) -> Result<Batch> {
         let windows = self.windows(episodes, frames);
         if windows.is_empty() {
             let expected = format!("episodes of at least {} frames", frames.saturating_sub(1) * self.action_block + 1);
@@ -93,7 +100,13 @@ impl TrainingData {
 
     /// Training windows in the order of the steps that will see them.
     pub(super) fn batches(&self, batch: usize, seed: Seed) -> Batches<'_> {
-        Batches { cache: &self.cache, windows: self.windows(&self.split.training, self.frames), batch, seed, order: None }
+        Batches {
+            cache: &self.cache,
+            windows: self.windows(&self.split.training, self.frames),
+            batch,
+            seed,
+            order: None,
+        }
     }
 
     /// Statistics that a checkpoint carries.

@@ -151,23 +151,33 @@ pub struct Probe {
 const PROBE_RIDGE: f64 = 1e-4;
 
 /// Fits linear maps from latents `[N, D]` to true states `[N, K]` and judges them on held-out rows.
-pub fn probe(latents: &[f32], states: &[f32], held_out_latents: &[f32], held_out_states: &[f32], width: usize) -> Probe {
+pub fn probe(
+    latents: &[f32],
+    states: &[f32],
+    held_out_latents: &[f32],
+    held_out_states: &[f32],
+    width: usize,
+) -> Probe {
     let rows = latents.len() / width;
     let held_out_rows = held_out_latents.len() / width;
     if rows == 0 || held_out_rows == 0 || states.is_empty() {
         return Probe { r2: Vec::new(), rmse: Vec::new() };
     }
     let outputs = states.len() / rows;
-    let inputs = |latents: &[f32], rows: usize| {
-        DMatrix::from_fn(rows, width + 1, |row, column| {
-            if column == width { 1.0 } else { f64::from(latents[row * width + column]) }
-        })
-    };
-    let targets = |states: &[f32], rows: usize| DMatrix::from_row_iterator(rows, outputs, states.iter().map(|&v| f64::from(v)));
+    let inputs =
+        |latents: &[f32], rows: usize| {
+            DMatrix::from_fn(rows, width + 1, |row, column| {
+                if column == width { 1.0 } else { f64::from(latents[row * width + column]) }
+            })
+        };
+    let targets =
+        |states: &[f32], rows: usize| DMatrix::from_row_iterator(rows, outputs, states.iter().map(|&v| f64::from(v)));
     let design = inputs(latents, rows);
     let normal = design.tr_mul(&design) + DMatrix::identity(width + 1, width + 1) * (PROBE_RIDGE * rows as f64);
     let right = design.tr_mul(&targets(states, rows));
-    let Some(solver) = normal.cholesky() else { return Probe { r2: vec![f64::NAN; outputs], rmse: vec![f64::NAN; outputs] } };
+    let Some(solver) = normal.cholesky() else {
+        return Probe { r2: vec![f64::NAN; outputs], rmse: vec![f64::NAN; outputs] };
+    };
     let truth = targets(held_out_states, held_out_rows);
     let residual = inputs(held_out_latents, held_out_rows) * solver.solve(&right) - &truth;
     let count = held_out_rows as f64;
@@ -193,12 +203,14 @@ pub(crate) fn covariance(latents: &[f32], width: usize) -> DMatrix<f64> {
 
 /// exp(entropy) of the normalised eigenvalues of `covariance` (Roy and Vetterli 2007): how many dimensions are really used.
 pub fn effective_rank(covariance: &DMatrix<f64>) -> f64 {
-    let values: Vec<f64> = SymmetricEigen::new(covariance.clone()).eigenvalues.iter().map(|value| value.max(0.0)).collect();
+    let values: Vec<f64> =
+        SymmetricEigen::new(covariance.clone()).eigenvalues.iter().map(|value| value.max(0.0)).collect();
     let total: f64 = values.iter().sum();
     if total <= 0.0 {
         return 1.0;
     }
-    let entropy: f64 = values.iter().map(|value| value / total).filter(|&share| share > 0.0).map(|share| -share * share.ln()).sum();
+    let entropy: f64 =
+        values.iter().map(|value| value / total).filter(|&share| share > 0.0).map(|share| -share * share.ln()).sum();
     entropy.exp()
 }
 

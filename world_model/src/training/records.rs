@@ -45,6 +45,8 @@ pub struct Records {
     path: PathBuf,
     lines: File,
     events: File,
+    /// Seconds that the run had taken, in earlier processes, by the last line kept.
+    pub seconds_before: f64,
 }
 
 impl Records {
@@ -57,14 +59,15 @@ impl Records {
             move |error: std::io::Error| Error::file(&path, error)
         };
         std::fs::create_dir_all(folder).map_err(at(folder))?;
-        let kept = if step > 0 && path.exists() { lines_until(&path, step).map_err(at(&path))? } else { String::new() };
+        let (kept, seconds_before) =
+            if step > 0 && path.exists() { lines_until(&path, step).map_err(at(&path))? } else { (String::new(), 0.0) };
         mindseye_interface::files::write_whole(&path, kept.as_bytes()).map_err(at(&path))?;
         let lines = OpenOptions::new().append(true).open(&path).map_err(at(&path))?;
         let events_path = folder.join(format!("events.out.tfevents.{:010}.mindseye", now_secs() as u64));
         let mut events = OpenOptions::new().create(true).append(true).open(&events_path).map_err(at(&events_path))?;
         // Field 3 of an Event is the version of the format; the first record must have it.
         events.write_all(&framed(&event(0, &field_bytes(3, b"brain.Event:2")))).map_err(at(&events_path))?;
-        Ok(Self { path, lines, events })
+        Ok(Self { path, lines, events, seconds_before })
     }
 
     /// Appends a measurement to both files.
@@ -93,18 +96,19 @@ fn now_secs() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// The lines of measurements made up to `step`.
-fn lines_until(path: &Path, step: usize) -> std::io::Result<String> {
-    let mut kept = String::new();
+/// The lines of measurements made up to `step`, and the seconds that the run had taken by then.
+fn lines_until(path: &Path, step: usize) -> std::io::Result<(String, f64)> {
+    let (mut kept, mut seconds) = (String::new(), 0.0);
     for line in BufReader::new(File::open(path)?).lines() {
         let line = line?;
-        let made_at = serde_json::from_str::<Value>(&line).ok().and_then(|record| record["step"].as_u64());
-        if made_at.is_some_and(|made_at| made_at as usize <= step) {
+        let Ok(record) = serde_json::from_str::<Value>(&line) else { continue }; // cut off by a crash
+        if record["step"].as_u64().is_some_and(|made_at| made_at as usize <= step) {
             kept.push_str(&line);
             kept.push('\n');
+            seconds = record["seconds"].as_f64().unwrap_or(seconds);
         }
     }
-    Ok(kept)
+    Ok((kept, seconds))
 }
 
 /// A length-delimited protobuf field.

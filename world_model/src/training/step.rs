@@ -52,11 +52,12 @@ pub struct Stepper<'a> {
 impl<'a> Stepper<'a> {
     /// A stepper on `threads` threads.
     pub fn new(config: &'a TrainingConfig, threads: usize) -> Result<Self> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|error| Error::Shape {
-            operation: "starting threads",
-            expected: format!("{threads} threads"),
-            got: error.to_string(),
-        })?;
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|error| Error::Shape {
+                operation: "starting threads",
+                expected: format!("{threads} threads"),
+                got: error.to_string(),
+            })?;
         Ok(Self { config, pool })
     }
 
@@ -95,15 +96,20 @@ impl<'a> Stepper<'a> {
         let windows_per_part = batch.windows.div_ceil(self.config.shards);
         let parts: Vec<&[u8]> = batch.pictures.chunks(windows_per_part * batch.frames * picture).collect();
         self.pool.install(|| {
-            let encode = |bytes: &&[u8]| {
-                state.model.encode_raw(&picture_tensor(bytes, bytes.len() / picture, side, side)?)
-            };
+            let encode =
+                |bytes: &&[u8]| state.model.encode_raw(&picture_tensor(bytes, bytes.len() / picture, side, side)?);
             parts.par_iter().map(encode).collect()
         })
     }
 
     /// Hands the gradient of the joined outputs back to the parts and adds up what they give for the encoder's weights.
-    fn encoder_gradients(&self, state: &TrainingState, parts: &[Tensor], store: &GradStore, joined: &Var) -> Result<Gradients> {
+    fn encoder_gradients(
+        &self,
+        state: &TrainingState,
+        parts: &[Tensor],
+        store: &GradStore,
+        joined: &Var,
+    ) -> Result<Gradients> {
         let Some(gradient) = store.get(joined) else { return Ok(Gradients::new()) };
         let mut first = 0;
         let mut shares = Vec::new();

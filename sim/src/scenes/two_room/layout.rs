@@ -1,17 +1,26 @@
-//! Walls, door, sizes and colours of one episode, and ways through them.
+//! Walls, door, sizes and colours of one episode.
 
 use mindseye_interface::{Rng, Seed};
 use nalgebra::Vector3;
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-use super::{HEIGHT_M, SIDE_M, Wall};
+use super::{HEIGHT_M, SIDE_M};
 use crate::factors::{Factor, Factors};
 
 /// One 64th of the side: the field's geometry is given for pictures of 64 pixels.
 const PIXEL_M: f64 = SIDE_M / 64.0;
 /// Thickness of the outer walls, metres.
 const BORDER_M: f64 = 4.0 * PIXEL_M;
+
+/// A wall: a box in the world, metres.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wall {
+    /// Middle of the box.
+    pub centre: Vector3<f32>,
+    /// Half its size along each axis.
+    pub half_extents: Vector3<f32>,
+}
 
 /// Everything that is decided when an episode begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +74,7 @@ impl Layout {
                 draw(&mut stream);
             }
         };
-        vary(Factor::AgentColor, &mut |rng| layout.agent_rgb = colour(rng, 0..=255));
+        vary(Factor::AgentColor, &mut |rng| layout.agent_rgb = vivid_colour(rng));
         vary(Factor::WallColor, &mut |rng| layout.wall_rgb = colour(rng, 0..=110));
         vary(Factor::FloorColor, &mut |rng| layout.floor_rgb = colour(rng, 150..=255));
         vary(Factor::AgentRadius, &mut |rng| layout.agent_radius_m = rng.random_range(1.5..2.6) * PIXEL_M);
@@ -93,6 +102,18 @@ impl Layout {
             wall(left, right, BORDER_M, self.door_y_m - self.door_half_m),
             wall(left, right, self.door_y_m + self.door_half_m, SIDE_M - BORDER_M),
         ]
+    }
+
+    /// How far the agent reaches into a wall when its middle is in `place`, metres; negative when it touches none.
+    pub fn overlap_m(&self, place: [f64; 2]) -> f64 {
+        let reaches = self.walls().into_iter().map(|wall| {
+            let outside = |axis: usize| {
+                let (centre, half) = (f64::from(wall.centre[axis]), f64::from(wall.half_extents[axis]));
+                ((place[axis] - centre).abs() - half).max(0.0)
+            };
+            self.agent_radius_m - outside(0).hypot(outside(1))
+        });
+        reaches.fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// Lowest and highest place of the agent's middle between the outer walls, metres (the same for both axes).
@@ -138,36 +159,18 @@ impl Layout {
         let start = self.place_in_room(room, &mut rng);
         (start.to_vec(), self.place_in_room(1 - room, &mut rng).to_vec())
     }
-
-    /// Length of the shortest way of the agent's middle from `start` to `goal`, through the door where need be, metres. Corners
-    /// are taken as sharp, which the disc rounds by less than a millimetre.
-    pub fn way_length(&self, start: [f64; 2], goal: [f64; 2]) -> f64 {
-        let (left, right) = self.passage();
-        let (low, high) = (start[0].min(goal[0]), start[0].max(goal[0]));
-        let gates: Vec<f64> = [left, right].into_iter().filter(|gate| low < *gate && *gate < high).collect();
-        let distance = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]);
-        if gates.is_empty() {
-            return distance(start, goal);
-        }
-        let (first, last) = if start[0] < goal[0] { (start, goal) } else { (goal, start) };
-        let clearance = self.door_clearance_m();
-        let mut crossings = vec![self.door_y_m; gates.len()];
-        // The length is convex in the crossings: taking each to its best in turn converges in a few rounds.
-        for _ in 0..8 {
-            for index in 0..gates.len() {
-                let before = if index == 0 { first } else { [gates[index - 1], crossings[index - 1]] };
-                let after = if index + 1 < gates.len() { [gates[index + 1], crossings[index + 1]] } else { last };
-                let share = (gates[index] - before[0]) / (after[0] - before[0]);
-                let straight = before[1] + share * (after[1] - before[1]);
-                crossings[index] = straight.clamp(self.door_y_m - clearance, self.door_y_m + clearance);
-            }
-        }
-        let points: Vec<[f64; 2]> =
-            [first].into_iter().chain(gates.iter().zip(&crossings).map(|(&x, &y)| [x, y])).chain([last]).collect();
-        points.windows(2).map(|pair| distance(pair[0], pair[1])).sum()
-    }
 }
 
 fn colour(rng: &mut Rng, range: std::ops::RangeInclusive<u8>) -> [u8; 3] {
     [0; 3].map(|_: u8| rng.random_range(range.clone()))
+}
+
+/// One channel strong, one dark, one between: never like a wall (all dark) or a floor (all bright).
+fn vivid_colour(rng: &mut Rng) -> [u8; 3] {
+    let strong = rng.random_range(0..3);
+    let dark = (strong + rng.random_range(1..3)) % 3;
+    let mut rgb = [0; 3].map(|_: u8| rng.random());
+    rgb[strong] = rng.random_range(200..=255);
+    rgb[dark] = rng.random_range(0..=50);
+    rgb
 }

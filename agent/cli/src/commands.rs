@@ -1,0 +1,58 @@
+//! The verbs of the binary, one file each.
+
+pub mod bench;
+pub mod demo;
+pub mod evaluate;
+pub mod inspect;
+pub mod record;
+pub mod train;
+
+use std::io::Write;
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use mindseye_interface::ImageSize;
+use mindseye_sim::{Factor, Factors, SceneOptions};
+use serde::Serialize;
+
+/// Which scene, seen how, varying in what.
+#[derive(Debug, Args)]
+pub struct SceneArguments {
+    /// Name of the scene: two_room.
+    #[arg(long, default_value = "two_room")]
+    pub scene: String,
+    /// Side of the camera's square pictures, pixels.
+    #[arg(long, default_value_t = 64)]
+    pub image_side: usize,
+    /// What varies from episode to episode, separated by commas: agent_color, wall_color, floor_color, agent_radius,
+    /// agent_speed, door_position, wall_position, wall_thickness, friction. Nothing by default.
+    #[arg(long, value_delimiter = ',')]
+    pub factors: Vec<String>,
+}
+
+impl SceneArguments {
+    /// The options that scenes are built with.
+    ///
+    /// # Errors
+    /// When the picture size or a factor makes no sense.
+    pub fn options(&self) -> Result<SceneOptions> {
+        let image_size = ImageSize::square(self.image_side).context("--image-side")?;
+        let factors = self.factors.iter().map(|name| Factor::from_str(name)).collect::<mindseye_interface::Result<_>>();
+        Ok(SceneOptions { image_size, factors: Factors(factors.context("--factors")?) })
+    }
+}
+
+/// Threads used unless told otherwise: as many as there are cores.
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Prints one JSON document on stdout.
+///
+/// # Errors
+/// When stdout is closed.
+pub fn print_json(document: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(document).context("writing JSON")?;
+    writeln!(std::io::stdout().lock(), "{text}").context("writing to stdout")
+}

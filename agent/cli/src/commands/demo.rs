@@ -1,0 +1,170 @@
+//! `mindseye demo`: the shipped agent at work, with a picture of what it sees and imagines.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use mindseye_agent::Task;
+use mindseye_interface::config::require_range;
+use mindseye_interface::{Seed, config};
+use mindseye_sim::SceneOptions;
+use mindseye_world_model::Checkpoint;
+use serde::Serialize;
+
+use super::print_json;
+use crate::assets;
+use crate::evaluation::interval::Percentiles;
+use crate::evaluation::{Episode, EpisodeResult, Method, Pair, PairKind, draw_pairs};
+use crate::filming::Film;
+use crate::pictures::write_gif;
+
+/// Watch the agent work: it solves fresh episodes live, planning in imagination at every action block.
+///
+/// Needs no network and no display. Prints every episode with its planning time and writes an animated picture: the camera, the
+/// goal, the plan as the agent imagines it (drawn by a decoder that planning never uses), and the goal distance falling.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: mindseye demo two_room --episodes 6 --out demo.gif")]
+pub struct DemoArguments {
+    /// Name of the scene.
+    #[arg(default_value = "two_room")]
+    scene: String,
+    /// Folder of the checkpoint; by default the shipped one.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// Task file (TOML); by default the shipped one of the scene.
+    #[arg(long)]
+    task: Option<PathBuf>,
+    /// Episodes to solve.
+    #[arg(long, default_value_t = 6)]
+    episodes: usize,
+    /// Root of every random choice; another seed gives other episodes.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The animated picture (GIF); by default mindseye_demo_<scene>.gif here.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Threads that imagine.
+    #[arg(long, default_value_t = super::default_threads())]
+    threads: usize,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the demo did.
+#[derive(Debug, Serialize)]
+struct DemoReport {
+    scene: String,
+    episodes: Vec<DemoEpisode>,
+    solved: usize,
+    planning_ms: Percentiles,
+    picture: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct DemoEpisode {
+    start: Vec<f64>,
+    goal: Vec<f64>,
+    arrived_after_steps: Option<usize>,
+    held: bool,
+    final_distance: f64,
+    planning_ms: Percentiles,
+}
+
+/// Control steps per episode.
+const BUDGET_STEPS: usize = 100;
+/// Duration of a frame of the animation, hundredths of a second.
+const FRAME_HUNDREDTHS: u16 = 30;
+
+/// Runs the command.
+///
+/// # Errors
+/// When an argument makes no sense, the checkpoint is broken or of another scene, or the picture cannot be written.
+pub fn run(arguments: &DemoArguments) -> Result<()> {
+    require_range("--episodes", arguments.episodes, 1, 1000)?;
+    require_range("--threads", arguments.threads, 1, 1024)?;
+    let scene = arguments.scene.as_str();
+    mindseye_sim::make(scene, &SceneOptions::with_side(64)?)?;
+    let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(scene), Ok)?;
+    let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, scene)?);
+    let task: Task = config::load(&arguments.task.clone().map_or_else(|| assets::task(scene), Ok)?)?;
+    let options = SceneOptions::with_side(checkpoint.config.model.image_side)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
+    let root = Seed::new(arguments.seed).child("demo");
+    let mut film = Film::new(checkpoint.clone());
+    let mut episodes = Vec::new();
+    if !arguments.json {
+        println!("{scene}: {} fresh episodes, goals given as pictures", arguments.episodes);
+    }
+    let mut planning_ms = Vec::new();
+    for pair in draw_pairs(scene, &options, PairKind::Cross, arguments.episodes, root.value())? {
+        let episode = Episode {
+            scene,
+            options: &options,
+            method: &Method::Model(checkpoint.clone()),
+            task: &task,
+            pair: &pair,
+            budget_steps: BUDGET_STEPS,
+            seed: root.child("agent").index(pair.index as u64),
+            threads: arguments.threads,
+            real_time: true,
+            stop_when_held: true,
+        };
+        film.begin(&format!("episode {} of {}", pair.index + 1, arguments.episodes));
+        let result = pool.install(|| episode.play(&mut |glimpse| film.shoot(glimpse)))?;
+        film.end(&result)?;
+        planning_ms.extend_from_slice(&result.planning_ms);
+        let done = summary(&pair, &result);
+        if !arguments.json {
+            say(&pair, &done);
+        }
+        episodes.push(done);
+    }
+    let picture = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("mindseye_demo_{scene}.gif")));
+    write_gif(&picture, film.frames(), FRAME_HUNDREDTHS)?;
+    let solved = episodes.iter().filter(|episode| episode.arrived_after_steps.is_some()).count();
+    let report =
+        DemoReport { scene: scene.into(), solved, episodes, planning_ms: Percentiles::of(planning_ms), picture };
+    if arguments.json {
+        return print_json(&report);
+    }
+    let planning = report.planning_ms;
+    println!(
+        "solved {solved} of {}; planning {:.1} ms median, {:.1} ms p95",
+        report.episodes.len(),
+        planning.p50,
+        planning.p95
+    );
+    println!("picture: {}", report.picture.display());
+    Ok(())
+}
+
+fn summary(pair: &Pair, result: &EpisodeResult) -> DemoEpisode {
+    DemoEpisode {
+        start: pair.start.clone(),
+        goal: pair.goal.clone(),
+        arrived_after_steps: result.moderate_step,
+        held: result.strict,
+        final_distance: result.final_distance,
+        planning_ms: Percentiles::of(result.planning_ms.clone()),
+    }
+}
+
+fn say(pair: &Pair, episode: &DemoEpisode) {
+    let place = |state: &[f64]| state.iter().take(2).map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ");
+    let outcome = match (episode.arrived_after_steps, episode.held) {
+        (Some(step), true) => format!("arrived after {step} steps and stayed"),
+        (Some(step), false) => format!("arrived after {step} steps"),
+        (None, _) => format!("ended {:.3} away", episode.final_distance),
+    };
+    let planning = episode.planning_ms;
+    println!(
+        "  {}: ({}) -> ({}): {outcome}; planning {:.1} ms median, {:.1} ms at most",
+        pair.index + 1,
+        place(&pair.start),
+        place(&pair.goal),
+        planning.p50,
+        planning.max
+    );
+}

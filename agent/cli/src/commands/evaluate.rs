@@ -1,0 +1,145 @@
+//! `mindseye evaluate`: success under the honest protocol.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use mindseye_agent::Task;
+use mindseye_interface::config::require_range;
+use mindseye_interface::{config, files};
+use mindseye_world_model::Checkpoint;
+
+use super::{SceneArguments, print_json};
+use crate::assets;
+use crate::evaluation::{Evaluation, EvaluationReport, PairKind, sheet};
+use crate::pictures::write_png;
+use crate::progress::Meter;
+
+/// Measure a world model: success of the agent that plans with it, on held-out episodes, beside its baselines.
+///
+/// Starts and goals are states of the same held-out episode --goal-offset control steps apart (or, with --pairs cross, the
+/// scene's hard pairs); pairs solved at the start are dropped; every method gets the same pairs. Moderate success: the task's
+/// predicate at any step. Strict: half the distance, held over the last 5 control steps. Rates come with Wilson 95 % intervals.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: mindseye evaluate --scene two_room --checkpoint assets/checkpoints/two_room --episodes 100 --seeds 3 --json"
+)]
+pub struct EvaluateArguments {
+    #[command(flatten)]
+    scene: SceneArguments,
+    /// Folder of the checkpoint; by default the shipped one.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// Task file (TOML): planner, costs, horizon; by default the shipped one of the scene.
+    #[arg(long)]
+    task: Option<PathBuf>,
+    /// How starts and goals are chosen.
+    #[arg(long, value_enum, default_value_t = Pairs::Offset)]
+    pairs: Pairs,
+    /// Control steps from start to goal.
+    #[arg(long, default_value_t = 25)]
+    goal_offset: usize,
+    /// Control steps per episode; by default twice the offset, or 100 for cross.
+    #[arg(long)]
+    budget: Option<usize>,
+    /// Episodes per seed.
+    #[arg(long, default_value_t = 100)]
+    episodes: usize,
+    /// Number of seeds.
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// First root seed; the others follow it.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Episodes played at the same time; the results do not depend on it.
+    #[arg(long, default_value_t = super::default_threads())]
+    threads: usize,
+    /// Leave out the baselines.
+    #[arg(long)]
+    no_baselines: bool,
+    /// Folder for evaluation.json and sheet.png (start, goal and end of episodes, failures first).
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Print the whole evaluation as one JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How starts and goals are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Pairs {
+    /// States of the same held-out episode.
+    Offset,
+    /// The scene's hard pairs: in two_room any start, any goal in the other room.
+    Cross,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When an argument makes no sense, the checkpoint is broken or of another scene, or an output cannot be written.
+pub fn run(arguments: &EvaluateArguments) -> Result<()> {
+    require_range("--episodes", arguments.episodes, 1, 1_000_000)?;
+    require_range("--seeds", arguments.seeds, 1, 1000)?;
+    require_range("--goal-offset", arguments.goal_offset, 1, 100_000)?;
+    require_range("--threads", arguments.threads, 1, 1024)?;
+    let scene = arguments.scene.scene.clone();
+    let options = arguments.scene.options()?;
+    mindseye_sim::make(&scene, &options)?;
+    let task_path = arguments.task.clone().map_or_else(|| assets::task(&scene), Ok)?;
+    let task: Task = config::load(&task_path)?;
+    let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(&scene), Ok)?;
+    let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, &scene)?);
+    let side = checkpoint.config.model.image_side;
+    require_range("--image-side (the checkpoint's)", arguments.scene.image_side, side, side)?;
+    let pairs = match arguments.pairs {
+        Pairs::Offset => PairKind::Offset { goal_offset: arguments.goal_offset },
+        Pairs::Cross => PairKind::Cross,
+    };
+    let budget_steps = arguments.budget.unwrap_or(pairs.default_budget());
+    require_range("--budget", budget_steps, 1, 1_000_000)?;
+    let evaluation = Evaluation {
+        scene,
+        options,
+        checkpoint,
+        task,
+        pairs,
+        budget_steps,
+        episodes: arguments.episodes,
+        seeds: (arguments.seed..arguments.seed.saturating_add(arguments.seeds)).collect(),
+        threads: arguments.threads,
+        baselines: !arguments.no_baselines,
+    };
+    let methods = if evaluation.baselines { 4 } else { 1 };
+    let meter = Meter::new("evaluate", methods * evaluation.seeds.len() * evaluation.episodes, "episodes");
+    let (report, results) = evaluation.run(&|done, _| meter.set(done, String::new))?;
+    drop(meter);
+    if let Some(folder) = &arguments.out {
+        let text = serde_json::to_vec_pretty(&report).context("evaluation.json")?;
+        let path = folder.join("evaluation.json");
+        files::write_whole(&path, &text).with_context(|| format!("{}", path.display()))?;
+        write_png(&folder.join("sheet.png"), sheet(&report, &results)?.image())?;
+    }
+    if arguments.json { print_json(&report) } else { say(&report) }
+}
+
+fn say(report: &EvaluationReport) -> Result<()> {
+    let settings = &report.settings;
+    println!("{}, {}, {} control steps each", settings.scene, settings.pairs, settings.budget_steps);
+    println!("{} episodes x {} seeds\n", settings.episodes, settings.seeds.len());
+    println!("{:<10} {:<22} strict", "", "moderate");
+    println!("{:<10} {:<22} {}", "model", report.moderate.to_string(), report.strict);
+    for baselines in &report.baselines {
+        let named = [("random", &baselines.random), ("nothing", &baselines.nothing), ("oracle", &baselines.oracle)];
+        for (name, method) in named {
+            println!("{name:<10} {:<22} {}", method.moderate.to_string(), method.strict);
+        }
+    }
+    let (planning, steps) = (report.planning_ms, report.steps_to_success);
+    println!("\nsteps to success: {:.0} median, {:.0} at the 95th percentile", steps.p50, steps.p95);
+    println!("planning: {:.1} ms median, {:.1} p95, {:.1} max", planning.p50, planning.p95, planning.max);
+    println!("deadline misses: {} of {} ticks ({} ms)", report.deadline_misses, report.ticks, settings.task.budget_ms);
+    println!("imagined states per episode: {:.0}", report.predictor_rows_per_episode);
+    Ok(())
+}

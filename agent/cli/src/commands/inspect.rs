@@ -1,0 +1,121 @@
+//! `mindseye inspect`: what is in a folder.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use mindseye_episodes::{Dataset, DatasetSummary};
+use mindseye_world_model::Checkpoint;
+use mindseye_world_model::checkpoint::CheckpointConfig;
+use serde::Serialize;
+
+use super::print_json;
+use super::train::describe;
+
+/// Say what a data set or a checkpoint is: what it holds, where it comes from, how good it is. Everything in it is read and checked.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: mindseye inspect assets/checkpoints/two_room")]
+pub struct InspectArguments {
+    /// Folder of a data set (LeRobotDataset v3.0) or of a checkpoint.
+    path: PathBuf,
+    /// Print one JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a folder turned out to be.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Finding {
+    Dataset(DatasetSummary),
+    Checkpoint(Box<CheckpointSummary>),
+}
+
+#[derive(Debug, Serialize)]
+struct CheckpointSummary {
+    path: PathBuf,
+    parameters: usize,
+    decoder: bool,
+    #[serde(flatten)]
+    config: CheckpointConfig,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the folder is neither, or something in it is broken.
+pub fn run(arguments: &InspectArguments) -> Result<()> {
+    let finding = find(&arguments.path)?;
+    if arguments.json {
+        return print_json(&finding);
+    }
+    match finding {
+        Finding::Dataset(summary) => say_dataset(&summary),
+        Finding::Checkpoint(summary) => say_checkpoint(&summary),
+    }
+    Ok(())
+}
+
+fn find(path: &Path) -> Result<Finding> {
+    if path.join("meta/info.json").exists() {
+        let dataset = Dataset::open(path)?;
+        for index in 0..dataset.len() {
+            dataset.read_episode(index)?;
+        }
+        return Ok(Finding::Dataset(dataset.summary()?));
+    }
+    if path.join("config.json").exists() {
+        let checkpoint = Checkpoint::load(path)?;
+        return Ok(Finding::Checkpoint(Box::new(CheckpointSummary {
+            path: path.to_path_buf(),
+            parameters: checkpoint.model.parameters(),
+            decoder: checkpoint.decoder.is_some(),
+            config: checkpoint.config,
+        })));
+    }
+    bail!("{}: expected meta/info.json (a data set) or config.json (a checkpoint), got neither", path.display())
+}
+
+fn say_dataset(summary: &DatasetSummary) {
+    let [shortest, longest] = summary.episode_frames;
+    println!("data set {} (LeRobotDataset v3.0)", summary.path.display());
+    println!("  {} episodes of {shortest} to {longest} frames, {} in all", summary.episodes, summary.frames);
+    println!(
+        "  {} frames per second, {:.1} MiB",
+        summary.frames_per_second,
+        summary.bytes_on_disk as f64 / f64::from(1 << 20)
+    );
+    println!("  tasks: {}", summary.tasks.join("; "));
+    for feature in &summary.features {
+        let names = feature.element_names.join(", ");
+        println!("  {:<26} {:<8} {:?} {names}", feature.name, feature.dtype, feature.shape);
+    }
+    if let Some(action) = &summary.action {
+        println!("  action mean {:.2?}, std {:.2?}", action.mean, action.std);
+    }
+    for recording in summary.sidecar.iter().flat_map(|sidecar| &sidecar.recordings) {
+        let factors = if recording.factors.is_empty() { "none".into() } else { recording.factors.join(", ") };
+        let (first, seed) = (recording.first_episode, recording.seed.value());
+        println!("  from episode {first}: policy {}, seed {seed}, factors {factors}", recording.policy);
+    }
+    for sidecar in &summary.sidecar {
+        println!("  scene {}, control step {} s", sidecar.scene, sidecar.control_step_secs);
+    }
+}
+
+fn say_checkpoint(summary: &CheckpointSummary) {
+    let CheckpointConfig { model, training, data, scene, .. } = &summary.config;
+    let side = model.image_side;
+    println!("checkpoint {} (scene {scene})", summary.path.display());
+    println!(
+        "  {} weights, latent of {}, pictures of {side}x{side}, blocks of {} control steps with {} actions",
+        summary.parameters, model.latent_width, model.action_block, model.action_width
+    );
+    println!("  trained {} steps in {:.1} minutes, seed {}", training.steps, training.minutes, training.seed);
+    println!(
+        "  data: {} episodes, {} frames ({} for training)",
+        data.episodes, data.frames, training.training_episodes
+    );
+    println!("  decoder: {}", if summary.decoder { "yes" } else { "no" });
+    training.validation.iter().for_each(|validation| println!("  {}", describe(validation)));
+}

@@ -1,0 +1,190 @@
+//! `mindseye record`: scripted episodes of a scene as a LeRobot data set.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, Recording, Sidecar, WriteMode};
+use mindseye_interface::config::require_range;
+use mindseye_interface::{Seed, Simulator};
+use mindseye_sim::{SceneOptions, demonstrate, demonstrator, make};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{SceneArguments, print_json};
+use crate::progress::{Meter, stop_on_ctrl_c};
+
+/// Record episodes of a scene, acted by its scripted demonstrators, as a LeRobotDataset v3.0.
+///
+/// The data set opens in LeRobot's own tools. Equal seeds give equal bytes. What is recorded is durable file by file: Ctrl-C
+/// writes out what there is, a crash loses at most the unfinished file, and --append goes on where a recording stopped.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: mindseye record --scene two_room --episodes 1000 --out data/two_room")]
+pub struct RecordArguments {
+    #[command(flatten)]
+    scene: SceneArguments,
+    /// Folder of the data set.
+    #[arg(long)]
+    out: PathBuf,
+    /// Episodes to record; with --append, episodes to have in all.
+    #[arg(long, default_value_t = 1000)]
+    episodes: usize,
+    /// Control steps per episode.
+    #[arg(long, default_value_t = 100)]
+    steps: usize,
+    /// Who acts: for two_room mixture, walker (through the door, with noise) or explorer (smooth random).
+    #[arg(long, default_value = "mixture")]
+    policy: String,
+    /// Root of every random choice.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Episodes per data file: what a crash can lose.
+    #[arg(long, default_value_t = 50)]
+    episodes_per_file: usize,
+    /// Replace the data set that is there.
+    #[arg(long, conflicts_with = "append")]
+    overwrite: bool,
+    /// Go on with the data set that is there.
+    #[arg(long)]
+    append: bool,
+    /// Threads; the data set does not depend on it.
+    #[arg(long, default_value_t = super::default_threads())]
+    threads: usize,
+    /// Print one JSON document about the data set on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was recorded.
+#[derive(Debug, Serialize)]
+struct RecordReport {
+    path: PathBuf,
+    episodes: usize,
+    frames: usize,
+    recorded_frames: usize,
+    seconds: f64,
+    finished: bool,
+}
+
+/// Seed of recorded episode `index`.
+pub fn episode_seed(root: Seed, index: u64) -> Seed {
+    root.child("recorded").index(index)
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When an argument makes no sense, the folder is taken, or the disk refuses. Nothing is written in the first two cases.
+pub fn run(arguments: &RecordArguments) -> Result<()> {
+    require_range("--episodes", arguments.episodes, 1, 10_000_000)?;
+    require_range("--steps", arguments.steps, 1, 100_000)?;
+    require_range("--threads", arguments.threads, 1, 1024)?;
+    let options = arguments.scene.options()?;
+    let scene = arguments.scene.scene.as_str();
+    let simulator = make(scene, &options)?;
+    demonstrator(scene, &arguments.policy, &options)?;
+    let mode = match (arguments.overwrite, arguments.append) {
+        (true, _) => WriteMode::Overwrite,
+        (_, true) => WriteMode::Append,
+        _ => WriteMode::Error,
+    };
+    let writer = DatasetWriter::create(&arguments.out, spec(arguments, &options, simulator.as_ref()), mode)?;
+    let report = record_into(writer, arguments, &options, stop_on_ctrl_c()?)?;
+    if arguments.json {
+        return print_json(&report);
+    }
+    let RecordReport { episodes, frames, recorded_frames, seconds, .. } = report;
+    let rate = recorded_frames as f64 / seconds.max(1e-9);
+    println!("{}: {episodes} episodes, {frames} frames ({rate:.0} frames/s)", arguments.out.display());
+    if !report.finished {
+        println!("stopped at {episodes} of {} episodes; --append goes on", arguments.episodes);
+    }
+    Ok(())
+}
+
+fn record_into(
+    mut writer: DatasetWriter,
+    arguments: &RecordArguments,
+    options: &SceneOptions,
+    stop: &AtomicBool,
+) -> Result<RecordReport> {
+    let started = Instant::now();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
+    let meter = Meter::new("record", arguments.episodes, "episodes");
+    let (root, frames_before) = (Seed::new(arguments.seed), writer.frames());
+    let together = 8 * arguments.threads; // in memory at the same time
+    while writer.episodes() < arguments.episodes && !stop.load(Ordering::Relaxed) {
+        let first = writer.episodes();
+        let last = arguments.episodes.min(first + together);
+        let episode = |index: usize| record_episode(arguments, options, episode_seed(root, index as u64));
+        let episodes: Vec<EpisodeData> =
+            pool.install(|| (first..last).into_par_iter().map(episode).collect::<Result<_>>())?;
+        pool.install(|| episodes.iter().try_for_each(|episode| writer.add_episode(episode)))?;
+        meter.set(writer.episodes(), || format!("{} frames", writer.frames()));
+    }
+    let frames = writer.frames();
+    let episodes = writer.finish()?;
+    Ok(RecordReport {
+        path: arguments.out.clone(),
+        episodes,
+        frames,
+        recorded_frames: frames - frames_before,
+        seconds: started.elapsed().as_secs_f64(),
+        finished: episodes >= arguments.episodes,
+    })
+}
+
+fn record_episode(arguments: &RecordArguments, options: &SceneOptions, seed: Seed) -> Result<EpisodeData> {
+    let mut simulator = make(&arguments.scene.scene, options)?;
+    let mut demonstrator = demonstrator(&arguments.scene.scene, &arguments.policy, options)?;
+    simulate_episode(simulator.as_mut(), demonstrator.as_mut(), seed, arguments.steps)
+}
+
+/// One demonstrated episode as it is recorded.
+///
+/// # Errors
+/// The simulator's.
+pub fn simulate_episode(
+    simulator: &mut dyn Simulator,
+    demonstrator: &mut dyn mindseye_sim::Demonstrator,
+    seed: Seed,
+    steps: usize,
+) -> Result<EpisodeData> {
+    let mut episode = EpisodeData::default();
+    for moment in demonstrate(simulator, demonstrator, seed, steps, false)? {
+        let observation = moment.observation.context("recording: expected an observation at every step, got none")?;
+        episode.frames.push(observation.image.context("recording: expected a picture at every step, got none")?);
+        episode.proprioception.push(observation.proprioception);
+        episode.states.push(moment.state.iter().map(|&value| value as f32).collect());
+        episode.actions.push(moment.action.values().to_vec());
+    }
+    Ok(episode)
+}
+
+fn spec(arguments: &RecordArguments, options: &SceneOptions, simulator: &dyn Simulator) -> DatasetSpec {
+    let space = simulator.action_space();
+    DatasetSpec {
+        frames_per_second: (1.0 / simulator.control_step_secs()).round() as u32,
+        camera: "top".into(),
+        image_size: options.image_size,
+        proprioception_names: simulator.proprioception_names(),
+        state_names: simulator.state_names(),
+        action_names: space.names.clone(),
+        task: format!("{} demonstrations", arguments.scene.scene),
+        robot: Some(arguments.scene.scene.clone()),
+        episodes_per_file: arguments.episodes_per_file,
+        sidecar: Some(Sidecar {
+            scene: arguments.scene.scene.clone(),
+            action_space: space.clone(),
+            control_step_secs: simulator.control_step_secs(),
+            recordings: vec![Recording {
+                first_episode: 0,
+                seed: Seed::new(arguments.seed),
+                policy: arguments.policy.clone(),
+                factors: options.factors.0.iter().map(|factor| factor.name().to_owned()).collect(),
+            }],
+        }),
+    }
+}

@@ -1,0 +1,200 @@
+//! `mindseye train`: from recorded episodes to a checkpoint.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use mindseye_episodes::{CacheOptions, Dataset, FrameCache};
+use mindseye_interface::config::require_range;
+use mindseye_interface::{ImageSize, Seed, config};
+use mindseye_world_model::checkpoint::{Checkpoint, Origin};
+use mindseye_world_model::decoder::train_decoder;
+use mindseye_world_model::training::{
+    Progress, RunOptions, TrainingConfig, TrainingData, TrainingReport, Validation, train,
+};
+use serde::Serialize;
+
+use super::print_json;
+use crate::assets;
+use crate::progress::{Meter, stop_on_ctrl_c};
+
+/// Train a world model from recorded episodes.
+///
+/// Writes to --out: the checkpoint (config.json, model.safetensors, decoder.safetensors), the run's state (state.safetensors),
+/// metrics.jsonl, and TensorBoard event files. Ctrl-C saves the state; --resume goes on and gives the same bits as a run that
+/// was never stopped. Equal data, recipe and seed give equal weights, with any number of threads.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: mindseye train --data data/two_room --out runs/two_room --seed 0")]
+pub struct TrainArguments {
+    /// Folder of the data set (LeRobotDataset v3.0).
+    #[arg(long)]
+    data: PathBuf,
+    /// Folder for the run and its checkpoint.
+    #[arg(long)]
+    out: PathBuf,
+    /// Recipe (TOML); by default the one that is shipped for the data set's scene.
+    #[arg(long)]
+    recipe: Option<PathBuf>,
+    /// Optimiser steps, instead of the recipe's.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Root of every random choice: weights, order of the data, directions of SIGReg.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Go on with the run in --out.
+    #[arg(long)]
+    resume: bool,
+    /// Save and stop after this step; --resume goes on.
+    #[arg(long)]
+    stop_after: Option<usize>,
+    /// Threads; the weights do not depend on it.
+    #[arg(long, default_value_t = super::default_threads())]
+    threads: usize,
+    /// Memory that decoded frames may take, GiB.
+    #[arg(long, default_value_t = 8.0)]
+    memory_gib: f64,
+    /// Print the training report as one JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of a run.
+#[derive(Debug, Serialize)]
+struct TrainReport {
+    path: PathBuf,
+    #[serde(flatten)]
+    training: TrainingReport,
+    parameters: usize,
+    decoder: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When recipe, data or folder make no sense, a file cannot be written, or training diverges. Nothing is written in the first case.
+pub fn run(arguments: &TrainArguments) -> Result<()> {
+    require_range("--threads", arguments.threads, 1, 1024)?;
+    require_range("--memory-gib", arguments.memory_gib, 0.001, 1e6)?;
+    let dataset = Dataset::open(&arguments.data)?;
+    let Some(sidecar) = dataset.sidecar().cloned() else {
+        bail!("{}: meta/mindseye.json: expected it (scene, action space), got none", arguments.data.display());
+    };
+    let recipe = read_recipe(arguments, &sidecar.scene)?;
+    if !arguments.resume && arguments.out.join("state.safetensors").exists() {
+        bail!("{}: expected a folder without a run, or --resume, got a run", arguments.out.display());
+    }
+    let stop = stop_on_ctrl_c()?;
+    let data = load(arguments, &dataset, &recipe)?;
+    let seed = Seed::new(arguments.seed);
+    let meter = Meter::new("train", recipe.steps, "steps");
+    let options = RunOptions {
+        seed,
+        threads: arguments.threads,
+        folder: &arguments.out,
+        resume: arguments.resume,
+        stop_after: arguments.stop_after,
+        stop,
+        progress: &|progress| tell(&meter, progress),
+    };
+    let (model, training) = train(&recipe, &data, &options)?;
+    drop(meter);
+    let parameters = model.parameters();
+    let mut report =
+        TrainReport { path: arguments.out.clone(), training: training.clone(), parameters, decoder: false };
+    if training.finished {
+        let origin = Origin {
+            scene: sidecar.scene,
+            control_step_secs: sidecar.control_step_secs,
+            action_space: sidecar.action_space,
+            state_names: dataset.state_names(),
+        };
+        let mut checkpoint = Checkpoint::of_run(model, training, recipe.clone(), &data, origin)?;
+        checkpoint.save(&arguments.out)?;
+        if recipe.decoder_steps > 0 {
+            let meter = Meter::new("decoder", recipe.decoder_steps, "steps");
+            let progress = |step| meter.set(step, String::new);
+            let decoder =
+                train_decoder(&checkpoint.model, &data, recipe.decoder_steps, seed.child("decoder"), progress)?;
+            checkpoint.decoder = Some(decoder);
+            checkpoint.save(&arguments.out)?;
+            report.decoder = true;
+        }
+    }
+    say(&report, &recipe, arguments)
+}
+
+fn read_recipe(arguments: &TrainArguments, scene: &str) -> Result<TrainingConfig> {
+    let path = match &arguments.recipe {
+        Some(path) => path.clone(),
+        None => assets::recipe(scene)?,
+    };
+    let mut recipe: TrainingConfig = config::load(&path)?;
+    if let Some(steps) = arguments.steps {
+        require_range("--steps", steps, 1, 100_000_000)?;
+        recipe.steps = steps;
+    }
+    Ok(recipe)
+}
+
+fn load(arguments: &TrainArguments, dataset: &Dataset, recipe: &TrainingConfig) -> Result<TrainingData> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
+    let options = CacheOptions {
+        image_size: Some(ImageSize::square(recipe.model.image_side)?),
+        memory_limit_bytes: (arguments.memory_gib * f64::from(1 << 30)) as u64,
+        ..CacheOptions::default()
+    };
+    let meter = Meter::new("decode", dataset.frames(), "frames");
+    let cache = pool.install(|| FrameCache::load(dataset, &options, &|done, _| meter.set(done, String::new)))?;
+    Ok(TrainingData::new(cache, recipe)?)
+}
+
+fn tell(meter: &Meter, progress: &Progress<'_>) {
+    meter.set(progress.step, || {
+        let terms: Vec<String> = progress.terms.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+        terms.join(", ")
+    });
+    let Some(validation) = progress.validation else { return };
+    meter.note(&format!("step {}: {}", progress.step, describe(validation)));
+    if validation.collapsed {
+        meter.note(&format!(
+            "WARNING: the latent has collapsed at step {} (mean spread {:.3}, effective rank {:.1}): a plan in it means nothing. \
+             More SIGReg, VICReg or whitening keeps it open.",
+            progress.step, validation.mean_spread, validation.effective_rank
+        ));
+    }
+}
+
+/// A validation on one line.
+pub fn describe(validation: &Validation) -> String {
+    let rollout = |error: &mindseye_world_model::training::RolloutError| {
+        format!("{} blocks {:.3}", error.blocks, error.error / error.copy_last.max(1e-12))
+    };
+    let rollouts: Vec<String> = validation.rollout.iter().map(rollout).collect();
+    let list = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ");
+    format!(
+        "rollout error / copy-last: {}; probe R2 {}, rmse {}; effective rank {:.1}; spread {:.2} (least {:.2})",
+        rollouts.join(", "),
+        list(&validation.probe_r2),
+        list(&validation.probe_rmse),
+        validation.effective_rank,
+        validation.mean_spread,
+        validation.smallest_spread
+    )
+}
+
+fn say(report: &TrainReport, recipe: &TrainingConfig, arguments: &TrainArguments) -> Result<()> {
+    if arguments.json {
+        return print_json(report);
+    }
+    let (folder, training) = (arguments.out.display(), &report.training);
+    if training.finished {
+        println!(
+            "{folder}: {} steps in {:.1} minutes, {} weights",
+            training.steps, training.minutes, report.parameters
+        );
+        training.validation.iter().for_each(|validation| println!("{}", describe(validation)));
+    } else {
+        println!("{folder}: stopped at step {} of {}; go on with --resume", training.steps, recipe.steps);
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The one evaluator behind every claim (DESIGN.md, section 4).
+//!
+//! Starts and goals are states of held-out episodes, the same for every method; pairs that are solved at the start are dropped;
+//! success is the task's predicate, at any step (moderate) or held at the end (strict); baselines run on the same pairs.
+
+mod episode;
+pub mod interval;
+mod pairs;
+mod report;
+mod sheet;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result};
+use mindseye_agent::Task;
+use mindseye_interface::Seed;
+use mindseye_sim::SceneOptions;
+use mindseye_world_model::Checkpoint;
+use rayon::prelude::*;
+
+pub use episode::{Episode, EpisodeResult, Glimpse, HOLD_STEPS, Method};
+pub use pairs::{Pair, PairKind, draw_pairs};
+pub use report::{Baselines, EvaluationReport, MethodReport, PairReport, Settings};
+pub use sheet::sheet;
+
+/// What is evaluated, and how.
+pub struct Evaluation {
+    /// Name of the scene.
+    pub scene: String,
+    /// Picture size and factors of variation.
+    pub options: SceneOptions,
+    /// The model under test.
+    pub checkpoint: Arc<Checkpoint>,
+    /// What it is to do.
+    pub task: Task,
+    /// How starts and goals are chosen.
+    pub pairs: PairKind,
+    /// Control steps per episode.
+    pub budget_steps: usize,
+    /// Episodes per seed.
+    pub episodes: usize,
+    /// Root seeds of the held-out episodes.
+    pub seeds: Vec<u64>,
+    /// Episodes played at the same time; the results do not depend on it.
+    pub threads: usize,
+    /// Whether the baselines run too.
+    pub baselines: bool,
+}
+
+impl Evaluation {
+    /// Runs the protocol; `progress` hears of every finished episode: how many of how many. Gives the document, and how the
+    /// model's episodes went one by one.
+    ///
+    /// # Errors
+    /// When the scene cannot be built or an episode fails.
+    pub fn run(&self, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<(EvaluationReport, Vec<EpisodeResult>)> {
+        let pool =
+            rayon::ThreadPoolBuilder::new().num_threads(self.threads.max(1)).build().context("starting threads")?;
+        let mut pairs = Vec::new();
+        for &seed in &self.seeds {
+            pairs.extend(draw_pairs(&self.scene, &self.options, self.pairs, self.episodes, seed)?);
+        }
+        let methods = if self.baselines { 4 } else { 1 };
+        let (done, total) = (AtomicUsize::new(0), methods * pairs.len());
+        let play_all = |method: &Method| -> Result<Vec<EpisodeResult>> {
+            let one = |pair: &Pair| {
+                let episode = Episode {
+                    scene: &self.scene,
+                    options: &self.options,
+                    method,
+                    task: &self.task,
+                    pair,
+                    budget_steps: self.budget_steps,
+                    seed: Seed::new(pair.seed).child("agent").index(pair.index as u64),
+                    threads: 1,
+                    real_time: false,
+                    stop_when_held: false,
+                };
+                let result = episode.play(&mut |_| Ok(()));
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+                result.with_context(|| format!("seed {}, pair {}", pair.seed, pair.index))
+            };
+            pool.install(|| pairs.par_iter().map(one).collect())
+        };
+        let results = play_all(&Method::Model(self.checkpoint.clone()))?;
+        let baselines = if self.baselines {
+            Some(Baselines {
+                random: MethodReport::of(&play_all(&Method::Random)?),
+                nothing: MethodReport::of(&play_all(&Method::Nothing)?),
+                oracle: MethodReport::of(&play_all(&Method::Oracle)?),
+            })
+        } else {
+            None
+        };
+        Ok((EvaluationReport::new(self, &pairs, &results, baselines), results))
+    }
+}

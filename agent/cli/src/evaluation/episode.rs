@@ -1,0 +1,145 @@
+//! One episode of the protocol: from a start towards a goal, judged at every control step.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use mindseye_agent::{Task, TickReport};
+use mindseye_interface::{Image, Seed, SystemClock};
+use mindseye_sim::SceneOptions;
+use mindseye_world_model::Checkpoint;
+
+use super::pairs::Pair;
+use crate::running::{Mind, execute};
+
+/// Who acts.
+#[derive(Debug, Clone)]
+pub enum Method {
+    /// An agent with a learned model.
+    Model(Arc<Checkpoint>),
+    /// Uniformly random actions.
+    Random,
+    /// Nothing at all.
+    Nothing,
+    /// The same planner in the true world, with the task's own distance.
+    Oracle,
+}
+
+/// Everything that decides an episode.
+pub struct Episode<'a> {
+    /// Name of the scene.
+    pub scene: &'a str,
+    /// Picture size and factors of variation.
+    pub options: &'a SceneOptions,
+    /// Who acts.
+    pub method: &'a Method,
+    /// What is to be done.
+    pub task: &'a Task,
+    /// From where to where.
+    pub pair: &'a Pair,
+    /// Control steps at most.
+    pub budget_steps: usize,
+    /// Root of the agent's random choices.
+    pub seed: Seed,
+    /// Threads that imagine.
+    pub threads: usize,
+    /// Whether the task's time budget cuts planning short (as on a robot), or late ticks are only counted (so that results do
+    /// not depend on the machine).
+    pub real_time: bool,
+    /// Whether the episode ends when the strict predicate has held long enough.
+    pub stop_when_held: bool,
+}
+
+/// How an episode went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EpisodeResult {
+    /// First control step at which the moderate predicate held.
+    pub moderate_step: Option<usize>,
+    /// Whether the strict predicate held over the last control steps.
+    pub strict: bool,
+    /// Distance to the goal at the end, in the task's unit.
+    pub final_distance: f64,
+    /// Control steps done.
+    pub steps: usize,
+    /// Planning time of every tick, milliseconds.
+    pub planning_ms: Vec<f64>,
+    /// Ticks that took longer than the task's budget.
+    pub deadline_misses: usize,
+    /// States imagined.
+    pub predictor_rows: usize,
+    /// The first error for which the agent held still.
+    pub error: Option<String>,
+    /// What the camera saw at the start, the goal, and what it saw at the end.
+    pub pictures: [Image; 3],
+}
+
+/// What can be watched after a tick, before its block is executed.
+pub struct Glimpse<'a> {
+    /// What the camera sees.
+    pub picture: &'a Image,
+    /// What it should see.
+    pub goal: &'a Image,
+    /// What the agent decided.
+    pub report: &'a TickReport,
+    /// Control steps done.
+    pub step: usize,
+    /// Distance to the goal, in the task's unit.
+    pub distance: f64,
+}
+
+/// Control steps over which the strict predicate must hold at the end.
+pub const HOLD_STEPS: usize = 5;
+
+impl Episode<'_> {
+    /// Plays the episode; `watch` is shown every tick.
+    ///
+    /// # Errors
+    /// When the scene or the agent cannot be built, the simulator fails, or `watch` does.
+    pub fn play(&self, watch: &mut dyn FnMut(&Glimpse<'_>) -> Result<()>) -> Result<EpisodeResult> {
+        let mut simulator = mindseye_sim::make(self.scene, self.options)?;
+        simulator.reset(self.pair.episode)?;
+        let goal = simulator.set_state(&self.pair.goal)?.image.context("goal: expected a picture, got none")?;
+        let mut observation = simulator.set_state(&self.pair.start)?;
+        let mut picture = observation.image.clone().context("start: expected a picture, got none")?;
+        let unhurried = Task { budget_ms: f64::INFINITY, ..self.task.clone() };
+        let task = if self.real_time { self.task } else { &unhurried };
+        let mut mind =
+            Mind::new(self.method, task, simulator.as_ref(), &goal, &self.pair.goal, self.seed, self.threads)?;
+        let clock = SystemClock::start();
+        let mut result = EpisodeResult {
+            moderate_step: None,
+            strict: false,
+            final_distance: simulator.check_goal(&self.pair.goal).distance,
+            steps: 0,
+            planning_ms: Vec::new(),
+            deadline_misses: 0,
+            predictor_rows: 0,
+            error: None,
+            pictures: [picture.clone(), goal.clone(), picture.clone()],
+        };
+        let hold_steps = HOLD_STEPS.min(self.budget_steps);
+        let mut strict_steps = 0;
+        while result.steps < self.budget_steps && !(self.stop_when_held && strict_steps >= hold_steps) {
+            let report: TickReport = mind.tick(simulator.as_ref(), &observation, &clock)?;
+            let (step, distance) = (result.steps, result.final_distance);
+            watch(&Glimpse { picture: &picture, goal: &goal, report: &report, step, distance })?;
+            result.planning_ms.push(report.planning_ms);
+            result.deadline_misses += usize::from(report.planning_ms > self.task.budget_ms);
+            result.predictor_rows += report.predictor_rows;
+            result.error = result.error.or(report.error);
+            let steps_left = self.budget_steps - result.steps;
+            observation = execute(simulator.as_mut(), &report.block, steps_left, |simulator| {
+                result.steps += 1;
+                let check = simulator.check_goal(&self.pair.goal);
+                if check.moderate && result.moderate_step.is_none() {
+                    result.moderate_step = Some(result.steps);
+                }
+                strict_steps = if check.strict { strict_steps + 1 } else { 0 };
+                result.final_distance = check.distance;
+            })?;
+            picture = observation.image.clone().unwrap_or(picture);
+        }
+        result.strict = strict_steps >= hold_steps;
+        result.pictures[2] = picture;
+        Ok(result)
+    }
+}

@@ -1,0 +1,140 @@
+//! Starts and goals from held-out episodes.
+
+use anyhow::{Context, Result, bail};
+use mindseye_interface::{Seed, Simulator};
+use mindseye_sim::SceneOptions;
+use rand::Rng;
+use serde::Serialize;
+
+/// How starts and goals are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PairKind {
+    /// States of the same held-out episode, this many control steps apart.
+    Offset {
+        /// Control steps from start to goal.
+        goal_offset: usize,
+    },
+    /// The scene's hard pairs: in `two_room` any start, any goal in the other room.
+    Cross,
+}
+
+impl std::fmt::Display for PairKind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Offset { goal_offset } => write!(formatter, "goals {goal_offset} control steps away"),
+            Self::Cross => write!(formatter, "goals in the other room"),
+        }
+    }
+}
+
+impl PairKind {
+    /// Control steps given by default: twice the offset, or 100.
+    pub fn default_budget(self) -> usize {
+        match self {
+            Self::Offset { goal_offset } => 2 * goal_offset,
+            Self::Cross => 100,
+        }
+    }
+}
+
+/// A start and a goal in one held-out episode's world.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pair {
+    /// Root seed.
+    pub seed: u64,
+    /// Number of the pair under this seed.
+    pub index: usize,
+    /// Seed of the episode: walls, colours and sizes follow from it.
+    #[serde(skip)]
+    pub episode: Seed,
+    /// Where the agent starts, the true state `[K]`.
+    pub start: Vec<f64>,
+    /// Where it should be, the true state `[K]`.
+    pub goal: Vec<f64>,
+}
+
+/// Length of a held-out episode, control steps.
+const EPISODE_STEPS: usize = 100;
+
+/// The seed of held-out episode `index`: never one that `record` uses, whatever the root seeds.
+pub fn held_out_episode(root: Seed, index: u64) -> Seed {
+    root.child("held out").index(index)
+}
+
+/// Draws `count` pairs under `seed`. Pairs that are solved at the start are dropped and others drawn.
+///
+/// # Errors
+/// When the scene cannot be built, or almost all pairs are solved at the start.
+pub fn draw_pairs(scene: &str, options: &SceneOptions, kind: PairKind, count: usize, seed: u64) -> Result<Vec<Pair>> {
+    let mut simulator = mindseye_sim::make(scene, options)?;
+    let mut demonstrator = mindseye_sim::demonstrator(scene, "mixture", options)?;
+    let mut pairs = Vec::with_capacity(count);
+    let root = Seed::new(seed);
+    for index in 0..(100 * count as u64).max(1000) {
+        if pairs.len() == count {
+            return Ok(pairs);
+        }
+        let episode = held_out_episode(root, index);
+        let (start, goal) = match kind {
+            PairKind::Offset { goal_offset } => {
+                let steps = EPISODE_STEPS.max(goal_offset + 1);
+                let moments =
+                    mindseye_sim::demonstrate(simulator.as_mut(), demonstrator.as_mut(), episode, steps, true)?;
+                let first = episode.child("pair").rng().random_range(0..steps - goal_offset);
+                (moments[first].state.clone(), moments[first + goal_offset].state.clone())
+            }
+            PairKind::Cross => {
+                simulator.reset(episode)?;
+                mindseye_sim::cross_pair(scene, options, episode)?
+            }
+        };
+        if !solved_at_start(simulator.as_mut(), &start, &goal)? {
+            pairs.push(Pair { seed, index: pairs.len(), episode, start, goal });
+        }
+    }
+    if pairs.len() < count {
+        bail!("pairs: expected {count} that are not solved at the start, got {}", pairs.len());
+    }
+    Ok(pairs)
+}
+
+fn solved_at_start(simulator: &mut dyn Simulator, start: &[f64], goal: &[f64]) -> Result<bool> {
+    simulator.set_state(start).context("start of a pair")?;
+    Ok(simulator.check_goal(goal).moderate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_follow_from_their_seed_and_are_not_solved() {
+        let options = SceneOptions::with_side(16).unwrap();
+        let draw = |seed| draw_pairs("two_room", &options, PairKind::Offset { goal_offset: 25 }, 20, seed).unwrap();
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1)[0].start, draw(2)[0].start);
+        for pair in draw(1) {
+            let distance = (pair.start[0] - pair.goal[0]).hypot(pair.start[1] - pair.goal[1]);
+            assert!(distance >= 16.0 / 224.0, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn cross_pairs_lie_in_different_rooms() {
+        let options = SceneOptions::with_side(16).unwrap();
+        for pair in draw_pairs("two_room", &options, PairKind::Cross, 20, 0).unwrap() {
+            assert!((pair.start[0] < 0.5) != (pair.goal[0] < 0.5), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn no_recording_uses_a_held_out_episode() {
+        for root in 0..20 {
+            for index in 0..20 {
+                let held_out = held_out_episode(Seed::new(root), index);
+                assert!((0..20).all(|other| held_out != crate::commands::record::episode_seed(Seed::new(root), other)));
+            }
+        }
+    }
+}

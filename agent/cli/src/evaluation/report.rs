@@ -1,0 +1,151 @@
+//! What the evaluator says: a number without this document is not a number.
+
+use mindseye_agent::Task;
+use mindseye_sim::Factors;
+use serde::Serialize;
+
+use super::Evaluation;
+use super::episode::EpisodeResult;
+use super::interval::{Percentiles, SuccessRate};
+use super::pairs::{Pair, PairKind};
+
+/// Success of one method on all pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MethodReport {
+    /// The task's predicate held at some step.
+    pub moderate: SuccessRate,
+    /// The tighter predicate held over the last control steps.
+    pub strict: SuccessRate,
+}
+
+impl MethodReport {
+    /// Counts successes.
+    pub fn of(results: &[EpisodeResult]) -> Self {
+        let count = |of: &dyn Fn(&EpisodeResult) -> bool| {
+            SuccessRate::of(results.iter().filter(|result| of(result)).count(), results.len())
+        };
+        Self { moderate: count(&|result| result.moderate_step.is_some()), strict: count(&|result| result.strict) }
+    }
+}
+
+/// What success costs without a learned model, on the same pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Baselines {
+    /// Uniformly random actions.
+    pub random: MethodReport,
+    /// No action.
+    pub nothing: MethodReport,
+    /// The same planner in the true world.
+    pub oracle: MethodReport,
+}
+
+/// How the evaluation was set up.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// Name of the scene.
+    pub scene: String,
+    /// Factors of variation that were on.
+    pub factors: Factors,
+    /// How starts and goals were chosen.
+    pub pairs: PairKind,
+    /// Control steps per episode.
+    pub budget_steps: usize,
+    /// Episodes per seed.
+    pub episodes: usize,
+    /// Root seeds of the held-out episodes.
+    pub seeds: Vec<u64>,
+    /// Episodes played at the same time.
+    pub threads: usize,
+    /// What the agent was to do, with planner and costs.
+    pub task: Task,
+    /// Seed the model was trained with.
+    pub training_seed: u64,
+}
+
+/// One pair and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PairReport {
+    /// Start and goal.
+    #[serde(flatten)]
+    pub pair: Pair,
+    /// First control step at which the moderate predicate held.
+    pub moderate_step: Option<usize>,
+    /// Whether the strict predicate held over the last control steps.
+    pub strict: bool,
+    /// Distance to the goal at the end, in the task's unit.
+    pub final_distance: f64,
+    /// Why the agent held still, if it did.
+    pub error: Option<String>,
+}
+
+/// The evaluator's document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvaluationReport {
+    /// The task's predicate held at some step.
+    pub moderate: SuccessRate,
+    /// The tighter predicate held over the last control steps.
+    pub strict: SuccessRate,
+    /// Control steps to success, of the episodes that succeeded.
+    pub steps_to_success: Percentiles,
+    /// Time from observation to decision, milliseconds.
+    pub planning_ms: Percentiles,
+    /// Ticks that took longer than the task's budget.
+    pub deadline_misses: usize,
+    /// Ticks in all.
+    pub ticks: usize,
+    /// Mean number of states imagined per episode.
+    pub predictor_rows_per_episode: f64,
+    /// Baselines on the same pairs, unless they were switched off.
+    pub baselines: Option<Baselines>,
+    /// How the evaluation was set up.
+    pub settings: Settings,
+    /// Every pair.
+    pub results: Vec<PairReport>,
+}
+
+impl EvaluationReport {
+    pub(super) fn new(
+        evaluation: &Evaluation,
+        pairs: &[Pair],
+        results: &[EpisodeResult],
+        baselines: Option<Baselines>,
+    ) -> Self {
+        let rates = MethodReport::of(results);
+        let planning_ms: Vec<f64> = results.iter().flat_map(|result| result.planning_ms.iter().copied()).collect();
+        let rows: usize = results.iter().map(|result| result.predictor_rows).sum();
+        Self {
+            moderate: rates.moderate,
+            strict: rates.strict,
+            steps_to_success: Percentiles::of(
+                results.iter().filter_map(|result| result.moderate_step).map(|step| step as f64).collect(),
+            ),
+            ticks: planning_ms.len(),
+            planning_ms: Percentiles::of(planning_ms),
+            deadline_misses: results.iter().map(|result| result.deadline_misses).sum(),
+            predictor_rows_per_episode: rows as f64 / results.len().max(1) as f64,
+            baselines,
+            settings: Settings {
+                scene: evaluation.scene.clone(),
+                factors: evaluation.options.factors.clone(),
+                pairs: evaluation.pairs,
+                budget_steps: evaluation.budget_steps,
+                episodes: evaluation.episodes,
+                seeds: evaluation.seeds.clone(),
+                threads: evaluation.threads,
+                task: evaluation.task.clone(),
+                training_seed: evaluation.checkpoint.config.training.seed,
+            },
+            results: pairs
+                .iter()
+                .zip(results)
+                .map(|(pair, result)| PairReport {
+                    pair: pair.clone(),
+                    moderate_step: result.moderate_step,
+                    strict: result.strict,
+                    final_distance: result.final_distance,
+                    error: result.error.clone(),
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Body and mind together: agents for every method, and the execution of action blocks.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use mindseye_agent::actor::Actor;
+use mindseye_agent::configurator::{PlannerConfig, SequenceConfigurator};
+use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, OracleGoal};
+use mindseye_agent::memory::RingMemory;
+use mindseye_agent::perception::JepaPerception;
+use mindseye_agent::world_model::{LearnedWorldModel, SimulatorWorldModel};
+use mindseye_agent::{Agent, Latent, Modules, Task, TickReport};
+use mindseye_interface::{Action, Clock, Image, Observation, Seed, Simulator};
+use mindseye_world_model::Checkpoint;
+
+use crate::evaluation::Method;
+
+/// Moments that a life remembers.
+const MEMORY_MOMENTS: usize = 1000;
+/// Control steps per action block of agents without a learned model.
+const ACTION_BLOCK: usize = 5;
+
+/// An agent, and the oracle's view of the world where it has one.
+pub struct Mind {
+    agent: Agent,
+    oracle: Option<Arc<SimulatorWorldModel>>,
+}
+
+impl Mind {
+    /// An agent that pursues a goal, given as a picture and (for the oracle only) as a true state.
+    ///
+    /// # Errors
+    /// When the checkpoint, the goal and the scene do not fit together.
+    pub fn new(
+        method: &Method,
+        task: &Task,
+        simulator: &dyn Simulator,
+        goal_image: &Image,
+        goal_state: &[f64],
+        seed: Seed,
+        threads: usize,
+    ) -> Result<Self> {
+        match method {
+            Method::Model(checkpoint) => learned(checkpoint, task, goal_image, seed, threads),
+            Method::Oracle => oracle(task, simulator, goal_state, seed, task.planner.build(), threads),
+            Method::Random => oracle(task, simulator, goal_state, seed, PlannerConfig::Random.build(), threads),
+            Method::Nothing => oracle(task, simulator, goal_state, seed, PlannerConfig::Hold.build(), threads),
+        }
+    }
+
+    /// One tick of the agent in the world as it is.
+    ///
+    /// # Errors
+    /// When the oracle cannot copy the world.
+    pub fn tick(
+        &mut self,
+        simulator: &dyn Simulator,
+        observation: &Observation,
+        clock: &dyn Clock,
+    ) -> Result<TickReport> {
+        if let Some(oracle) = &self.oracle {
+            oracle.synchronise(simulator)?;
+        }
+        Ok(self.agent.tick(observation, clock))
+    }
+}
+
+/// An agent that sees and imagines with a learned model.
+fn learned(checkpoint: &Arc<Checkpoint>, task: &Task, goal: &Image, seed: Seed, threads: usize) -> Result<Mind> {
+    let perception = JepaPerception::new(checkpoint.clone());
+    let goal = perception.encode(goal).context("goal picture")?;
+    let model = &checkpoint.config.model;
+    let metric = GoalDistance::new(checkpoint.statistics.factor(task.metric))?;
+    let modules = Modules {
+        configurator: Box::new(SequenceConfigurator::new(task, vec![goal], model.action_block, model.action_width)?),
+        perception: Box::new(perception),
+        world_model: Box::new(LearnedWorldModel::new(&checkpoint.model, threads)?),
+        cost: CostModule::new(vec![Box::new(metric), Box::new(Effort), Box::new(ActionLimits)]),
+        actor: task.planner.build(),
+        memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
+    };
+    Ok(Mind { agent: Agent::new(modules, seed), oracle: None })
+}
+
+/// An agent that knows the true state and imagines in the true world.
+fn oracle(
+    task: &Task,
+    simulator: &dyn Simulator,
+    goal: &[f64],
+    seed: Seed,
+    actor: Box<dyn Actor>,
+    threads: usize,
+) -> Result<Mind> {
+    let world = Arc::new(SimulatorWorldModel::new(simulator, threads)?);
+    let goal = Latent::global(goal.iter().map(|&value| value as f32).collect());
+    let width = simulator.action_space().width();
+    let modules = Modules {
+        configurator: Box::new(SequenceConfigurator::new(task, vec![goal], ACTION_BLOCK, width)?),
+        perception: Box::new(world.clone()),
+        world_model: Box::new(world.clone()),
+        cost: CostModule::new(vec![Box::new(OracleGoal::new(world.clone())), Box::new(Effort), Box::new(ActionLimits)]),
+        actor,
+        memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
+    };
+    Ok(Mind { agent: Agent::new(modules, seed), oracle: Some(world) })
+}
+
+/// Executes a block of actions `[A]` control step by control step, at most `steps` of them; `after` sees the world after each.
+/// Only the last step is rendered.
+///
+/// # Errors
+/// When an action is not finite or the body fails.
+pub fn execute(
+    simulator: &mut dyn Simulator,
+    block: &[f32],
+    steps: usize,
+    mut after: impl FnMut(&dyn Simulator),
+) -> Result<Observation> {
+    let width = simulator.action_space().width();
+    let actions: Vec<&[f32]> = block.chunks_exact(width).take(steps).collect();
+    let (last, before) = actions.split_last().context("action block: expected at least one action, got none")?;
+    for action in before {
+        simulator.step_blind(&Action::new(action.to_vec())?)?;
+        after(simulator);
+    }
+    let step = simulator.step(&Action::new(last.to_vec())?)?;
+    after(simulator);
+    Ok(step.observation)
+}

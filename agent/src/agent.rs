@@ -1,0 +1,174 @@
+//! The agent and its tick: configure → perceive → judge → act → remember → report.
+//!
+//! A tick is a function of (weights, task, seed, observations so far): no callbacks, no hidden state, no clock that decides anything
+//! but when to stop improving. So a recorded life replays to the bit as long as no deadline cuts it short.
+
+use mindseye_interface::{Clock, Observation, Seed};
+
+use crate::actor::{Actor, Choice, Deadline, Imagination};
+use crate::configurator::{Configurator, Directive};
+use crate::cost::CostModule;
+use crate::latent::{Latent, Plan, Plans, Rollouts};
+use crate::memory::{Memory, Moment};
+use crate::perception::Perception;
+use crate::world_model::WorldModel;
+use crate::{Error, Result};
+
+/// The six modules.
+pub struct Modules {
+    /// Says what the tick is about.
+    pub configurator: Box<dyn Configurator>,
+    /// Sees.
+    pub perception: Box<dyn Perception>,
+    /// Imagines.
+    pub world_model: Box<dyn WorldModel>,
+    /// Judges.
+    pub cost: CostModule,
+    /// Decides.
+    pub actor: Box<dyn Actor>,
+    /// Remembers.
+    pub memory: Box<dyn Memory>,
+}
+
+/// The six modules with a seed and a number of ticks lived.
+pub struct Agent {
+    modules: Modules,
+    seed: Seed,
+    tick: u64,
+}
+
+/// What one tick did, for the body, for people and for logs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TickReport {
+    /// Number of the tick.
+    pub tick: u64,
+    /// What the tick was about.
+    pub directive: Directive,
+    /// The block to execute, `[A]` normalised actions; zeros when the agent does not know what to do.
+    pub block: Vec<f32>,
+    /// The whole plan.
+    pub plan: Plan,
+    /// What is expected of the plan, `[1, S, H, P, D]`.
+    pub expected: Option<Rollouts>,
+    /// Unweighted energies of the state perceived, by name.
+    pub energies: Vec<(String, f32)>,
+    /// The best plan's energy after every round of improvement.
+    pub planning_energies: Vec<f32>,
+    /// Time from observation to decision, milliseconds.
+    pub planning_ms: f64,
+    /// Whether that was longer than the budget.
+    pub deadline_missed: bool,
+    /// States imagined.
+    pub predictor_rows: usize,
+    /// Mean squared difference between what was perceived and what had been predicted.
+    pub surprise: Option<f32>,
+    /// Why the agent holds still, if it does.
+    pub error: Option<String>,
+}
+
+impl Agent {
+    /// An agent that has not lived yet.
+    pub fn new(modules: Modules, seed: Seed) -> Self {
+        Self { modules, seed, tick: 0 }
+    }
+
+    /// What the agent remembers.
+    pub fn memory(&self) -> &dyn Memory {
+        self.modules.memory.as_ref()
+    }
+
+    /// One tick: from an observation to a block of actions. Errors do not escape: an agent that does not know what to do holds
+    /// still and says why.
+    pub fn tick(&mut self, observation: &Observation, clock: &dyn Clock) -> TickReport {
+        let started_secs = clock.now_secs();
+        let directive = self.configure();
+        let decided = self.perceive(observation, &directive).and_then(|(latent, surprise)| {
+            let energies = self.judge(&latent, &directive)?;
+            let deadline = Deadline { clock, at_secs: started_secs + directive.budget_secs };
+            let (choice, rows) = self.act(&latent, &directive, &deadline)?;
+            Ok((latent, surprise, energies, choice, rows))
+        });
+        // What the chosen plan is expected to bring is not part of deciding.
+        let planning_ms = (clock.now_secs() - started_secs) * 1e3;
+        let deadline_missed = planning_ms > directive.budget_secs * 1e3;
+        let report = match decided {
+            Ok((latent, surprise, energies, choice, rows)) => {
+                let expected = self.modules.world_model.imagine(&latent, &Plans::from(&choice.plan)).ok();
+                let report = TickReport {
+                    tick: self.tick,
+                    block: choice.plan.first_block().to_vec(),
+                    plan: choice.plan,
+                    expected,
+                    energies,
+                    planning_energies: choice.energies,
+                    planning_ms,
+                    deadline_missed,
+                    predictor_rows: rows,
+                    surprise,
+                    error: None,
+                    directive,
+                };
+                self.remember(latent, &report);
+                report
+            }
+            Err(error) => TickReport {
+                tick: self.tick,
+                block: vec![0.0; directive.block_width()],
+                plan: Plan::zeros(directive.horizon_blocks, directive.block_width()),
+                expected: None,
+                energies: Vec::new(),
+                planning_energies: Vec::new(),
+                planning_ms,
+                deadline_missed,
+                predictor_rows: 0,
+                surprise: None,
+                error: Some(error.to_string()),
+                directive,
+            },
+        };
+        self.tick += 1;
+        report
+    }
+
+    fn configure(&self) -> Directive {
+        self.modules.configurator.configure(self.modules.memory.as_ref())
+    }
+
+    /// The state behind the observation, or where nothing is seen the one predicted for now; and how surprising it is.
+    fn perceive(&self, observation: &Observation, directive: &Directive) -> Result<(Latent, Option<f32>)> {
+        let before = self.tick.checked_sub(1).and_then(|tick| self.modules.memory.at(tick));
+        let predicted = before.and_then(|moment| moment.predicted.as_ref());
+        match self.modules.perception.perceive(observation, directive)? {
+            Some(latent) => {
+                let surprise = predicted.map(|predicted| latent.mean_square_distance(predicted));
+                Ok((latent, surprise))
+            }
+            None => predicted.cloned().map(|latent| (latent, None)).ok_or(Error::Blind),
+        }
+    }
+
+    fn judge(&self, latent: &Latent, directive: &Directive) -> Result<Vec<(String, f32)>> {
+        self.modules.cost.require_terms(directive)?;
+        self.modules.cost.energies_of(latent, directive)
+    }
+
+    fn act(&mut self, latent: &Latent, directive: &Directive, deadline: &Deadline<'_>) -> Result<(Choice, usize)> {
+        let imagination = Imagination::new(self.modules.world_model.as_ref(), &self.modules.cost, latent, directive);
+        let mut rng = self.seed.child("actor").index(self.tick).rng();
+        let choice = self.modules.actor.act(&imagination, &mut rng, deadline)?;
+        Ok((choice, imagination.rows()))
+    }
+
+    fn remember(&mut self, latent: Latent, report: &TickReport) {
+        self.modules.memory.remember(Moment {
+            tick: report.tick,
+            sub_goal: report.directive.sub_goal,
+            latent,
+            energies: report.energies.clone(),
+            block: report.block.clone(),
+            plan: report.plan.clone(),
+            predicted: report.expected.as_ref().map(|expected| expected.state(0, 0, 0)),
+            surprise: report.surprise,
+        });
+    }
+}

@@ -1,0 +1,52 @@
+//! Configurator: turns a task into one immutable directive per tick, and moves on to the next sub-goal (LeCun 2022, section 3).
+
+mod sequence;
+mod task;
+
+use std::sync::Arc;
+
+pub use sequence::SequenceConfigurator;
+pub use task::{PlannerConfig, SubGoals, Task};
+
+use crate::cost::Reduction;
+use crate::latent::Latent;
+use crate::memory::Memory;
+
+/// What the modules are to do in one tick; nothing changes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Directive {
+    /// The state to bring about.
+    pub goal: Arc<Latent>,
+    /// Index of the sub-goal that this is.
+    pub sub_goal: usize,
+    /// How far to imagine, action blocks.
+    pub horizon_blocks: usize,
+    /// Control steps per block.
+    pub action_block: usize,
+    /// Numbers per action.
+    pub action_width: usize,
+    /// Weights of cost terms by name; a term without a weight takes no part.
+    pub weights: Vec<(String, f32)>,
+    /// How energies over the horizon become one number.
+    pub reduction: Reduction,
+    /// Time to decide, seconds.
+    pub budget_secs: f64,
+}
+
+impl Directive {
+    /// Numbers per action block.
+    pub fn block_width(&self) -> usize {
+        self.action_block * self.action_width
+    }
+
+    /// The weight of the cost term `name`.
+    pub fn weight(&self, name: &str) -> Option<f32> {
+        self.weights.iter().find(|(known, _)| known == name).map(|(_, weight)| *weight)
+    }
+}
+
+/// Decides what the tick is about.
+pub trait Configurator: Send {
+    /// The directive of the next tick, from what is remembered of the last ones.
+    fn configure(&self, memory: &dyn Memory) -> Directive;
+}

@@ -1,0 +1,97 @@
+//! A task in one file.
+
+use std::collections::BTreeMap;
+
+use mindseye_interface::config::{Validate, require_range};
+use mindseye_interface::{Error, Result};
+use mindseye_world_model::LatentMetric;
+use serde::{Deserialize, Serialize};
+
+use crate::actor::{Actor, Cem, CemConfig, Hold, Icem, IcemConfig, RandomActions};
+use crate::cost::Reduction;
+
+/// What is wanted, how it is judged, and how much thought may go into it. The goal itself (a picture) comes with the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// For people and reports.
+    pub name: String,
+    /// How far to imagine, action blocks. Farther finds ways round obstacles, and trusts the model for longer.
+    pub horizon_blocks: usize,
+    /// Time to decide, milliseconds. When it has passed, the best plan so far is executed.
+    pub budget_ms: f64,
+    /// How the energies of a plan's blocks become one number.
+    #[serde(default)]
+    pub reduction: Reduction,
+    /// Distance in latent space.
+    #[serde(default)]
+    pub metric: LatentMetric,
+    /// Weights of cost terms by name: `goal_distance`, `effort`, `action_limits`.
+    pub weights: BTreeMap<String, f32>,
+    /// How plans are found.
+    pub planner: PlannerConfig,
+    /// When to move on in a sequence of goals.
+    #[serde(default)]
+    pub sub_goals: SubGoals,
+}
+
+/// Which planner, with its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PlannerConfig {
+    /// See [`Icem`].
+    Icem(IcemConfig),
+    /// See [`Cem`].
+    Cem(CemConfig),
+    /// See [`RandomActions`].
+    Random,
+    /// See [`Hold`].
+    Hold,
+}
+
+impl PlannerConfig {
+    /// A planner with these settings that has not planned yet.
+    pub fn build(&self) -> Box<dyn Actor> {
+        match self {
+            Self::Icem(config) => Box::new(Icem::new(config.clone())),
+            Self::Cem(config) => Box::new(Cem::new(config.clone())),
+            Self::Random => Box::new(RandomActions),
+            Self::Hold => Box::new(Hold),
+        }
+    }
+}
+
+/// When a sub-goal is done with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubGoals {
+    /// A sub-goal is reached below this goal distance (unweighted; 1 is the mean energy of one action block).
+    pub reached_energy: f32,
+    /// A sub-goal is given up after this many ticks.
+    pub timeout_ticks: usize,
+}
+
+impl Default for SubGoals {
+    fn default() -> Self {
+        Self { reached_energy: 0.1, timeout_ticks: 20 }
+    }
+}
+
+impl Validate for Task {
+    fn validate(&self) -> Result<()> {
+        require_range("horizon_blocks", self.horizon_blocks, 1, 1000)?;
+        require_range("budget_ms", self.budget_ms, 0.1, 1e6)?;
+        require_range("sub_goals.timeout_ticks", self.sub_goals.timeout_ticks, 1, 1_000_000)?;
+        if let LatentMetric::StepWhitened { power } = self.metric {
+            require_range("metric.power", power, 0.0, 4.0)?;
+        }
+        if let Some((name, weight)) = self.weights.iter().find(|(_, weight)| !weight.is_finite()) {
+            return Err(Error::field(format!("weights.{name}"), "a finite number", weight));
+        }
+        match &self.planner {
+            PlannerConfig::Icem(config) => config.validate(),
+            PlannerConfig::Cem(config) => config.validate(),
+            PlannerConfig::Random | PlannerConfig::Hold => Ok(()),
+        }
+    }
+}

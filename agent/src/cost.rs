@@ -1,0 +1,167 @@
+//! Cost: energies of imagined states (LeCun 2022, section 3.2). Intrinsic terms are fixed, named and weighted; a critic may add the
+//! energy still to come beyond the horizon.
+
+mod action_limits;
+mod effort;
+mod goal_distance;
+mod oracle_goal;
+
+pub use action_limits::ActionLimits;
+pub use effort::Effort;
+pub use goal_distance::GoalDistance;
+pub use oracle_goal::OracleGoal;
+
+use serde::{Deserialize, Serialize};
+
+use crate::configurator::Directive;
+use crate::latent::{Latent, Plans, Rollouts};
+use crate::memory::Moment;
+use crate::{Error, Result};
+
+/// One fixed, named source of discomfort.
+pub trait IntrinsicTerm: Send + Sync {
+    /// The name under which weights and reports know the term.
+    fn name(&self) -> &'static str;
+
+    /// Energies `[N, S, H]` of the states in `rollouts` reached by `plans`; lower is better.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn energy(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>>;
+}
+
+/// Predicts the intrinsic energy still to come from a state (LeCun 2022, section 3.2: the trainable critic).
+pub trait Critic: Send + Sync {
+    /// Energies to come `[N]` from `states`, one latent each.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    fn future_energy(&self, states: &[Latent], directive: &Directive) -> Result<Vec<f32>>;
+
+    /// Learns from remembered moments.
+    ///
+    /// # Errors
+    /// When the moments do not fit.
+    fn learn(&mut self, moments: &[Moment]) -> Result<()>;
+}
+
+/// How the energies of a plan's blocks become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reduction {
+    /// The last block only: what counts is where the plan ends.
+    #[default]
+    Last,
+    /// The mean over blocks: what counts is to be near soon.
+    Mean,
+    /// The mean over blocks plus `weight` times the last block.
+    MeanPlusLast {
+        /// Weight of the last block.
+        weight: f32,
+    },
+    /// The smallest over blocks, where every block that passes before counts `per_block`: what counts is to be there once, and
+    /// soon. A plan is not judged by what it does after its best moment, so that waiting, going round and staying all are free.
+    Soonest {
+        /// Price of a block of waiting; 1 is the mean goal distance of one action block.
+        per_block: f32,
+    },
+}
+
+impl Reduction {
+    /// One number of the energies `[H]` of one future.
+    pub fn reduce(self, energies: &[f32]) -> f32 {
+        let last = energies.last().copied().unwrap_or(0.0);
+        let mean = || energies.iter().sum::<f32>() / energies.len().max(1) as f32;
+        match self {
+            Self::Last => last,
+            Self::Mean => mean(),
+            Self::MeanPlusLast { weight } => mean() + weight * last,
+            Self::Soonest { per_block } => {
+                let priced = energies.iter().enumerate().map(|(block, energy)| energy + per_block * block as f32);
+                // `f32::min` would forget a NaN.
+                priced.reduce(|a, b| if b < a || b.is_nan() { b } else { a }).unwrap_or(0.0)
+            }
+        }
+    }
+}
+
+/// All terms, and the critic where there is one. What they weigh is the directive's to say.
+pub struct CostModule {
+    terms: Vec<Box<dyn IntrinsicTerm>>,
+    critic: Option<Box<dyn Critic>>,
+}
+
+impl CostModule {
+    /// A cost of `terms`, without a critic.
+    pub fn new(terms: Vec<Box<dyn IntrinsicTerm>>) -> Self {
+        Self { terms, critic: None }
+    }
+
+    /// The same cost with a critic at the end of the horizon.
+    #[must_use]
+    pub fn with_critic(self, critic: Box<dyn Critic>) -> Self {
+        Self { critic: Some(critic), ..self }
+    }
+
+    /// Refuses weights of terms that are not here.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] naming the weight and the terms there are.
+    pub fn require_terms(&self, directive: &Directive) -> Result<()> {
+        let known = |name: &str| name == CRITIC || self.terms.iter().any(|term| term.name() == name);
+        match directive.weights.iter().find(|(name, _)| !known(name)) {
+            None => Ok(()),
+            Some((name, _)) => {
+                let names: Vec<&str> = self.terms.iter().map(|term| term.name()).collect();
+                Err(Error::Unknown { field: "weights", expected: names.join(", "), got: name.clone() })
+            }
+        }
+    }
+
+    /// One energy per plan, `[N]`: the weighted sum of the terms, reduced over blocks, averaged over futures, plus the critic's
+    /// energy of the last state.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn judge(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
+        let mut totals = vec![0.0f32; rollouts.states()];
+        for (term, weight) in self.weighted(directive) {
+            let energies = term.energy(rollouts, plans, directive)?;
+            totals.iter_mut().zip(energies).for_each(|(total, energy)| *total += weight * energy);
+        }
+        let futures = totals.chunks(rollouts.horizon().max(1)).map(|energies| directive.reduction.reduce(energies));
+        let mut energies: Vec<f32> = futures.collect();
+        if let Some((critic, weight)) = self.critic.as_ref().zip(directive.weight(CRITIC)) {
+            let last = rollouts.horizon().saturating_sub(1);
+            let ends: Vec<Latent> = (0..rollouts.plans())
+                .flat_map(|plan| (0..rollouts.futures()).map(move |future| (plan, future)))
+                .map(|(plan, future)| rollouts.state(plan, future, last))
+                .collect();
+            let to_come = critic.future_energy(&ends, directive)?;
+            energies.iter_mut().zip(to_come).for_each(|(energy, to_come)| *energy += weight * to_come);
+        }
+        let futures = rollouts.futures().max(1);
+        Ok(energies.chunks(futures).map(|energies| energies.iter().sum::<f32>() / futures as f32).collect())
+    }
+
+    /// The unweighted energies of one state, by name: for reports.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn energies_of(&self, latent: &Latent, directive: &Directive) -> Result<Vec<(String, f32)>> {
+        let (state, still) = (
+            Rollouts::of_state(latent),
+            Plans::new(1, 1, directive.block_width(), vec![0.0; directive.block_width()])?,
+        );
+        let weighted = self.weighted(directive);
+        weighted.map(|(term, _)| Ok((term.name().to_owned(), term.energy(&state, &still, directive)?[0]))).collect()
+    }
+
+    fn weighted<'a>(&'a self, directive: &'a Directive) -> impl Iterator<Item = (&'a dyn IntrinsicTerm, f32)> + 'a {
+        let terms = self.terms.iter();
+        terms.filter_map(|term| directive.weight(term.name()).map(|weight| (term.as_ref(), weight)))
+    }
+}
+
+/// Name of the critic's weight.
+pub const CRITIC: &str = "critic";

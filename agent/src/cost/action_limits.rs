@@ -1,0 +1,21 @@
+//! Staying within what the body can do.
+
+use super::IntrinsicTerm;
+use super::effort::per_block;
+use crate::Result;
+use crate::configurator::Directive;
+use crate::latent::{Plans, Rollouts};
+
+/// Mean squared excess of normalised actions beyond `[-1, 1]`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ActionLimits;
+
+impl IntrinsicTerm for ActionLimits {
+    fn name(&self) -> &'static str {
+        "action_limits"
+    }
+
+    fn energy(&self, rollouts: &Rollouts, plans: &Plans, _directive: &Directive) -> Result<Vec<f32>> {
+        Ok(per_block(rollouts, plans, |action| (action.abs() - 1.0).max(0.0).powi(2)))
+    }
+}

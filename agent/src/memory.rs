@@ -1,0 +1,65 @@
+//! Short-term memory: what happened, what was expected, what it cost (LeCun 2022, section 3).
+
+mod ring;
+
+pub use ring::RingMemory;
+
+use mindseye_interface::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::latent::{Latent, Plan};
+
+/// One tick of a life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Moment {
+    /// Number of the tick in this life.
+    pub tick: u64,
+    /// Index of the sub-goal that was pursued.
+    pub sub_goal: usize,
+    /// The state perceived (or, where nothing was seen, predicted).
+    pub latent: Latent,
+    /// Unweighted intrinsic energies of that state, by name.
+    pub energies: Vec<(String, f32)>,
+    /// The action block executed, `[A]`.
+    pub block: Vec<f32>,
+    /// The plan whose first block it is.
+    pub plan: Plan,
+    /// The state predicted for the next tick.
+    pub predicted: Option<Latent>,
+    /// Mean squared difference between this state and the prediction made for it a tick before.
+    pub surprise: Option<f32>,
+}
+
+impl Moment {
+    /// The unweighted energy of the term `name`.
+    pub fn energy(&self, name: &str) -> Option<f32> {
+        self.energies.iter().find(|(known, _)| known == name).map(|(_, energy)| *energy)
+    }
+}
+
+/// Remembers moments.
+pub trait Memory: Send {
+    /// Adds a moment; a bounded memory forgets its oldest.
+    fn remember(&mut self, moment: Moment);
+
+    /// Number of moments remembered.
+    fn len(&self) -> usize;
+
+    /// Whether nothing is remembered.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The newest `count` moments, newest first.
+    fn recent(&self, count: usize) -> Vec<&Moment>;
+
+    /// The moment of tick `tick`, if it is still remembered.
+    fn at(&self, tick: u64) -> Option<&Moment>;
+
+    /// The `count` moments whose latents are nearest to `latent`, nearest first; of equally near ones the older first.
+    fn nearest(&self, latent: &Latent, count: usize) -> Vec<&Moment>;
+
+    /// `count` moments drawn with replacement; none if nothing is remembered.
+    fn sample(&self, count: usize, rng: &mut Rng) -> Vec<&Moment>;
+}

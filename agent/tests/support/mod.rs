@@ -1,0 +1,244 @@
+//! A minimal world: a point on a plane that each action moves by a tenth of a metre. Everything about it is known in closed form.
+
+#![allow(dead_code)] // every test file uses another part of this
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+use std::sync::Arc;
+
+use mindseye_agent::actor::{Actor, Choice, Deadline, Icem, IcemConfig, Imagination};
+use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
+use mindseye_agent::cost::{CostModule, Effort, GoalDistance, Reduction};
+use mindseye_agent::memory::{Moment, RingMemory};
+use mindseye_agent::perception::ProprioceptivePerception;
+use mindseye_agent::world_model::WorldModel;
+use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Plans, Result, Rollouts, Task};
+use mindseye_interface::{
+    Action, ActionSpace, Environment, GoalCheck, Image, ImageSize, ManualClock, Observation, Seed, Simulator, Snapshot,
+    Step,
+};
+
+/// Metres per control step at full action.
+pub const SPEED_M: f32 = 0.1;
+/// Control steps per block.
+pub const ACTION_BLOCK: usize = 5;
+
+/// The analytic world model: position `[x, y]`, moved by the actions.
+pub struct PointMass;
+
+impl WorldModel for PointMass {
+    fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts> {
+        let mut values = Vec::new();
+        for plan in plans.values().chunks_exact(plans.horizon() * plans.block_width()) {
+            let mut place = start.values().to_vec();
+            for block in plan.chunks_exact(plans.block_width()) {
+                for action in block.chunks_exact(2) {
+                    place.iter_mut().zip(action).for_each(|(place, action)| *place += SPEED_M * action);
+                }
+                values.extend_from_slice(&place);
+            }
+        }
+        Rollouts::new([plans.count(), 1, plans.horizon(), 1, 2], values)
+    }
+}
+
+/// A world model that has lost its mind: futures of nothing but NaN for every plan that does something.
+pub struct NanWorldModel;
+
+impl WorldModel for NanWorldModel {
+    fn imagine(&self, _start: &Latent, plans: &Plans) -> Result<Rollouts> {
+        let shape = [plans.count(), 1, plans.horizon(), 1, 2];
+        Rollouts::new(shape, vec![f32::NAN; shape.iter().product()])
+    }
+}
+
+/// A directive towards `goal` over `horizon_blocks` blocks.
+pub fn directive(goal: [f32; 2], horizon_blocks: usize) -> Directive {
+    Directive {
+        goal: Arc::new(Latent::global(goal.to_vec())),
+        sub_goal: 0,
+        horizon_blocks,
+        action_block: ACTION_BLOCK,
+        action_width: 2,
+        weights: vec![("goal_distance".into(), 1.0)],
+        reduction: Reduction::Last,
+        budget_secs: 1e6,
+    }
+}
+
+/// Goal distance and effort.
+pub fn cost() -> CostModule {
+    CostModule::new(vec![Box::new(GoalDistance::euclidean(2)), Box::new(Effort)])
+}
+
+/// What `actor` decides in the first tick at the origin, and how many states it imagined.
+pub fn choice_of(
+    actor: &mut dyn Actor,
+    model: &dyn WorldModel,
+    directive: &Directive,
+    seed: u64,
+) -> Result<(Choice, usize)> {
+    let (cost, start, clock) = (cost(), Latent::global(vec![0.0, 0.0]), ManualClock::default());
+    let imagination = Imagination::new(model, &cost, &start, directive);
+    let deadline = Deadline { clock: &clock, at_secs: 1.0 };
+    let choice = actor.act(&imagination, &mut Seed::new(seed).rng(), &deadline)?;
+    Ok((choice, imagination.rows()))
+}
+
+/// Where `plan` ends, from the origin.
+pub fn end_of(plan: &Plan) -> Vec<f32> {
+    let rollouts = PointMass.imagine(&Latent::global(vec![0.0, 0.0]), &Plans::from(plan)).unwrap();
+    rollouts.state(0, 0, plan.horizon() - 1).values().to_vec()
+}
+
+/// Feeling `place`; feeling nothing when the frame was dropped.
+pub fn observation(place: Option<[f32; 2]>) -> Observation {
+    let proprioception = place.map_or_else(Vec::new, |place| place.to_vec());
+    Observation { image: None, proprioception, tick: 0, time_secs: 0.0 }
+}
+
+/// A task with a small iCEM, and `lines` more at its top level.
+pub fn task(lines: &str) -> Task {
+    let text = format!(
+        "name = \"test\"\nhorizon_blocks = 4\nbudget_ms = 1000.0\n{lines}\n[weights]\ngoal_distance = 1.0\neffort = 0.001\n\
+         [planner]\nkind = \"icem\"\nsamples = 64\niterations = 4"
+    );
+    mindseye_interface::config::parse(&text).unwrap()
+}
+
+/// A configurator that pursues `goals` with `task`.
+pub fn configurator(task: &Task, goals: &[[f32; 2]]) -> Box<dyn Configurator> {
+    let goals = goals.iter().map(|goal| Latent::global(goal.to_vec())).collect();
+    Box::new(SequenceConfigurator::new(task, goals, ACTION_BLOCK, 2).unwrap())
+}
+
+/// An agent that feels its place and pursues `goals`.
+pub fn agent(goals: &[[f32; 2]], world_model: Box<dyn WorldModel>, seed: u64) -> Agent {
+    Agent::new(modules(goals, world_model), Seed::new(seed))
+}
+
+/// The modules of [`agent`].
+pub fn modules(goals: &[[f32; 2]], world_model: Box<dyn WorldModel>) -> Modules {
+    Modules {
+        configurator: configurator(&task(""), goals),
+        perception: Box::new(ProprioceptivePerception),
+        world_model,
+        cost: cost(),
+        actor: Box::new(Icem::new(IcemConfig { iterations: 4, ..IcemConfig::default() })),
+        memory: Box::new(RingMemory::new(1000)),
+    }
+}
+
+/// A moment of tick `tick` at `place`, pursuing `sub_goal` with goal distance `energy`.
+pub fn moment(tick: u64, place: [f32; 2], sub_goal: usize, energy: f32) -> Moment {
+    Moment {
+        tick,
+        sub_goal,
+        latent: Latent::global(place.to_vec()),
+        energies: vec![("goal_distance".into(), energy), ("effort".into(), 0.1)],
+        block: vec![0.5; ACTION_BLOCK * 2],
+        plan: Plan::zeros(2, ACTION_BLOCK * 2),
+        predicted: tick.is_multiple_of(2).then(|| Latent::global(vec![1.0 / 3.0, -0.0])),
+        surprise: tick.is_multiple_of(3).then_some(0.1),
+    }
+}
+
+/// The point on the plane as a simulator, between walls at -2 m and 2 m.
+pub struct FakeSimulator {
+    place: [f64; 2],
+    space: ActionSpace,
+}
+
+impl FakeSimulator {
+    /// A world with the point at the origin.
+    pub fn new() -> Self {
+        let pair = |text: &str| vec![format!("{text}_x"), format!("{text}_y")];
+        let space = ActionSpace {
+            names: pair("velocity"),
+            units: vec!["m/s".into(), "m/s".into()],
+            low: vec![-1.0; 2],
+            high: vec![1.0; 2],
+        };
+        Self { place: [0.0; 2], space }
+    }
+
+    fn observation(&self) -> Observation {
+        observation(Some(self.place.map(|value| value as f32)))
+    }
+}
+
+impl Environment for FakeSimulator {
+    fn reset(&mut self, _seed: Seed) -> mindseye_interface::Result<Observation> {
+        self.place = [0.0; 2];
+        Ok(self.observation())
+    }
+
+    fn step(&mut self, action: &Action) -> mindseye_interface::Result<Step> {
+        self.step_blind(action)?;
+        Ok(Step { observation: self.observation(), terminated: false })
+    }
+
+    fn action_space(&self) -> &ActionSpace {
+        &self.space
+    }
+
+    fn control_step_secs(&self) -> f64 {
+        0.1
+    }
+}
+
+impl Simulator for FakeSimulator {
+    fn scene(&self) -> &str {
+        "fake"
+    }
+
+    fn state(&self) -> Vec<f64> {
+        self.place.to_vec()
+    }
+
+    fn state_names(&self) -> Vec<String> {
+        vec!["x_m".into(), "y_m".into()]
+    }
+
+    fn proprioception_names(&self) -> Vec<String> {
+        self.state_names()
+    }
+
+    fn set_state(&mut self, state: &[f64]) -> mindseye_interface::Result<Observation> {
+        self.place.copy_from_slice(state);
+        Ok(self.observation())
+    }
+
+    fn render(&mut self) -> Image {
+        Image::filled(ImageSize::square(1).unwrap(), [0; 3])
+    }
+
+    fn step_blind(&mut self, action: &Action) -> mindseye_interface::Result<()> {
+        let moves = action.values().iter().map(|&value| f64::from(SPEED_M * value));
+        self.place.iter_mut().zip(moves).for_each(|(place, by)| *place = (*place + by).clamp(-2.0, 2.0));
+        Ok(())
+    }
+
+    fn snapshot(&self) -> mindseye_interface::Result<Snapshot> {
+        Ok(Snapshot(self.place.iter().flat_map(|value| value.to_le_bytes()).collect()))
+    }
+
+    fn restore(&mut self, snapshot: &Snapshot) -> mindseye_interface::Result<()> {
+        for (place, bytes) in self.place.iter_mut().zip(snapshot.0.chunks_exact(8)) {
+            *place = f64::from_le_bytes(bytes.try_into().unwrap());
+        }
+        Ok(())
+    }
+
+    fn fork(&self) -> mindseye_interface::Result<Box<dyn Simulator>> {
+        Ok(Box::new(Self { place: self.place, space: self.space.clone() }))
+    }
+
+    fn check_goal(&self, goal: &[f64]) -> GoalCheck {
+        let distance = self.goal_energy(&self.place, goal);
+        GoalCheck { moderate: distance < 0.2, strict: distance < 0.1, distance }
+    }
+
+    fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64 {
+        state.iter().zip(goal).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    }
+}

@@ -1,0 +1,243 @@
+//! `meta/info.json`: what a data set holds, and how far it is committed.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use mindseye_interface::{ImageSize, files};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::named::Named;
+use crate::{Error, Result};
+
+/// Proprioception `[P]`.
+pub(crate) const PROPRIOCEPTION: &str = "observation.state";
+/// The simulator's true state `[K]`.
+pub(crate) const STATE: &str = "observation.environment_state";
+/// Normalised action `[A]`.
+pub(crate) const ACTION: &str = "action";
+/// What precedes the name of a camera.
+pub(crate) const CAMERA_PREFIX: &str = "observation.images.";
+/// The version that this crate reads and writes.
+pub(crate) const VERSION: &str = "v3.0";
+/// Widest vector that is believed.
+const MAX_WIDTH: usize = 1 << 16;
+
+/// One column: element type, shape, and a name per element.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Feature {
+    pub dtype: String,
+    pub shape: Vec<usize>,
+    #[serde(default)]
+    pub names: Value,
+    /// What other writers add, such as `info` of videos.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+impl Feature {
+    /// A vector or scalar feature; `names` is null for the default features.
+    pub fn vector(dtype: &str, width: usize, names: Value) -> Self {
+        Self { dtype: dtype.into(), shape: vec![width], names, other: BTreeMap::new() }
+    }
+
+    /// A camera that keeps PNG bytes in the table.
+    pub fn image(size: ImageSize) -> Self {
+        let names = ["height", "width", "channels"].into_iter().map(Value::from).collect();
+        let shape = vec![size.height(), size.width(), 3];
+        Self { dtype: "image".into(), shape, names, other: BTreeMap::new() }
+    }
+
+    /// Whether this is a camera.
+    pub fn is_image(&self) -> bool {
+        self.dtype == "image"
+    }
+
+    /// Number of elements of a vector feature.
+    pub fn width(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// One name per element where the file has them (a list, or an object that holds one), else empty.
+    pub fn element_names(&self) -> Vec<String> {
+        let list = match &self.names {
+            Value::Object(groups) => groups.values().next(),
+            list => Some(list),
+        };
+        let texts = list.and_then(Value::as_array).into_iter().flatten();
+        texts.filter_map(|name| name.as_str().map(String::from)).collect()
+    }
+}
+
+/// The contents of `info.json`. Unknown keys are kept, as the format asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Info {
+    pub codebase_version: String,
+    #[serde(deserialize_with = "whole_number")]
+    pub fps: u32,
+    pub features: Named<Feature>,
+    pub total_episodes: usize,
+    pub total_frames: usize,
+    pub total_tasks: usize,
+    #[serde(default = "default_chunks_size")]
+    pub chunks_size: usize,
+    #[serde(default = "default_data_files_size")]
+    pub data_files_size_in_mb: u64,
+    #[serde(default = "default_video_files_size")]
+    pub video_files_size_in_mb: u64,
+    pub data_path: String,
+    #[serde(default)]
+    pub video_path: Option<String>,
+    #[serde(default)]
+    pub robot_type: Option<String>,
+    #[serde(default)]
+    pub splits: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+pub(crate) fn default_chunks_size() -> usize {
+    1000
+}
+
+pub(crate) fn default_data_files_size() -> u64 {
+    100
+}
+
+pub(crate) fn default_video_files_size() -> u64 {
+    200
+}
+
+/// Accepts 10 and 10.0: older files hold either.
+fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u32, D::Error> {
+    let value = f64::deserialize(deserializer)?;
+    if value.fract() == 0.0 && (1.0..=100_000.0).contains(&value) {
+        Ok(value as u32)
+    } else {
+        Err(serde::de::Error::custom(format!("fps: expected a whole number from 1 to 100000, got {value}")))
+    }
+}
+
+/// Where `info.json` of the data set in `root` is.
+pub(crate) fn info_path(root: &Path) -> PathBuf {
+    root.join("meta").join("info.json")
+}
+
+/// Both fields that decide whether this crate can read on; everything else may be different elsewhere.
+#[derive(Deserialize)]
+struct Kind {
+    codebase_version: Option<String>,
+    storage_format: Option<String>,
+}
+
+impl Info {
+    /// Reads and checks the file of the data set in `root`.
+    pub fn read(root: &Path) -> Result<Self> {
+        let path = info_path(root);
+        let text = std::fs::read_to_string(&path).map_err(|error| Error::file(&path, "reading", error))?;
+        let json = |error: serde_json::Error| Error::content(&path, "info", "a valid LeRobot v3.0 description", error);
+        let kind: Kind = serde_json::from_str(&text).map_err(json)?;
+        let version = kind.codebase_version.unwrap_or_else(|| "none".into());
+        if version != VERSION {
+            let got = format!("{version} (this version of mindseye reads only {VERSION}; a later one will read more)");
+            return Err(Error::content(&path, "codebase_version", VERSION, got));
+        }
+        if let Some(format) = kind.storage_format.filter(|format| format != "parquet") {
+            let got = format!("{format} (a later version of mindseye will read it)");
+            return Err(Error::content(&path, "storage_format", "parquet", got));
+        }
+        let info: Self = serde_json::from_str(&text).map_err(json)?;
+        info.check(&path)?;
+        Ok(info)
+    }
+
+    fn check(&self, path: &Path) -> Result<()> {
+        for (name, feature) in &self.features.0 {
+            let width = feature.shape.iter().try_fold(1usize, |width, &side| width.checked_mul(side));
+            let field = || format!("features.{name}.shape");
+            if feature.is_image() {
+                let size = match feature.shape[..] {
+                    [height, width, 3] => ImageSize::new(height, width).map_err(|error| error.to_string()),
+                    _ => Err(format!("{:?}", feature.shape)),
+                };
+                size.map_err(|got| Error::content(path, field(), "[height, width, 3]", got))?;
+            } else if feature.dtype != "video" && !matches!(width, Some(1..=MAX_WIDTH)) {
+                let got = format!("{:?}", feature.shape);
+                return Err(Error::content(path, field(), format!("1 to {MAX_WIDTH} elements"), got));
+            }
+        }
+        if self.chunks_size == 0 {
+            return Err(Error::content(path, "chunks_size", "at least 1", 0));
+        }
+        // The template is joined to the folder: it must not lead out of it.
+        let inside = Path::new(&self.data_path).components().all(|part| matches!(part, Component::Normal(_)));
+        if !inside || !self.data_path.contains("{file_index:03d}") {
+            let expected = "a relative path with {chunk_index:03d} and {file_index:03d}";
+            return Err(Error::content(path, "data_path", expected, &self.data_path));
+        }
+        Ok(())
+    }
+
+    /// Writes the file of the data set in `root`, whole, indented as the official library does.
+    pub fn write(&self, root: &Path) -> Result<()> {
+        write_json(&info_path(root), self)
+    }
+
+    /// Path of a data file of the data set in `root`.
+    pub fn data_file(&self, root: &Path, place: FilePlace) -> PathBuf {
+        let path = self.data_path.replace("{chunk_index:03d}", &format!("{:03}", place.chunk));
+        root.join(path.replace("{file_index:03d}", &format!("{:03}", place.file)))
+    }
+}
+
+/// Chunk and number of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FilePlace {
+    pub chunk: usize,
+    pub file: usize,
+}
+
+impl FilePlace {
+    /// The first file.
+    pub const FIRST: Self = Self { chunk: 0, file: 0 };
+
+    /// The file after this one, `chunks_size` to a chunk.
+    pub fn next(self, chunks_size: usize) -> Self {
+        if self.file + 1 < chunks_size {
+            Self { chunk: self.chunk, file: self.file + 1 }
+        } else {
+            Self { chunk: self.chunk + 1, file: 0 }
+        }
+    }
+}
+
+/// Writes `value` to `path`, whole, with an indent of four as Python's `json.dump(indent=4)` does.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    value
+        .serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))
+        .map_err(|error| Error::file(path, "writing", error))?;
+    files::write_whole(path, &bytes).map_err(|error| Error::file(path, "writing", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_chunk_is_followed_by_the_next() {
+        let place = |chunk, file| FilePlace { chunk, file };
+        assert_eq!(place(0, 0).next(1000), place(0, 1));
+        assert_eq!(place(0, 999).next(1000), place(1, 0));
+        assert_eq!(place(2, 5).next(1), place(3, 0));
+    }
+
+    #[test]
+    fn names_of_elements_are_found_in_lists_and_in_groups() {
+        let names = |names: Value| Feature::vector("float32", 2, names).element_names();
+        assert_eq!(names(serde_json::json!(["x", "y"])), ["x", "y"]);
+        assert_eq!(names(serde_json::json!({"motors": ["x", "y"]})), ["x", "y"]);
+        assert!(names(Value::Null).is_empty());
+    }
+}

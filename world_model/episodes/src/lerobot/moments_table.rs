@@ -1,0 +1,190 @@
+//! `data/chunk-000/file-000.parquet`: one row per moment.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BinaryArray, Float32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use mindseye_interface::ImageSize;
+use serde_json::{Value, json};
+
+use super::columns::{element, picture_column, picture_type, vector_column};
+use super::info::{ACTION, CAMERA_PREFIX, Feature, Info, PROPRIOCEPTION, STATE};
+use super::named::Named;
+use super::tables::{TableFile, write_table};
+use crate::episode::EpisodeShape;
+use crate::{Error, Result};
+
+/// Names of the default features, in LeRobot's order; `timestamp` is float32, the others are int64.
+pub(crate) const DEFAULT_FEATURES: [&str; 5] = ["timestamp", "frame_index", "episode_index", "index", "task_index"];
+
+/// One encoded episode, as it goes into and comes out of the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Moments {
+    /// Index of the episode.
+    pub episode: usize,
+    /// Index over the whole data set of the first moment.
+    pub first_frame: usize,
+    /// Number of the task.
+    pub task: usize,
+    /// `T` pictures as PNG.
+    pub pictures: Vec<Vec<u8>>,
+    /// `[T, P]`.
+    pub proprioception: Vec<f32>,
+    /// `[T, K]`.
+    pub states: Vec<f32>,
+    /// `[T, A]`.
+    pub actions: Vec<f32>,
+}
+
+impl Moments {
+    /// The default feature called `name`, `[T]`.
+    pub fn default_feature(&self, name: &str, fps: u32) -> Vec<f64> {
+        let frames = 0..self.pictures.len();
+        let constant = |value: usize| vec![value as f64; self.pictures.len()];
+        match name {
+            "timestamp" => frames.map(|frame| frame as f64 / f64::from(fps)).collect(),
+            "frame_index" => frames.map(|frame| frame as f64).collect(),
+            "index" => frames.map(|frame| (self.first_frame + frame) as f64).collect(),
+            "episode_index" => constant(self.episode),
+            _ => constant(self.task),
+        }
+    }
+
+    fn column(&self, name: &str, feature: &Feature, fps: u32) -> ArrayRef {
+        if feature.is_image() {
+            let names = (0..self.pictures.len()).map(|frame| format!("frame-{frame:06}.png"));
+            return picture_column(&self.pictures, names.collect());
+        }
+        match name {
+            PROPRIOCEPTION => vector_column(self.proprioception.clone(), feature.width()),
+            STATE => vector_column(self.states.clone(), feature.width()),
+            ACTION => vector_column(self.actions.clone(), feature.width()),
+            "timestamp" => {
+                let seconds = self.default_feature(name, fps);
+                Arc::new(Float32Array::from_iter_values(seconds.into_iter().map(|value| value as f32)))
+            }
+            _ => {
+                let values = self.default_feature(name, fps);
+                Arc::new(Int64Array::from_iter_values(values.into_iter().map(|value| value as i64)))
+            }
+        }
+    }
+}
+
+/// The features of a data set with one camera, in LeRobot's order.
+pub(crate) fn features(
+    camera: &str,
+    image_size: ImageSize,
+    proprioception: &[String],
+    state: &[String],
+    action: &[String],
+) -> Named<Feature> {
+    let mut features = vec![(format!("{CAMERA_PREFIX}{camera}"), Feature::image(image_size))];
+    for (name, elements) in [(PROPRIOCEPTION, proprioception), (STATE, state), (ACTION, action)] {
+        if !elements.is_empty() {
+            features.push((name.into(), Feature::vector("float32", elements.len(), elements.into())));
+        }
+    }
+    for name in DEFAULT_FEATURES {
+        let dtype = if name == "timestamp" { "float32" } else { "int64" };
+        features.push((name.into(), Feature::vector(dtype, 1, Value::Null)));
+    }
+    Named(features)
+}
+
+/// Writes a data file with one row group per episode.
+pub(crate) fn write_moments(path: &Path, info: &Info, episodes: &[Moments]) -> Result<()> {
+    let schema = schema(&info.features);
+    let mut groups = Vec::with_capacity(episodes.len());
+    for moments in episodes {
+        let columns = info.features.0.iter().map(|(name, feature)| moments.column(name, feature, info.fps));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
+        groups.push(batch.map_err(|error| Error::file(path, "encoding", error))?);
+    }
+    let images = info.features.0.iter().filter(|(_, feature)| feature.is_image());
+    let opaque: Vec<String> = images.map(|(name, _)| name.clone()).collect();
+    write_table(path, schema, &groups, &opaque)
+}
+
+fn schema(features: &Named<Feature>) -> SchemaRef {
+    let field = |(name, feature): &(String, Feature)| {
+        let scalar = if feature.dtype == "int64" { DataType::Int64 } else { DataType::Float32 };
+        let data_type = match feature.width() {
+            _ if feature.is_image() => picture_type(),
+            1 => scalar,
+            width => DataType::FixedSizeList(element(scalar), width as i32),
+        };
+        Field::new(name, data_type, true)
+    };
+    let fields: Vec<Field> = features.0.iter().map(field).collect();
+    Arc::new(Schema::new_with_metadata(fields, HashMap::from([("huggingface".into(), hugging_face(features))])))
+}
+
+/// What the `datasets` library wants to know about the columns.
+fn hugging_face(features: &Named<Feature>) -> String {
+    let describe = |(name, feature): &(String, Feature)| {
+        let scalar = json!({ "dtype": feature.dtype, "_type": "Value" });
+        let description = match feature.width() {
+            _ if feature.is_image() => json!({ "_type": "Image" }),
+            1 => scalar,
+            width => json!({ "feature": scalar, "length": width, "_type": "List" }),
+        };
+        format!("{}: {description}", Value::from(name.as_str()))
+    };
+    let members: Vec<String> = features.0.iter().map(describe).collect();
+    format!("{{\"info\": {{\"features\": {{{}}}}}}}", members.join(", "))
+}
+
+/// One episode as read: PNG bytes still packed, numbers checked.
+#[derive(Debug)]
+pub(crate) struct PackedEpisode {
+    /// `T` pictures as PNG.
+    pub pictures: BinaryArray,
+    /// `[T, P]`.
+    pub proprioception: Vec<f32>,
+    /// `[T, K]`.
+    pub states: Vec<f32>,
+    /// `[T, A]`.
+    pub actions: Vec<f32>,
+}
+
+/// Reads rows `start..start + length` of a data file as episode number `episode`, whose first moment is number `first_frame`.
+pub(crate) fn read_moments(
+    table: &TableFile,
+    camera: &str,
+    shape: &EpisodeShape,
+    start: usize,
+    length: usize,
+    (episode, first_frame): (usize, usize),
+) -> Result<PackedEpisode> {
+    let vectors = [(PROPRIOCEPTION, shape.proprioception), (STATE, shape.state), (ACTION, shape.action)];
+    let mut columns = vec![camera, "episode_index", "frame_index", "index"];
+    columns.extend(vectors.iter().filter(|(_, width)| *width > 0).map(|(name, _)| *name));
+    let rows = table.read(&columns, start, length)?;
+    for (name, first, step) in [("episode_index", episode, 0), ("frame_index", 0, 1), ("index", first_frame, 1)] {
+        let values = rows.counts(name)?;
+        if let Some((frame, got)) = values.iter().enumerate().find(|&(frame, got)| *got != first + frame * step) {
+            let field = format!("episode {episode} frame {frame} {name}");
+            return Err(Error::content(&rows.path, field, first + frame * step, got));
+        }
+    }
+    let read = |(name, width): (&str, usize)| -> Result<Vec<f32>> {
+        if width == 0 {
+            return Ok(Vec::new());
+        }
+        let values = rows.vectors(name, width)?;
+        if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
+            let field = format!("episode {episode} frame {} {name}[{}]", bad / width, bad % width);
+            return Err(Error::content(&rows.path, field, "a finite number", values[bad]));
+        }
+        Ok(values)
+    };
+    Ok(PackedEpisode {
+        pictures: rows.pictures(camera)?,
+        proprioception: read(vectors[0])?,
+        states: read(vectors[1])?,
+        actions: read(vectors[2])?,
+    })
+}

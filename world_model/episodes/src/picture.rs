@@ -1,0 +1,105 @@
+//! Pictures as PNG bytes and at other sizes; the same bytes on every machine.
+
+use std::io::Cursor;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
+use mindseye_interface::{Image, ImageSize};
+
+/// PNG bytes of `picture`, with quick lossless compression.
+///
+/// # Errors
+/// The encoder's words, on one line.
+pub fn encode_png(picture: &Image) -> std::result::Result<Vec<u8>, String> {
+    let size = picture.size();
+    let mut bytes = Vec::with_capacity(size.rgb_len() / 4);
+    // Sides are at most `ImageSize::MAX_SIDE`: the casts lose nothing.
+    PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
+        .write_image(picture.pixels(), size.width() as u32, size.height() as u32, ExtendedColorType::Rgb8)
+        .map_err(|error| one_line(&error))?;
+    Ok(bytes)
+}
+
+/// The picture behind PNG `bytes`, which must be of `size`; the size is checked before anything is allocated.
+///
+/// # Errors
+/// What is wrong with the bytes, on one line.
+pub fn decode_png(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(ImageSize::MAX_SIDE as u32);
+    limits.max_image_height = Some(ImageSize::MAX_SIDE as u32);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(|error| one_line(&error))?;
+    let (width, height) = decoder.dimensions();
+    if (height as usize, width as usize) != (size.height(), size.width()) {
+        return Err(format!("{height}x{width} pixels where {}x{} were promised", size.height(), size.width()));
+    }
+    let decoded = image::DynamicImage::from_decoder(decoder).map_err(|error| one_line(&error))?;
+    Image::new(size, decoded.into_rgb8().into_raw()).map_err(|error| error.to_string())
+}
+
+fn one_line(error: &image::ImageError) -> String {
+    error.to_string().replace('\n', " ")
+}
+
+/// `image` at another size, by area averages; deterministic.
+pub fn resized(image: &Image, size: ImageSize) -> Vec<u8> {
+    let from = image.size();
+    // Share of the sum that each source row or column gives to a target one, in whole numbers: exact, so the same everywhere.
+    let shares = |source: usize, target: usize, index: usize| {
+        let (start, end) = (index * source, (index + 1) * source);
+        (start / target..end.div_ceil(target)).map(move |cell| {
+            let overlap = end.min((cell + 1) * target) - start.max(cell * target);
+            (cell, overlap as u64)
+        })
+    };
+    let mut pixels = Vec::with_capacity(size.rgb_len());
+    let total = (from.height() * from.width()) as u64;
+    for row in 0..size.height() {
+        for column in 0..size.width() {
+            let mut sums = [0u64; 3];
+            for (source_row, row_share) in shares(from.height(), size.height(), row) {
+                for (source_column, column_share) in shares(from.width(), size.width(), column) {
+                    let rgb = image.rgb(source_row, source_column);
+                    sums.iter_mut()
+                        .zip(rgb)
+                        .for_each(|(sum, channel)| *sum += row_share * column_share * u64::from(channel));
+                }
+            }
+            pixels.extend(sums.map(|sum| ((sum + total / 2) / total) as u8));
+        }
+    }
+    pixels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scaling_averages_areas() {
+        let size = |height, width| ImageSize::new(height, width).unwrap();
+        let pixels: Vec<u8> = [0, 100, 200, 40].into_iter().flat_map(|grey| [grey; 3]).collect();
+        let image = Image::new(size(2, 2), pixels).unwrap();
+        assert_eq!(resized(&image, size(1, 1)), [85; 3]);
+        assert_eq!(resized(&image, size(1, 2)), [100, 100, 100, 70, 70, 70]);
+        assert_eq!(resized(&image, size(4, 4))[..6], [0; 6]);
+        let flat = Image::filled(size(7, 5), [9, 8, 7]);
+        assert_eq!(resized(&flat, size(3, 4)), Image::filled(size(3, 4), [9, 8, 7]).into_pixels());
+    }
+
+    #[test]
+    fn a_picture_survives_png_and_broken_bytes_are_refused() {
+        let size = ImageSize::new(5, 7).unwrap();
+        let pixels = (0..size.rgb_len()).map(|value| (value * 37 % 251) as u8).collect();
+        let picture = Image::new(size, pixels).unwrap();
+        let bytes = encode_png(&picture).unwrap();
+        assert_eq!(decode_png(&bytes, size).unwrap(), picture);
+        assert!(decode_png(&bytes, ImageSize::square(5).unwrap()).unwrap_err().contains("5x7"));
+        for length in [0, 7, 20, bytes.len() / 2, bytes.len() - 13] {
+            let error = decode_png(&bytes[..length], size).unwrap_err();
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

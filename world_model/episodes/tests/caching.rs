@@ -1,0 +1,83 @@
+//! A cache holds what the data set holds, at the size and density asked for.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+mod support;
+
+use std::sync::Mutex;
+
+use mindseye_episodes::{CacheOptions, Dataset, FrameCache, Windows};
+use mindseye_interface::ImageSize;
+use support::{episodes, record};
+
+fn load(options: &CacheOptions) -> FrameCache {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    FrameCache::load(&Dataset::open(folder.path()).unwrap(), options, &|_, _| ()).unwrap()
+}
+
+fn pushed(size: ImageSize) -> FrameCache {
+    let mut cache = FrameCache::new(size, 2, 3, 1);
+    episodes().iter().for_each(|episode| cache.push(episode).unwrap());
+    cache
+}
+
+#[test]
+fn a_loaded_cache_equals_one_filled_by_hand_at_any_size() {
+    assert!(load(&CacheOptions::default()) == pushed(ImageSize::new(6, 8).unwrap()));
+    for side in [3, 8] {
+        let size = ImageSize::square(side).unwrap();
+        assert!(load(&CacheOptions { image_size: Some(size), ..Default::default() }) == pushed(size));
+    }
+}
+
+#[test]
+fn a_stride_thins_the_pictures_and_nothing_else() {
+    let (whole, thin) = (load(&CacheOptions::default()), load(&CacheOptions { stride: 2, ..Default::default() }));
+    assert_eq!((thin.actions(), thin.states()), (whole.actions(), whole.states()));
+    assert_eq!(thin.episodes(), whole.episodes());
+    for range in whole.episodes() {
+        for (step, moment) in range.clone().enumerate() {
+            assert_eq!(thin.has_picture(moment), step % 2 == 0);
+            if thin.has_picture(moment) {
+                assert_eq!(thin.picture(moment), whole.picture(moment));
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_of_a_thin_cache_are_those_whose_pictures_are_kept() {
+    let (whole, thin) = (load(&CacheOptions::default()), load(&CacheOptions { stride: 2, ..Default::default() }));
+    // Episodes of 7 and 9 moments, windows of 3 moments' span: starts 0, 2, 4 and 0, 2, 4, 6.
+    let (dense, sparse) = (Windows::new(&whole, &[0, 3], 2, 2), Windows::new(&thin, &[0, 3], 2, 2));
+    assert_eq!((dense.len(), sparse.len()), (5 + 7, 3 + 4));
+    let every_second = [0, 2, 4, 5, 7, 9, 11];
+    assert_eq!(sparse.gather(&thin, &[0, 1, 2, 3, 4, 5, 6]), dense.gather(&whole, &every_second));
+    assert!(Windows::new(&thin, &[0, 3], 2, 3).is_empty());
+}
+
+#[test]
+fn limits_are_respected() {
+    let few = load(&CacheOptions { max_episodes: Some(2), ..Default::default() });
+    assert_eq!((few.episodes().len(), few.len()), (2, 11));
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    let dataset = Dataset::open(folder.path()).unwrap();
+    let refuse = |options: CacheOptions| FrameCache::load(&dataset, &options, &|_, _| ()).unwrap_err().to_string();
+    let error = refuse(CacheOptions { memory_limit_bytes: 1000, ..Default::default() });
+    assert!(error.contains("frame cache") && error.contains("MiB"), "{error}");
+    assert!(refuse(CacheOptions { stride: 0, ..Default::default() }).contains("stride"));
+}
+
+#[test]
+fn progress_ends_at_the_number_of_moments() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    let seen = Mutex::new(Vec::new());
+    let note = |done, all| seen.lock().unwrap().push((done, all));
+    FrameCache::load(&Dataset::open(folder.path()).unwrap(), &CacheOptions::default(), &note).unwrap();
+    let seen = seen.into_inner().unwrap();
+    assert_eq!(seen.len(), 5);
+    assert_eq!(seen.iter().max(), Some(&(27, 27)));
+}

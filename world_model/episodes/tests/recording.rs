@@ -1,0 +1,199 @@
+//! What is recorded is what is read, whatever happens in between.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+mod support;
+
+use std::fs;
+
+use mindseye_episodes::{Dataset, DatasetWriter, Error, WriteMode};
+use mindseye_interface::{Image, ImageSize, Seed};
+use support::{DATA, EPISODES, LENGTHS, episode, episodes, read_all, record, sidecar, spec, tree};
+
+#[test]
+fn episodes_come_back_as_they_were_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    assert_eq!(read_all(folder.path()), episodes());
+    let dataset = Dataset::open(folder.path()).unwrap();
+    assert_eq!(dataset.sidecar(), Some(&sidecar(7)));
+    assert_eq!(dataset.state_names(), ["x_m", "y_m", "angle_rad"]);
+    assert!(dataset.read_episode(5).is_err() && dataset.episode(5).is_err());
+    let summary = dataset.summary().unwrap();
+    assert_eq!((summary.episodes, summary.frames, summary.episode_frames), (5, 27, [1, 9]));
+    let actions: Vec<f32> = episodes().iter().flat_map(|episode| episode.actions.iter().map(|row| row[1])).collect();
+    let mean = actions.iter().map(|&value| f64::from(value)).sum::<f64>() / 27.0;
+    assert!((summary.action.unwrap().mean[1] - mean).abs() < 1e-12);
+    let bytes: usize = tree(folder.path()).values().map(Vec::len).sum();
+    assert_eq!(summary.bytes_on_disk, bytes as u64);
+}
+
+#[test]
+fn recording_the_same_twice_gives_the_same_bytes() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    for (folder, threads) in folders.iter().zip([1, 3]) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| record(folder.path()));
+    }
+    let [first, second] = folders.each_ref().map(|folder| tree(folder.path()));
+    assert!(first.len() == 3 + 3 + 4 && first == second);
+}
+
+#[test]
+fn appending_goes_on_where_the_recording_ended() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    record(whole.path());
+    // Two and two and one: the same files as at one go.
+    for numbers in [0..2, 2..4, 4..5] {
+        let mut writer = DatasetWriter::create(parts.path(), spec(), WriteMode::Append).unwrap();
+        assert_eq!(writer.episodes(), numbers.start);
+        for number in numbers {
+            writer.add_episode(&episode(number, LENGTHS[number])).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+    assert!(tree(whole.path()) == tree(parts.path()));
+}
+
+#[test]
+fn appending_with_another_seed_and_task_is_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    let other = mindseye_episodes::DatasetSpec { sidecar: Some(sidecar(8)), task: "come back".into(), ..spec() };
+    let mut writer = DatasetWriter::create(folder.path(), other, WriteMode::Append).unwrap();
+    writer.add_episode(&episode(5, 3)).unwrap();
+    writer.finish().unwrap();
+    let dataset = Dataset::open(folder.path()).unwrap();
+    let recordings = &dataset.sidecar().unwrap().recordings;
+    assert_eq!((recordings.len(), recordings[1].first_episode, recordings[1].seed), (2, 5, Seed::new(8)));
+    assert_eq!(dataset.tasks(), ["reach the other room", "come back"]);
+    assert_eq!((dataset.episode(4).unwrap().tasks, dataset.episode(5).unwrap().tasks), {
+        (vec!["reach the other room".to_string()], vec!["come back".to_string()])
+    });
+}
+
+#[test]
+fn appending_something_else_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    let before = tree(folder.path());
+    let mut narrow = spec();
+    narrow.state_names.pop();
+    let mut elsewhere = sidecar(7);
+    elsewhere.scene = "push_t".into();
+    let elsewhere = mindseye_episodes::DatasetSpec { sidecar: Some(elsewhere), ..spec() };
+    let faster = mindseye_episodes::DatasetSpec { frames_per_second: 20, ..spec() };
+    for (other, named) in [(narrow, "angle_rad"), (elsewhere, "push_t"), (faster, "fps")] {
+        let error = DatasetWriter::create(folder.path(), other, WriteMode::Append).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+    }
+    assert!(tree(folder.path()) == before);
+}
+
+#[test]
+fn what_exists_is_only_overwritten_when_asked_and_only_if_it_is_a_data_set() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    let before = tree(folder.path());
+    let error = DatasetWriter::create(folder.path(), spec(), WriteMode::Error).unwrap_err();
+    assert!(error.to_string().contains("overwrite"), "{error}");
+    assert!(tree(folder.path()) == before);
+    let mut writer = DatasetWriter::create(folder.path(), spec(), WriteMode::Overwrite).unwrap();
+    writer.add_episode(&episode(3, 2)).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(read_all(folder.path()), [episode(3, 2)]);
+    assert!(folder.path().join("notes.txt").exists());
+
+    let holiday = tempfile::tempdir().unwrap();
+    fs::create_dir(holiday.path().join("data")).unwrap();
+    fs::write(holiday.path().join("data/photo.jpg"), "sun").unwrap();
+    for mode in [WriteMode::Error, WriteMode::Overwrite, WriteMode::Append] {
+        assert!(DatasetWriter::create(holiday.path(), spec(), mode).is_err());
+    }
+    assert_eq!(tree(holiday.path()).len(), 1);
+}
+
+#[test]
+fn an_interrupted_recording_keeps_whole_files_and_can_go_on() {
+    let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    record(whole.path());
+    let mut writer = DatasetWriter::create(cut.path(), spec(), WriteMode::Error).unwrap();
+    assert!(read_all(cut.path()).is_empty());
+    for episode in &episodes()[..3] {
+        writer.add_episode(episode).unwrap();
+    }
+    drop(writer); // the crash: episode 2 was waiting for its neighbour
+    assert_eq!(read_all(cut.path()), episodes()[..2]);
+    // A crash in the middle of a write: half a file under its temporary name, a whole one that nothing refers to yet.
+    let second = |file: &str| file.replace("file-000", "file-001");
+    fs::write(cut.path().join(format!("{}.partial", second(DATA))), "half").unwrap();
+    fs::write(cut.path().join(format!("{}.partial", second(EPISODES))), "half").unwrap();
+    for file in [DATA, EPISODES] {
+        fs::copy(whole.path().join(second(file)), cut.path().join(second(file))).unwrap();
+    }
+    assert_eq!(read_all(cut.path()), episodes()[..2]);
+
+    let mut writer = DatasetWriter::create(cut.path(), spec(), WriteMode::Append).unwrap();
+    for episode in &episodes()[writer.episodes()..] {
+        writer.add_episode(episode).unwrap();
+    }
+    writer.finish().unwrap();
+    assert!(tree(whole.path()) == tree(cut.path()));
+}
+
+#[test]
+fn an_episode_that_does_not_fit_is_refused_and_leaves_no_trace() {
+    let (folder, clean) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    record(clean.path());
+    let mut writer = DatasetWriter::create(folder.path(), spec(), WriteMode::Error).unwrap();
+    let good = episodes();
+    writer.add_episode(&good[0]).unwrap();
+    let broken = |change: &dyn Fn(&mut mindseye_episodes::EpisodeData)| {
+        let mut bad = good[1].clone();
+        change(&mut bad);
+        bad
+    };
+    let cases = [
+        (broken(&|bad| bad.actions[2][1] = f32::NAN), "action at frame 2"),
+        (broken(&|bad| bad.states[3][0] = f32::INFINITY), "state at frame 3"),
+        (broken(&|bad| bad.proprioception[0][0] = f32::NAN), "proprioception at frame 0"),
+        (broken(&|bad| bad.actions[1][0] = 1.5), "action at frame 1"),
+        (broken(&|bad| bad.actions.truncate(3)), "action"),
+        (broken(&|bad| bad.states[2].truncate(2)), "state"),
+        (broken(&|bad| bad.frames[1] = Image::filled(ImageSize::square(5).unwrap(), [0; 3])), "image at frame 1"),
+        (Default::default(), "frames"),
+    ];
+    for (bad, named) in cases {
+        let error = writer.add_episode(&bad).unwrap_err();
+        assert!(matches!(error, Error::Episode { episode: 1, .. }) && error.to_string().contains(named), "{error}");
+    }
+    good[1..].iter().for_each(|episode| writer.add_episode(episode).unwrap());
+    writer.finish().unwrap();
+    assert!(tree(folder.path()) == tree(clean.path()));
+}
+
+#[test]
+fn a_spec_that_makes_no_sense_is_refused_before_a_file_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |change: &dyn Fn(&mut mindseye_episodes::DatasetSpec)| {
+        let mut bad = spec();
+        change(&mut bad);
+        bad
+    };
+    let cases = [
+        (with(&|bad| bad.frames_per_second = 0), "frames_per_second"),
+        (with(&|bad| bad.camera = "../front".into()), "camera"),
+        (with(&|bad| bad.action_names.clear()), "action_names"),
+        (with(&|bad| bad.task.clear()), "task"),
+        (with(&|bad| bad.episodes_per_file = 0), "episodes_per_file"),
+        (with(&|bad| bad.action_names.truncate(1)), "action_space"),
+        (with(&|bad| bad.sidecar.as_mut().unwrap().control_step_secs = f64::NAN), "control_step_secs"),
+    ];
+    for (bad, named) in cases {
+        let error = DatasetWriter::create(folder.path(), bad, WriteMode::Error).unwrap_err().to_string();
+        assert!(error.contains(named), "{error}");
+    }
+    assert!(tree(folder.path()).is_empty());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
