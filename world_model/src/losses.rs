@@ -95,42 +95,54 @@ pub struct Losses {
     pub terms: Vec<(&'static str, f32)>,
 }
 
-/// Computes the losses of latents `[B, T, D]` and action blocks `[B, T - 1, A]`.
+impl Losses {
+    fn new() -> Result<Self> {
+        Ok(Self { total: Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?, terms: Vec::new() })
+    }
+
+    /// Adds a term, unless its weight is zero: then it is not even computed.
+    fn add(&mut self, name: &'static str, weight: f64, term: impl FnOnce() -> Result<Tensor>) -> Result<()> {
+        if weight > 0.0 {
+            let value = term()?;
+            self.terms.push((name, value.to_scalar::<f32>()?));
+            self.total = (&self.total + (value * weight)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// The terms that look at windows one by one, of latents `[B, T, D]` and action blocks `[B, T - 1, A]`: means over windows, so that
+/// those of parts of a batch can be averaged.
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn losses(
+pub fn dynamics(
     config: &LossConfig,
     predictor: &Predictor,
     heads: &LossHeads,
     latents: &Tensor,
     blocks: &Tensor,
-    directions_seed: Seed,
 ) -> Result<Losses> {
-    let (batch, frames, width) = latents.dims3()?;
-    let pooled = latents.reshape((batch * frames, width))?;
-    let mut terms = Vec::new();
-    let mut weighted: Vec<Tensor> = Vec::new();
-    let mut add = |name: &'static str, weight: f64, term: &dyn Fn() -> Result<Tensor>| -> Result<()> {
-        if weight > 0.0 {
-            let value = term()?;
-            terms.push((name, value.to_scalar::<f32>()?));
-            weighted.push((value * weight)?);
-        }
-        Ok(())
-    };
-    add("prediction", config.prediction, &|| prediction(predictor, latents, blocks))?;
-    let per_sample = config.sigreg * (batch * frames) as f64;
-    add("sigreg", per_sample, &|| {
+    let mut losses = Losses::new()?;
+    losses.add("prediction", config.prediction, || prediction(predictor, latents, blocks))?;
+    losses.add("inverse_dynamics", config.inverse_dynamics, || inverse_dynamics(heads, latents, blocks))?;
+    losses.add("straightening", config.straightening, || straightening(latents))?;
+    Ok(losses)
+}
+
+/// The terms that look at how all latents of a batch `[N, D]` are spread.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub fn regularisation(config: &LossConfig, latents: &Tensor, directions_seed: Seed) -> Result<Losses> {
+    let (count, width) = latents.dims2()?;
+    let mut losses = Losses::new()?;
+    losses.add("sigreg", config.sigreg * count as f64, || {
         let directions = unit_directions(config.sigreg_directions, width, directions_seed)?;
-        Ok(ops::sigreg(&ops::product(&pooled, &directions)?, config.sigreg_knots)?)
+        Ok(ops::sigreg(&ops::product(latents, &directions)?, config.sigreg_knots)?)
     })?;
-    add("vicreg", config.vicreg, &|| vicreg(&pooled))?;
-    add("inverse_dynamics", config.inverse_dynamics, &|| inverse_dynamics(heads, latents, blocks))?;
-    add("straightening", config.straightening, &|| straightening(latents))?;
-    let zero = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?;
-    let total = weighted.iter().try_fold(zero, |total, term| total + term)?;
-    Ok(Losses { total, terms })
+    losses.add("vicreg", config.vicreg, || vicreg(latents))?;
+    Ok(losses)
 }
 
 /// Unrolls the predictor from every frame of every window to the window's end; the mean over unroll lengths of the mean squared

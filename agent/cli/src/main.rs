@@ -34,7 +34,20 @@ enum Command {
     Bench(bench::BenchArguments),
 }
 
+/// Tells candle to do every tensor operation on the thread that asks for it: work is divided outside (see ARCHITECTURE.md), and
+/// candle's own helper threads spin while they wait, which took a quarter of the processor when it was measured. Its only switch is
+/// an environment variable; one that is set already is left alone.
+#[allow(unsafe_code)]
+fn one_thread_per_tensor_operation() {
+    const VARIABLE: &str = "CANDLE_NUM_THREADS";
+    if std::env::var_os(VARIABLE).is_none() {
+        // SAFETY: called first in `main`, before there is another thread that could read the environment.
+        unsafe { std::env::set_var(VARIABLE, "1") };
+    }
+}
+
 fn main() -> ExitCode {
+    one_thread_per_tensor_operation();
     match run(&Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -117,7 +117,7 @@ impl Actor for Icem {
             }
             while sequences.len() < self.config.samples {
                 let mut draw = vec![0.0; mean.len()];
-                for noise in &self.noise {
+                if let Some(noise) = &self.noise {
                     (0..action_width).for_each(|part| noise.add_to(&mut draw, part, action_width, rng));
                 }
                 let place = mean.iter().zip(&std).zip(draw);

@@ -92,7 +92,9 @@ impl Plan {
     /// Lays the windows of `picture` out as rows of `windows`.
     fn unfold(&self, picture: &[f32], windows: &mut [f32]) {
         let length = self.window_len();
-        windows.fill(0.0);
+        if self.convolution.padding > 0 {
+            windows.fill(0.0); // what reaches over the edge stays zero
+        }
         for (index, window) in windows.chunks_exact_mut(length).enumerate() {
             self.for_runs(index / self.output_width, index % self.output_width, |from, to, count| {
                 window[to..to + count].copy_from_slice(&picture[from..from + count]);

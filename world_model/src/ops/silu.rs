@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::{slice, tensor, with_values};
+use super::{slice, tensor, vectorised, with_values};
 
 /// `x * sigmoid(x)`, element by element.
 ///
@@ -14,18 +14,21 @@ pub fn silu(input: &Tensor) -> Result<Tensor> {
 
 /// Applies SiLU to `values` in place.
 pub(crate) fn silu_in_place(values: &mut [f32]) {
-    values.iter_mut().for_each(|value| *value *= sigmoid(*value));
+    vectorised(
+        #[inline(always)]
+        || values.iter_mut().for_each(|value| *value *= sigmoid(*value)),
+    );
 }
 
 /// `1 / (1 + e^-x)`; relative error below 3e-7.
-#[inline]
+#[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exponential(-x))
 }
 
 /// `e^x` by range reduction to `[-ln 2 / 2, ln 2 / 2]` and a degree-6 Taylor polynomial, without branches. The argument is
 /// clamped to +-87, where `f32` ends.
-#[inline]
+#[inline(always)]
 pub(super) fn exponential(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest integer
     let x = x.clamp(-87.0, 87.0);
@@ -50,18 +53,25 @@ impl CustomOp1 for Silu {
     }
 
     fn cpu_fwd(&self, input: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let output = slice(input, layout)?.iter().map(|&x| x * sigmoid(x)).collect();
+        let mut output = slice(input, layout)?.to_vec();
+        silu_in_place(&mut output);
         Ok((CpuStorage::F32(output), layout.shape().clone()))
     }
 
     fn bwd(&self, input: &Tensor, _output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let values = with_values(input, |input| {
             with_values(gradient, |gradient| -> Vec<f32> {
-                let slope = |x: f32| {
-                    let sigmoid = sigmoid(x);
-                    sigmoid * (1.0 + x * (1.0 - sigmoid))
-                };
-                input.iter().zip(gradient).map(|(&x, &gradient)| gradient * slope(x)).collect()
+                let mut output = gradient.to_vec();
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (gradient, &x) in output.iter_mut().zip(input) {
+                            let sigmoid = sigmoid(x);
+                            *gradient *= sigmoid * (1.0 + x * (1.0 - sigmoid));
+                        }
+                    },
+                );
+                output
             })
         })??;
         Ok(Some(tensor(values, input.shape().clone())?))

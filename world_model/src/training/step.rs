@@ -1,8 +1,8 @@
 //! One optimiser step, its encoder split over threads.
 //!
-//! The batch is encoded in a fixed number of parts, each with its own gradient graph; the losses are computed on the joined
-//! latents (SIGReg and whitening need all of them); their gradient is handed back to each part's graph; gradients are added in the
-//! order of the parts. So equal inputs give equal bits with any number of threads.
+//! The batch is divided into a fixed number of parts, each with its own gradient graphs: one from pictures to raw encoder outputs,
+//! one from latents to the losses of single windows. Between them stands what needs the whole batch: whitening and SIGReg.
+//! Gradients are added in the order of the parts. So equal inputs give equal bits with any number of threads.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -16,7 +16,7 @@ use super::require_finite;
 use super::state::TrainingState;
 use crate::encoder::picture_tensor;
 use crate::jepa::trained;
-use crate::losses::losses;
+use crate::losses::{dynamics, regularisation};
 use crate::ops::{tensor, with_values};
 use crate::optimiser::{Gradients, adamw, clip};
 use crate::{Error, Result};
@@ -64,37 +64,83 @@ impl<'a> Stepper<'a> {
     /// Does one step: encode, losses, gradients, AdamW.
     pub fn step(&self, state: &mut TrainingState, batch: &Batch, seed: Seed) -> Result<Outcome> {
         let config = self.config;
-        let (model, width) = (&state.model, config.model.latent_width);
+        let width = config.model.latent_width;
         let parts = self.encode(state, batch)?;
         let mut raw = Vec::with_capacity(batch.windows * batch.frames * width);
         for part in &parts {
             with_values(part, |values| raw.extend_from_slice(values))?;
         }
-        let joined = Var::from_tensor(&tensor(raw, (batch.windows * batch.frames, width))?)?;
-        let latents = model.training_latents(&joined)?.reshape((batch.windows, batch.frames, width))?;
-        let blocks = tensor(batch.blocks.clone(), (batch.windows, batch.frames - 1, config.model.block_width()))?;
+        let raw = Var::from_tensor(&tensor(raw, (batch.windows * batch.frames, width))?)?;
+        let latents = state.model.training_latents(&raw)?;
         let directions = seed.child("directions").index(state.step as u64);
-        let losses = losses(&config.loss, model.predictor(), &state.heads, &latents, &blocks, directions)?;
-        let total = losses.total.to_scalar::<f32>()?;
+        let (spread, moved) = self.pool.install(|| {
+            let values = || with_values(&latents, <[f32]>::to_vec);
+            rayon::join(
+                || regularise(config, tensor(values()?, (batch.windows * batch.frames, width))?, directions),
+                || self.dynamics(state, batch, &values()?),
+            )
+        });
+        let (spread, moved) = (spread?, moved?);
+        let terms: Vec<(&'static str, f32)> = moved.terms.into_iter().chain(spread.terms).collect();
+        let total = spread.total + moved.total;
         require_finite(state.step, "the loss", f64::from(total))?;
-        let store = losses.total.backward()?;
-        let mut gradients = self.encoder_gradients(state, &parts, &store, &joined)?;
-        collect(&mut gradients, state.all_trained(), &store)?;
+        let mut gradient = spread.latents;
+        gradient.iter_mut().zip(&moved.latents).for_each(|(sum, value)| *sum += value);
+        let gradient = tensor(gradient, (batch.windows * batch.frames, width))?;
+        let gradient = if config.model.whitening {
+            let store = (&latents * gradient)?.sum_all()?.backward()?;
+            store.get(&raw).cloned().unwrap_or(raw.zeros_like()?)
+        } else {
+            gradient
+        };
+        let mut gradients = self.encoder_gradients(state, &parts, &gradient)?;
+        moved.weights.into_iter().for_each(|(name, values)| add(&mut gradients, name, values));
         let gradient_norm = clip(&mut gradients, config.optimiser.clip_norm);
         require_finite(state.step, "the gradient", gradient_norm)?;
         let learning_rate = config.optimiser.learning_rate_at(state.step, config.steps);
         let weights = trained(state.model.weights()).chain(trained(&state.heads.weights));
         adamw(weights, &gradients, &mut state.moments, &config.optimiser, learning_rate, state.step)?;
         state.step += 1;
-        Ok(Outcome { terms: losses.terms, total, gradient_norm, learning_rate })
+        Ok(Outcome { terms, total, gradient_norm, learning_rate })
+    }
+
+    fn windows_per_part(&self, batch: &Batch) -> usize {
+        batch.windows.div_ceil(self.config.shards)
+    }
+
+    /// The losses that look at windows one by one, part by part, each with its own gradient graph.
+    fn dynamics(&self, state: &TrainingState, batch: &Batch, latents: &[f32]) -> Result<Share> {
+        let (config, width) = (self.config, self.config.model.latent_width);
+        let block_width = config.model.block_width();
+        let (latents_len, blocks_len) = (batch.frames * width, (batch.frames - 1) * block_width);
+        let windows_per_part = self.windows_per_part(batch);
+        let parts = latents.par_chunks(windows_per_part * latents_len);
+        let parts = parts.zip(batch.blocks.par_chunks(windows_per_part * blocks_len));
+        let of_part = |(latents, blocks): (&[f32], &[f32])| -> Result<Share> {
+            let windows = latents.len() / latents_len;
+            let latents = Var::from_tensor(&tensor(latents.to_vec(), (windows, batch.frames, width))?)?;
+            let blocks = tensor(blocks.to_vec(), (windows, batch.frames - 1, block_width))?;
+            let losses = dynamics(&config.loss, state.model.predictor(), &state.heads, &latents, &blocks)?;
+            let part = windows as f32 / batch.windows as f32;
+            let store = (&losses.total * f64::from(part))?.backward()?;
+            let mut weights = Gradients::new();
+            collect(&mut weights, state.all_trained(), &store)?;
+            Ok(Share {
+                total: part * losses.total.to_scalar::<f32>()?,
+                terms: losses.terms.into_iter().map(|(name, value)| (name, part * value)).collect(),
+                latents: gradient_of(&latents, &store)?,
+                weights,
+            })
+        };
+        let parts: Vec<Share> = parts.map(of_part).collect::<Result<_>>()?;
+        Ok(parts.into_iter().reduce(Share::with).unwrap_or_default())
     }
 
     /// Raw encoder outputs of the parts of `batch`, each with its graph.
     fn encode(&self, state: &TrainingState, batch: &Batch) -> Result<Vec<Tensor>> {
         let side = self.config.model.image_side;
         let picture = side * side * 3;
-        let windows_per_part = batch.windows.div_ceil(self.config.shards);
-        let parts: Vec<&[u8]> = batch.pictures.chunks(windows_per_part * batch.frames * picture).collect();
+        let parts: Vec<&[u8]> = batch.pictures.chunks(self.windows_per_part(batch) * batch.frames * picture).collect();
         self.pool.install(|| {
             let encode =
                 |bytes: &&[u8]| state.model.encode_raw(&picture_tensor(bytes, bytes.len() / picture, side, side)?);
@@ -102,15 +148,8 @@ impl<'a> Stepper<'a> {
         })
     }
 
-    /// Hands the gradient of the joined outputs back to the parts and adds up what they give for the encoder's weights.
-    fn encoder_gradients(
-        &self,
-        state: &TrainingState,
-        parts: &[Tensor],
-        store: &GradStore,
-        joined: &Var,
-    ) -> Result<Gradients> {
-        let Some(gradient) = store.get(joined) else { return Ok(Gradients::new()) };
+    /// Hands the gradient `[N, D]` of the joined outputs back to the parts and adds up what they give for the encoder's weights.
+    fn encoder_gradients(&self, state: &TrainingState, parts: &[Tensor], gradient: &Tensor) -> Result<Gradients> {
         let mut first = 0;
         let mut shares = Vec::new();
         for part in parts {
@@ -132,6 +171,47 @@ impl<'a> Stepper<'a> {
             add(&mut sum, name, values);
         }
         Ok(sum)
+    }
+}
+
+/// What a loss, or a part of it, says: values, and the gradients of latents `[N, D]` and weights.
+#[derive(Default)]
+struct Share {
+    total: f32,
+    terms: Vec<(&'static str, f32)>,
+    latents: Vec<f32>,
+    weights: Gradients,
+}
+
+impl Share {
+    /// The share of this part and the next one: values and weight gradients added, latents one after the other.
+    fn with(mut self, next: Self) -> Self {
+        self.total += next.total;
+        self.terms.iter_mut().zip(next.terms).for_each(|((_, sum), (_, value))| *sum += value);
+        self.latents.extend(next.latents);
+        next.weights.into_iter().for_each(|(name, values)| add(&mut self.weights, name, values));
+        self
+    }
+}
+
+/// The losses that look at all latents `[N, D]` of a batch at once.
+fn regularise(config: &TrainingConfig, latents: Tensor, directions: Seed) -> Result<Share> {
+    let latents = Var::from_tensor(&latents)?;
+    let losses = regularisation(&config.loss, &latents, directions)?;
+    let store = losses.total.backward()?;
+    Ok(Share {
+        total: losses.total.to_scalar::<f32>()?,
+        terms: losses.terms,
+        latents: gradient_of(&latents, &store)?,
+        weights: Gradients::new(),
+    })
+}
+
+/// The gradient of `var` in `store`; zeros if nothing depends on it.
+fn gradient_of(var: &Var, store: &GradStore) -> Result<Vec<f32>> {
+    match store.get(var) {
+        Some(gradient) => Ok(with_values(gradient, <[f32]>::to_vec)?),
+        None => Ok(vec![0.0; var.elem_count()]),
     }
 }
 

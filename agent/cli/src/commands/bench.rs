@@ -1,7 +1,6 @@
 //! `mindseye bench`: how fast this machine simulates, trains and plans.
 
 use std::hint::black_box;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;

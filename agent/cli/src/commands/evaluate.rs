@@ -130,7 +130,7 @@ fn say(report: &EvaluationReport) -> Result<()> {
     println!("{} episodes x {} seeds\n", settings.episodes, settings.seeds.len());
     println!("{:<10} {:<22} strict", "", "moderate");
     println!("{:<10} {:<22} {}", "model", report.moderate.to_string(), report.strict);
-    for baselines in &report.baselines {
+    if let Some(baselines) = &report.baselines {
         let named = [("random", &baselines.random), ("nothing", &baselines.nothing), ("oracle", &baselines.oracle)];
         for (name, method) in named {
             println!("{name:<10} {:<22} {}", method.moderate.to_string(), method.strict);

@@ -98,7 +98,7 @@ fn say_dataset(summary: &DatasetSummary) {
         let (first, seed) = (recording.first_episode, recording.seed.value());
         println!("  from episode {first}: policy {}, seed {seed}, factors {factors}", recording.policy);
     }
-    for sidecar in &summary.sidecar {
+    if let Some(sidecar) = &summary.sidecar {
         println!("  scene {}, control step {} s", sidecar.scene, sidecar.control_step_secs);
     }
 }

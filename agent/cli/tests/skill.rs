@@ -1,0 +1,78 @@
+//! What the shipped agent can do.
+
+mod support;
+
+use support::{json, mindseye, succeed};
+
+#[test]
+fn the_shipped_agent_reaches_goals_that_chance_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let evaluation = json(folder.path(), &["evaluate", "--episodes", "20", "--seeds", "2", "--seed", "1000", "--json"]);
+    let rate = |value: &serde_json::Value| value["moderate"]["rate"].as_f64().unwrap();
+    let baselines = &evaluation["baselines"];
+    assert!(rate(&evaluation) >= 0.9, "{}", rate(&evaluation));
+    assert!(rate(&baselines["random"]) < 0.5 && rate(&baselines["nothing"]) == 0.0);
+    assert!(rate(&baselines["oracle"]) >= 0.95);
+}
+
+#[test]
+fn the_shipped_agent_finds_the_door() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments =
+        ["evaluate", "--pairs", "cross", "--episodes", "20", "--seeds", "2", "--seed", "1000", "--no-baselines", "--json"];
+    let evaluation = json(folder.path(), &arguments);
+    let rate = evaluation["moderate"]["rate"].as_f64().unwrap();
+    assert!(rate >= 0.85, "{rate}");
+    let low = evaluation["moderate"]["low"].as_f64().unwrap();
+    assert!(low < rate && evaluation["planning_ms"]["p95"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn the_demo_solves_episodes_and_leaves_a_film() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = succeed(folder.path(), &["demo", "--episodes", "3"]);
+    assert!(said.contains("planning") && said.contains("solved"), "{said}");
+    let film = std::fs::File::open(folder.path().join("mindseye_demo_two_room.gif")).unwrap();
+    let mut decoder = gif::DecodeOptions::new().read_info(film).unwrap();
+    let mut frames = 0;
+    while decoder.read_next_frame().unwrap().is_some() {
+        frames += 1;
+    }
+    assert!(frames > 10, "{frames}");
+}
+
+#[test]
+fn json_is_one_document_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = json(folder.path(), &["demo", "two_room", "--episodes", "1", "--out", "film.gif", "--json"]);
+    assert_eq!(demo["episodes"].as_array().unwrap().len(), 1);
+    let record = json(folder.path(), &["record", "--out", "data", "--episodes", "2", "--steps", "20", "--json"]);
+    assert_eq!((record["episodes"].as_u64(), record["frames"].as_u64()), (Some(2), Some(40)));
+    let inspected = json(folder.path(), &["inspect", "data", "--json"]);
+    assert_eq!(inspected["kind"], "dataset");
+    let bench = json(folder.path(), &["bench", "plan", "--rounds", "1", "--json"]);
+    assert!(bench["planning_ms"]["p50"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn an_evaluation_leaves_its_document_and_a_sheet_of_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["evaluate", "--episodes", "3", "--seeds", "1", "--no-baselines", "--out", "report"];
+    succeed(folder.path(), &arguments);
+    let text = std::fs::read_to_string(folder.path().join("report/evaluation.json")).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["results"].as_array().unwrap().len(), 3);
+    let sheet = image::open(folder.path().join("report/sheet.png")).unwrap();
+    assert!(sheet.width() > 300 && sheet.height() > 100);
+}
+
+#[test]
+fn help_explains_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    for verb in ["demo", "record", "train", "evaluate", "inspect", "bench"] {
+        let output = mindseye(folder.path(), &[verb, "--help"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("Example: mindseye"), "{verb}");
+        assert!(text.lines().count() > 15, "{verb}: {text}");
+    }
+}
