@@ -1,6 +1,7 @@
 //! What training minimises: prediction in latent space, and terms that keep the latent from collapsing.
 
 use candle_core::{Device, Tensor};
+use candle_nn::loss::mse;
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
 use rand_distr::{Distribution, StandardNormal};
@@ -157,7 +158,7 @@ fn prediction(predictor: &Predictor, latents: &Tensor, blocks: &Tensor) -> Resul
         let rows = predicted.narrow(1, 0, starts)?.reshape((batch * starts, width))?;
         let actions = blocks.narrow(1, length - 1, starts)?.reshape((batch * starts, block_width))?;
         predicted = predictor.forward(&rows, &actions)?.reshape((batch, starts, width))?;
-        errors.push((&predicted - latents.narrow(1, length, starts)?)?.sqr()?.mean_all()?);
+        errors.push(mse(&predicted, &latents.narrow(1, length, starts)?)?);
     }
     Ok((Tensor::stack(&errors, 0)?.mean_all())?)
 }
@@ -193,7 +194,7 @@ fn inverse_dynamics(heads: &LossHeads, latents: &Tensor, blocks: &Tensor) -> Res
     let after = latents.narrow(1, 1, frames - 1)?.reshape((rows, width))?;
     let hidden = ops::silu(&heads.inverse_hidden.forward(&Tensor::cat(&[before, after], 1)?)?)?;
     let found = heads.inverse_output.forward(&hidden)?;
-    Ok((found - blocks.reshape((rows, blocks.dim(2)?))?)?.sqr()?.mean_all()?)
+    Ok(mse(&found, &blocks.reshape((rows, blocks.dim(2)?))?)?)
 }
 
 /// Temporal straightening: 1 - cosine similarity of successive steps, over the windows' inner frames.

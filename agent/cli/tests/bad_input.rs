@@ -85,10 +85,18 @@ fn a_config_with_an_unknown_field() {
 fn a_config_value_that_makes_no_sense() {
     let folder = workplace();
     let task = fs::read_to_string(assets().join("tasks/two_room.toml")).unwrap();
-    let absurd: String =
-        task.lines().map(|line| if line.starts_with("horizon_blocks") { "horizon_blocks = 0\n".into() } else { format!("{line}\n") }).collect();
+    let absurd: String = task
+        .lines()
+        .map(
+            |line| if line.starts_with("horizon_blocks") { "horizon_blocks = 0\n".into() } else { format!("{line}\n") },
+        )
+        .collect();
     fs::write(folder.path().join("task.toml"), absurd).unwrap();
-    refuse(folder.path(), &["demo", "--task", "task.toml", "--out", "film.gif"], &["task.toml", "horizon_blocks", "got 0"]);
+    refuse(
+        folder.path(),
+        &["demo", "--task", "task.toml", "--out", "film.gif"],
+        &["task.toml", "horizon_blocks", "got 0"],
+    );
     nothing_at(folder.path(), "film.gif");
 }
 

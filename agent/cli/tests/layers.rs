@@ -8,7 +8,11 @@ const LAYERS: [(&str, &str, &[&str]); 7] = [
     ("mindseye-interface", "agent/interface", &["nalgebra"]),
     ("mindseye-sim", "sim", &["mindseye-interface", "nalgebra", "rapier3d"]),
     ("mindseye-episodes", "world_model/episodes", &["mindseye-interface"]),
-    ("mindseye-world-model", "world_model", &["mindseye-interface", "mindseye-episodes", "candle-core", "candle-nn", "nalgebra"]),
+    (
+        "mindseye-world-model",
+        "world_model",
+        &["mindseye-interface", "mindseye-episodes", "candle-core", "candle-nn", "nalgebra"],
+    ),
     ("mindseye-agent", "agent", &["mindseye-interface", "mindseye-world-model", "candle-core", "candle-nn"]),
     (
         "mindseye",
@@ -18,7 +22,14 @@ const LAYERS: [(&str, &str, &[&str]); 7] = [
     (
         "mindseye-examples",
         "examples",
-        &["mindseye-interface", "mindseye-sim", "mindseye-episodes", "mindseye-world-model", "mindseye-agent", "mindseye"],
+        &[
+            "mindseye-interface",
+            "mindseye-sim",
+            "mindseye-episodes",
+            "mindseye-world-model",
+            "mindseye-agent",
+            "mindseye",
+        ],
     ),
 ];
 

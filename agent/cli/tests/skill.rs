@@ -18,8 +18,19 @@ fn the_shipped_agent_reaches_goals_that_chance_does_not() {
 #[test]
 fn the_shipped_agent_finds_the_door() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments =
-        ["evaluate", "--pairs", "cross", "--episodes", "20", "--seeds", "2", "--seed", "1000", "--no-baselines", "--json"];
+    let arguments = [
+        "evaluate",
+        "--pairs",
+        "cross",
+        "--episodes",
+        "20",
+        "--seeds",
+        "2",
+        "--seed",
+        "1000",
+        "--no-baselines",
+        "--json",
+    ];
     let evaluation = json(folder.path(), &arguments);
     let rate = evaluation["moderate"]["rate"].as_f64().unwrap();
     assert!(rate >= 0.85, "{rate}");

@@ -8,7 +8,7 @@ use mindseye_sim::camera::{Camera, Mesh, NEAR_M, Projection, Rasteriser, Triangl
 use mindseye_sim::scenes::two_room::TwoRoom;
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use nalgebra::{Isometry3, Point3, Translation3, UnitQuaternion, Vector3};
-use rapier3d::prelude::{ColliderBuilder, PhysicsWorld, Pose, Rotation, Vector};
+use rapier3d::prelude::{ColliderBuilder, PhysicsWorld, Pose, Vector};
 
 const BACKGROUND: [u8; 3] = [120, 160, 200];
 
@@ -25,11 +25,16 @@ fn cuboid(half: [f32; 3], pose: Isometry3<f32>, rgb: [u8; 3]) -> Thing {
     Thing { mesh, collider: ColliderBuilder::cuboid(half[0], half[1], half[2]), pose, rgb }
 }
 
-/// Along z, as the mesh is; Rapier's cylinders stand along y.
+/// Its triangles in both worlds: Rapier's own cylinder is intersected by an iteration that is off by half a pixel at the rim.
 fn cylinder(radius: f32, half_height: f32, segments: usize, pose: Isometry3<f32>, rgb: [u8; 3]) -> Thing {
-    let turned = Pose::from_rotation(Rotation::from_rotation_x(std::f32::consts::FRAC_PI_2));
-    let collider = ColliderBuilder::cylinder(half_height, radius).position(turned);
-    Thing { mesh: Mesh::cylinder(radius, half_height, segments, rgb), collider, pose, rgb }
+    let mesh = Mesh::cylinder(radius, half_height, segments, rgb);
+    let corners: Vec<Vector> = mesh
+        .placed(&Isometry3::identity())
+        .flat_map(|triangle| triangle.corners)
+        .map(|corner| Vector::new(corner.x, corner.y, corner.z))
+        .collect();
+    let triangles = (0..corners.len() as u32 / 3).map(|index| [3 * index, 3 * index + 1, 3 * index + 2]).collect();
+    Thing { mesh, collider: ColliderBuilder::trimesh(corners, triangles).unwrap(), pose, rgb }
 }
 
 fn at(x: f32, y: f32, z: f32, turn: [f32; 3]) -> Isometry3<f32> {
@@ -96,11 +101,6 @@ fn perspective_pictures_are_those_of_ray_casting() {
     for moving_from in [0, 1, 3, things.len()] {
         let got = rasterised(camera, &things, moving_from);
         assert!(differing(&got, &expected, 6) < 0.01, "{} of the pixels differ", differing(&got, &expected, 6));
-        for (index, (a, b)) in got.pixels().chunks(3).zip(expected.pixels().chunks(3)).enumerate() {
-            if a.iter().zip(b).any(|(a, b)| a.abs_diff(*b) > 6) {
-                println!("{} {} {a:?} {b:?}", index / 64, index % 64);
-            }
-        }
         assert!(differing(&got, &expected, 48) == 0.0, "a pixel is of another thing");
     }
 }
@@ -113,6 +113,24 @@ fn orthographic_pictures_are_those_of_ray_casting() {
     let got = rasterised(camera, &things, 2);
     assert!(differing(&got, &expected, 6) < 0.01, "{} of the pixels differ", differing(&got, &expected, 6));
     assert!(differing(&got, &expected, 48) == 0.0, "a pixel is of another thing");
+}
+
+#[test]
+fn a_cylinder_is_closed_and_has_its_size() {
+    let (radius, half_height) = (0.3, 0.5);
+    let mesh = Mesh::cylinder(radius, half_height, 128, [0; 3]);
+    let (mut volume, mut area) = (0.0, 0.0);
+    for Triangle { corners: [a, b, c], .. } in mesh.placed(&Isometry3::identity()) {
+        for corner in [a, b, c] {
+            assert!((corner.z.abs() - half_height).abs() < 1e-6 && corner.x.hypot(corner.y) < radius + 1e-6);
+        }
+        let normal = (b - a).cross(&(c - a));
+        area += normal.norm() / 2.0;
+        volume += (a.coords.dot(&normal) / 6.0).abs(); // the middle is inside: every face looks away from it
+    }
+    let near = |got: f32, expected: f32| (got / expected - 1.0).abs() < 1e-3;
+    let (circle, side) = (std::f32::consts::PI * radius * radius, std::f32::consts::TAU * radius * 2.0 * half_height);
+    assert!(near(volume, circle * 2.0 * half_height) && near(area, 2.0 * circle + side), "{volume} {area}");
 }
 
 #[test]

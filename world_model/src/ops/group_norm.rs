@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::{slice, tensor, with_values};
+use super::{slice, tensor, vectorised, with_values};
 
 /// Added to the variance.
 const EPSILON: f32 = 1e-5;
@@ -26,15 +26,21 @@ pub fn layer_norm(input: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tens
 
 /// Layer norm of every row of `values [N, C]` in place, where `C` is the length of `scale`.
 pub(crate) fn normalise_rows(values: &mut [f32], scale: &[f32], shift: &[f32]) {
-    for row in values.chunks_exact_mut(scale.len()) {
-        let (mean, inverse_std) = moments(row);
-        for ((value, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
-            *value = (*value - mean) * inverse_std * scale + shift;
-        }
-    }
+    vectorised(
+        #[inline(always)]
+        || {
+            for row in values.chunks_exact_mut(scale.len()) {
+                let (mean, inverse_std) = moments(row);
+                for ((value, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
+                    *value = (*value - mean) * inverse_std * scale + shift;
+                }
+            }
+        },
+    );
 }
 
 /// Sum in eight lanes: vectorisable, and the same order everywhere.
+#[inline(always)]
 fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; 8];
     let chunks = values.chunks_exact(8);
@@ -46,6 +52,7 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
 }
 
 /// Mean and 1 / standard deviation of one row.
+#[inline(always)]
 fn moments(row: &[f32]) -> (f32, f32) {
     let count = row.len() as f32;
     let mean = sum(row, |value| value) / count;

@@ -165,7 +165,7 @@ mod tests {
             record
         };
         let mut records = Records::open(folder.path(), 0).unwrap();
-        [1, 2, 3].map(|step| records.write(&record(step)).unwrap());
+        (1..=3).for_each(|step| records.write(&record(step)).unwrap());
         let mut records = Records::open(folder.path(), 2).unwrap();
         records.write(&record(4)).unwrap();
         let text = std::fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();

@@ -1,0 +1,106 @@
+//! A model as others use it: encoding, rolling out, saving, loading, drawing.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+mod support;
+
+use candle_core::{Device, Tensor};
+use mindseye_interface::{ActionSpace, Seed};
+use mindseye_world_model::checkpoint::Origin;
+use mindseye_world_model::decoder::train_decoder;
+use mindseye_world_model::{Checkpoint, Jepa, LatentMetric, RolloutEngine};
+use rand::Rng;
+use support::{KEYPOINT, PATCH, SIDE, data, picture, recipe, run};
+
+fn random(count: usize, seed: u64) -> Vec<f32> {
+    let mut rng = Seed::new(seed).rng();
+    (0..count).map(|_| rng.random_range(-1.0..1.0)).collect()
+}
+
+#[test]
+fn the_rollout_engine_is_the_predictor_on_any_number_of_threads() {
+    let model = Jepa::initialise(recipe(1, PATCH, false, "").model, Seed::new(3)).unwrap();
+    let engine = RolloutEngine::new(&model).unwrap();
+    let (plans, horizon, latent_width, block_width) = (70, 3, 8, 4);
+    let (start, actions) = (random(latent_width, 0), random(plans * horizon * block_width, 1));
+    let rollouts = engine.rollout(&start, &actions, horizon, 1).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert_eq!(rollouts, pool.install(|| engine.rollout(&start, &actions, horizon, 3)).unwrap());
+    let all = Tensor::from_vec(actions, (plans, horizon, block_width), &Device::Cpu).unwrap();
+    let mut latents = Tensor::from_vec(start.repeat(plans), (plans, latent_width), &Device::Cpu).unwrap();
+    for step in 0..horizon {
+        let blocks = all.narrow(1, step, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
+        latents = model.predictor().forward(&latents, &blocks).unwrap();
+        for (plan, expected) in latents.to_vec2::<f32>().unwrap().iter().enumerate() {
+            let got = &rollouts[(plan * horizon + step) * latent_width..][..latent_width];
+            assert!(got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "plan {plan}, block {step}");
+        }
+    }
+    assert!(engine.rollout(&start[1..], &random(12, 2), 3, 1).is_err());
+    assert!(engine.rollout(&start, &random(13, 2), 3, 1).is_err());
+}
+
+#[test]
+fn a_plan_is_imagined_alike_alone_and_among_others() {
+    let model = Jepa::initialise(recipe(1, PATCH, false, "").model, Seed::new(3)).unwrap();
+    let engine = RolloutEngine::new(&model).unwrap();
+    let (start, actions) = (random(8, 0), random(50 * 12, 1));
+    let together = engine.rollout(&start, &actions, 3, 1).unwrap();
+    for plan in [0, 31, 49] {
+        let alone = engine.rollout(&start, &actions[plan * 12..(plan + 1) * 12], 3, 1).unwrap();
+        let among = &together[plan * 24..(plan + 1) * 24];
+        assert!(alone.iter().zip(among).all(|(a, b)| (a - b).abs() < 1e-5), "plan {plan}");
+    }
+}
+
+#[test]
+fn a_picture_is_seen_alike_alone_and_among_others() {
+    for encoder in [PATCH, KEYPOINT] {
+        let model = Jepa::initialise(recipe(1, encoder, false, "").model, Seed::new(3)).unwrap();
+        let pictures = [[0.0, 0.0], [3.5, 7.25], [12.0, 1.0]].map(picture);
+        let bytes: Vec<u8> = pictures.iter().flat_map(|picture| picture.pixels().to_vec()).collect();
+        let together = model.encode(&bytes, 3).unwrap();
+        for (index, picture) in pictures.iter().enumerate() {
+            let alone = model.encode_image(picture).unwrap();
+            assert!(alone.iter().zip(&together[index * 8..]).all(|(a, b)| (a - b).abs() < 1e-5));
+        }
+        let moved = model.encode_image(&picture([3.6, 7.25])).unwrap();
+        assert_ne!(moved, together[8..16], "a tenth of a pixel shows");
+    }
+}
+
+#[test]
+fn a_checkpoint_comes_back_as_it_was() {
+    let config = recipe(30, KEYPOINT, true, "sigreg = 0.02");
+    let (data, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
+    let (model, report) = run(&config, &data, folder.path(), false, None).unwrap();
+    let decoder = train_decoder(&model, &data, 20, Seed::new(0), |_| ()).unwrap();
+    let action_space = ActionSpace {
+        names: vec!["x".into(), "y".into()],
+        units: vec!["m/s".into(); 2],
+        low: vec![-1.0; 2],
+        high: vec![1.0; 2],
+    };
+    let origin = Origin {
+        scene: "square".into(),
+        control_step_secs: 0.1,
+        action_space,
+        state_names: vec!["x_px".into(), "y_px".into()],
+    };
+    let mut saved = Checkpoint::of_run(model, report, config, &data, origin).unwrap();
+    saved.decoder = Some(decoder);
+    saved.save(folder.path()).unwrap();
+    let loaded = Checkpoint::load_for_scene(folder.path(), "square").unwrap();
+    assert_eq!(saved.config, loaded.config);
+    let seen = picture([4.0, 5.0]);
+    let latent = saved.model.encode_image(&seen).unwrap();
+    assert_eq!(latent, loaded.model.encode_image(&seen).unwrap());
+    let metric = LatentMetric::StepWhitened { power: 1.0 };
+    let factors = saved.statistics.factor(metric).into_iter().zip(loaded.statistics.factor(metric));
+    assert!(factors.into_iter().all(|(a, b)| (a - b).abs() < 1e-3 * a.abs().max(1.0)));
+    let drawn = |checkpoint: &Checkpoint| checkpoint.decoder.as_ref().unwrap().draw(&latent).unwrap();
+    assert_eq!(drawn(&saved), drawn(&loaded));
+    assert_eq!(drawn(&saved)[0].size().height(), SIDE);
+    let error = Checkpoint::load_for_scene(folder.path(), "circle").unwrap_err().to_string();
+    assert!(error.contains("config.json") && error.contains("scene") && error.contains("circle"), "{error}");
+}

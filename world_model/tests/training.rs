@@ -1,0 +1,86 @@
+//! Learning in a minimal world.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+mod support;
+
+use mindseye_interface::Seed;
+use mindseye_world_model::Jepa;
+use support::{KEYPOINT, PATCH, data, recipe, run};
+
+fn weights(model: &Jepa) -> Vec<(String, Vec<f32>)> {
+    let values = |var: &candle_core::Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    model.weights().iter().map(|(name, var)| (name.clone(), values(var))).collect()
+}
+
+#[test]
+fn a_model_learns_where_the_square_is_and_where_it_will_be() {
+    for (encoder, whitening) in [(PATCH, false), (KEYPOINT, true)] {
+        let config = recipe(300, encoder, whitening, "sigreg = 0.02");
+        let folder = tempfile::tempdir().unwrap();
+        let (_, report) = run(&config, &data(&config, 40), folder.path(), false, None).unwrap();
+        let validation = report.validation.unwrap();
+        assert!(!validation.collapsed && validation.effective_rank > 2.0, "{validation:?}");
+        assert!(validation.probe_r2.iter().all(|&r2| r2 > 0.8), "{validation:?}");
+        for rollout in &validation.rollout {
+            assert!(rollout.error < 0.5 * rollout.copy_last, "{validation:?}");
+        }
+    }
+}
+
+#[test]
+fn a_model_with_nothing_against_collapse_is_said_to_have_collapsed() {
+    let config = recipe(400, PATCH, false, "sigreg = 0.0");
+    let folder = tempfile::tempdir().unwrap();
+    let (_, report) = run(&config, &data(&config, 20), folder.path(), false, None).unwrap();
+    assert!(report.validation.unwrap().collapsed);
+}
+
+#[test]
+fn every_weight_is_moved_by_every_step() {
+    let losses = "sigreg = 0.02\nvicreg = 0.1\ninverse_dynamics = 0.1\nstraightening = 0.1";
+    for (encoder, whitening) in [(PATCH, false), (KEYPOINT, true)] {
+        let config = recipe(2, encoder, whitening, losses);
+        let folder = tempfile::tempdir().unwrap();
+        let fresh = Jepa::initialise(config.model.clone(), Seed::new(1).child("weights")).unwrap();
+        let (trained, _) = run(&config, &data(&config, 10), folder.path(), false, None).unwrap();
+        for ((name, before), (_, after)) in weights(&fresh).into_iter().zip(weights(&trained)) {
+            let statistic = name.starts_with("whitening.") && !whitening;
+            assert!(statistic || before != after, "{name} has no gradient");
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_ends_in_the_same_bits_and_the_same_metrics() {
+    let config = recipe(20, KEYPOINT, true, "sigreg = 0.02\ninverse_dynamics = 0.1");
+    let (data, whole, parts) = (data(&config, 10), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (expected, _) = run(&config, &data, whole.path(), false, None).unwrap();
+    for stop_after in [Some(7), Some(8), None] {
+        run(&config, &data, parts.path(), stop_after != Some(7), stop_after).unwrap();
+    }
+    let (resumed, report) = run(&config, &data, parts.path(), true, None).unwrap();
+    assert_eq!(weights(&expected), weights(&resumed));
+    assert!(report.finished && report.steps == 20 && report.validation.is_some());
+}
+
+#[test]
+fn a_state_is_not_resumed_with_another_recipe() {
+    let config = recipe(4, PATCH, false, "sigreg = 0.02");
+    let (data, folder) = (data(&config, 5), tempfile::tempdir().unwrap());
+    run(&config, &data, folder.path(), false, Some(2)).unwrap();
+    let other = recipe(4, PATCH, false, "sigreg = 0.03");
+    let error = run(&other, &data, folder.path(), true, None).unwrap_err().to_string();
+    assert!(error.contains("state.safetensors") && error.contains("config"), "{error}");
+}
+
+#[test]
+fn data_of_another_size_are_refused_before_anything_is_written() {
+    let config = recipe(4, PATCH, false, "sigreg = 0.02");
+    let data = data(&config, 5);
+    let (mut other, folder) = (config, tempfile::tempdir().unwrap());
+    other.model.image_side = 32;
+    let error = run(&other, &data, folder.path(), false, None).unwrap_err().to_string();
+    assert!(error.contains("image side") && error.contains("32") && error.contains("16"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
