@@ -58,7 +58,7 @@ impl Source {
     /// # Errors
     /// Whatever `build` returns.
     pub fn within<T>(&mut self, name: &str, build: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let outer = std::mem::replace(&mut self.prefix, String::new());
+        let outer = std::mem::take(&mut self.prefix);
         self.prefix = format!("{outer}{name}.");
         let built = build(self);
         self.prefix = outer;

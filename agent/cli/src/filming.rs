@@ -94,7 +94,7 @@ impl Film {
         let strip_left = 3 * GAP + 2 * panel;
         let width = strip_left + columns * (small + GAP / 2) + GAP;
         let (top, curve_height) = (4 * LETTER, 6 * LETTER);
-        let curve_top = top + panel + 4 * LETTER;
+        let curve_top = top + panel + 6 * LETTER;
         let mut canvas = Canvas::new(width, curve_top + curve_height + GAP)?;
         canvas.text(GAP, LETTER, &self.title, INK);
         canvas.text(GAP + panel + GAP, LETTER, caption, colour);
@@ -113,12 +113,12 @@ impl Film {
         let under = top + panel + LETTER;
         canvas.text(GAP, under, "what the camera sees", FAINT);
         canvas.text(2 * GAP + panel, under, "the goal", FAINT);
-        canvas.text(strip_left, under, "what the best plan is imagined to bring", FAINT);
+        canvas.text(strip_left, under, "the best plan, as imagined", FAINT);
         let half = (width - 3 * GAP) / 2;
+        canvas.text(GAP, curve_top - 2 * LETTER, "goal energy in the latent space", FAINT);
         canvas.curve((GAP, curve_top, half, curve_height), &self.energies, TICKS, CURVE);
-        canvas.text(GAP + 6, curve_top + 4, "goal energy in the latent", FAINT);
+        canvas.text(2 * GAP + half, curve_top - 2 * LETTER, "true distance (the agent never sees it)", FAINT);
         canvas.curve((2 * GAP + half, curve_top, half, curve_height), &self.distances, TICKS, GOOD);
-        canvas.text(2 * GAP + half + 6, curve_top + 4, "true distance (unseen by the agent)", FAINT);
         Ok(canvas)
     }
 }

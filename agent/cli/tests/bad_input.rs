@@ -1,5 +1,7 @@
 //! Bad input: one line that names file and field, an exit code that is not 0, and nothing written.
 
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
 mod support;
 
 use std::fs;
@@ -160,7 +162,7 @@ fn names_that_do_not_exist() {
 #[test]
 fn what_is_there_is_not_written_over() {
     let folder = workplace();
-    refuse(folder.path(), &["record", "--out", "data", "--episodes", "1"], &["data", "--overwrite"]);
+    refuse(folder.path(), &["record", "--out", "data", "--episodes", "1"], &["data", "overwrite"]);
     succeed(folder.path(), &TRAIN);
     refuse(folder.path(), &TRAIN, &["run", "--resume"]);
 }

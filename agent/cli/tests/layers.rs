@@ -1,5 +1,7 @@
 //! The layers of the house (ARCHITECTURE.md): who may know whom, read off the manifests.
 
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -84,6 +84,6 @@ fn help_explains_every_verb() {
         let output = mindseye(folder.path(), &[verb, "--help"]);
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && text.contains("Example: mindseye"), "{verb}");
-        assert!(text.lines().count() > 15, "{verb}: {text}");
+        assert!(text.contains("Options:") && text.lines().count() > 10, "{verb}: {text}");
     }
 }

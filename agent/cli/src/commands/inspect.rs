@@ -27,7 +27,7 @@ pub struct InspectArguments {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Finding {
-    Dataset(DatasetSummary),
+    Dataset(Box<DatasetSummary>),
     Checkpoint(Box<CheckpointSummary>),
 }
 
@@ -62,7 +62,7 @@ fn find(path: &Path) -> Result<Finding> {
         for index in 0..dataset.len() {
             dataset.read_episode(index)?;
         }
-        return Ok(Finding::Dataset(dataset.summary()?));
+        return Ok(Finding::Dataset(Box::new(dataset.summary()?)));
     }
     if path.join("config.json").exists() {
         let checkpoint = Checkpoint::load(path)?;

@@ -37,7 +37,7 @@ impl Physics {
         }
         let body = RigidBodyBuilder::dynamic()
             .translation(Vector::new(place[0] as f32, place[1] as f32, 0.0))
-            .locked_axes(LockedAxes::ROTATION_LOCKED | LockedAxes::TRANSLATION_LOCKED_Z)
+            .locked_axes(locked_axes(layout.friction))
             .can_sleep(false);
         // A ball whose middle stays at half the height of the walls touches them as a disc does.
         let collider = ColliderBuilder::ball(layout.agent_radius_m as f32).friction(friction).restitution(0.0);
@@ -60,6 +60,14 @@ impl Physics {
             self.world.step();
         }
     }
+}
+
+/// The disc never turns and never leaves the plane. With friction, z is free all the same: rapier solves both tangential directions
+/// of a contact together and gives up on both when one of them is locked. Nothing pushes along z (every contact is with an upright
+/// face or edge, there is no gravity, and the commanded velocity lies in the plane).
+fn locked_axes(friction: f64) -> LockedAxes {
+    let plane = if friction > 0.0 { LockedAxes::empty() } else { LockedAxes::TRANSLATION_LOCKED_Z };
+    LockedAxes::ROTATION_LOCKED | plane
 }
 
 fn parameters(full_speed_per_axis: f64) -> IntegrationParameters {
