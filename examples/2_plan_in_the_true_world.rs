@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use mindseye::{assets, running::execute};
 use mindseye_agent::configurator::SequenceConfigurator;
-use mindseye_agent::cost::{ActionLimits, CostModule, Effort, OracleGoal, Reduction};
+use mindseye_agent::cost::{ActionLimits, CostModule, Effort, OracleGoal};
 use mindseye_agent::memory::RingMemory;
 use mindseye_agent::world_model::SimulatorWorldModel;
 use mindseye_agent::{Agent, Latent, Modules, Task};
@@ -21,16 +21,16 @@ fn main() -> Result<()> {
     let mut observation = room.set_state(&[0.15, 0.8])?; // in the other room, behind the wall
 
     // Six modules. Perception and world model are the true world; the latent is the true state.
-    let shipped: Task = config::load(&assets::task("two_room")?)?;
-    let task = Task { reduction: Reduction::Mean, ..shipped }; // of the shortest way's length: be near soon
+    let task: Task = config::load(&assets::task("two_room")?)?;
     let world = Arc::new(SimulatorWorldModel::new(room.as_ref(), 1)?);
     let goals = vec![Latent::global(goal.map(|value| value as f32).to_vec())];
     let (block, width) = (5, room.action_space().width());
+    let goal_energy = OracleGoal::new(world.clone(), block)?; // along the shortest way, not through walls
     let modules = Modules {
         configurator: Box::new(SequenceConfigurator::new(&task, goals, block, width)?),
         perception: Box::new(world.clone()),
         world_model: Box::new(world.clone()),
-        cost: CostModule::new(vec![Box::new(OracleGoal::new(world.clone())), Box::new(Effort), Box::new(ActionLimits)]),
+        cost: CostModule::new(vec![Box::new(goal_energy), Box::new(Effort), Box::new(ActionLimits)]),
         actor: task.planner.build(),
         memory: Box::new(RingMemory::new(100)),
     };

@@ -12,7 +12,7 @@ use mindseye_agent::memory::RingMemory;
 use mindseye_agent::world_model::{SimulatorWorldModel, WorldModel};
 use mindseye_agent::{Agent, Latent, Modules, Plans};
 use mindseye_interface::{Action, Environment, ManualClock, Seed, Simulator};
-use support::{FakeSimulator, configurator, task};
+use support::{ACTION_BLOCK, FakeSimulator, configurator, task};
 
 fn plans() -> Plans {
     let wave = |index: usize| ((index * 7919 + 13) % 101) as f32 / 50.0 - 1.0;
@@ -70,7 +70,10 @@ fn an_agent_that_plans_with_the_true_world_reaches_its_goal() {
         configurator: configurator(&task(""), &[goal]),
         perception: Box::new(oracle.clone()),
         world_model: Box::new(oracle.clone()),
-        cost: CostModule::new(vec![Box::new(OracleGoal::new(oracle.clone())), Box::new(mindseye_agent::cost::Effort)]),
+        cost: CostModule::new(vec![
+            Box::new(OracleGoal::new(oracle.clone(), ACTION_BLOCK).unwrap()),
+            Box::new(mindseye_agent::cost::Effort),
+        ]),
         actor: Box::new(Icem::new(IcemConfig::default())),
         memory: Box::new(RingMemory::new(100)),
     };

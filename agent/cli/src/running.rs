@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use mindseye_agent::actor::Actor;
 use mindseye_agent::configurator::{PlannerConfig, SequenceConfigurator};
-use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, OracleGoal, Reduction};
+use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, OracleGoal};
 use mindseye_agent::memory::RingMemory;
 use mindseye_agent::perception::JepaPerception;
 use mindseye_agent::world_model::{LearnedWorldModel, SimulatorWorldModel};
@@ -91,9 +91,6 @@ fn oracle(
     actor: Box<dyn Actor>,
     threads: usize,
 ) -> Result<Mind> {
-    // The oracle knows the length of the shortest way, in the task's unit. A price per block in units of latent steps would mean
-    // nothing beside it; to be near soon is its mean over blocks.
-    let task = &Task { reduction: Reduction::Mean, ..task.clone() };
     let world = Arc::new(SimulatorWorldModel::new(simulator, threads)?);
     let goal = Latent::global(goal.iter().map(|&value| value as f32).collect());
     let width = simulator.action_space().width();
@@ -101,7 +98,11 @@ fn oracle(
         configurator: Box::new(SequenceConfigurator::new(task, vec![goal], ACTION_BLOCK, width)?),
         perception: Box::new(world.clone()),
         world_model: Box::new(world.clone()),
-        cost: CostModule::new(vec![Box::new(OracleGoal::new(world.clone())), Box::new(Effort), Box::new(ActionLimits)]),
+        cost: CostModule::new(vec![
+            Box::new(OracleGoal::new(world.clone(), ACTION_BLOCK)?),
+            Box::new(Effort),
+            Box::new(ActionLimits),
+        ]),
         actor,
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
     };

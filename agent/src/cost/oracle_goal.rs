@@ -2,21 +2,40 @@
 
 use std::sync::Arc;
 
+use mindseye_interface::Seed;
+use rand::Rng as _;
+
 use super::IntrinsicTerm;
 use crate::Result;
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
-use crate::world_model::SimulatorWorldModel;
+use crate::world_model::{SimulatorWorldModel, WorldModel};
 
-/// [`mindseye_interface::Simulator::goal_energy`] of imagined true states.
+/// The square of [`mindseye_interface::Simulator::goal_energy`] of imagined true states, in the unit of the learned metrics: the mean
+/// energy of one action block (here a random one, from where the world is now) is 1. So one task file serves both.
 pub struct OracleGoal {
     world: Arc<SimulatorWorldModel>,
+    unit: f64,
 }
 
+/// Random action blocks from which the unit is taken.
+const BLOCKS: usize = 64;
+
 impl OracleGoal {
-    /// The energy that `world` knows.
-    pub fn new(world: Arc<SimulatorWorldModel>) -> Self {
-        Self { world }
+    /// The energy that `world` knows, for blocks of `action_block` control steps.
+    ///
+    /// # Errors
+    /// When the world cannot be rolled out.
+    pub fn new(world: Arc<SimulatorWorldModel>, action_block: usize) -> Result<Self> {
+        let width = action_block * world.action_width();
+        let mut rng = Seed::new(0).child("unit").rng();
+        let actions = (0..BLOCKS * width).map(|_| rng.random_range(-1.0..=1.0)).collect();
+        let start = world.state();
+        let reached = world.imagine(&start, &Plans::new(BLOCKS, 1, width, actions)?)?;
+        let states = reached.values().chunks_exact(reached.state_len().max(1));
+        let start = wide(start.values());
+        let mean = states.map(|state| world.goal_energy(&start, &wide(state)).powi(2)).sum::<f64>() / BLOCKS as f64;
+        Ok(Self { world, unit: mean.sqrt().max(f64::MIN_POSITIVE) })
     }
 }
 
@@ -32,6 +51,6 @@ impl IntrinsicTerm for OracleGoal {
     fn energy(&self, rollouts: &Rollouts, _plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
         let goal = wide(directive.goal.values());
         let states = rollouts.values().chunks_exact(rollouts.state_len().max(1));
-        Ok(states.map(|state| self.world.goal_energy(&wide(state), &goal) as f32).collect())
+        Ok(states.map(|state| (self.world.goal_energy(&wide(state), &goal) / self.unit).powi(2) as f32).collect())
     }
 }

@@ -54,6 +54,16 @@ impl SimulatorWorldModel {
         Ok(())
     }
 
+    /// Numbers per action.
+    pub fn action_width(&self) -> usize {
+        self.action_width
+    }
+
+    /// The true state as it is now, `[1, K]`.
+    pub fn state(&self) -> Latent {
+        Latent::global(locked(&self.world).state().into_iter().map(|value| value as f32).collect())
+    }
+
     /// The task's own energy between two true states.
     pub fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64 {
         locked(&self.world).goal_energy(state, goal)
@@ -103,7 +113,6 @@ impl WorldModel for SimulatorWorldModel {
 
 impl Perception for SimulatorWorldModel {
     fn perceive(&self, _observation: &Observation, _directive: &Directive) -> Result<Option<Latent>> {
-        let state = locked(&self.world).state();
-        Ok(Some(Latent::global(state.into_iter().map(|value| value as f32).collect())))
+        Ok(Some(self.state()))
     }
 }
