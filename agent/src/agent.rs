@@ -72,6 +72,14 @@ impl Agent {
         Self { modules, seed, tick: 0 }
     }
 
+    /// Refuses a task that no tick could fulfil: weights of terms that the cost does not have.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] naming the weight.
+    pub fn check(&self) -> Result<()> {
+        self.modules.cost.require_terms(&self.configure())
+    }
+
     /// What the agent remembers.
     pub fn memory(&self) -> &dyn Memory {
         self.modules.memory.as_ref()
@@ -154,6 +162,10 @@ impl Agent {
 
     fn act(&mut self, latent: &Latent, directive: &Directive, deadline: &Deadline<'_>) -> Result<(Choice, usize)> {
         let imagination = Imagination::new(self.modules.world_model.as_ref(), &self.modules.cost, latent, directive);
+        let last = self.modules.memory.recent(1).first().map(|moment| moment.sub_goal);
+        if last.is_some_and(|last| last != directive.sub_goal) {
+            self.modules.actor.reset(); // the last plan led elsewhere
+        }
         let mut rng = self.seed.child("actor").index(self.tick).rng();
         let choice = self.modules.actor.act(&imagination, &mut rng, deadline)?;
         Ok((choice, imagination.rows()))

@@ -108,7 +108,8 @@ impl CostModule {
     /// # Errors
     /// [`Error::Unknown`] naming the weight and the terms there are.
     pub fn require_terms(&self, directive: &Directive) -> Result<()> {
-        let known = |name: &str| name == CRITIC || self.terms.iter().any(|term| term.name() == name);
+        let known =
+            |name: &str| (name == CRITIC && self.critic.is_some()) || self.terms.iter().any(|term| term.name() == name);
         match directive.weights.iter().find(|(name, _)| !known(name)) {
             None => Ok(()),
             Some((name, _)) => {

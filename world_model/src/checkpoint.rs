@@ -135,8 +135,14 @@ impl Checkpoint {
         tensors.insert(format!("{STATISTICS}covariance"), matrix(&self.statistics.covariance)?);
         tensors.insert(format!("{STATISTICS}step_covariance"), matrix(&self.statistics.step_covariance)?);
         weights_file::write(&folder.join(MODEL_FILE), &tensors, None)?;
-        if let Some(decoder) = &self.decoder {
-            decoder.save(&folder.join(DECODER_FILE))?;
+        let decoder_path = folder.join(DECODER_FILE);
+        match &self.decoder {
+            Some(decoder) => decoder.save(&decoder_path)?,
+            // One of an earlier model would draw nonsense.
+            None if decoder_path.exists() => {
+                std::fs::remove_file(&decoder_path).map_err(|error| Error::file(&decoder_path, error))?;
+            }
+            None => {}
         }
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
@@ -171,6 +177,9 @@ impl Checkpoint {
         let model = Jepa::from_weights(config.model.clone(), tensors).map_err(|error| Error::file(&path, error))?;
         let decoder_path = folder.join(DECODER_FILE);
         let decoder = if decoder_path.exists() { Some(Decoder::load(&decoder_path)?) } else { None };
+        if decoder.as_ref().is_some_and(|decoder| !decoder.config().fits(&config.model)) {
+            return Err(Error::file(&decoder_path, "latent_width, image_side: expected the model's, got others"));
+        }
         Ok(Self { config, model, statistics, decoder })
     }
 

@@ -9,7 +9,7 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::{Image, ImageSize, Seed};
 use serde::{Deserialize, Serialize};
 
-use crate::jepa::Jepa;
+use crate::jepa::{Jepa, ModelConfig};
 use crate::layers::{Linear, Norm};
 use crate::ops::{self, with_values};
 use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, clip};
@@ -39,6 +39,11 @@ impl DecoderConfig {
         Self { latent_width: model.config().latent_width, image_side, patch, hidden: 128 }
     }
 
+    /// Whether this is a decoder for `model`.
+    pub(crate) fn fits(&self, model: &ModelConfig) -> bool {
+        (self.latent_width, self.image_side) == (model.latent_width, model.image_side)
+    }
+
     fn patches(&self) -> usize {
         let across = self.image_side / self.patch;
         across * across
@@ -60,7 +65,9 @@ pub struct Decoder {
 
 impl Decoder {
     fn build(config: DecoderConfig, mut source: Source) -> Result<Self> {
-        require_range("decoder.image_side", config.image_side, config.patch.max(1), 512)?;
+        require_range("decoder.patch", config.patch, 1, 512)?;
+        require_range("decoder.image_side", config.image_side, config.patch, 512)?;
+        require_range("decoder.image_side % decoder.patch", config.image_side % config.patch, 0, 0)?;
         require_range("decoder.hidden", config.hidden, 1, 8192)?;
         let hidden = config.hidden;
         let (input, places, input_norm, inner, hidden_norm, output) = source.within("decoder", |source| {
@@ -87,6 +94,11 @@ impl Decoder {
         let first = ops::silu(&self.input_norm.forward(&placed)?)?;
         let second = (&first + ops::silu(&self.hidden_norm.forward(&self.hidden.forward(&first)?)?)?)?;
         self.output.forward(&second)
+    }
+
+    /// Its shape.
+    pub(crate) fn config(&self) -> &DecoderConfig {
+        &self.config
     }
 
     /// Draws latents `[B, D]` (row-major), one picture each.
@@ -172,7 +184,8 @@ const BATCH: usize = 32;
 /// Pictures differ from the mean picture in few pixels; those weigh this many times more.
 const CHANGE_WEIGHT: f32 = 20.0;
 
-/// Trains a decoder on the latents of `model`, which stays as it is.
+/// Trains a decoder on the latents of `model`, which stays as it is. `go_on` hears of every step done; when it says no, training
+/// stops and gives nothing.
 ///
 /// # Errors
 /// When the data do not fit the model.
@@ -181,8 +194,8 @@ pub fn train_decoder(
     data: &TrainingData,
     steps: usize,
     seed: Seed,
-    mut progress: impl FnMut(usize),
-) -> Result<Decoder> {
+    mut go_on: impl FnMut(usize) -> bool,
+) -> Result<Option<Decoder>> {
     let config = DecoderConfig::for_model(model);
     let (side, patch) = (config.image_side, config.patch);
     let decoder = Decoder::build(config, Source::fresh(seed.child("weights")))?;
@@ -217,9 +230,11 @@ pub fn train_decoder(
             rate,
             step,
         )?;
-        progress(step + 1);
+        if !go_on(step + 1) {
+            return Ok(None);
+        }
     }
-    Ok(decoder)
+    Ok(Some(decoder))
 }
 
 /// Mean of pictures, byte by byte.

@@ -84,7 +84,7 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
     config.validate_for(data)?;
     let started = Instant::now();
     let mut state = if options.resume {
-        TrainingState::load(options.folder, config, options.seed)?
+        TrainingState::load(options.folder, config, options.seed, data)?
     } else {
         TrainingState::fresh(config, options.seed)?
     };
@@ -102,6 +102,9 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
         if done % config.report_every == 0 || done == config.steps {
             records.write(&outcome.record(done, elapsed_secs()))?;
         }
+        if done % config.save_every == 0 && done < config.steps {
+            state.save(options.folder, config, options.seed, data)?;
+        }
         let validate_now = done % config.validate_every == 0 || done == config.steps;
         if validate_now {
             state.fix_whitening(data, config)?;
@@ -115,12 +118,9 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
             terms: &outcome.terms,
             validation: validation.as_ref().filter(|_| validate_now),
         });
-        if done % config.save_every == 0 && done < config.steps {
-            state.save(options.folder, config, options.seed)?;
-        }
     }
     state.fix_whitening(data, config)?;
-    state.save(options.folder, config, options.seed)?;
+    state.save(options.folder, config, options.seed, data)?;
     records.finish()?;
     let finished = state.step == config.steps;
     if finished && validation.is_none() {

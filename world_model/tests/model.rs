@@ -74,7 +74,7 @@ fn a_checkpoint_comes_back_as_it_was() {
     let config = recipe(30, KEYPOINT, true, "sigreg = 0.02");
     let (data, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
     let (model, report) = run(&config, &data, folder.path(), false, None).unwrap();
-    let decoder = train_decoder(&model, &data, 20, Seed::new(0), |_| ()).unwrap();
+    let decoder = train_decoder(&model, &data, 20, Seed::new(0), |_| true).unwrap();
     let action_space = ActionSpace {
         names: vec!["x".into(), "y".into()],
         units: vec!["m/s".into(); 2],
@@ -88,7 +88,8 @@ fn a_checkpoint_comes_back_as_it_was() {
         state_names: vec!["x_px".into(), "y_px".into()],
     };
     let mut saved = Checkpoint::of_run(model, report, config, &data, origin).unwrap();
-    saved.decoder = Some(decoder);
+    assert!(train_decoder(&saved.model, &data, 20, Seed::new(0), |step| step < 3).unwrap().is_none(), "stopped");
+    saved.decoder = decoder;
     saved.save(folder.path()).unwrap();
     let loaded = Checkpoint::load_for_scene(folder.path(), "square").unwrap();
     assert_eq!(saved.config, loaded.config);

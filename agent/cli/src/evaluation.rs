@@ -84,11 +84,12 @@ impl Evaluation {
             pool.install(|| pairs.par_iter().map(one).collect())
         };
         let results = play_all(&Method::Model(self.checkpoint.clone()))?;
+        let action_block = self.checkpoint.config.model.action_block;
         let baselines = if self.baselines {
             Some(Baselines {
-                random: MethodReport::of(&play_all(&Method::Random)?),
-                nothing: MethodReport::of(&play_all(&Method::Nothing)?),
-                oracle: MethodReport::of(&play_all(&Method::Oracle)?),
+                random: MethodReport::of(&play_all(&Method::Random { action_block })?),
+                nothing: MethodReport::of(&play_all(&Method::Nothing { action_block })?),
+                oracle: MethodReport::of(&play_all(&Method::Oracle { action_block })?),
             })
         } else {
             None

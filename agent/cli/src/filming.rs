@@ -24,7 +24,7 @@ const GAP: usize = 12;
 /// Largest number of imagined states shown.
 const IMAGINED: usize = 8;
 /// Ticks that a curve has room for.
-const TICKS: usize = 20;
+const TICKS: usize = 21;
 /// How many frames the end of an episode is shown.
 const LAST_FRAMES: usize = 4;
 

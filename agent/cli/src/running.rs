@@ -17,8 +17,6 @@ use crate::evaluation::Method;
 
 /// Moments that a life remembers.
 const MEMORY_MOMENTS: usize = 1000;
-/// Control steps per action block of agents without a learned model.
-const ACTION_BLOCK: usize = 5;
 
 /// An agent, and the oracle's view of the world where it has one.
 pub struct Mind {
@@ -40,12 +38,16 @@ impl Mind {
         seed: Seed,
         threads: usize,
     ) -> Result<Self> {
-        match method {
-            Method::Model(checkpoint) => learned(checkpoint, task, goal_image, seed, threads),
-            Method::Oracle => oracle(task, simulator, goal_state, seed, task.planner.build(), threads),
-            Method::Random => oracle(task, simulator, goal_state, seed, PlannerConfig::Random.build(), threads),
-            Method::Nothing => oracle(task, simulator, goal_state, seed, PlannerConfig::Hold.build(), threads),
-        }
+        let without_model =
+            |actor, action_block| true_world(task, simulator, goal_state, seed, actor, action_block, threads);
+        let mind = match *method {
+            Method::Model(ref checkpoint) => learned(checkpoint, task, goal_image, seed, threads),
+            Method::Oracle { action_block } => without_model(task.planner.build(), action_block),
+            Method::Random { action_block } => without_model(PlannerConfig::Random.build(), action_block),
+            Method::Nothing { action_block } => without_model(PlannerConfig::Hold.build(), action_block),
+        }?;
+        mind.agent.check().context("task")?;
+        Ok(mind)
     }
 
     /// One tick of the agent in the world as it is.
@@ -82,24 +84,25 @@ fn learned(checkpoint: &Arc<Checkpoint>, task: &Task, goal: &Image, seed: Seed, 
     Ok(Mind { agent: Agent::new(modules, seed), oracle: None })
 }
 
-/// An agent that knows the true state and imagines in the true world.
-fn oracle(
+/// An agent that knows the true state and imagines (if its actor does) in the true world.
+fn true_world(
     task: &Task,
     simulator: &dyn Simulator,
     goal: &[f64],
     seed: Seed,
     actor: Box<dyn Actor>,
+    action_block: usize,
     threads: usize,
 ) -> Result<Mind> {
     let world = Arc::new(SimulatorWorldModel::new(simulator, threads)?);
     let goal = Latent::global(goal.iter().map(|&value| value as f32).collect());
     let width = simulator.action_space().width();
     let modules = Modules {
-        configurator: Box::new(SequenceConfigurator::new(task, vec![goal], ACTION_BLOCK, width)?),
+        configurator: Box::new(SequenceConfigurator::new(task, vec![goal], action_block, width)?),
         perception: Box::new(world.clone()),
         world_model: Box::new(world.clone()),
         cost: CostModule::new(vec![
-            Box::new(OracleGoal::new(world.clone(), ACTION_BLOCK)?),
+            Box::new(OracleGoal::new(world.clone(), action_block)?),
             Box::new(Effort),
             Box::new(ActionLimits),
         ]),

@@ -100,6 +100,10 @@ fn a_config_value_that_makes_no_sense() {
         &["task.toml", "horizon_blocks", "got 0"],
     );
     nothing_at(folder.path(), "film.gif");
+    fs::write(folder.path().join("task.toml"), task.replace("effort = ", "efort = ")).unwrap();
+    for command in ["demo", "evaluate"] {
+        refuse(folder.path(), &[command, "--task", "task.toml"], &["weights", "efort", "goal_distance, effort"]);
+    }
 }
 
 #[test]

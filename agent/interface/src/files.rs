@@ -20,11 +20,22 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    let result = written.and_then(|()| std::fs::rename(&partial, path));
+    let result = written.and_then(|()| std::fs::rename(&partial, path)).and_then(|()| sync_folder(path));
     if result.is_err() {
         let _ = std::fs::remove_file(&partial); // best effort: the error that matters is the first
     }
     result
+}
+
+/// Makes the new name itself durable; only Unix opens folders.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            File::open(folder)?.sync_all()
+        }
+        _ => Ok(()),
+    }
 }
 
 fn partial_name(path: &Path) -> PathBuf {

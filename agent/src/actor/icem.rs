@@ -138,6 +138,9 @@ impl Actor for Icem {
             kept.extend(candidates.iter().take(self.kept()).map(|candidate| candidate.actions.clone()));
             self.elites = candidates;
         }
+        if best.is_empty() {
+            self.elites.clear(); // no round was in time: they belong to a plan that is a block old
+        }
         let choice = best.into_choice(fallback)?;
         self.last = Some(choice.plan.clone());
         Ok(choice)

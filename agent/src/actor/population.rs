@@ -57,6 +57,11 @@ impl Best {
         self.energies.extend(self.candidate.as_ref().map(|best| best.energy));
     }
 
+    /// Whether no round was finished.
+    pub fn is_empty(&self) -> bool {
+        self.candidate.is_none()
+    }
+
     /// The decision; `fallback` if no round was finished in time.
     pub fn into_choice(self, fallback: Plan) -> Result<Choice> {
         let plan = match self.candidate {

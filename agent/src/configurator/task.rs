@@ -85,6 +85,11 @@ impl Validate for Task {
         if let LatentMetric::StepWhitened { power } = self.metric {
             require_range("metric.power", power, 0.0, 4.0)?;
         }
+        match self.reduction {
+            Reduction::Last | Reduction::Mean => {}
+            Reduction::MeanPlusLast { weight } => require_range("reduction.weight", weight, 0.0, 1e6)?,
+            Reduction::Soonest { per_block } => require_range("reduction.per_block", per_block, 0.0, 1e6)?,
+        }
         if let Some((name, weight)) = self.weights.iter().find(|(_, weight)| !weight.is_finite()) {
             return Err(Error::field(format!("weights.{name}"), "a finite number", weight));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mindseye_interface::Seed;
 use rand::Rng as _;
 
-use super::IntrinsicTerm;
+use super::{GoalDistance, IntrinsicTerm};
 use crate::Result;
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
@@ -45,7 +45,7 @@ fn wide(values: &[f32]) -> Vec<f64> {
 
 impl IntrinsicTerm for OracleGoal {
     fn name(&self) -> &'static str {
-        "goal_distance"
+        GoalDistance::NAME
     }
 
     fn energy(&self, rollouts: &Rollouts, _plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {

@@ -59,7 +59,7 @@ impl Validate for TrainingConfig {
         require_range("decoder_steps", self.decoder_steps, 0, 10_000_000)?;
         require_range("data.batch", self.data.batch, self.shards, 1_000_000)?;
         require_range("data.frames", self.data.frames, 2, 1000)?;
-        require_range("data.validation_fraction", self.data.validation_fraction, 0.0, 0.9)?;
+        require_range("data.validation_fraction", self.data.validation_fraction, 1e-6, 0.9)?;
         self.model.validate()?;
         self.loss.validate()?;
         self.optimiser.validate()
@@ -83,6 +83,10 @@ impl TrainingConfig {
             let expected =
                 format!("episodes of at least {} frames", (self.data.frames - 1) * self.model.action_block + 1);
             return Err(Error::Data { field: "training windows", expected, got: "none".into() });
+        }
+        if data.validation_windows(2) == 0 {
+            let expected = format!("validation episodes of at least {} frames", self.model.action_block + 1);
+            return Err(Error::Data { field: "validation windows", expected, got: "none".into() });
         }
         Ok(())
     }

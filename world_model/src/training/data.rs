@@ -3,6 +3,7 @@
 use mindseye_episodes::{FrameCache, Split, WindowBatch, Windows};
 use mindseye_interface::Seed;
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::config::TrainingConfig;
 use crate::checkpoint::DataStatistics;
@@ -109,6 +110,16 @@ impl TrainingData {
         }
     }
 
+    /// What tells these data from others: a resumed run must go on with the same.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        let bytes = self.cache.actions().iter().flat_map(|action| action.to_le_bytes());
+        Fingerprint {
+            episodes: self.cache.episodes().len(),
+            frames: self.cache.len(),
+            actions_crc32c: crc32c::crc32c(&bytes.collect::<Vec<u8>>()),
+        }
+    }
+
     /// Statistics that a checkpoint carries.
     pub fn statistics(&self) -> DataStatistics {
         let (action_mean, action_std) = moments(self.cache.actions(), self.cache.action_width());
@@ -123,6 +134,15 @@ impl TrainingData {
             proprioception_std,
         }
     }
+}
+
+/// See [`TrainingData::fingerprint`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fingerprint {
+    episodes: usize,
+    frames: usize,
+    actions_crc32c: u32,
 }
 
 /// Mean and standard deviation of the columns of `values [N, width]`.

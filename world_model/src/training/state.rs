@@ -8,7 +8,7 @@ use mindseye_interface::Seed;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainingConfig;
-use super::data::TrainingData;
+use super::data::{Fingerprint, TrainingData};
 use crate::jepa::{Jepa, trained};
 use crate::losses::LossHeads;
 use crate::ops::with_values;
@@ -32,6 +32,7 @@ struct StateHeader {
     step: usize,
     seed: u64,
     config: TrainingConfig,
+    data: Fingerprint,
 }
 
 /// Frames from which the whitening constants are taken.
@@ -73,7 +74,7 @@ impl TrainingState {
     }
 
     /// Writes the state, in one file: half a state cannot exist.
-    pub fn save(&self, folder: &Path, config: &TrainingConfig, seed: Seed) -> Result<()> {
+    pub fn save(&self, folder: &Path, config: &TrainingConfig, seed: Seed, data: &TrainingData) -> Result<()> {
         let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
         for (name, var) in self.model.weights().iter().chain(&self.heads.weights) {
             tensors.insert(format!("weights.{name}"), var.as_tensor().clone());
@@ -84,20 +85,25 @@ impl TrainingState {
             }
         }
         let path = state_path(folder);
-        let header = StateHeader { step: self.step, seed: seed.value(), config: config.clone() };
+        let header =
+            StateHeader { step: self.step, seed: seed.value(), config: config.clone(), data: data.fingerprint() };
         let header = serde_json::to_string(&header).map_err(|error| Error::file(&path, error))?;
         weights_file::write(&path, &tensors, Some(header))
     }
 
-    /// Reads a state that `save` wrote for the same config and seed.
-    pub fn load(folder: &Path, config: &TrainingConfig, seed: Seed) -> Result<Self> {
+    /// Reads a state that `save` wrote for the same config, seed and data.
+    pub fn load(folder: &Path, config: &TrainingConfig, seed: Seed, data: &TrainingData) -> Result<Self> {
         let path = state_path(folder);
         let (mut tensors, header) = weights_file::read(&path)?;
         let header = header.ok_or_else(|| Error::file(&path, "header: expected that of a training state, got none"))?;
         let header: StateHeader = serde_json::from_str(&header).map_err(|error| Error::file(&path, error))?;
-        if header.config != *config || header.seed != seed.value() {
-            let reason = "config, seed: expected those of the run to resume, got others";
-            return Err(Error::file(&path, reason));
+        let same = [
+            ("seed", header.seed == seed.value()),
+            ("config", header.config == *config),
+            ("data", header.data == data.fingerprint()),
+        ];
+        if let Some((field, _)) = same.iter().find(|(_, same)| !same) {
+            return Err(Error::file(&path, format!("{field}: expected that of the run to resume, got another")));
         }
         let mut take = |kind: &str| -> BTreeMap<String, Tensor> {
             let prefix = format!("{kind}.");

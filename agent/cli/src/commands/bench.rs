@@ -22,7 +22,8 @@ use crate::assets;
 use crate::evaluation::interval::Percentiles;
 use crate::evaluation::{Episode, Method, PairKind, draw_pairs};
 
-/// Measure speed: the best of several rounds, so that what else the machine does counts little.
+/// Measure speed. For sim and train the best of several rounds counts, so that what else the machine does counts little; plan gives
+/// percentiles over all ticks of as many episodes.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye bench sim")]
 pub struct BenchArguments {
@@ -32,7 +33,7 @@ pub struct BenchArguments {
     /// Name of the scene.
     #[arg(long, default_value = "two_room")]
     scene: String,
-    /// Rounds; the best counts.
+    /// Rounds (for plan: episodes).
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Root of every random choice.

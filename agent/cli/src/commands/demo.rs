@@ -82,7 +82,7 @@ const FRAME_HUNDREDTHS: u16 = 30;
 /// # Errors
 /// When an argument makes no sense, the checkpoint is broken or of another scene, or the picture cannot be written.
 pub fn run(arguments: &DemoArguments) -> Result<()> {
-    require_range("--episodes", arguments.episodes, 1, 1000)?;
+    require_range("--episodes", arguments.episodes, 1, 50)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
     let scene = arguments.scene.as_str();
     mindseye_sim::make(scene, &SceneOptions::with_side(64)?)?;

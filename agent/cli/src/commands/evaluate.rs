@@ -82,6 +82,7 @@ enum Pairs {
 pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     require_range("--episodes", arguments.episodes, 1, 1_000_000)?;
     require_range("--seeds", arguments.seeds, 1, 1000)?;
+    require_range("--seed", arguments.seed, 0, u64::MAX - 1000)?;
     require_range("--goal-offset", arguments.goal_offset, 1, 100_000)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
     let scene = arguments.scene.scene.clone();
@@ -107,10 +108,13 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         pairs,
         budget_steps,
         episodes: arguments.episodes,
-        seeds: (arguments.seed..arguments.seed.saturating_add(arguments.seeds)).collect(),
+        seeds: (arguments.seed..arguments.seed + arguments.seeds).collect(),
         threads: arguments.threads,
         baselines: !arguments.no_baselines,
     };
+    if let Some(folder) = &arguments.out {
+        std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?; // before the work, not after it
+    }
     let methods = if evaluation.baselines { 4 } else { 1 };
     let meter = Meter::new("evaluate", methods * evaluation.seeds.len() * evaluation.episodes, "episodes");
     let (report, results) = evaluation.run(&|done, _| meter.set(done, String::new))?;
@@ -135,6 +139,10 @@ fn say(report: &EvaluationReport) -> Result<()> {
         for (name, method) in named {
             println!("{name:<10} {:<22} {}", method.moderate.to_string(), method.strict);
         }
+    }
+    let held = report.results.iter().filter(|pair| pair.error.is_some());
+    if let Some(error) = held.clone().find_map(|pair| pair.error.as_ref()) {
+        println!("\nWARNING: the agent held still in {} episodes, first because of: {error}", held.count());
     }
     let (planning, steps) = (report.planning_ms, report.steps_to_success);
     println!("\nsteps to success: {:.0} median, {:.0} at the 95th percentile", steps.p50, steps.p95);

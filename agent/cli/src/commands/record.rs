@@ -19,7 +19,8 @@ use crate::progress::{Meter, stop_on_ctrl_c};
 /// Record episodes of a scene, acted by its scripted demonstrators, as a LeRobotDataset v3.0.
 ///
 /// The data set opens in LeRobot's own tools. Equal seeds give equal bytes. What is recorded is durable file by file: Ctrl-C
-/// writes out what there is, a crash loses at most the unfinished file, and --append goes on where a recording stopped.
+/// writes out what there is, a crash loses at most the unfinished file, and --append goes on with the episodes that are missing
+/// (the same as those of a recording that never stopped; files may be cut elsewhere).
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye record --scene two_room --episodes 1000 --out data/two_room")]
 pub struct RecordArguments {
@@ -82,6 +83,12 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
     require_range("--steps", arguments.steps, 1, 100_000)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
     let options = arguments.scene.options()?;
+    require_range(
+        "--steps x --image-side squared x 3",
+        arguments.steps * options.image_size.rgb_len(),
+        1,
+        EPISODE_BYTES,
+    )?;
     let scene = arguments.scene.scene.as_str();
     let simulator = make(scene, &options)?;
     demonstrator(scene, &arguments.policy, &options)?;
@@ -114,7 +121,7 @@ fn record_into(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
     let meter = Meter::new("record", arguments.episodes, "episodes");
     let (root, frames_before) = (Seed::new(arguments.seed), writer.frames());
-    let together = 8 * arguments.threads; // in memory at the same time
+    let together = episodes_in_memory(arguments, options);
     while writer.episodes() < arguments.episodes && !stop.load(Ordering::Relaxed) {
         let first = writer.episodes();
         let last = arguments.episodes.min(first + together);
@@ -134,6 +141,16 @@ fn record_into(
         seconds: started.elapsed().as_secs_f64(),
         finished: episodes >= arguments.episodes,
     })
+}
+
+/// Bytes of pictures in memory at the same time.
+const MEMORY_BYTES: usize = 256 << 20;
+/// Bytes of pictures of one episode: more is a mistake.
+const EPISODE_BYTES: usize = 4 << 30;
+
+fn episodes_in_memory(arguments: &RecordArguments, options: &SceneOptions) -> usize {
+    let episode_bytes = arguments.steps * options.image_size.rgb_len();
+    (MEMORY_BYTES / episode_bytes.max(1)).clamp(1, 8 * arguments.threads)
 }
 
 fn record_episode(arguments: &RecordArguments, options: &SceneOptions, seed: Seed) -> Result<EpisodeData> {

@@ -1,6 +1,7 @@
 //! `mindseye train`: from recorded episodes to a checkpoint.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -80,8 +81,9 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
         bail!("{}: meta/mindseye.json: expected it (scene, action space), got none", arguments.data.display());
     };
     let recipe = read_recipe(arguments, &sidecar.scene)?;
-    if !arguments.resume && arguments.out.join("state.safetensors").exists() {
-        bail!("{}: expected a folder without a run, or --resume, got a run", arguments.out.display());
+    let taken = ["state.safetensors", "config.json"].iter().any(|file| arguments.out.join(file).exists());
+    if !arguments.resume && taken {
+        bail!("{}: expected a folder without a run, or --resume, got a run or a checkpoint", arguments.out.display());
     }
     let stop = stop_on_ctrl_c()?;
     let data = load(arguments, &dataset, &recipe)?;
@@ -112,12 +114,14 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
         checkpoint.save(&arguments.out)?;
         if recipe.decoder_steps > 0 {
             let meter = Meter::new("decoder", recipe.decoder_steps, "steps");
-            let progress = |step| meter.set(step, String::new);
-            let decoder =
-                train_decoder(&checkpoint.model, &data, recipe.decoder_steps, seed.child("decoder"), progress)?;
-            checkpoint.decoder = Some(decoder);
+            let progress = |step| {
+                meter.set(step, String::new);
+                !stop.load(Ordering::Relaxed)
+            };
+            let (steps, seed) = (recipe.decoder_steps, seed.child("decoder"));
+            checkpoint.decoder = train_decoder(&checkpoint.model, &data, steps, seed, progress)?;
+            report.decoder = checkpoint.decoder.is_some();
             checkpoint.save(&arguments.out)?;
-            report.decoder = true;
         }
     }
     say(&report, &recipe, arguments)
@@ -193,6 +197,9 @@ fn say(report: &TrainReport, recipe: &TrainingConfig, arguments: &TrainArguments
             training.steps, training.minutes, report.parameters
         );
         training.validation.iter().for_each(|validation| println!("{}", describe(validation)));
+        if recipe.decoder_steps > 0 && !report.decoder {
+            println!("without a decoder: stopped; --resume trains it");
+        }
     } else {
         println!("{folder}: stopped at step {} of {}; go on with --resume", training.steps, recipe.steps);
     }

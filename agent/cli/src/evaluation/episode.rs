@@ -17,11 +17,20 @@ pub enum Method {
     /// An agent with a learned model.
     Model(Arc<Checkpoint>),
     /// Uniformly random actions.
-    Random,
+    Random {
+        /// Control steps per action block.
+        action_block: usize,
+    },
     /// Nothing at all.
-    Nothing,
+    Nothing {
+        /// Control steps per action block.
+        action_block: usize,
+    },
     /// The same planner in the true world, with the task's own distance.
-    Oracle,
+    Oracle {
+        /// Control steps per action block.
+        action_block: usize,
+    },
 }
 
 /// Everything that decides an episode.

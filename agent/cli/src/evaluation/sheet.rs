@@ -1,6 +1,7 @@
 //! The picture sheet of an evaluation: what went wrong, and what went right.
 
 use anyhow::Result;
+use mindseye_interface::ImageSize;
 
 use super::EvaluationReport;
 use super::episode::EpisodeResult;
@@ -29,16 +30,18 @@ pub fn sheet(report: &EvaluationReport, results: &[EpisodeResult]) -> Result<Can
     let scale = (96 / size.0.max(size.1)).max(1);
     let (height, width) = (size.0 * scale, size.1 * scale);
     let (cell_height, cell_width) = (height + 3 * LETTER, (3 * width + 2 * GAP).max(30 * LETTER) + 3 * GAP);
-    let rows = order.len().div_ceil(ACROSS);
+    let across = (ImageSize::MAX_SIDE / cell_width).clamp(1, ACROSS);
+    order.truncate(across * ((ImageSize::MAX_SIDE - 8 * LETTER) / cell_height).max(1));
+    let rows = order.len().div_ceil(across);
     let top = 6 * LETTER;
-    let mut canvas = Canvas::new(ACROSS * cell_width + GAP, top + rows * cell_height + GAP)?;
+    let mut canvas = Canvas::new(across * cell_width + GAP, top + rows * cell_height + GAP)?;
     let title = format!("{} {}", report.settings.scene, report.settings.pairs);
     canvas.text(GAP, LETTER, &title, INK);
     canvas.text(GAP, 5 * LETTER / 2, &format!("moderate {}   strict {}", report.moderate, report.strict), INK);
     canvas.text(GAP, 4 * LETTER, "start, goal, end; failures first, then the slowest successes", FAINT);
     for (slot, &index) in order.iter().enumerate() {
         let (result, pair) = (&results[index], &report.results[index].pair);
-        let (left, top) = (GAP + slot % ACROSS * cell_width, top + slot / ACROSS * cell_height);
+        let (left, top) = (GAP + slot % across * cell_width, top + slot / across * cell_height);
         let frame = if result.strict { GOOD } else { BAD };
         for (which, picture) in result.pictures.iter().enumerate() {
             canvas.picture(left + which * (width + GAP), top, picture, scale, if which == 2 { frame } else { FAINT });
