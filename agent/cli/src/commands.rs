@@ -8,13 +8,18 @@ pub mod record;
 pub mod train;
 
 use std::io::Write;
+use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use mindseye_interface::ImageSize;
+use mindseye_agent::Task;
+use mindseye_interface::{ImageSize, config};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use serde::Serialize;
+
+use crate::assets;
+use crate::running::cost_terms;
 
 /// Which scene, seen how, varying in what.
 #[derive(Debug, Args)]
@@ -41,6 +46,20 @@ impl SceneArguments {
         let factors = self.factors.iter().map(|name| Factor::from_str(name)).collect::<mindseye_interface::Result<_>>();
         Ok(SceneOptions { image_size, factors: Factors(factors.context("--factors")?) })
     }
+}
+
+/// The task in `path`, or the one that is shipped for `scene`.
+///
+/// # Errors
+/// When the file is broken, or weighs a cost term that does not exist.
+pub fn load_task(path: Option<&Path>, scene: &str) -> Result<Task> {
+    let path = path.map_or_else(|| assets::task(scene), |path| Ok(path.to_path_buf()))?;
+    let task: Task = config::load(&path)?;
+    let terms = cost_terms();
+    if let Some(name) = task.weights.keys().find(|name| !terms.contains(&name.as_str())) {
+        bail!("{}: weights: expected terms of {}, got {name}", path.display(), terms.join(", "));
+    }
+    Ok(task)
 }
 
 /// Threads used unless told otherwise: as many as there are cores.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use mindseye_agent::actor::Actor;
 use mindseye_agent::configurator::{PlannerConfig, SequenceConfigurator};
-use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, OracleGoal};
+use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, IntrinsicTerm as _, OracleGoal};
 use mindseye_agent::memory::RingMemory;
 use mindseye_agent::perception::JepaPerception;
 use mindseye_agent::world_model::{LearnedWorldModel, SimulatorWorldModel};
@@ -65,6 +65,11 @@ impl Mind {
         }
         Ok(self.agent.tick(observation, clock))
     }
+}
+
+/// Names of the cost terms that agents here are built with.
+pub fn cost_terms() -> [&'static str; 3] {
+    [GoalDistance::NAME, Effort.name(), ActionLimits.name()]
 }
 
 /// An agent that sees and imagines with a learned model.

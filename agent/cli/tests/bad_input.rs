@@ -102,7 +102,11 @@ fn a_config_value_that_makes_no_sense() {
     nothing_at(folder.path(), "film.gif");
     fs::write(folder.path().join("task.toml"), task.replace("effort = ", "efort = ")).unwrap();
     for command in ["demo", "evaluate"] {
-        refuse(folder.path(), &[command, "--task", "task.toml"], &["weights", "efort", "goal_distance, effort"]);
+        refuse(
+            folder.path(),
+            &[command, "--task", "task.toml"],
+            &["task.toml", "weights", "efort", "goal_distance, effort"],
+        );
     }
 }
 

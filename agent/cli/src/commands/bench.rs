@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use mindseye_agent::Task;
 use mindseye_episodes::FrameCache;
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ImageSize, Seed, config};
@@ -16,8 +15,8 @@ use mindseye_world_model::Checkpoint;
 use mindseye_world_model::training::{RunOptions, TrainingConfig, TrainingData, train};
 use serde::Serialize;
 
-use super::print_json;
 use super::record::{episode_seed, simulate_episode};
+use super::{load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::Percentiles;
 use crate::evaluation::{Episode, Method, PairKind, draw_pairs};
@@ -194,7 +193,7 @@ fn training(arguments: &BenchArguments) -> Result<BenchReport> {
 fn planning(arguments: &BenchArguments) -> Result<BenchReport> {
     let scene = arguments.scene.as_str();
     let checkpoint = Arc::new(Checkpoint::load_for_scene(&assets::checkpoint(scene)?, scene)?);
-    let task: Task = config::load(&assets::task(scene)?)?;
+    let task = load_task(None, scene)?;
     let options = SceneOptions::with_side(checkpoint.config.model.image_side)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
     let kind = PairKind::Offset { goal_offset: 25 };

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use mindseye_agent::Task;
+use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Seed, config};
 use mindseye_sim::SceneOptions;
 use mindseye_world_model::Checkpoint;
 use serde::Serialize;
 
-use super::print_json;
+use super::{load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::Percentiles;
 use crate::evaluation::{Episode, EpisodeResult, Method, Pair, PairKind, draw_pairs};
@@ -88,7 +87,7 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
     mindseye_sim::make(scene, &SceneOptions::with_side(64)?)?;
     let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(scene), Ok)?;
     let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, scene)?);
-    let task: Task = config::load(&arguments.task.clone().map_or_else(|| assets::task(scene), Ok)?)?;
+    let task = load_task(arguments.task.as_deref(), scene)?;
     let options = SceneOptions::with_side(checkpoint.config.model.image_side)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
     let root = Seed::new(arguments.seed).child("demo");

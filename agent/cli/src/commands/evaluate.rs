@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use mindseye_agent::Task;
 use mindseye_interface::config::require_range;
-use mindseye_interface::{config, files};
+use mindseye_interface::files;
 use mindseye_world_model::Checkpoint;
 
-use super::{SceneArguments, print_json};
+use super::{SceneArguments, load_task, print_json};
 use crate::assets;
 use crate::evaluation::{Evaluation, EvaluationReport, PairKind, sheet};
 use crate::pictures::write_png;
@@ -88,8 +87,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     let scene = arguments.scene.scene.clone();
     let options = arguments.scene.options()?;
     mindseye_sim::make(&scene, &options)?;
-    let task_path = arguments.task.clone().map_or_else(|| assets::task(&scene), Ok)?;
-    let task: Task = config::load(&task_path)?;
+    let task = load_task(arguments.task.as_deref(), &scene)?;
     let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(&scene), Ok)?;
     let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, &scene)?);
     let side = checkpoint.config.model.image_side;
