@@ -40,7 +40,7 @@ pub struct DemoArguments {
     /// Root of every random choice; another seed gives other episodes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The animated picture (GIF); by default mindseye_demo_<scene>.gif here.
+    /// The animated picture (GIF); by default mindseye_demo_SCENE.gif here.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Threads that imagine.
