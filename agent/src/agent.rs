@@ -72,14 +72,6 @@ impl Agent {
         Self { modules, seed, tick: 0 }
     }
 
-    /// Refuses a task that no tick could fulfil: weights of terms that the cost does not have.
-    ///
-    /// # Errors
-    /// [`Error::Unknown`] naming the weight.
-    pub fn check(&self) -> Result<()> {
-        self.modules.cost.require_terms(&self.configure())
-    }
-
     /// What the agent remembers.
     pub fn memory(&self) -> &dyn Memory {
         self.modules.memory.as_ref()

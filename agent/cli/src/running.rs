@@ -40,14 +40,12 @@ impl Mind {
     ) -> Result<Self> {
         let without_model =
             |actor, action_block| true_world(task, simulator, goal_state, seed, actor, action_block, threads);
-        let mind = match *method {
+        match *method {
             Method::Model(ref checkpoint) => learned(checkpoint, task, goal_image, seed, threads),
             Method::Oracle { action_block } => without_model(task.planner.build(), action_block),
             Method::Random { action_block } => without_model(PlannerConfig::Random.build(), action_block),
             Method::Nothing { action_block } => without_model(PlannerConfig::Hold.build(), action_block),
-        }?;
-        mind.agent.check().context("task")?;
-        Ok(mind)
+        }
     }
 
     /// One tick of the agent in the world as it is.
