@@ -1,5 +1,8 @@
 //! Scripted behaviour, for recording episodes to learn from.
 
+mod explorer;
+
+pub(crate) use explorer::Explorer;
 use mindseye_interface::{Action, Observation, Result, Seed, Simulator};
 
 /// Something that acts knowing the true state: a script, not an agent.
@@ -49,4 +52,9 @@ pub fn demonstrate(
         moments.push(Moment { observation: std::mem::replace(&mut observation, next), state, action });
     }
     Ok(moments)
+}
+
+/// An action from finite numbers.
+pub(crate) fn clamped_action(values: [f32; 2]) -> Action {
+    Action::new(values.to_vec()).unwrap_or_else(|_| Action::zeros(2))
 }

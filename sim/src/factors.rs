@@ -2,6 +2,7 @@
 //! Start states are not a factor: they always follow from the seed.
 
 use mindseye_interface::{Error, Result, Rng, Seed};
+use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
 /// Something that varies from episode to episode when it is switched on.
@@ -24,13 +25,19 @@ pub enum Factor {
     WallPosition,
     /// How thick the wall is.
     WallThickness,
-    /// Friction between agent and walls.
+    /// Friction: between agent and walls, or under the block.
     Friction,
+    /// Colour of the block.
+    BlockColor,
+    /// Size of the block.
+    BlockSize,
+    /// Outline of the block.
+    BlockShape,
 }
 
 impl Factor {
     /// All factors with their names.
-    pub const ALL: [(&'static str, Factor); 9] = [
+    pub const ALL: [(&'static str, Factor); 12] = [
         ("agent_color", Factor::AgentColor),
         ("wall_color", Factor::WallColor),
         ("floor_color", Factor::FloorColor),
@@ -40,6 +47,9 @@ impl Factor {
         ("wall_position", Factor::WallPosition),
         ("wall_thickness", Factor::WallThickness),
         ("friction", Factor::Friction),
+        ("block_color", Factor::BlockColor),
+        ("block_size", Factor::BlockSize),
+        ("block_shape", Factor::BlockShape),
     ];
 
     /// The name used in options and data sets.
@@ -70,4 +80,19 @@ impl Factors {
     pub fn stream(&self, factor: Factor, seed: Seed) -> Option<Rng> {
         self.0.contains(&factor).then(|| seed.child("factors").child(factor.name()).rng())
     }
+}
+
+/// Any colour with its channels in `range`.
+pub(crate) fn colour(rng: &mut Rng, range: std::ops::RangeInclusive<u8>) -> [u8; 3] {
+    [0; 3].map(|_: u8| rng.random_range(range.clone()))
+}
+
+/// One channel strong, one dark, one between: never like a wall (all dark) or a floor (all bright).
+pub(crate) fn vivid_colour(rng: &mut Rng) -> [u8; 3] {
+    let strong = rng.random_range(0..3);
+    let dark = (strong + rng.random_range(1..3)) % 3;
+    let mut rgb = [0; 3].map(|_: u8| rng.random());
+    rgb[strong] = rng.random_range(200..=255);
+    rgb[dark] = rng.random_range(0..=50);
+    rgb
 }

@@ -1,14 +1,16 @@
 //! The scenes: one folder each, one line in each list here.
 
+pub mod push_t;
+mod saved;
 pub mod two_room;
 
 use mindseye_interface::{Error, ImageSize, Result, Seed, Simulator};
 
 use crate::demonstration::Demonstrator;
-use crate::factors::Factors;
+use crate::factors::{Factor, Factors};
 
 /// Names of all scenes.
-pub const SCENES: [&str; 1] = [two_room::NAME];
+pub const SCENES: [&str; 2] = [two_room::NAME, push_t::NAME];
 
 /// What a scene is built with.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,10 +38,28 @@ fn unknown<T>(field: &str, expected: &[&str], got: &str) -> Result<T> {
 /// Builds the scene called `scene`.
 ///
 /// # Errors
-/// When there is no such scene; the error lists them.
+/// When there is no such scene, or the scene has no such factor; the error lists what there is.
 pub fn make(scene: &str, options: &SceneOptions) -> Result<Box<dyn Simulator>> {
+    let known = factors(scene)?;
+    if let Some(factor) = options.factors.0.iter().find(|factor| !known.contains(factor)) {
+        let names: Vec<&str> = known.iter().map(|factor| factor.name()).collect();
+        return unknown(&format!("factor of {scene}"), &names, factor.name());
+    }
     match scene {
         two_room::NAME => Ok(Box::new(two_room::TwoRoom::new(options)?)),
+        push_t::NAME => Ok(Box::new(push_t::PushT::new(options)?)),
+        other => unknown("scene", &SCENES, other),
+    }
+}
+
+/// The factors of variation that `scene` knows.
+///
+/// # Errors
+/// When there is no such scene; the error lists them.
+pub fn factors(scene: &str) -> Result<&'static [Factor]> {
+    match scene {
+        two_room::NAME => Ok(&two_room::FACTORS),
+        push_t::NAME => Ok(&push_t::FACTORS),
         other => unknown("scene", &SCENES, other),
     }
 }
@@ -53,6 +73,10 @@ pub fn demonstrator(scene: &str, policy: &str, options: &SceneOptions) -> Result
         two_room::NAME => match two_room::demonstrators::make(policy, &options.factors) {
             Some(demonstrator) => Ok(demonstrator),
             None => unknown("policy", &two_room::demonstrators::POLICIES, policy),
+        },
+        push_t::NAME => match push_t::demonstrators::make(policy, &options.factors) {
+            Some(demonstrator) => Ok(demonstrator),
+            None => unknown("policy", &push_t::demonstrators::POLICIES, policy),
         },
         other => unknown("scene", &SCENES, other),
     }

@@ -4,6 +4,7 @@
 mod config;
 mod data;
 mod diagnostics;
+mod probe;
 mod records;
 mod state;
 mod step;
@@ -17,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use config::{DataConfig, TrainingConfig};
 pub use data::{Batch, TrainingData};
-pub use diagnostics::{Probe, RolloutError, Validation, effective_rank, probe, validate};
+pub use diagnostics::{RolloutError, Validation, effective_rank, validate};
+pub use probe::{Probe, ProbeErrors};
 pub(crate) use diagnostics::{covariance as latent_covariance, encode as encode_batch};
 pub use records::Record;
 

@@ -39,8 +39,21 @@ pub struct GoalCheck {
     pub moderate: bool,
     /// The tighter predicate holds at this moment (it must hold over the last control steps to count).
     pub strict: bool,
+    /// In scenes with a block: the moderate predicate for the block alone, wherever the body is.
+    pub block: Option<bool>,
     /// Distance to the goal, in the task's unit (metres for positions).
     pub distance: f64,
+}
+
+/// How far a block has to go from a start to a goal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockMove {
+    /// Distance, metres.
+    pub distance_m: f64,
+    /// Angle, radians, 0 to π.
+    pub rotation_rad: f64,
+    /// Whether the goal asks for it at all: at the start the block is not yet where it should be, by the task's predicate.
+    pub needed: bool,
 }
 
 /// All of a simulated world, opaque; see [`Simulator::snapshot`].
@@ -100,4 +113,9 @@ pub trait Simulator: Environment {
     /// The oracle planner's energy of `state [K]`: how far `goal [K]` is for a body that must move there (not through walls), in
     /// the task's unit. Zero at the goal.
     fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64;
+
+    /// In scenes with a block: how far it has to go from the state `start` to the state `goal`.
+    fn block_move(&self, _start: &[f64], _goal: &[f64]) -> Option<BlockMove> {
+        None
+    }
 }

@@ -20,7 +20,7 @@ pub mod seed;
 
 pub use action::{Action, ActionSpace};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use environment::{Environment, GoalCheck, Simulator, Snapshot, Step};
+pub use environment::{BlockMove, Environment, GoalCheck, Simulator, Snapshot, Step};
 pub use error::{Error, Result};
 pub use goal::Goal;
 pub use image::{Image, ImageSize};

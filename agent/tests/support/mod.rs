@@ -235,7 +235,7 @@ impl Simulator for FakeSimulator {
 
     fn check_goal(&self, goal: &[f64]) -> GoalCheck {
         let distance = self.goal_energy(&self.place, goal);
-        GoalCheck { moderate: distance < 0.2, strict: distance < 0.1, distance }
+        GoalCheck { moderate: distance < 0.2, strict: distance < 0.1, block: None, distance }
     }
 
     fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64 {

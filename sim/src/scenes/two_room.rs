@@ -12,15 +12,28 @@ use mindseye_interface::{
     Action, ActionSpace, Environment, Error, GoalCheck, Image, Observation, Result, Seed, Simulator, Snapshot, Step,
 };
 use nalgebra::{Isometry3, Translation3};
-use serde::{Deserialize, Serialize};
 
 use super::SceneOptions;
+use super::saved::{Saved, refuse};
 use crate::camera::{Camera, Mesh, Projection, Rasteriser};
+use crate::factors::Factor;
 pub use layout::{Layout, Wall};
 use physics::Physics;
 
 /// Name of the scene.
 pub const NAME: &str = "two_room";
+/// Factors of variation that the scene knows.
+pub const FACTORS: [Factor; 9] = [
+    Factor::AgentColor,
+    Factor::WallColor,
+    Factor::FloorColor,
+    Factor::AgentRadius,
+    Factor::AgentSpeed,
+    Factor::DoorPosition,
+    Factor::WallPosition,
+    Factor::WallThickness,
+    Factor::Friction,
+];
 /// Side of the picture and of everything in it, metres.
 pub const SIDE_M: f64 = 1.0;
 /// Duration of one control step, seconds.
@@ -47,15 +60,6 @@ pub struct TwoRoom {
     rasteriser: Option<Rasteriser>,
     disc: Mesh,
     tick: u64,
-}
-
-/// A whole world, as it is saved.
-#[derive(Serialize, Deserialize)]
-struct Saved<Text, Layout, Physics> {
-    scene: Text,
-    tick: u64,
-    layout: Layout,
-    physics: Physics,
 }
 
 impl TwoRoom {
@@ -209,23 +213,11 @@ impl Simulator for TwoRoom {
     }
 
     fn snapshot(&self) -> Result<Snapshot> {
-        let saved = Saved { scene: NAME, tick: self.tick, layout: &self.layout, physics: &self.physics };
-        let bytes = postcard::to_stdvec(&saved);
-        bytes.map(Snapshot).map_err(|error| Error::Environment { operation: "snapshot", reason: error.to_string() })
+        Saved { scene: NAME, tick: self.tick, layout: &self.layout, physics: &self.physics }.pack()
     }
 
     fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let refuse = |reason: String| Err(Error::Environment { operation: "restore", reason });
-        let saved: Saved<&str, Layout, Physics> = match postcard::take_from_bytes(&snapshot.0) {
-            Ok((saved, [])) => saved,
-            Ok((_, rest)) => return refuse(format!("expected a {NAME} snapshot, got {} bytes too many", rest.len())),
-            Err(error) => {
-                return refuse(format!("expected a {NAME} snapshot, got {} bytes: {error}", snapshot.0.len()));
-            }
-        };
-        if saved.scene != NAME {
-            return refuse(format!("expected a {NAME} snapshot, got one of {}", saved.scene));
-        }
+        let saved: Saved<&str, Layout, Physics> = Saved::unpack(snapshot, NAME)?;
         if !saved.physics.place().is_some_and(|place| place.iter().all(|value| value.is_finite())) {
             return refuse("expected an agent in a place, got none".into());
         }
@@ -246,7 +238,7 @@ impl Simulator for TwoRoom {
             [x, y, ..] => (place[0] - x).hypot(place[1] - y),
             _ => f64::INFINITY,
         };
-        GoalCheck { moderate: distance < MODERATE_M, strict: distance < STRICT_M, distance }
+        GoalCheck { moderate: distance < MODERATE_M, strict: distance < STRICT_M, block: None, distance }
     }
 
     fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64 {

@@ -20,6 +20,7 @@ const NOT_KEPT: u32 = u32::MAX;
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameCache {
     shape: EpisodeShape,
+    state_names: Vec<String>,
     stride: usize,
     pictures: Vec<u8>,
     /// Where the picture of each moment is, or [`NOT_KEPT`].
@@ -44,6 +45,7 @@ impl FrameCache {
     fn empty(shape: EpisodeShape, stride: usize) -> Self {
         Self {
             shape,
+            state_names: (0..shape.state).map(|index| format!("state_{index}")).collect(),
             stride,
             pictures: Vec::new(),
             picture_of: Vec::new(),
@@ -114,6 +116,11 @@ impl FrameCache {
     /// Width `K` of the true state.
     pub fn state_width(&self) -> usize {
         self.shape.state
+    }
+
+    /// One name per dimension of the true state, with its unit where it is known: `block_angle_rad`.
+    pub fn state_names(&self) -> &[String] {
+        &self.state_names
     }
 
     /// Width `P` of proprioception.

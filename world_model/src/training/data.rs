@@ -46,6 +46,11 @@ impl TrainingData {
         self.cache.action_width() * self.action_block
     }
 
+    /// One name per dimension of the true state.
+    pub fn state_names(&self) -> &[String] {
+        self.cache.state_names()
+    }
+
     /// Number of training episodes.
     pub fn training_episodes(&self) -> usize {
         self.split.training.len()

@@ -3,10 +3,11 @@
 
 use candle_core::Tensor;
 use mindseye_interface::Seed;
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
 use super::data::{Batch, TrainingData};
+use super::probe::Probe;
 use super::records::Record;
 use crate::Result;
 use crate::jepa::Jepa;
@@ -22,6 +23,9 @@ pub struct Validation {
     pub probe_r2: Vec<f64>,
     /// Root mean square error of the same probes, in the state's units.
     pub probe_rmse: Vec<f64>,
+    /// Median absolute error of the same probes, in the state's units.
+    #[serde(default)]
+    pub probe_median: Vec<f64>,
     /// exp(entropy) of the normalised eigenvalues of the latent covariance, 1 to `D`.
     pub effective_rank: f64,
     /// Smallest standard deviation of a latent dimension.
@@ -54,6 +58,8 @@ impl Validation {
         }
         self.probe_r2.iter().enumerate().for_each(|(index, r2)| record.add(format!("probe_r2/{index}"), *r2));
         self.probe_rmse.iter().enumerate().for_each(|(index, rmse)| record.add(format!("probe_rmse/{index}"), *rmse));
+        let medians = self.probe_median.iter().enumerate();
+        medians.for_each(|(index, median)| record.add(format!("probe_median/{index}"), *median));
         record.add("effective_rank", self.effective_rank);
         record.add("smallest_spread", self.smallest_spread);
         record.add("mean_spread", self.mean_spread);
@@ -88,15 +94,17 @@ pub fn validate(model: &Jepa, data: &TrainingData, seed: Seed) -> Result<Validat
     let fit = data.training_sample(PROBE_WINDOWS.0, 2, seed)?;
     let held_out = data.validation_sample(PROBE_WINDOWS.1, 2, seed)?;
     let (fit_latents, held_out_latents) = (encode(model, &fit)?, encode(model, &held_out)?);
-    let measured = probe(&fit_latents, &fit.states, &held_out_latents, &held_out.states, width);
+    let fitted = Probe::fit(&fit_latents, &fit.states, data.state_names(), width);
+    let probe = fitted.map(|probe| probe.judge(&held_out_latents, &held_out.states)).unwrap_or_default();
     let covariance = covariance(&held_out_latents, width);
     let spread: Vec<f64> = (0..width).map(|index| covariance[(index, index)].max(0.0).sqrt()).collect();
     let mean_spread = spread.iter().sum::<f64>() / width as f64;
     let effective_rank = effective_rank(&covariance);
     Ok(Validation {
         rollout,
-        probe_r2: measured.r2,
-        probe_rmse: measured.rmse,
+        probe_r2: probe.r2,
+        probe_rmse: probe.rmse,
+        probe_median: probe.median,
         effective_rank,
         smallest_spread: spread.iter().copied().fold(f64::INFINITY, f64::min),
         mean_spread,
@@ -138,58 +146,6 @@ fn rollout_errors(model: &Jepa, batch: &Batch) -> Result<Vec<RolloutError>> {
     Ok(errors)
 }
 
-/// What linear probes found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Probe {
-    /// Coefficient of determination per state dimension, at most 1.
-    pub r2: Vec<f64>,
-    /// Root mean square error per state dimension, in its units.
-    pub rmse: Vec<f64>,
-}
-
-/// Ridge added to the normal equations, relative to the number of rows.
-const PROBE_RIDGE: f64 = 1e-4;
-
-/// Fits linear maps from latents `[N, D]` to true states `[N, K]` and judges them on held-out rows.
-pub fn probe(
-    latents: &[f32],
-    states: &[f32],
-    held_out_latents: &[f32],
-    held_out_states: &[f32],
-    width: usize,
-) -> Probe {
-    let rows = latents.len() / width;
-    let held_out_rows = held_out_latents.len() / width;
-    if rows == 0 || held_out_rows == 0 || states.is_empty() {
-        return Probe { r2: Vec::new(), rmse: Vec::new() };
-    }
-    let outputs = states.len() / rows;
-    let inputs =
-        |latents: &[f32], rows: usize| {
-            DMatrix::from_fn(rows, width + 1, |row, column| {
-                if column == width { 1.0 } else { f64::from(latents[row * width + column]) }
-            })
-        };
-    let targets =
-        |states: &[f32], rows: usize| DMatrix::from_row_iterator(rows, outputs, states.iter().map(|&v| f64::from(v)));
-    let design = inputs(latents, rows);
-    let normal = design.tr_mul(&design) + DMatrix::identity(width + 1, width + 1) * (PROBE_RIDGE * rows as f64);
-    let right = design.tr_mul(&targets(states, rows));
-    let Some(solver) = normal.cholesky() else {
-        return Probe { r2: vec![f64::NAN; outputs], rmse: vec![f64::NAN; outputs] };
-    };
-    let truth = targets(held_out_states, held_out_rows);
-    let residual = inputs(held_out_latents, held_out_rows) * solver.solve(&right) - &truth;
-    let count = held_out_rows as f64;
-    let mean_square = |column: DVector<f64>| column.norm_squared() / count;
-    let errors: Vec<f64> = residual.column_iter().map(|column| mean_square(column.into_owned())).collect();
-    let variances = truth.column_iter().map(|column| mean_square(column.add_scalar(-column.mean())));
-    Probe {
-        r2: errors.iter().zip(variances).map(|(error, variance)| 1.0 - error / variance.max(1e-12)).collect(),
-        rmse: errors.iter().map(|error| error.sqrt()).collect(),
-    }
-}
-
 /// Covariance `[D, D]` of latents `[N, D]`.
 pub(crate) fn covariance(latents: &[f32], width: usize) -> DMatrix<f64> {
     let rows = (latents.len() / width).max(1);
@@ -225,18 +181,5 @@ mod tests {
         let mut flat = DMatrix::zeros(6, 6);
         flat[(2, 2)] = 3.0;
         assert!((effective_rank(&flat) - 1.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_probe_finds_what_is_linear_and_only_that() {
-        let latents: Vec<f32> = (0..600).map(|index| ((index * index) as f32 * 0.713).sin()).collect();
-        let states: Vec<f32> = latents
-            .chunks(3)
-            .enumerate()
-            .flat_map(|(row, z)| [2.0 * z[0] - z[2] + 0.5, ((row * row) as f32 * 1.37).cos()])
-            .collect();
-        let measured = probe(&latents[..450], &states[..300], &latents[450..], &states[300..], 3);
-        assert!(measured.r2[0] > 0.999 && measured.rmse[0] < 0.02, "{measured:?}");
-        assert!(measured.r2[1] < 0.3, "{measured:?}");
     }
 }

@@ -176,10 +176,10 @@ pub fn describe(validation: &Validation) -> String {
     let rollouts: Vec<String> = validation.rollout.iter().map(rollout).collect();
     let list = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ");
     format!(
-        "rollout error / copy-last: {}; probe R2 {}, rmse {}; effective rank {:.1}; spread {:.2} (least {:.2})",
+        "rollout error / copy-last: {}; probe R2 {}, median error {}; effective rank {:.1}; spread {:.2} (least {:.2})",
         rollouts.join(", "),
         list(&validation.probe_r2),
-        list(&validation.probe_rmse),
+        list(&validation.probe_median),
         validation.effective_rank,
         validation.mean_spread,
         validation.smallest_spread

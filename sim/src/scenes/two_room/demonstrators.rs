@@ -6,7 +6,7 @@ use rand::Rng as _;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{CONTROL_STEP_SECS, Layout};
-use crate::demonstration::Demonstrator;
+use crate::demonstration::{Demonstrator, Explorer, clamped_action};
 use crate::factors::Factors;
 
 /// Names of the policies; the first is the default for recording.
@@ -132,47 +132,6 @@ impl Demonstrator for Walker {
             let wobble: f64 = StandardNormal.sample(&mut self.rng);
             (self.pace * part / longest + noise * wobble) as f32
         });
-        clamped(action)
+        clamped_action(action)
     }
-}
-
-/// Correlation of the explorer's velocity from one control step to the next.
-const SMOOTHNESS: (f64, f64) = (0.5, 0.97);
-
-/// Moves by a smooth random walk of its velocity (Ornstein-Uhlenbeck), pressing against walls and into corners.
-struct Explorer {
-    rng: Rng,
-    velocity: [f64; 2],
-    smoothness: f64,
-    strength: f64,
-}
-
-impl Explorer {
-    fn new(mut rng: Rng) -> Self {
-        let smoothness = rng.random_range(SMOOTHNESS.0..SMOOTHNESS.1);
-        let strength = rng.random_range(0.4..1.6);
-        let velocity = [0.0; 2].map(|_: f64| {
-            let draw: f64 = StandardNormal.sample(&mut rng);
-            strength * draw
-        });
-        Self { rng, velocity, smoothness, strength }
-    }
-}
-
-impl Demonstrator for Explorer {
-    fn begin(&mut self, _seed: Seed) {}
-
-    fn act(&mut self, _state: &[f64]) -> Action {
-        let fresh = self.strength * (1.0 - self.smoothness * self.smoothness).sqrt();
-        for part in &mut self.velocity {
-            let draw: f64 = StandardNormal.sample(&mut self.rng);
-            *part = self.smoothness * *part + fresh * draw;
-        }
-        clamped(self.velocity.map(|part| part as f32))
-    }
-}
-
-/// An action from finite numbers.
-fn clamped(values: [f32; 2]) -> Action {
-    Action::new(values.to_vec()).unwrap_or_else(|_| Action::zeros(2))
 }

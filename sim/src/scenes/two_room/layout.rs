@@ -6,7 +6,7 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
 use super::{HEIGHT_M, SIDE_M};
-use crate::factors::{Factor, Factors};
+use crate::factors::{Factor, Factors, colour, vivid_colour};
 
 /// One 64th of the side: the field's geometry is given for pictures of 64 pixels.
 const PIXEL_M: f64 = SIDE_M / 64.0;
@@ -159,18 +159,4 @@ impl Layout {
         let start = self.place_in_room(room, &mut rng);
         (start.to_vec(), self.place_in_room(1 - room, &mut rng).to_vec())
     }
-}
-
-fn colour(rng: &mut Rng, range: std::ops::RangeInclusive<u8>) -> [u8; 3] {
-    [0; 3].map(|_: u8| rng.random_range(range.clone()))
-}
-
-/// One channel strong, one dark, one between: never like a wall (all dark) or a floor (all bright).
-fn vivid_colour(rng: &mut Rng) -> [u8; 3] {
-    let strong = rng.random_range(0..3);
-    let dark = (strong + rng.random_range(1..3)) % 3;
-    let mut rgb = [0; 3].map(|_: u8| rng.random());
-    rgb[strong] = rng.random_range(200..=255);
-    rgb[dark] = rng.random_range(0..=50);
-    rgb
 }

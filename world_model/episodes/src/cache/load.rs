@@ -51,6 +51,10 @@ impl FrameCache {
         }
         let image_size = options.image_size.unwrap_or(dataset.image_size());
         let mut cache = Self::empty(EpisodeShape { image_size, ..*dataset.shape() }, options.stride);
+        let names = dataset.state_names();
+        if names.len() == cache.state_names.len() {
+            cache.state_names = names;
+        }
         let episodes = options.max_episodes.unwrap_or(usize::MAX).min(dataset.len());
         let mut kept = Vec::with_capacity(episodes);
         for index in 0..episodes {
