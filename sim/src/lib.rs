@@ -10,4 +10,4 @@ pub mod scenes;
 
 pub use demonstration::{Demonstrator, demonstrate};
 pub use factors::{Factor, Factors};
-pub use scenes::{SCENES, SceneOptions, cross_pair, demonstrator, make};
+pub use scenes::{SCENES, SceneOptions, cross_pair, demonstrator, has_cross_pairs, make};

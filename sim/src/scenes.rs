@@ -82,6 +82,11 @@ pub fn demonstrator(scene: &str, policy: &str, options: &SceneOptions) -> Result
     }
 }
 
+/// Whether the scene called `scene` has hard pairs of its own.
+pub fn has_cross_pairs(scene: &str) -> bool {
+    scene == two_room::NAME
+}
+
 /// A start and a goal state for the scene's hard pairs, in the episode of `seed`: for `two_room` any place, and any place in the
 /// *other* room.
 ///

@@ -24,14 +24,15 @@ use crate::running::cost_terms;
 /// Which scene, seen how, varying in what.
 #[derive(Debug, Args)]
 pub struct SceneArguments {
-    /// Name of the scene: two_room.
+    /// Name of the scene: two_room or push_t.
     #[arg(long, default_value = "two_room")]
     pub scene: String,
     /// Side of the camera's square pictures, pixels.
     #[arg(long, default_value_t = 64)]
     pub image_side: usize,
     /// What varies from episode to episode, separated by commas: agent_color, wall_color, floor_color, agent_radius,
-    /// agent_speed, door_position, wall_position, wall_thickness, friction. Nothing by default.
+    /// agent_speed, friction; in two_room also door_position, wall_position, wall_thickness; in push_t also block_color, block_size,
+    /// block_shape. Nothing by default.
     #[arg(long, value_delimiter = ',')]
     pub factors: Vec<String>,
 }

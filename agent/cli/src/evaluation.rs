@@ -8,6 +8,7 @@ pub mod interval;
 mod pairs;
 mod report;
 mod sheet;
+mod success_chart;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,8 +22,9 @@ use rayon::prelude::*;
 
 pub use episode::{Episode, EpisodeResult, Glimpse, HOLD_STEPS, Method};
 pub use pairs::{Pair, PairKind, draw_pairs};
-pub use report::{Baselines, EvaluationReport, MethodReport, PairReport, Settings};
+pub use report::{Baselines, ByRotation, EvaluationReport, MethodReport, MethodResults, PairReport, Rates, Settings};
 pub use sheet::sheet;
+pub use success_chart::success_chart;
 
 /// What is evaluated, and how.
 pub struct Evaluation {
@@ -83,17 +85,18 @@ impl Evaluation {
             };
             pool.install(|| pairs.par_iter().map(one).collect())
         };
-        let results = play_all(&Method::Model(self.checkpoint.clone()))?;
         let action_block = self.checkpoint.config.model.action_block;
+        let model = play_all(&Method::Model(self.checkpoint.clone()))?;
         let baselines = if self.baselines {
-            Some(Baselines {
-                random: MethodReport::of(&play_all(&Method::Random { action_block })?),
-                nothing: MethodReport::of(&play_all(&Method::Nothing { action_block })?),
-                oracle: MethodReport::of(&play_all(&Method::Oracle { action_block })?),
-            })
+            Some([
+                play_all(&Method::Random { action_block })?,
+                play_all(&Method::Nothing { action_block })?,
+                play_all(&Method::Oracle { action_block })?,
+            ])
         } else {
             None
         };
-        Ok((EvaluationReport::new(self, &pairs, &results, baselines), results))
+        let results = MethodResults { model, baselines };
+        Ok((EvaluationReport::new(self, &pairs, &results), results.model))
     }
 }

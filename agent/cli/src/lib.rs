@@ -5,5 +5,6 @@ pub mod commands;
 pub mod evaluation;
 pub mod filming;
 pub mod pictures;
+pub mod practice;
 pub mod progress;
 pub mod running;

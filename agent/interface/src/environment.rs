@@ -1,5 +1,7 @@
 //! The body: anything that can be reset, stepped and observed.
 
+use serde::Serialize;
+
 use crate::{Action, ActionSpace, Image, Observation, Result, Seed};
 
 /// What came of one control step.
@@ -46,7 +48,7 @@ pub struct GoalCheck {
 }
 
 /// How far a block has to go from a start to a goal.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct BlockMove {
     /// Distance, metres.
     pub distance_m: f64,

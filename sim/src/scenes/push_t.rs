@@ -21,6 +21,7 @@ use super::SceneOptions;
 use super::saved::{Saved, refuse};
 use crate::camera::{Camera, Mesh, Projection, Rasteriser};
 use crate::factors::Factor;
+pub use demonstrators::POLICIES;
 pub use layout::{Layout, Part, Shape};
 use physics::Physics;
 pub use state::{Difference, State};

@@ -24,7 +24,7 @@ fn world_with_side(side: usize, factors: &[Factor]) -> TwoRoom {
 }
 
 fn all_factors() -> Vec<Factor> {
-    Factor::ALL.iter().map(|(_, factor)| *factor).collect()
+    mindseye_sim::scenes::two_room::FACTORS.to_vec()
 }
 
 fn action(x: f32, y: f32) -> Action {

@@ -23,16 +23,15 @@ use crate::pictures::write_gif;
 /// Needs no network and no display. Prints every episode with its planning time and writes an animated picture: the camera, the
 /// goal, the plan as the agent imagines it (drawn by a decoder that planning never uses), and the goal distance falling.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: mindseye demo two_room --episodes 6 --out demo.gif")]
+#[command(after_help = "Example: mindseye demo push_t --episodes 6 --out demo.gif")]
 pub struct DemoArguments {
-    /// Name of the scene.
-    #[arg(default_value = "two_room")]
-    scene: String,
+    /// Name of the scene: two_room or push_t; both by default.
+    scene: Option<String>,
     /// Folder of the checkpoint; by default the shipped one.
-    #[arg(long)]
+    #[arg(long, requires = "scene")]
     checkpoint: Option<PathBuf>,
     /// Task file (TOML); by default the shipped one of the scene.
-    #[arg(long)]
+    #[arg(long, requires = "scene")]
     task: Option<PathBuf>,
     /// Episodes to solve.
     #[arg(long, default_value_t = 6)]
@@ -41,12 +40,12 @@ pub struct DemoArguments {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// The animated picture (GIF); by default mindseye_demo_SCENE.gif here.
-    #[arg(long)]
+    #[arg(long, requires = "scene")]
     out: Option<PathBuf>,
     /// Threads that imagine.
     #[arg(long, default_value_t = super::default_threads())]
     threads: usize,
-    /// Print one JSON document on stdout.
+    /// Print one JSON document on stdout: of one scene, or a list of them.
     #[arg(long)]
     json: bool,
 }
@@ -73,6 +72,8 @@ struct DemoEpisode {
 
 /// Control steps per episode.
 const BUDGET_STEPS: usize = 100;
+/// Control steps from start to goal, in scenes without hard pairs of their own.
+const GOAL_OFFSET: usize = 40;
 /// Duration of a frame of the animation, hundredths of a second.
 const FRAME_HUNDREDTHS: u16 = 30;
 
@@ -83,7 +84,19 @@ const FRAME_HUNDREDTHS: u16 = 30;
 pub fn run(arguments: &DemoArguments) -> Result<()> {
     require_range("--episodes", arguments.episodes, 1, 50)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
-    let scene = arguments.scene.as_str();
+    let reports: Vec<DemoReport> = match &arguments.scene {
+        Some(scene) => vec![show(arguments, scene)?],
+        None => mindseye_sim::SCENES.iter().map(|scene| show(arguments, scene)).collect::<Result<_>>()?,
+    };
+    match (&reports[..], arguments.json) {
+        (_, false) => Ok(()),
+        ([report], true) => print_json(report),
+        (reports, true) => print_json(&reports),
+    }
+}
+
+/// One scene.
+fn show(arguments: &DemoArguments, scene: &str) -> Result<DemoReport> {
     mindseye_sim::make(scene, &SceneOptions::with_side(64)?)?;
     let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(scene), Ok)?;
     let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, scene)?);
@@ -97,7 +110,12 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
         println!("{scene}: {} fresh episodes, goals given as pictures", arguments.episodes);
     }
     let mut planning_ms = Vec::new();
-    for pair in draw_pairs(scene, &options, PairKind::Cross, arguments.episodes, root.value())? {
+    let kind = if mindseye_sim::has_cross_pairs(scene) {
+        PairKind::Cross
+    } else {
+        PairKind::Offset { goal_offset: GOAL_OFFSET }
+    };
+    for pair in draw_pairs(scene, &options, kind, arguments.episodes, root.value())? {
         let episode = Episode {
             scene,
             options: &options,
@@ -126,7 +144,7 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
     let report =
         DemoReport { scene: scene.into(), solved, episodes, planning_ms: Percentiles::of(planning_ms), picture };
     if arguments.json {
-        return print_json(&report);
+        return Ok(report);
     }
     let planning = report.planning_ms;
     println!(
@@ -136,7 +154,7 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
         planning.p95
     );
     println!("picture: {}", report.picture.display());
-    Ok(())
+    Ok(report)
 }
 
 fn summary(pair: &Pair, result: &EpisodeResult) -> DemoEpisode {
@@ -151,7 +169,7 @@ fn summary(pair: &Pair, result: &EpisodeResult) -> DemoEpisode {
 }
 
 fn say(pair: &Pair, episode: &DemoEpisode) {
-    let place = |state: &[f64]| state.iter().take(2).map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ");
+    let place = |state: &[f64]| state.iter().map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ");
     let outcome = match (episode.arrived_after_steps, episode.held) {
         (Some(step), true) => format!("arrived after {step} steps and stayed"),
         (Some(step), false) => format!("arrived after {step} steps"),

@@ -11,15 +11,17 @@ use mindseye_world_model::Checkpoint;
 
 use super::{SceneArguments, load_task, print_json};
 use crate::assets;
-use crate::evaluation::{Evaluation, EvaluationReport, PairKind, sheet};
+use crate::evaluation::{Evaluation, EvaluationReport, PairKind, Rates, sheet, success_chart};
 use crate::pictures::write_png;
 use crate::progress::Meter;
 
 /// Measure a world model: success of the agent that plans with it, on held-out episodes, beside its baselines.
 ///
 /// Starts and goals are states of the same held-out episode --goal-offset control steps apart (or, with --pairs cross, the
-/// scene's hard pairs); pairs solved at the start are dropped; every method gets the same pairs. Moderate success: the task's
-/// predicate at any step. Strict: half the distance, held over the last 5 control steps. Rates come with Wilson 95 % intervals.
+/// scene's hard pairs); pairs solved at the start are dropped; every method gets the same pairs. In scenes with a block only pairs
+/// count in which it has to be moved (--pairs still has the others), and those in which it has to turn are reported apart. Moderate
+/// success: the task's predicate at any step. Block: the same for the block alone. Strict: half the distance, held over the last 5
+/// control steps. Rates come with Wilson 95 % intervals.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: mindseye evaluate --scene two_room --checkpoint assets/checkpoints/two_room --episodes 100 --seeds 3 --json"
@@ -57,7 +59,8 @@ pub struct EvaluateArguments {
     /// Leave out the baselines.
     #[arg(long)]
     no_baselines: bool,
-    /// Folder for evaluation.json and sheet.png (start, goal and end of episodes, failures first).
+    /// Folder for evaluation.json, sheet.png (start, goal and end of episodes, failures first) and, in scenes with a block,
+    /// success.png (success by how far it has to go and to turn).
     #[arg(long)]
     out: Option<PathBuf>,
     /// Print the whole evaluation as one JSON document on stdout.
@@ -68,8 +71,10 @@ pub struct EvaluateArguments {
 /// How starts and goals are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Pairs {
-    /// States of the same held-out episode.
+    /// States of the same held-out episode; the block (if any) has to be moved.
     Offset,
+    /// States of the same held-out episode between which the block need not be moved.
+    Still,
     /// The scene's hard pairs: in two_room any start, any goal in the other room.
     Cross,
 }
@@ -94,6 +99,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     require_range("--image-side (the checkpoint's)", arguments.scene.image_side, side, side)?;
     let pairs = match arguments.pairs {
         Pairs::Offset => PairKind::Offset { goal_offset: arguments.goal_offset },
+        Pairs::Still => PairKind::Still { goal_offset: arguments.goal_offset },
         Pairs::Cross => PairKind::Cross,
     };
     let budget_steps = arguments.budget.unwrap_or(pairs.default_budget());
@@ -122,6 +128,9 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         let path = folder.join("evaluation.json");
         files::write_whole(&path, &text).with_context(|| format!("{}", path.display()))?;
         write_png(&folder.join("sheet.png"), sheet(&report, &results)?.image())?;
+        if let Some(chart) = success_chart(&report)? {
+            write_png(&folder.join("success.png"), chart.image())?;
+        }
     }
     if arguments.json { print_json(&report) } else { say(&report) }
 }
@@ -130,13 +139,12 @@ fn say(report: &EvaluationReport) -> Result<()> {
     let settings = &report.settings;
     println!("{}, {}, {} control steps each", settings.scene, settings.pairs, settings.budget_steps);
     println!("{} episodes x {} seeds\n", settings.episodes, settings.seeds.len());
-    println!("{:<10} {:<22} strict", "", "moderate");
-    println!("{:<10} {:<22} {}", "model", report.moderate.to_string(), report.strict);
-    if let Some(baselines) = &report.baselines {
-        let named = [("random", &baselines.random), ("nothing", &baselines.nothing), ("oracle", &baselines.oracle)];
-        for (name, method) in named {
-            println!("{name:<10} {:<22} {}", method.moderate.to_string(), method.strict);
-        }
+    say_rates(&report.rates);
+    if let Some(by_rotation) = &report.by_rotation {
+        println!("\nthe block has to turn by more than 20 degrees ({}):", by_rotation.turned.model.moderate.episodes);
+        say_rates(&by_rotation.turned);
+        println!("\nit does not ({}):", by_rotation.others.model.moderate.episodes);
+        say_rates(&by_rotation.others);
     }
     let held = report.results.iter().filter(|pair| pair.error.is_some());
     if let Some(error) = held.clone().find_map(|pair| pair.error.as_ref()) {
@@ -148,4 +156,16 @@ fn say(report: &EvaluationReport) -> Result<()> {
     println!("deadline misses: {} of {} ticks ({} ms)", report.deadline_misses, report.ticks, settings.task.budget_ms);
     println!("imagined states per episode: {:.0}", report.predictor_rows_per_episode);
     Ok(())
+}
+
+fn say_rates(rates: &Rates) {
+    let with_block = rates.model.block.is_some();
+    println!("{:<10} {:<22} {:<22} {}", "", "moderate", "strict", if with_block { "block" } else { "" });
+    let baselines = rates.baselines.iter().flat_map(|baselines| {
+        [("random", baselines.random), ("nothing", baselines.nothing), ("oracle", baselines.oracle)]
+    });
+    for (name, method) in std::iter::once(("model", rates.model)).chain(baselines) {
+        let block = method.block.map_or(String::new(), |block| block.to_string());
+        println!("{name:<10} {:<22} {:<22} {block}", method.moderate.to_string(), method.strict.to_string());
+    }
 }

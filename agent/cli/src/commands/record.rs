@@ -1,22 +1,26 @@
 //! `mindseye record`: scripted episodes of a scene as a LeRobot data set.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, Recording, Sidecar, WriteMode};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Seed, Simulator};
 use mindseye_sim::{SceneOptions, demonstrate, demonstrator, make};
+use mindseye_world_model::Checkpoint;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{SceneArguments, print_json};
+use super::{SceneArguments, load_task, print_json};
+use crate::assets;
+use crate::practice::Practice;
 use crate::progress::{Meter, stop_on_ctrl_c};
 
-/// Record episodes of a scene, acted by its scripted demonstrators, as a LeRobotDataset v3.0.
+/// Record episodes of a scene, acted by its scripted demonstrators or by the agent itself, as a LeRobotDataset v3.0.
 ///
 /// The data set opens in LeRobot's own tools. Equal seeds give equal bytes. What is recorded is durable file by file: Ctrl-C
 /// writes out what there is, a crash loses at most the unfinished file, and --append goes on with the episodes that are missing
@@ -35,9 +39,17 @@ pub struct RecordArguments {
     /// Control steps per episode.
     #[arg(long, default_value_t = 100)]
     steps: usize,
-    /// Who acts: for two_room mixture, walker (through the door, with noise) or explorer (smooth random).
+    /// Who acts: mixture; in two_room also walker (through the door, with noise); in push_t through (pushes through random points of
+    /// the block) and poser (brings it into random poses); in both explorer (smooth random), and agent: the agent with the model of
+    /// --checkpoint pursues goals of its own, so that a next training sees what its plans really do.
     #[arg(long, default_value = "mixture")]
     policy: String,
+    /// Model of the agent, for --policy agent; by default the shipped one of the scene.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// How the agent plans (task file, TOML), for --policy agent; by default the shipped one of the scene.
+    #[arg(long)]
+    task: Option<PathBuf>,
     /// Root of every random choice.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -91,14 +103,14 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
     )?;
     let scene = arguments.scene.scene.as_str();
     let simulator = make(scene, &options)?;
-    demonstrator(scene, &arguments.policy, &options)?;
+    let actor = choose_actor(arguments, &options)?;
     let mode = match (arguments.overwrite, arguments.append) {
         (true, _) => WriteMode::Overwrite,
         (_, true) => WriteMode::Append,
         _ => WriteMode::Error,
     };
     let writer = DatasetWriter::create(&arguments.out, spec(arguments, &options, simulator.as_ref()), mode)?;
-    let report = record_into(writer, arguments, &options, stop_on_ctrl_c()?)?;
+    let report = record_into(writer, arguments, &options, &actor, stop_on_ctrl_c()?)?;
     if arguments.json {
         return print_json(&report);
     }
@@ -115,6 +127,7 @@ fn record_into(
     mut writer: DatasetWriter,
     arguments: &RecordArguments,
     options: &SceneOptions,
+    actor: &Recorded,
     stop: &AtomicBool,
 ) -> Result<RecordReport> {
     let started = Instant::now();
@@ -125,7 +138,7 @@ fn record_into(
     while writer.episodes() < arguments.episodes && !stop.load(Ordering::Relaxed) {
         let first = writer.episodes();
         let last = arguments.episodes.min(first + together);
-        let episode = |index: usize| record_episode(arguments, options, episode_seed(root, index as u64));
+        let episode = |index: usize| record_episode(arguments, options, actor, episode_seed(root, index as u64));
         let episodes: Vec<EpisodeData> =
             pool.install(|| (first..last).into_par_iter().map(episode).collect::<Result<_>>())?;
         pool.install(|| episodes.iter().try_for_each(|episode| writer.add_episode(episode)))?;
@@ -153,7 +166,42 @@ fn episodes_in_memory(arguments: &RecordArguments, options: &SceneOptions) -> us
     (MEMORY_BYTES / episode_bytes.max(1)).clamp(1, 8 * arguments.threads)
 }
 
-fn record_episode(arguments: &RecordArguments, options: &SceneOptions, seed: Seed) -> Result<EpisodeData> {
+/// Who is recorded.
+enum Recorded {
+    /// A script.
+    Demonstrator,
+    /// The agent.
+    Agent(Practice),
+}
+
+/// Name of the policy that records the agent itself.
+const AGENT: &str = "agent";
+
+fn choose_actor(arguments: &RecordArguments, options: &SceneOptions) -> Result<Recorded> {
+    let scene = arguments.scene.scene.as_str();
+    if arguments.policy != AGENT {
+        if arguments.checkpoint.is_some() || arguments.task.is_some() {
+            bail!("--checkpoint and --task: expected --policy {AGENT}, got --policy {}", arguments.policy);
+        }
+        demonstrator(scene, &arguments.policy, options)?;
+        return Ok(Recorded::Demonstrator);
+    }
+    let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(scene), Ok)?;
+    let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, scene)?);
+    let side = checkpoint.config.model.image_side;
+    require_range("--image-side (the checkpoint's)", arguments.scene.image_side, side, side)?;
+    Ok(Recorded::Agent(Practice { checkpoint, task: load_task(arguments.task.as_deref(), scene)? }))
+}
+
+fn record_episode(
+    arguments: &RecordArguments,
+    options: &SceneOptions,
+    actor: &Recorded,
+    seed: Seed,
+) -> Result<EpisodeData> {
+    if let Recorded::Agent(practice) = actor {
+        return practice.play(&arguments.scene.scene, options, seed, arguments.steps);
+    }
     let mut simulator = make(&arguments.scene.scene, options)?;
     let mut demonstrator = demonstrator(&arguments.scene.scene, &arguments.policy, options)?;
     simulate_episode(simulator.as_mut(), demonstrator.as_mut(), seed, arguments.steps)

@@ -65,6 +65,8 @@ pub struct EpisodeResult {
     pub moderate_step: Option<usize>,
     /// Whether the strict predicate held over the last control steps.
     pub strict: bool,
+    /// In scenes with a block: whether it was where it should be at some step, wherever the body was.
+    pub block: Option<bool>,
     /// Distance to the goal at the end, in the task's unit.
     pub final_distance: f64,
     /// Control steps done.
@@ -114,10 +116,12 @@ impl Episode<'_> {
         let mut mind =
             Mind::new(self.method, task, simulator.as_ref(), &goal, &self.pair.goal, self.seed, self.threads)?;
         let clock = SystemClock::start();
+        let at_start = simulator.check_goal(&self.pair.goal);
         let mut result = EpisodeResult {
             moderate_step: None,
             strict: false,
-            final_distance: simulator.check_goal(&self.pair.goal).distance,
+            block: at_start.block.map(|_| false),
+            final_distance: at_start.distance,
             steps: 0,
             planning_ms: Vec::new(),
             deadline_misses: 0,
@@ -141,6 +145,9 @@ impl Episode<'_> {
                 let check = simulator.check_goal(&self.pair.goal);
                 if check.moderate && result.moderate_step.is_none() {
                     result.moderate_step = Some(result.steps);
+                }
+                if check.block == Some(true) {
+                    result.block = check.block;
                 }
                 strict_steps = if check.strict { strict_steps + 1 } else { 0 };
                 result.final_distance = check.distance;

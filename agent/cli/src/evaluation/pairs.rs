@@ -1,7 +1,7 @@
 //! Starts and goals from held-out episodes.
 
 use anyhow::{Context, Result, bail};
-use mindseye_interface::{Seed, Simulator};
+use mindseye_interface::{BlockMove, Seed, Simulator};
 use mindseye_sim::SceneOptions;
 use rand::Rng;
 use serde::Serialize;
@@ -10,8 +10,15 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum PairKind {
-    /// States of the same held-out episode, this many control steps apart.
+    /// States of the same held-out episode, this many control steps apart. In scenes with a block, the goal asks for the block to
+    /// be moved.
     Offset {
+        /// Control steps from start to goal.
+        goal_offset: usize,
+    },
+    /// As [`PairKind::Offset`], in scenes with a block, but the block is where it should be from the start: only the body has to move
+    /// (and the block to be left alone).
+    Still {
         /// Control steps from start to goal.
         goal_offset: usize,
     },
@@ -23,6 +30,9 @@ impl std::fmt::Display for PairKind {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Offset { goal_offset } => write!(formatter, "goals {goal_offset} control steps away"),
+            Self::Still { goal_offset } => {
+                write!(formatter, "goals {goal_offset} control steps away, the block already in place")
+            }
             Self::Cross => write!(formatter, "goals in the other room"),
         }
     }
@@ -32,7 +42,7 @@ impl PairKind {
     /// Control steps given by default: twice the offset, or 100.
     pub fn default_budget(self) -> usize {
         match self {
-            Self::Offset { goal_offset } => 2 * goal_offset,
+            Self::Offset { goal_offset } | Self::Still { goal_offset } => 2 * goal_offset,
             Self::Cross => 100,
         }
     }
@@ -52,6 +62,18 @@ pub struct Pair {
     pub start: Vec<f64>,
     /// Where it should be, the true state `[K]`.
     pub goal: Vec<f64>,
+    /// In scenes with a block: how far it has to go.
+    pub block: Option<BlockMove>,
+}
+
+/// Rotation beyond which a pair counts as one that asks for turning the block, radians: 20 degrees.
+const TURN_RAD: f64 = std::f64::consts::PI / 9.0;
+
+impl Pair {
+    /// Whether the goal asks for turning the block by more than 20 degrees; `None` in scenes without a block.
+    pub fn turns_block(&self) -> Option<bool> {
+        self.block.map(|block| block.rotation_rad > TURN_RAD)
+    }
 }
 
 /// Length of a held-out episode, control steps.
@@ -62,7 +84,7 @@ pub fn held_out_episode(root: Seed, index: u64) -> Seed {
     root.child("held out").index(index)
 }
 
-/// Draws `count` pairs under `seed`. Pairs that are solved at the start are dropped and others drawn.
+/// Draws `count` pairs of a kind under `seed`. Pairs of another kind, or solved at the start, are dropped and others drawn.
 ///
 /// # Errors
 /// When the scene cannot be built, or almost all pairs are solved at the start.
@@ -77,7 +99,7 @@ pub fn draw_pairs(scene: &str, options: &SceneOptions, kind: PairKind, count: us
         }
         let episode = held_out_episode(root, index);
         let (start, goal) = match kind {
-            PairKind::Offset { goal_offset } => {
+            PairKind::Offset { goal_offset } | PairKind::Still { goal_offset } => {
                 let steps = EPISODE_STEPS.max(goal_offset + 1);
                 let moments =
                     mindseye_sim::demonstrate(simulator.as_mut(), demonstrator.as_mut(), episode, steps, true)?;
@@ -89,8 +111,14 @@ pub fn draw_pairs(scene: &str, options: &SceneOptions, kind: PairKind, count: us
                 mindseye_sim::cross_pair(scene, options, episode)?
             }
         };
-        if !solved_at_start(simulator.as_mut(), &start, &goal)? {
-            pairs.push(Pair { seed, index: pairs.len(), episode, start, goal });
+        let block = simulator.block_move(&start, &goal);
+        let wanted = match (kind, block) {
+            (PairKind::Still { .. }, None) => bail!("pairs: expected a scene with a block, got {scene}"),
+            (PairKind::Still { .. }, Some(block)) => !block.needed,
+            (_, block) => block.is_none_or(|block| block.needed),
+        };
+        if wanted && !solved_at_start(simulator.as_mut(), &start, &goal)? {
+            pairs.push(Pair { seed, index: pairs.len(), episode, start, goal, block });
         }
     }
     if pairs.len() < count {
@@ -126,6 +154,21 @@ mod tests {
         for pair in draw_pairs("two_room", &options, PairKind::Cross, 20, 0).unwrap() {
             assert!((pair.start[0] < 0.5) != (pair.goal[0] < 0.5), "{pair:?}");
         }
+    }
+
+    #[test]
+    fn a_block_moves_in_all_pairs_or_in_none() {
+        let options = SceneOptions::with_side(16).unwrap();
+        let draw = |kind| draw_pairs("push_t", &options, kind, 20, 0).unwrap();
+        for pair in draw(PairKind::Offset { goal_offset: 25 }) {
+            let block = pair.block.unwrap();
+            assert!(block.needed && (block.distance_m >= 20.0 / 512.0 || block.rotation_rad >= TURN_RAD), "{pair:?}");
+        }
+        for pair in draw(PairKind::Still { goal_offset: 25 }) {
+            let block = pair.block.unwrap();
+            assert!(!block.needed && pair.turns_block() == Some(false), "{pair:?}");
+        }
+        assert!(draw_pairs("two_room", &options, PairKind::Still { goal_offset: 25 }, 1, 0).is_err());
     }
 
     #[test]

@@ -16,16 +16,67 @@ pub struct MethodReport {
     pub moderate: SuccessRate,
     /// The tighter predicate held over the last control steps.
     pub strict: SuccessRate,
+    /// In scenes with a block: it was where it should be at some step, wherever the body was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block: Option<SuccessRate>,
 }
 
 impl MethodReport {
     /// Counts successes.
-    pub fn of(results: &[EpisodeResult]) -> Self {
+    pub fn of<'a>(results: impl Iterator<Item = &'a EpisodeResult> + Clone) -> Self {
         let count = |of: &dyn Fn(&EpisodeResult) -> bool| {
-            SuccessRate::of(results.iter().filter(|result| of(result)).count(), results.len())
+            SuccessRate::of(results.clone().filter(|result| of(result)).count(), results.clone().count())
         };
-        Self { moderate: count(&|result| result.moderate_step.is_some()), strict: count(&|result| result.strict) }
+        let with_block = results.clone().any(|result| result.block.is_some());
+        Self {
+            moderate: count(&|result| result.moderate_step.is_some()),
+            strict: count(&|result| result.strict),
+            block: with_block.then(|| count(&|result| result.block == Some(true))),
+        }
     }
+}
+
+/// How the episodes of every method went one by one, on the same pairs.
+#[derive(Debug, Clone)]
+pub struct MethodResults {
+    /// The agent with the learned model.
+    pub model: Vec<EpisodeResult>,
+    /// Random actions, no action, and the oracle; unless they were switched off.
+    pub baselines: Option<[Vec<EpisodeResult>; 3]>,
+}
+
+/// Success of every method on some of the pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rates {
+    /// The agent with the learned model.
+    #[serde(flatten)]
+    pub model: MethodReport,
+    /// Baselines on the same pairs, unless they were switched off.
+    pub baselines: Option<Baselines>,
+}
+
+impl Rates {
+    /// Counts successes on the pairs that are `wanted`.
+    fn of(results: &MethodResults, wanted: impl Fn(usize) -> bool) -> Self {
+        let count = |results: &[EpisodeResult]| {
+            MethodReport::of(results.iter().enumerate().filter(|(index, _)| wanted(*index)).map(|(_, result)| result))
+        };
+        let baselines = results.baselines.as_ref().map(|[random, nothing, oracle]| Baselines {
+            random: count(random),
+            nothing: count(nothing),
+            oracle: count(oracle),
+        });
+        Self { model: count(&results.model), baselines }
+    }
+}
+
+/// Success by what a goal asks of the block.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ByRotation {
+    /// The block has to turn by more than 20 degrees.
+    pub turned: Rates,
+    /// It does not.
+    pub others: Rates,
 }
 
 /// What success costs without a learned model, on the same pairs.
@@ -72,6 +123,9 @@ pub struct PairReport {
     pub moderate_step: Option<usize>,
     /// Whether the strict predicate held over the last control steps.
     pub strict: bool,
+    /// In scenes with a block: whether it was where it should be at some step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_reached: Option<bool>,
     /// Distance to the goal at the end, in the task's unit.
     pub final_distance: f64,
     /// Why the agent held still, if it did.
@@ -81,10 +135,12 @@ pub struct PairReport {
 /// The evaluator's document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvaluationReport {
-    /// The task's predicate held at some step.
-    pub moderate: SuccessRate,
-    /// The tighter predicate held over the last control steps.
-    pub strict: SuccessRate,
+    /// Success on all pairs, the model's and the baselines'.
+    #[serde(flatten)]
+    pub rates: Rates,
+    /// In scenes with a block: the same for pairs in which it has to turn, and for the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_rotation: Option<ByRotation>,
     /// Control steps to success, of the episodes that succeeded.
     pub steps_to_success: Percentiles,
     /// Time from observation to decision, milliseconds.
@@ -95,8 +151,6 @@ pub struct EvaluationReport {
     pub ticks: usize,
     /// Mean number of states imagined per episode.
     pub predictor_rows_per_episode: f64,
-    /// Baselines on the same pairs, unless they were switched off.
-    pub baselines: Option<Baselines>,
     /// How the evaluation was set up.
     pub settings: Settings,
     /// Every pair.
@@ -107,15 +161,19 @@ impl EvaluationReport {
     pub(super) fn new(
         evaluation: &Evaluation,
         pairs: &[Pair],
-        results: &[EpisodeResult],
-        baselines: Option<Baselines>,
+        methods: &MethodResults,
     ) -> Self {
-        let rates = MethodReport::of(results);
+        let results = &methods.model;
+        let turned = |index: usize| pairs.get(index).and_then(Pair::turns_block);
+        let by_rotation = pairs.iter().any(|pair| pair.block.is_some()).then(|| ByRotation {
+            turned: Rates::of(methods, |index| turned(index) == Some(true)),
+            others: Rates::of(methods, |index| turned(index) == Some(false)),
+        });
         let planning_ms: Vec<f64> = results.iter().flat_map(|result| result.planning_ms.iter().copied()).collect();
         let rows: usize = results.iter().map(|result| result.predictor_rows).sum();
         Self {
-            moderate: rates.moderate,
-            strict: rates.strict,
+            rates: Rates::of(methods, |_| true),
+            by_rotation,
             steps_to_success: Percentiles::of(
                 results.iter().filter_map(|result| result.moderate_step).map(|step| step as f64).collect(),
             ),
@@ -123,7 +181,6 @@ impl EvaluationReport {
             planning_ms: Percentiles::of(planning_ms),
             deadline_misses: results.iter().map(|result| result.deadline_misses).sum(),
             predictor_rows_per_episode: rows as f64 / results.len().max(1) as f64,
-            baselines,
             settings: Settings {
                 scene: evaluation.scene.clone(),
                 factors: evaluation.options.factors.clone(),
@@ -142,6 +199,7 @@ impl EvaluationReport {
                     pair: pair.clone(),
                     moderate_step: result.moderate_step,
                     strict: result.strict,
+                    block_reached: result.block,
                     final_distance: result.final_distance,
                     error: result.error.clone(),
                 })
