@@ -125,7 +125,9 @@ pub fn dynamics(
     blocks: &Tensor,
 ) -> Result<Losses> {
     let mut losses = Losses::new()?;
-    losses.add("prediction", config.prediction, || prediction(predictor, latents, blocks))?;
+    losses.add("prediction", config.prediction, || {
+        prediction(predictor, latents, blocks, |predicted, target| Ok(mse(predicted, target)?))
+    })?;
     losses.add("inverse_dynamics", config.inverse_dynamics, || inverse_dynamics(heads, latents, blocks))?;
     losses.add("straightening", config.straightening, || straightening(latents))?;
     Ok(losses)
@@ -146,9 +148,36 @@ pub fn regularisation(config: &LossConfig, latents: &Tensor, directions_seed: Se
     Ok(losses)
 }
 
-/// Unrolls the predictor from every frame of every window to the window's end; the mean over unroll lengths of the mean squared
-/// error. Targets are not detached: what keeps them from collapsing is the regulariser.
-fn prediction(predictor: &Predictor, latents: &Tensor, blocks: &Tensor) -> Result<Tensor> {
+/// The prediction error of latents `[B, T, D]` and action blocks `[B, T - 1, A]` in units of typical steps: errors times
+/// `steps_from_error [D, D]`. For latents that do not change any more.
+///
+/// # Errors
+/// When the shapes do not fit.
+pub fn prediction_in_steps(
+    predictor: &Predictor,
+    latents: &Tensor,
+    blocks: &Tensor,
+    steps_from_error: &Tensor,
+) -> Result<Losses> {
+    let width = latents.dim(2)?;
+    let mut losses = Losses::new()?;
+    losses.add("prediction_in_steps", 1.0, || {
+        prediction(predictor, latents, blocks, |predicted, target| {
+            let error = (predicted - target)?.reshape(((), width))?;
+            Ok(ops::product(&error, steps_from_error)?.sqr()?.mean_all()?)
+        })
+    })?;
+    Ok(losses)
+}
+
+/// Unrolls the predictor from every frame of every window to the window's end; the mean over unroll lengths of the `error` of what is
+/// predicted against what came. Targets are not detached: what keeps them from collapsing is the regulariser.
+fn prediction(
+    predictor: &Predictor,
+    latents: &Tensor,
+    blocks: &Tensor,
+    error: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     let (batch, frames, width) = latents.dims3()?;
     let block_width = blocks.dim(2)?;
     let mut predicted = latents.clone();
@@ -158,7 +187,7 @@ fn prediction(predictor: &Predictor, latents: &Tensor, blocks: &Tensor) -> Resul
         let rows = predicted.narrow(1, 0, starts)?.reshape((batch * starts, width))?;
         let actions = blocks.narrow(1, length - 1, starts)?.reshape((batch * starts, block_width))?;
         predicted = predictor.forward(&rows, &actions)?.reshape((batch, starts, width))?;
-        errors.push(mse(&predicted, &latents.narrow(1, length, starts)?)?);
+        errors.push(error(&predicted, &latents.narrow(1, length, starts)?)?);
     }
     Ok((Tensor::stack(&errors, 0)?.mean_all())?)
 }

@@ -6,6 +6,7 @@ mod data;
 mod diagnostics;
 mod probe;
 mod records;
+mod refinement;
 mod state;
 mod step;
 
@@ -19,13 +20,15 @@ use serde::{Deserialize, Serialize};
 pub use config::{DataConfig, TrainingConfig};
 pub use data::{Batch, TrainingData};
 pub use diagnostics::{RolloutError, Validation, effective_rank, validate};
-pub use probe::{Probe, ProbeErrors};
 pub(crate) use diagnostics::{covariance as latent_covariance, encode as encode_batch};
+pub use probe::{Probe, ProbeErrors};
 pub use records::Record;
+pub use refinement::RefinementConfig;
 
 use crate::jepa::Jepa;
 use crate::{Error, Result};
 use records::Records;
+use refinement::Refinement;
 use state::TrainingState;
 use step::Stepper;
 
@@ -96,35 +99,55 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
     let seconds_before = records.seconds_before;
     let elapsed_secs = || seconds_before + started.elapsed().as_secs_f64();
     let mut validation = None;
-    let last_step = options.stop_after.map_or(config.steps, |step| step.min(config.steps));
+    let mut refinement = None;
+    let steps = config.all_steps();
+    let last_step = options.stop_after.map_or(steps, |step| step.min(steps));
     while state.step < last_step && !options.stop.load(Ordering::Relaxed) {
-        let batch = batches.get(state.step);
-        let outcome = stepper.step(&mut state, &batch, options.seed)?;
+        let outcome = if state.step < config.steps {
+            let batch = batches.get(state.step);
+            stepper.step(&mut state, &batch, options.seed)?
+        } else {
+            if state.step == config.steps {
+                state.begin_refinement(data, config)?;
+            }
+            let prepared = match refinement.take() {
+                Some(prepared) => prepared,
+                None => {
+                    let seed = options.seed.child("refinement");
+                    Refinement::prepare(&state.model, data, &config.refinement, seed, stepper.pool())?
+                }
+            };
+            stepper.refine(&mut state, refinement.insert(prepared))?
+        };
         let done = state.step;
-        if done % config.report_every == 0 || done == config.steps {
+        if done % config.report_every == 0 || done == steps {
             records.write(&outcome.record(done, elapsed_secs()))?;
         }
-        if done % config.save_every == 0 && done < config.steps {
+        if done % config.save_every == 0 && done < steps {
             state.save(options.folder, config, options.seed, data)?;
         }
-        let validate_now = done % config.validate_every == 0 || done == config.steps;
+        let validate_now = done % config.validate_every == 0 || done == steps;
         if validate_now {
-            state.fix_whitening(data, config)?;
+            if done <= config.steps {
+                state.fix_whitening(data, config)?;
+            }
             let measured = validate(&state.model, data, options.seed.child("validation"))?;
             records.write(&measured.record(done))?;
             validation = Some(measured);
         }
         (options.progress)(&Progress {
             step: done,
-            steps: config.steps,
+            steps,
             terms: &outcome.terms,
             validation: validation.as_ref().filter(|_| validate_now),
         });
     }
-    state.fix_whitening(data, config)?;
+    if state.step <= config.steps {
+        state.fix_whitening(data, config)?;
+    }
     state.save(options.folder, config, options.seed, data)?;
     records.finish()?;
-    let finished = state.step == config.steps;
+    let finished = state.step == steps;
     if finished && validation.is_none() {
         validation = Some(validate(&state.model, data, options.seed.child("validation"))?); // resumed after its last step
     }

@@ -48,6 +48,8 @@ pub struct Evaluation {
     pub threads: usize,
     /// Whether the baselines run too.
     pub baselines: bool,
+    /// Whether the agent imagines in the simulator instead of the learned dynamics.
+    pub true_dynamics: bool,
 }
 
 impl Evaluation {
@@ -86,7 +88,11 @@ impl Evaluation {
             pool.install(|| pairs.par_iter().map(one).collect())
         };
         let action_block = self.checkpoint.config.model.action_block;
-        let model = play_all(&Method::Model(self.checkpoint.clone()))?;
+        let model = play_all(&if self.true_dynamics {
+            Method::TrueDynamics(self.checkpoint.clone())
+        } else {
+            Method::Model(self.checkpoint.clone())
+        })?;
         let baselines = if self.baselines {
             Some([
                 play_all(&Method::Random { action_block })?,

@@ -4,6 +4,7 @@ pub mod assets;
 pub mod commands;
 pub mod evaluation;
 pub mod filming;
+pub mod model_report;
 pub mod pictures;
 pub mod practice;
 pub mod progress;

@@ -49,7 +49,8 @@ impl Practice {
             goals += 1;
             let goal = self.goal(scene, options, simulator.as_ref(), goal_seed)?;
             let until = steps.min(episode.actions.len() + PATIENCE_STEPS);
-            observation = self.pursue(&goal, simulator.as_mut(), observation, &mut episode, until, &mut rng, goal_seed)?;
+            observation =
+                self.pursue(&goal, simulator.as_mut(), observation, &mut episode, until, &mut rng, goal_seed)?;
         }
         Ok(episode)
     }

@@ -8,7 +8,7 @@ use mindseye_agent::configurator::{PlannerConfig, SequenceConfigurator};
 use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, IntrinsicTerm as _, OracleGoal};
 use mindseye_agent::memory::RingMemory;
 use mindseye_agent::perception::JepaPerception;
-use mindseye_agent::world_model::{LearnedWorldModel, SimulatorWorldModel};
+use mindseye_agent::world_model::{LearnedWorldModel, SeenSimulator, SimulatorWorldModel, WorldModel};
 use mindseye_agent::{Agent, Latent, Modules, Task, TickReport};
 use mindseye_interface::{Action, Clock, Image, Observation, Seed, Simulator};
 use mindseye_world_model::Checkpoint;
@@ -41,7 +41,15 @@ impl Mind {
         let without_model =
             |actor, action_block| true_world(task, simulator, goal_state, seed, actor, action_block, threads);
         match *method {
-            Method::Model(ref checkpoint) => learned(checkpoint, task, goal_image, seed, threads),
+            Method::Model(ref checkpoint) => {
+                let imagines = Box::new(LearnedWorldModel::new(&checkpoint.model, threads)?);
+                learned(checkpoint, task, goal_image, seed, imagines, None)
+            }
+            Method::TrueDynamics(ref checkpoint) => {
+                let world = Arc::new(SimulatorWorldModel::new(simulator, threads)?);
+                let imagines = Box::new(SeenSimulator::new(world.clone(), checkpoint.clone()));
+                learned(checkpoint, task, goal_image, seed, imagines, Some(world))
+            }
             Method::Oracle { action_block } => without_model(task.planner.build(), action_block),
             Method::Random { action_block } => without_model(PlannerConfig::Random.build(), action_block),
             Method::Nothing { action_block } => without_model(PlannerConfig::Hold.build(), action_block),
@@ -70,8 +78,15 @@ pub fn cost_terms() -> [&'static str; 3] {
     [GoalDistance::NAME, Effort.name(), ActionLimits.name()]
 }
 
-/// An agent that sees and imagines with a learned model.
-fn learned(checkpoint: &Arc<Checkpoint>, task: &Task, goal: &Image, seed: Seed, threads: usize) -> Result<Mind> {
+/// An agent that sees with a learned model, and imagines with it or in the `oracle`'s world.
+fn learned(
+    checkpoint: &Arc<Checkpoint>,
+    task: &Task,
+    goal: &Image,
+    seed: Seed,
+    imagines: Box<dyn WorldModel>,
+    oracle: Option<Arc<SimulatorWorldModel>>,
+) -> Result<Mind> {
     let perception = JepaPerception::new(checkpoint.clone());
     let goal = perception.encode(goal).context("goal picture")?;
     let model = &checkpoint.config.model;
@@ -79,12 +94,12 @@ fn learned(checkpoint: &Arc<Checkpoint>, task: &Task, goal: &Image, seed: Seed, 
     let modules = Modules {
         configurator: Box::new(SequenceConfigurator::new(task, vec![goal], model.action_block, model.action_width)?),
         perception: Box::new(perception),
-        world_model: Box::new(LearnedWorldModel::new(&checkpoint.model, threads)?),
+        world_model: imagines,
         cost: CostModule::new(vec![Box::new(metric), Box::new(Effort), Box::new(ActionLimits)]),
         actor: task.planner.build(),
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
     };
-    Ok(Mind { agent: Agent::new(modules, seed), oracle: None })
+    Ok(Mind { agent: Agent::new(modules, seed), oracle })
 }
 
 /// An agent that knows the true state and imagines (if its actor does) in the true world.

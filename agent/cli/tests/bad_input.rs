@@ -96,15 +96,15 @@ fn a_config_value_that_makes_no_sense() {
     fs::write(folder.path().join("task.toml"), absurd).unwrap();
     refuse(
         folder.path(),
-        &["demo", "--task", "task.toml", "--out", "film.gif"],
+        &["demo", "two_room", "--task", "task.toml", "--out", "film.gif"],
         &["task.toml", "horizon_blocks", "got 0"],
     );
     nothing_at(folder.path(), "film.gif");
     fs::write(folder.path().join("task.toml"), task.replace("effort = ", "efort = ")).unwrap();
-    for command in ["demo", "evaluate"] {
+    for command in [&["demo", "two_room"][..], &["evaluate"]] {
         refuse(
             folder.path(),
-            &[command, "--task", "task.toml"],
+            &[command, &["--task", "task.toml"]].concat(),
             &["task.toml", "weights", "efort", "goal_distance, effort"],
         );
     }
@@ -120,7 +120,9 @@ fn a_checkpoint_for_another_scene() {
     }
     let config = fs::read_to_string(other.join("config.json")).unwrap();
     fs::write(other.join("config.json"), config.replace("\"scene\": \"two_room\"", "\"scene\": \"kitchen\"")).unwrap();
-    for command in [&["demo", "--checkpoint", "other"][..], &["evaluate", "--checkpoint", "other", "--out", "report"]] {
+    for command in
+        [&["demo", "two_room", "--checkpoint", "other"][..], &["evaluate", "--checkpoint", "other", "--out", "report"]]
+    {
         refuse(folder.path(), command, &["config.json", "scene", "expected two_room, got kitchen"]);
     }
     nothing_at(folder.path(), "report");
@@ -161,6 +163,13 @@ fn names_that_do_not_exist() {
     refuse(folder.path(), &record(&["--scene", "attic"]), &["scene", "two_room", "attic"]);
     refuse(folder.path(), &record(&["--policy", "sleeper"]), &["policy", "explorer", "sleeper"]);
     refuse(folder.path(), &record(&["--factors", "weather"]), &["--factors", "door_position", "weather"]);
+    refuse(
+        folder.path(),
+        &record(&["--factors", "block_shape"]),
+        &["factor of two_room", "door_position", "block_shape"],
+    );
+    refuse(folder.path(), &record(&["--scene", "push_t", "--policy", "walker"]), &["policy", "poser", "walker"]);
+    refuse(folder.path(), &["evaluate", "--pairs", "still"], &["pairs", "a block", "two_room"]);
     refuse(folder.path(), &["inspect", "nowhere"], &["nowhere"]);
     refuse(folder.path(), &["train", "--data", "nowhere", "--out", "run"], &["nowhere"]);
     nothing_at(folder.path(), "data");

@@ -24,6 +24,9 @@ pub struct SimulatorWorldModel {
     threads: usize,
 }
 
+/// Appends what there is to see of a world.
+pub type Look<'a> = dyn Fn(&mut dyn Simulator, &mut Vec<f32>) -> Result<()> + Sync + 'a;
+
 /// A poisoned lock holds a whole world all the same: every write to it is one assignment.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -69,24 +72,11 @@ impl SimulatorWorldModel {
         locked(&self.world).goal_energy(state, goal)
     }
 
-    /// States after every block of each plan in `plans [n, H, A]`, rolled out in `world` from `snapshot`.
-    fn roll(&self, world: &mut dyn Simulator, snapshot: &Snapshot, plans: &[f32], shape: &Plans) -> Result<Vec<f32>> {
-        let mut states = Vec::new();
-        for plan in plans.chunks_exact(shape.horizon() * shape.block_width()) {
-            world.restore(snapshot)?;
-            for block in plan.chunks_exact(shape.block_width()) {
-                for action in block.chunks_exact(self.action_width) {
-                    world.step_blind(&Action::new(action.to_vec())?)?;
-                }
-                states.extend(world.state().iter().map(|&value| value as f32));
-            }
-        }
-        Ok(states)
-    }
-}
-
-impl WorldModel for SimulatorWorldModel {
-    fn imagine(&self, _start: &Latent, plans: &Plans) -> Result<Rollouts> {
+    /// What `look` appends at the end of every block of `plans [N, H, A]`, plan by plan.
+    ///
+    /// # Errors
+    /// When the shapes do not fit, the world cannot be copied, or `look` fails.
+    pub fn roll_out(&self, plans: &Plans, look: &Look<'_>) -> Result<Vec<f32>> {
         if plans.block_width() == 0 || !plans.block_width().is_multiple_of(self.action_width) || plans.horizon() == 0 {
             return Err(Error::Shape {
                 operation: "imagining in the simulator",
@@ -95,17 +85,48 @@ impl WorldModel for SimulatorWorldModel {
             });
         }
         let snapshot = locked(&self.snapshot).clone();
-        let states: Vec<Vec<f32>> = if self.threads > 1 {
+        if self.threads > 1 {
             let groups = plans.values().par_chunks(GROUP * plans.horizon() * plans.block_width());
             let fork = || locked(&self.world).fork();
-            groups.map(|group| self.roll(fork()?.as_mut(), &snapshot, group, plans)).collect::<Result<_>>()?
+            let roll = |group| self.roll(fork()?.as_mut(), &snapshot, group, plans, look);
+            Ok(groups.map(roll).collect::<Result<Vec<Vec<f32>>>>()?.concat())
         } else {
             let mut world = locked(&self.world);
-            let states = self.roll(world.as_mut(), &snapshot, plans.values(), plans)?;
+            let seen = self.roll(world.as_mut(), &snapshot, plans.values(), plans, look)?;
             world.restore(&snapshot)?;
-            vec![states]
-        };
-        let states = states.concat();
+            Ok(seen)
+        }
+    }
+
+    /// Some of the plans `[n, H, A]`, rolled out in `world` from `snapshot`.
+    fn roll(
+        &self,
+        world: &mut dyn Simulator,
+        snapshot: &Snapshot,
+        plans: &[f32],
+        shape: &Plans,
+        look: &Look<'_>,
+    ) -> Result<Vec<f32>> {
+        let mut seen = Vec::new();
+        for plan in plans.chunks_exact(shape.horizon() * shape.block_width()) {
+            world.restore(snapshot)?;
+            for block in plan.chunks_exact(shape.block_width()) {
+                for action in block.chunks_exact(self.action_width) {
+                    world.step_blind(&Action::new(action.to_vec())?)?;
+                }
+                look(world, &mut seen)?;
+            }
+        }
+        Ok(seen)
+    }
+}
+
+impl WorldModel for SimulatorWorldModel {
+    fn imagine(&self, _start: &Latent, plans: &Plans) -> Result<Rollouts> {
+        let states = self.roll_out(plans, &|world, states| {
+            states.extend(world.state().iter().map(|&value| value as f32));
+            Ok(())
+        })?;
         let width = states.len() / (plans.count() * plans.horizon()).max(1);
         Rollouts::new([plans.count(), 1, plans.horizon(), 1, width], states)
     }

@@ -26,7 +26,9 @@ impl<'a, Layout: Deserialize<'a>, Physics: Deserialize<'a>> Saved<&'a str, Layou
         let saved: Self = match postcard::take_from_bytes(&snapshot.0) {
             Ok((saved, [])) => saved,
             Ok((_, rest)) => return refuse(format!("expected a {scene} snapshot, got {} bytes too many", rest.len())),
-            Err(error) => return refuse(format!("expected a {scene} snapshot, got {} bytes: {error}", snapshot.0.len())),
+            Err(error) => {
+                return refuse(format!("expected a {scene} snapshot, got {} bytes: {error}", snapshot.0.len()));
+            }
         };
         if saved.scene != scene {
             return refuse(format!("expected a {scene} snapshot, got one of {}", saved.scene));

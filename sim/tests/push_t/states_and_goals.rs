@@ -61,7 +61,11 @@ fn the_predicate_is_the_fields() {
     ] {
         world.set_state(&state(agent, block, degrees)).unwrap();
         let check = world.check_goal(&goal);
-        assert_eq!((check.moderate, check.block, check.strict), (moderate, Some(of_block), strict), "{agent:?} {block:?}");
+        assert_eq!(
+            (check.moderate, check.block, check.strict),
+            (moderate, Some(of_block), strict),
+            "{agent:?} {block:?}"
+        );
     }
 }
 

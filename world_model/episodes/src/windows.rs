@@ -90,25 +90,39 @@ impl Windows {
         order
     }
 
-    /// Copies the windows numbered `indices` side by side.
-    pub fn gather(&self, cache: &FrameCache, indices: &[u32]) -> WindowBatch {
-        let (picture, width) = (cache.image_size().rgb_len(), cache.action_width());
+    /// First moment of each window.
+    pub fn starts(&self) -> &[usize] {
+        &self.starts
+    }
+
+    /// As [`Windows::gather`], without the pictures: what is left is small. Beside it the moments `[B, T]` of the frames.
+    pub fn gather_blocks(&self, cache: &FrameCache, indices: &[u32]) -> (WindowBatch, Vec<usize>) {
+        let width = cache.action_width();
+        let span = self.frames.saturating_sub(1) * self.action_block;
+        let mut moments = Vec::with_capacity(indices.len() * self.frames);
         let mut batch = WindowBatch {
             windows: indices.len(),
             frames: self.frames,
-            pictures: Vec::with_capacity(indices.len() * self.frames * picture),
-            blocks: Vec::with_capacity(indices.len() * self.frames.saturating_sub(1) * self.action_block * width),
+            pictures: Vec::new(),
+            blocks: Vec::with_capacity(indices.len() * span * width),
             states: Vec::with_capacity(indices.len() * self.frames * cache.state_width()),
         };
         for &index in indices {
             let start = self.starts[index as usize];
-            for frame in (0..self.frames).map(|frame| start + frame * self.action_block) {
-                batch.pictures.extend_from_slice(cache.picture(frame));
-                batch.states.extend_from_slice(cache.state(frame));
+            for moment in (0..self.frames).map(|frame| start + frame * self.action_block) {
+                batch.states.extend_from_slice(cache.state(moment));
+                moments.push(moment);
             }
-            let end = start + self.frames.saturating_sub(1) * self.action_block;
-            batch.blocks.extend_from_slice(&cache.actions()[start * width..end * width]);
+            batch.blocks.extend_from_slice(&cache.actions()[start * width..(start + span) * width]);
         }
+        (batch, moments)
+    }
+
+    /// Copies the windows numbered `indices` side by side.
+    pub fn gather(&self, cache: &FrameCache, indices: &[u32]) -> WindowBatch {
+        let (mut batch, moments) = self.gather_blocks(cache, indices);
+        batch.pictures.reserve_exact(moments.len() * cache.image_size().rgb_len());
+        moments.iter().for_each(|&moment| batch.pictures.extend_from_slice(cache.picture(moment)));
         batch
     }
 }

@@ -89,14 +89,21 @@ impl Plan {
         }
     }
 
+    /// Whether the window reaches over the picture's edge.
+    fn reaches_over(&self, row: usize, column: usize) -> bool {
+        let Convolution { kernel, stride, padding, .. } = self.convolution;
+        let over = |start: usize, side: usize| start * stride < padding || start * stride + kernel > side + padding;
+        over(row, self.height) || over(column, self.width)
+    }
+
     /// Lays the windows of `picture` out as rows of `windows`.
     fn unfold(&self, picture: &[f32], windows: &mut [f32]) {
-        let length = self.window_len();
-        if self.convolution.padding > 0 {
-            windows.fill(0.0); // what reaches over the edge stays zero
-        }
-        for (index, window) in windows.chunks_exact_mut(length).enumerate() {
-            self.for_runs(index / self.output_width, index % self.output_width, |from, to, count| {
+        for (index, window) in windows.chunks_exact_mut(self.window_len()).enumerate() {
+            let (row, column) = (index / self.output_width, index % self.output_width);
+            if self.reaches_over(row, column) {
+                window.fill(0.0); // what lies over the edge stays zero
+            }
+            self.for_runs(row, column, |from, to, count| {
                 window[to..to + count].copy_from_slice(&picture[from..from + count]);
             });
         }

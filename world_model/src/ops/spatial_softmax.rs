@@ -4,7 +4,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::silu::exponential;
-use super::{slice, tensor, with_values};
+use super::{slice, tensor, vectorised, with_values};
 
 /// `features [B, H, W, C]`, `sharpness [C]` → `[B, 3 C]`: expected x, expected y (both on `[-2, 2]`) and the mean feature,
 /// under the weights `softmax over places (sharpness_c * feature)`.
@@ -27,24 +27,29 @@ fn coordinate(index: usize, count: usize) -> f32 {
 /// Attention `[H * W, C]` of one picture.
 fn attention(picture: &[f32], sharpness: &[f32]) -> Vec<f32> {
     let channels = sharpness.len();
+    let mut weights = picture.to_vec();
     let mut most = vec![f32::MIN; channels];
-    for row in picture.chunks_exact(channels) {
-        for ((most, value), sharpness) in most.iter_mut().zip(row).zip(sharpness) {
-            *most = most.max(value * sharpness);
-        }
-    }
-    let mut weights = Vec::with_capacity(picture.len());
     let mut totals = vec![0.0f32; channels];
-    for row in picture.chunks_exact(channels) {
-        for channel in 0..channels {
-            let weight = exponential(row[channel] * sharpness[channel] - most[channel]);
-            totals[channel] += weight;
-            weights.push(weight);
-        }
-    }
-    for row in weights.chunks_exact_mut(channels) {
-        row.iter_mut().zip(&totals).for_each(|(weight, total)| *weight /= total);
-    }
+    vectorised(
+        #[inline(always)]
+        || {
+            for row in weights.chunks_exact_mut(channels) {
+                for ((most, weight), sharpness) in most.iter_mut().zip(row).zip(sharpness) {
+                    *weight *= sharpness;
+                    *most = most.max(*weight);
+                }
+            }
+            for row in weights.chunks_exact_mut(channels) {
+                for ((weight, most), total) in row.iter_mut().zip(&most).zip(&mut totals) {
+                    *weight = exponential(*weight - most);
+                    *total += *weight;
+                }
+            }
+            for row in weights.chunks_exact_mut(channels) {
+                row.iter_mut().zip(&totals).for_each(|(weight, total)| *weight /= total);
+            }
+        },
+    );
     weights
 }
 

@@ -4,6 +4,7 @@ use mindseye_interface::config::{Validate, require_range};
 use serde::{Deserialize, Serialize};
 
 use super::data::TrainingData;
+use super::refinement::RefinementConfig;
 use crate::jepa::ModelConfig;
 use crate::losses::LossConfig;
 use crate::optimiser::OptimiserConfig;
@@ -47,6 +48,9 @@ pub struct TrainingConfig {
     /// The optimiser.
     #[serde(default)]
     pub optimiser: OptimiserConfig,
+    /// Training the predictor alone, after all `steps` of the model.
+    #[serde(default)]
+    pub refinement: RefinementConfig,
 }
 
 impl Validate for TrainingConfig {
@@ -60,6 +64,7 @@ impl Validate for TrainingConfig {
         require_range("data.batch", self.data.batch, self.shards, 1_000_000)?;
         require_range("data.frames", self.data.frames, 2, 1000)?;
         require_range("data.validation_fraction", self.data.validation_fraction, 1e-6, 0.9)?;
+        self.refinement.validate(self.shards)?;
         self.model.validate()?;
         self.loss.validate()?;
         self.optimiser.validate()
@@ -67,6 +72,11 @@ impl Validate for TrainingConfig {
 }
 
 impl TrainingConfig {
+    /// Optimiser steps in all: of the model, then of its predictor alone.
+    pub fn all_steps(&self) -> usize {
+        self.steps + self.refinement.steps
+    }
+
     /// Checks the config by itself and against the data.
     pub(super) fn validate_for(&self, data: &TrainingData) -> Result<()> {
         self.validate()?;
@@ -83,6 +93,11 @@ impl TrainingConfig {
             let expected =
                 format!("episodes of at least {} frames", (self.data.frames - 1) * self.model.action_block + 1);
             return Err(Error::Data { field: "training windows", expected, got: "none".into() });
+        }
+        if self.refinement.steps > 0 && data.training_windows_of(self.refinement.frames) == 0 {
+            let expected =
+                format!("episodes of at least {} frames", (self.refinement.frames - 1) * self.model.action_block + 1);
+            return Err(Error::Data { field: "refinement windows", expected, got: "none".into() });
         }
         if data.validation_windows(2) == 0 {
             let expected = format!("validation episodes of at least {} frames", self.model.action_block + 1);

@@ -61,6 +61,11 @@ impl TrainingData {
         self.windows(&self.split.training, self.frames).len()
     }
 
+    /// Number of training windows of `frames` frames.
+    pub(super) fn training_windows_of(&self, frames: usize) -> usize {
+        self.windows(&self.split.training, frames).len()
+    }
+
     /// Number of validation windows of `frames` frames.
     pub fn validation_windows(&self, frames: usize) -> usize {
         self.windows(&self.split.validation, frames).len()
@@ -106,13 +111,29 @@ impl TrainingData {
 
     /// Training windows in the order of the steps that will see them.
     pub(super) fn batches(&self, batch: usize, seed: Seed) -> Batches<'_> {
-        Batches {
-            cache: &self.cache,
-            windows: self.windows(&self.split.training, self.frames),
-            batch,
-            seed,
-            order: None,
-        }
+        self.windows_of(self.frames, batch, seed)
+    }
+
+    /// As [`TrainingData::batches`], of another number of frames.
+    pub(super) fn windows_of(&self, frames: usize, batch: usize, seed: Seed) -> Batches<'_> {
+        let windows = self.windows(&self.split.training, frames);
+        Batches { cache: &self.cache, windows, action_block: self.action_block, batch, seed, order: None }
+    }
+
+    /// Number of moments in all episodes.
+    pub(super) fn moments(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// The moments of training episodes whose pictures are kept.
+    pub(super) fn moments_with_pictures(&self) -> impl Iterator<Item = usize> {
+        let episodes = self.split.training.iter().map(|&episode| self.cache.episodes()[episode].clone());
+        episodes.flatten().filter(|&moment| self.cache.has_picture(moment))
+    }
+
+    /// Bytes of the picture at `moment`.
+    pub(super) fn picture(&self, moment: usize) -> &[u8] {
+        self.cache.picture(moment)
     }
 
     /// What tells these data from others: a resumed run must go on with the same.
@@ -166,6 +187,7 @@ fn moments(values: &[f32], width: usize) -> (Vec<f64>, Vec<f64>) {
 pub(super) struct Batches<'a> {
     cache: &'a FrameCache,
     windows: Windows,
+    action_block: usize,
     batch: usize,
     seed: Seed,
     /// The order of the newest epoch asked for.
@@ -176,6 +198,22 @@ impl Batches<'_> {
     /// The windows of `step`. What is left of an epoch after whole batches is dropped, so that a step's windows follow from its
     /// number alone; a data set smaller than a batch is repeated.
     pub fn get(&mut self, step: usize) -> Batch {
+        let indices = self.indices(step);
+        self.windows.gather(self.cache, &indices)
+    }
+
+    /// As [`Batches::get`], without pictures; beside it the moments of the frames.
+    pub fn blocks(&mut self, step: usize) -> (Batch, Vec<usize>) {
+        let indices = self.indices(step);
+        self.windows.gather_blocks(self.cache, &indices)
+    }
+
+    /// The first two frames of every window, as moments.
+    pub fn neighbours(&self) -> Vec<(usize, usize)> {
+        self.windows.starts().iter().map(|&start| (start, start + self.action_block)).collect()
+    }
+
+    fn indices(&mut self, step: usize) -> Vec<u32> {
         let per_epoch = (self.windows.len() / self.batch).max(1);
         let epoch = step / per_epoch;
         let order = match &self.order {
@@ -183,7 +221,6 @@ impl Batches<'_> {
             _ => &self.order.insert((epoch, self.windows.epoch_order(self.seed, epoch))).1,
         };
         let first = step % per_epoch * self.batch;
-        let indices: Vec<u32> = order.iter().cycle().skip(first).take(self.batch).copied().collect();
-        self.windows.gather(self.cache, &indices)
+        order.iter().cycle().skip(first).take(self.batch).copied().collect()
     }
 }

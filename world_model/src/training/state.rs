@@ -73,6 +73,12 @@ impl TrainingState {
         self.model.fix_whitening(&raw)
     }
 
+    /// From here on latents do not change, and the predictor gets an optimiser of its own.
+    pub fn begin_refinement(&mut self, data: &TrainingData, config: &TrainingConfig) -> Result<()> {
+        self.moments = Moments::default();
+        self.fix_whitening(data, config)
+    }
+
     /// Writes the state, in one file: half a state cannot exist.
     pub fn save(&self, folder: &Path, config: &TrainingConfig, seed: Seed, data: &TrainingData) -> Result<()> {
         let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();

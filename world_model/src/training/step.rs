@@ -12,13 +12,14 @@ use rayon::prelude::*;
 use super::config::TrainingConfig;
 use super::data::Batch;
 use super::records::Record;
+use super::refinement::Refinement;
 use super::require_finite;
 use super::state::TrainingState;
 use crate::encoder::picture_tensor;
 use crate::jepa::trained;
-use crate::losses::{dynamics, regularisation};
+use crate::losses::{Losses, dynamics, prediction_in_steps, regularisation};
 use crate::ops::{tensor, with_values};
-use crate::optimiser::{Gradients, adamw, clip};
+use crate::optimiser::{Gradients, OptimiserConfig, adamw, clip};
 use crate::{Error, Result};
 
 /// What one step measured.
@@ -104,12 +105,52 @@ impl<'a> Stepper<'a> {
         Ok(Outcome { terms, total, gradient_norm, learning_rate })
     }
 
+    /// The threads of the steps.
+    pub fn pool(&self) -> &rayon::ThreadPool {
+        &self.pool
+    }
+
+    /// Does one step of the refinement: the predictor alone, on latents that do not change.
+    pub fn refine(&self, state: &mut TrainingState, refinement: &mut Refinement<'_>) -> Result<Outcome> {
+        let config = self.config;
+        let step = state.step - config.steps;
+        let (batch, latents) = refinement.get(step);
+        let metric = refinement.steps_from_error();
+        let losses =
+            |latents: &Tensor, blocks: &Tensor| prediction_in_steps(state.model.predictor(), latents, blocks, metric);
+        let moved = self.pool.install(|| self.by_parts(state, &batch, &latents, &losses))?;
+        require_finite(state.step, "the loss", f64::from(moved.total))?;
+        let mut gradients = moved.weights;
+        let gradient_norm = clip(&mut gradients, config.optimiser.clip_norm);
+        require_finite(state.step, "the gradient", gradient_norm)?;
+        let optimiser = OptimiserConfig { learning_rate: config.refinement.learning_rate, ..config.optimiser.clone() };
+        let learning_rate = optimiser.learning_rate_at(step, config.refinement.steps);
+        let predictor = trained(state.model.weights()).filter(|(name, _)| name.starts_with("predictor."));
+        adamw(predictor, &gradients, &mut state.moments, &optimiser, learning_rate, step)?;
+        state.step += 1;
+        Ok(Outcome { terms: moved.terms, total: moved.total, gradient_norm, learning_rate })
+    }
+
     fn windows_per_part(&self, batch: &Batch) -> usize {
         batch.windows.div_ceil(self.config.shards)
     }
 
-    /// The losses that look at windows one by one, part by part, each with its own gradient graph.
+    /// The losses of joint training that look at windows one by one.
     fn dynamics(&self, state: &TrainingState, batch: &Batch, latents: &[f32]) -> Result<Share> {
+        let losses = |latents: &Tensor, blocks: &Tensor| {
+            dynamics(&self.config.loss, state.model.predictor(), &state.heads, latents, blocks)
+        };
+        self.by_parts(state, batch, latents, &losses)
+    }
+
+    /// Losses that look at windows one by one, part by part, each with its own gradient graph.
+    fn by_parts(
+        &self,
+        state: &TrainingState,
+        batch: &Batch,
+        latents: &[f32],
+        losses: &(dyn Fn(&Tensor, &Tensor) -> Result<Losses> + Sync),
+    ) -> Result<Share> {
         let (config, width) = (self.config, self.config.model.latent_width);
         let block_width = config.model.block_width();
         let (latents_len, blocks_len) = (batch.frames * width, (batch.frames - 1) * block_width);
@@ -120,7 +161,7 @@ impl<'a> Stepper<'a> {
             let windows = latents.len() / latents_len;
             let latents = Var::from_tensor(&tensor(latents.to_vec(), (windows, batch.frames, width))?)?;
             let blocks = tensor(blocks.to_vec(), (windows, batch.frames - 1, block_width))?;
-            let losses = dynamics(&config.loss, state.model.predictor(), &state.heads, &latents, &blocks)?;
+            let losses = losses(&latents, &blocks)?;
             let part = windows as f32 / batch.windows as f32;
             let store = (&losses.total * f64::from(part))?.backward()?;
             let mut weights = Gradients::new();

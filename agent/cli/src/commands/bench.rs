@@ -147,7 +147,7 @@ fn sim(arguments: &BenchArguments) -> Result<BenchReport> {
 
 fn training(arguments: &BenchArguments) -> Result<BenchReport> {
     let mut recipe: TrainingConfig = config::load(&assets::recipe(&arguments.scene)?)?;
-    (recipe.steps, recipe.validate_every) = (50, usize::MAX);
+    (recipe.steps, recipe.validate_every, recipe.refinement.steps) = (50, usize::MAX, 0);
     let options = SceneOptions::with_side(recipe.model.image_side)?;
     let mut simulator = make(&arguments.scene, &options)?;
     let mut demonstrator = demonstrator(&arguments.scene, "mixture", &options)?;

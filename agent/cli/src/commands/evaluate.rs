@@ -56,6 +56,10 @@ pub struct EvaluateArguments {
     /// Episodes played at the same time; the results do not depend on it.
     #[arg(long, default_value_t = super::default_threads())]
     threads: usize,
+    /// Diagnosis: the agent sees, judges and wants with the checkpoint, but imagines in the simulator. What still fails is not the
+    /// dynamics' fault. Slow: every imagined state is rendered and encoded.
+    #[arg(long)]
+    true_dynamics: bool,
     /// Leave out the baselines.
     #[arg(long)]
     no_baselines: bool,
@@ -115,6 +119,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         seeds: (arguments.seed..arguments.seed + arguments.seeds).collect(),
         threads: arguments.threads,
         baselines: !arguments.no_baselines,
+        true_dynamics: arguments.true_dynamics,
     };
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?; // before the work, not after it

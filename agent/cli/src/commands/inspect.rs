@@ -1,6 +1,6 @@
 //! `mindseye inspect`: what is in a folder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -11,13 +11,26 @@ use serde::Serialize;
 
 use super::print_json;
 use super::train::describe;
+use crate::model_report::{self, ModelReport};
 
 /// Say what a data set or a checkpoint is: what it holds, where it comes from, how good it is. Everything in it is read and checked.
+///
+/// With --data, a checkpoint's model is measured on a data set: linear probes of the true state (fitted to three quarters of its
+/// episodes, judged on the rest), rollout errors, spread of the latent. With --out as well, two pictures: probes.png (read from the
+/// latent, against the truth) and imagination.png (drawn from rolled-out latents, under what the camera saw).
 #[derive(Debug, Args)]
-#[command(after_help = "Example: mindseye inspect assets/checkpoints/two_room")]
+#[command(
+    after_help = "Example: mindseye inspect assets/checkpoints/two_room\n         mindseye inspect assets/checkpoints/push_t --data data/fresh --out pictures"
+)]
 pub struct InspectArguments {
     /// Folder of a data set (LeRobotDataset v3.0) or of a checkpoint.
     path: PathBuf,
+    /// Data set to measure the checkpoint's model on; record a fresh one with another --seed for episodes it has never seen.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Folder for the pictures.
+    #[arg(long, requires = "data")]
+    out: Option<PathBuf>,
     /// Print one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -38,6 +51,8 @@ struct CheckpointSummary {
     decoder: bool,
     #[serde(flatten)]
     config: CheckpointConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_data: Option<ModelReport>,
 }
 
 /// Runs the command.
@@ -45,7 +60,7 @@ struct CheckpointSummary {
 /// # Errors
 /// When the folder is neither, or something in it is broken.
 pub fn run(arguments: &InspectArguments) -> Result<()> {
-    let finding = find(&arguments.path)?;
+    let finding = find(arguments)?;
     if arguments.json {
         return print_json(&finding);
     }
@@ -56,8 +71,12 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
     Ok(())
 }
 
-fn find(path: &Path) -> Result<Finding> {
+fn find(arguments: &InspectArguments) -> Result<Finding> {
+    let path = arguments.path.as_path();
     if path.join("meta/info.json").exists() {
+        if arguments.data.is_some() {
+            bail!("{}: expected a checkpoint beside --data, got a data set", path.display());
+        }
         let dataset = Dataset::open(path)?;
         for index in 0..dataset.len() {
             dataset.read_episode(index)?;
@@ -66,11 +85,14 @@ fn find(path: &Path) -> Result<Finding> {
     }
     if path.join("config.json").exists() {
         let checkpoint = Checkpoint::load(path)?;
+        let measure = |data: &PathBuf| model_report::report(&checkpoint, data, arguments.out.as_deref());
+        let on_data = arguments.data.as_ref().map(measure).transpose()?;
         return Ok(Finding::Checkpoint(Box::new(CheckpointSummary {
             path: path.to_path_buf(),
             parameters: checkpoint.model.parameters(),
             decoder: checkpoint.decoder.is_some(),
             config: checkpoint.config,
+            on_data,
         })));
     }
     bail!("{}: expected meta/info.json (a data set) or config.json (a checkpoint), got neither", path.display())
@@ -118,4 +140,20 @@ fn say_checkpoint(summary: &CheckpointSummary) {
     );
     println!("  decoder: {}", if summary.decoder { "yes" } else { "no" });
     training.validation.iter().for_each(|validation| println!("  {}", describe(validation)));
+    if let Some(report) = &summary.on_data {
+        println!("on {} episodes of the data set:", report.episodes);
+        println!("  {}", describe(&report.validation));
+        let measures = report.validation.probe_rmse.iter().zip(&report.validation.probe_median);
+        for (name, (rmse, median)) in report.state_names.iter().zip(measures) {
+            let degrees =
+                if name.ends_with("_rad") { format!(" ({:.1} degrees)", median.to_degrees()) } else { String::new() };
+            println!("  {name:<16} rmse {rmse:.4}, median error {median:.4}{degrees}");
+        }
+        println!("  read from imagined latents, root mean square error (without change):");
+        for imagined in &report.imagined {
+            let pairs = imagined.rmse.iter().zip(&imagined.copy_last_rmse);
+            let parts: Vec<String> = pairs.map(|(off, unchanged)| format!("{off:.4} ({unchanged:.4})")).collect();
+            println!("    {} blocks: {}", imagined.blocks, parts.join(", "));
+        }
+    }
 }

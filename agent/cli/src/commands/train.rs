@@ -36,7 +36,7 @@ pub struct TrainArguments {
     /// Recipe (TOML); by default the one that is shipped for the data set's scene.
     #[arg(long)]
     recipe: Option<PathBuf>,
-    /// Optimiser steps, instead of the recipe's.
+    /// Optimiser steps of the model, instead of the recipe's; those of the refinement are as in the recipe.
     #[arg(long)]
     steps: Option<usize>,
     /// Root of every random choice: weights, order of the data, directions of SIGReg.
@@ -88,7 +88,7 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
     let stop = stop_on_ctrl_c()?;
     let data = load(arguments, &dataset, &recipe)?;
     let seed = Seed::new(arguments.seed);
-    let meter = Meter::new("train", recipe.steps, "steps");
+    let meter = Meter::new("train", recipe.all_steps(), "steps");
     let options = RunOptions {
         seed,
         threads: arguments.threads,
@@ -201,7 +201,7 @@ fn say(report: &TrainReport, recipe: &TrainingConfig, arguments: &TrainArguments
             println!("without a decoder: stopped; --resume trains it");
         }
     } else {
-        println!("{folder}: stopped at step {} of {}; go on with --resume", training.steps, recipe.steps);
+        println!("{folder}: stopped at step {} of {}; go on with --resume", training.steps, recipe.all_steps());
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ use crate::running::{Mind, execute};
 pub enum Method {
     /// An agent with a learned model.
     Model(Arc<Checkpoint>),
+    /// The same agent with the simulator in place of the learned dynamics: it sees, judges and wants as the model does.
+    TrueDynamics(Arc<Checkpoint>),
     /// Uniformly random actions.
     Random {
         /// Control steps per action block.

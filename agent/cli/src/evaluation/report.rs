@@ -107,6 +107,8 @@ pub struct Settings {
     pub seeds: Vec<u64>,
     /// Episodes played at the same time.
     pub threads: usize,
+    /// Whether the agent imagined in the simulator instead of the learned dynamics.
+    pub true_dynamics: bool,
     /// What the agent was to do, with planner and costs.
     pub task: Task,
     /// Seed the model was trained with.
@@ -158,11 +160,7 @@ pub struct EvaluationReport {
 }
 
 impl EvaluationReport {
-    pub(super) fn new(
-        evaluation: &Evaluation,
-        pairs: &[Pair],
-        methods: &MethodResults,
-    ) -> Self {
+    pub(super) fn new(evaluation: &Evaluation, pairs: &[Pair], methods: &MethodResults) -> Self {
         let results = &methods.model;
         let turned = |index: usize| pairs.get(index).and_then(Pair::turns_block);
         let by_rotation = pairs.iter().any(|pair| pair.block.is_some()).then(|| ByRotation {
@@ -189,6 +187,7 @@ impl EvaluationReport {
                 episodes: evaluation.episodes,
                 seeds: evaluation.seeds.clone(),
                 threads: evaluation.threads,
+                true_dynamics: evaluation.true_dynamics,
                 task: evaluation.task.clone(),
                 training_seed: evaluation.checkpoint.config.training.seed,
             },

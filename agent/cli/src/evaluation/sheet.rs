@@ -37,7 +37,12 @@ pub fn sheet(report: &EvaluationReport, results: &[EpisodeResult]) -> Result<Can
     let mut canvas = Canvas::new(across * cell_width + GAP, top + rows * cell_height + GAP)?;
     let title = format!("{} {}", report.settings.scene, report.settings.pairs);
     canvas.text(GAP, LETTER, &title, INK);
-    canvas.text(GAP, 5 * LETTER / 2, &format!("moderate {}   strict {}", report.rates.model.moderate, report.rates.model.strict), INK);
+    canvas.text(
+        GAP,
+        5 * LETTER / 2,
+        &format!("moderate {}   strict {}", report.rates.model.moderate, report.rates.model.strict),
+        INK,
+    );
     canvas.text(GAP, 4 * LETTER, "start, goal, end; failures first, then the slowest successes", FAINT);
     for (slot, &index) in order.iter().enumerate() {
         let (result, pair) = (&results[index], &report.results[index].pair);

@@ -31,7 +31,8 @@ pub fn success_chart(report: &EvaluationReport) -> Result<Option<Canvas>> {
         return Ok(None);
     }
     let mut canvas = Canvas::new(3 * WIDTH + 4 * GAP, HEIGHT + 3 * GAP)?;
-    let title = format!("{}, {}: moderate {}", report.settings.scene, report.settings.pairs, report.rates.model.moderate);
+    let title =
+        format!("{}, {}: moderate {}", report.settings.scene, report.settings.pairs, report.rates.model.moderate);
     canvas.text(GAP, LETTER, &title, INK);
     let rotations = pairs.iter().map(|(rotation, _, pair)| (*rotation, pair.moderate_step.is_some()));
     columns(&mut canvas, GAP, "by rotation asked of the block, degrees", &ROTATIONS_DEG, rotations);
@@ -55,7 +56,13 @@ pub fn success_chart(report: &EvaluationReport) -> Result<Option<Canvas>> {
 }
 
 /// One chart: a column per interval, as high as its share of successes, the number of pairs under it.
-fn columns(canvas: &mut Canvas, left: usize, title: &str, edges: &[f64], pairs: impl Iterator<Item = (f64, bool)> + Clone) {
+fn columns(
+    canvas: &mut Canvas,
+    left: usize,
+    title: &str,
+    edges: &[f64],
+    pairs: impl Iterator<Item = (f64, bool)> + Clone,
+) {
     let top = GAP;
     canvas.text(left, top - 2 * LETTER, title, FAINT);
     canvas.frame(left, top, WIDTH, HEIGHT, FAINT);

@@ -162,7 +162,8 @@ impl Demonstrator for Pusher {
                     }
                     true => Doing::Deciding,
                 };
-                let (pace, ahead) = (self.pace, state.agent() + push.direction(&state) * 2.0 * self.layout.agent_reach_m);
+                let (pace, ahead) =
+                    (self.pace, state.agent() + push.direction(&state) * 2.0 * self.layout.agent_reach_m);
                 self.towards(&state, ahead, pace)
             }
             Doing::Resting { steps } => {

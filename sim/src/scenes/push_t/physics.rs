@@ -131,8 +131,7 @@ fn drive(agent: &mut RigidBody, target: [f64; 2]) {
         let towards = STEP_SECS * STIFFNESS * (target - f64::from(place));
         ((f64::from(velocity) + towards) / (1.0 + STEP_SECS * DAMPING + STEP_SECS * STEP_SECS * STIFFNESS)) as f32
     };
-    let velocity =
-        Vector::new(part(place.x, velocity.x, target[0]), part(place.y, velocity.y, target[1]), 0.0);
+    let velocity = Vector::new(part(place.x, velocity.x, target[0]), part(place.y, velocity.y, target[1]), 0.0);
     agent.set_linvel(velocity, true);
 }
 

@@ -101,9 +101,7 @@ pub(super) fn near_pose(layout: &Layout, pose: &Isometry2<f64>, rng: &mut Rng) -
 pub(super) fn towards(layout: &Layout, state: &State, goal: &Isometry2<f64>, rng: &mut Rng) -> Option<Push> {
     let gyration_m = layout.gyration_m();
     let goal = State::new(state.agent(), goal);
-    let error = |pose: &Isometry2<f64>| {
-        Difference::between(&State::new(state.agent(), pose), &goal).norm_m(gyration_m)
-    };
+    let error = |pose: &Isometry2<f64>| Difference::between(&State::new(state.agent(), pose), &goal).norm_m(gyration_m);
     let mut best = (error(&state.block()) - 2.0 * UNIT_M, None);
     for _ in 0..CANDIDATES {
         let Some((start, contact, normal)) = place_at_surface(layout, rng) else { continue };
@@ -133,7 +131,8 @@ fn place_at_surface(layout: &Layout, rng: &mut Rng) -> Option<(Point2<f64>, Poin
     while layout.surface_distance_m(&place) < layout.agent_radius_m {
         place += from * UNIT_M;
     }
-    let slope = |step: Vector2<f64>| layout.surface_distance_m(&(place + step)) - layout.surface_distance_m(&(place - step));
+    let slope =
+        |step: Vector2<f64>| layout.surface_distance_m(&(place + step)) - layout.surface_distance_m(&(place - step));
     let small = 0.1 * UNIT_M;
     let outwards = Vector2::new(slope(Vector2::new(small, 0.0)), slope(Vector2::new(0.0, small)));
     let normal = -outwards.try_normalize(1e-12)?;
