@@ -6,6 +6,7 @@ mod support;
 
 use mindseye_interface::Seed;
 use mindseye_world_model::Jepa;
+use mindseye_world_model::training::{RefinementConfig, TrainingReport};
 use support::{KEYPOINT, PATCH, data, recipe, run};
 
 fn weights(model: &Jepa) -> Vec<(String, Vec<f32>)> {
@@ -62,6 +63,47 @@ fn an_interrupted_run_ends_in_the_same_bits_and_the_same_metrics() {
     let (resumed, report) = run(&config, &data, parts.path(), true, None).unwrap();
     assert_eq!(weights(&expected), weights(&resumed));
     assert!(report.finished && report.steps == 20 && report.validation.is_some());
+}
+
+#[test]
+fn a_refinement_moves_the_predictor_alone_and_makes_it_better() {
+    let mut config = recipe(150, KEYPOINT, true, "sigreg = 0.02");
+    let (data, before, after) = (data(&config, 40), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (joint, report) = run(&config, &data, before.path(), false, None).unwrap();
+    let error = |report: TrainingReport| report.validation.unwrap().rollout.iter().map(|r| r.error).sum::<f64>();
+    let joint_error = error(report);
+    config.refinement = RefinementConfig { steps: 200, batch: 64, frames: 6, learning_rate: 3e-3 };
+    let (refined, report) = run(&config, &data, after.path(), false, None).unwrap();
+    assert!(report.finished && report.steps == 350);
+    let refined_error = error(report);
+    assert!(refined_error < 0.8 * joint_error, "{refined_error}, {joint_error} before");
+    for ((name, before), (_, after)) in weights(&joint).into_iter().zip(weights(&refined)) {
+        assert_eq!(before != after, name.starts_with("predictor."), "{name}");
+    }
+}
+
+#[test]
+fn an_interrupted_refinement_ends_in_the_same_bits() {
+    let mut config = recipe(6, KEYPOINT, true, "sigreg = 0.02");
+    config.refinement = RefinementConfig { steps: 8, batch: 16, ..RefinementConfig::default() };
+    let (data, whole, parts) = (data(&config, 10), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (expected, _) = run(&config, &data, whole.path(), false, None).unwrap();
+    for stop_after in [5, 6, 9] {
+        let (_, report) = run(&config, &data, parts.path(), stop_after != 5, Some(stop_after)).unwrap();
+        assert!(!report.finished && report.steps == stop_after);
+    }
+    let (resumed, report) = run(&config, &data, parts.path(), true, None).unwrap();
+    assert!(report.finished && report.steps == 14);
+    assert_eq!(weights(&expected), weights(&resumed));
+}
+
+#[test]
+fn a_refinement_for_which_episodes_are_too_short_is_refused() {
+    let mut config = recipe(4, PATCH, false, "sigreg = 0.02");
+    config.refinement = RefinementConfig { steps: 1, frames: 40, ..RefinementConfig::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let error = run(&config, &data(&config, 5), folder.path(), false, None).unwrap_err().to_string();
+    assert!(error.contains("refinement windows") && error.contains("79 frames"), "{error}");
 }
 
 #[test]

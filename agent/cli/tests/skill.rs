@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{json, mindseye, succeed};
+use support::{assets, json, mindseye, succeed};
 
 #[test]
 fn the_shipped_agent_reaches_goals_that_chance_does_not() {

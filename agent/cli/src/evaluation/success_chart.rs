@@ -72,8 +72,7 @@ fn columns(
         let inside = pairs.clone().filter(|(value, _)| (from..to).contains(value));
         let (count, solved) = (inside.clone().count(), inside.filter(|(_, solved)| *solved).count());
         let column = left + index * width;
-        if count > 0 {
-            let height = HEIGHT * solved / count;
+        if let Some(height) = (HEIGHT * solved).checked_div(count) {
             for row in 0..height {
                 let y = (top + HEIGHT - 1 - row) as f64;
                 canvas.line(((column + 6) as f64, y), ((column + width - 6) as f64, y), CURVE);
