@@ -49,6 +49,8 @@ const TURN_M: f64 = 1.0;
 const BLOCKS: usize = 5;
 const WINDOWS: usize = 6;
 const CHOICE: usize = 400;
+/// Windows shown begin in states that differ by more than this, summed over dimensions.
+const APART: f32 = 0.4;
 
 /// Measures the model of `checkpoint` on the data set in `folder`; with `out`, writes `probes.png` (what linear probes read from the
 /// latent, against the truth) and `imagination.png` (what the decoder draws of rolled-out latents, under what the camera saw).
@@ -179,7 +181,14 @@ fn imagination(checkpoint: &Checkpoint, data: &TrainingData, seed: Seed) -> Resu
     };
     let mut order: Vec<usize> = (0..batch.windows).collect();
     order.sort_by(|a, b| change(b).total_cmp(&change(a)));
-    order.truncate(WINDOWS);
+    let start = |window: usize| &batch.states[window * frames * width..][..width];
+    let mut chosen: Vec<usize> = Vec::new();
+    for window in order {
+        let apart = |other: &usize| start(window).iter().zip(start(*other)).map(|(a, b)| (a - b).abs()).sum::<f32>();
+        if chosen.len() < WINDOWS && chosen.iter().all(|other| apart(other) > APART) {
+            chosen.push(window); // not a window of the same event
+        }
+    }
     let side = model.image_side;
     let (picture, block_width) = (side * side * 3, model.block_width());
     let engine = RolloutEngine::new(&checkpoint.model)?;
@@ -192,7 +201,7 @@ fn imagination(checkpoint: &Checkpoint, data: &TrainingData, seed: Seed) -> Resu
         "what the camera saw, block by block; under it, imagined from the first picture and the actions",
         INK,
     );
-    for (row, window) in order.into_iter().enumerate() {
+    for (row, window) in chosen.into_iter().enumerate() {
         let top = GAP + row * (2 * cell + GAP / 2);
         let bytes = &batch.pictures[window * frames * picture..][..frames * picture];
         let start = checkpoint.model.encode(&bytes[..picture], 1)?;

@@ -42,6 +42,16 @@ impl FrameCache {
         )
     }
 
+    /// The same cache with `names` for the dimensions of its true state, instead of `state_0`, ...; as many as there are dimensions,
+    /// or they are left as they were.
+    #[must_use]
+    pub fn with_state_names(mut self, names: Vec<String>) -> Self {
+        if names.len() == self.shape.state {
+            self.state_names = names;
+        }
+        self
+    }
+
     fn empty(shape: EpisodeShape, stride: usize) -> Self {
         Self {
             shape,

@@ -17,7 +17,8 @@ fn load(options: &CacheOptions) -> FrameCache {
 }
 
 fn pushed(size: ImageSize) -> FrameCache {
-    let mut cache = FrameCache::new(size, 2, 3, 1);
+    let names = ["x_m", "y_m", "angle_rad"].map(str::to_owned).to_vec();
+    let mut cache = FrameCache::new(size, 2, 3, 1).with_state_names(names);
     episodes().iter().for_each(|episode| cache.push(episode).unwrap());
     cache
 }

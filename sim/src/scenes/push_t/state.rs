@@ -26,13 +26,13 @@ impl State {
         }
     }
 
-    /// From five numbers, see [`NAMES`]; `None` for another count.
+    /// From five numbers in the order of the scene's `state_names`; `None` for another count.
     pub fn from_slice(values: &[f64]) -> Option<Self> {
         let &[agent_x, agent_y, block_x, block_y, angle_rad] = values else { return None };
         Some(Self { agent: [agent_x, agent_y], block: [block_x, block_y], angle_rad: wrapped(angle_rad) })
     }
 
-    /// The five numbers.
+    /// The five numbers, in the same order.
     pub fn to_vec(self) -> Vec<f64> {
         vec![self.agent[0], self.agent[1], self.block[0], self.block[1], self.angle_rad]
     }

@@ -50,11 +50,8 @@ impl FrameCache {
             return Err(Error::content(dataset.path(), "stride", "at least 1", 0));
         }
         let image_size = options.image_size.unwrap_or(dataset.image_size());
-        let mut cache = Self::empty(EpisodeShape { image_size, ..*dataset.shape() }, options.stride);
-        let names = dataset.state_names();
-        if names.len() == cache.state_names.len() {
-            cache.state_names = names;
-        }
+        let shape = EpisodeShape { image_size, ..*dataset.shape() };
+        let mut cache = Self::empty(shape, options.stride).with_state_names(dataset.state_names());
         let episodes = options.max_episodes.unwrap_or(usize::MAX).min(dataset.len());
         let mut kept = Vec::with_capacity(episodes);
         for index in 0..episodes {
