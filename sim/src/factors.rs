@@ -80,6 +80,13 @@ impl Factors {
     pub fn stream(&self, factor: Factor, seed: Seed) -> Option<Rng> {
         self.0.contains(&factor).then(|| seed.child("factors").child(factor.name()).rng())
     }
+
+    /// Lets `draw` decide what `factor` names in the episode of `seed`, if the factor is on.
+    pub fn vary(&self, seed: Seed, factor: Factor, draw: impl FnOnce(&mut Rng)) {
+        if let Some(mut stream) = self.stream(factor, seed) {
+            draw(&mut stream);
+        }
+    }
 }
 
 /// Any colour with its channels in `range`.

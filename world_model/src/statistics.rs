@@ -3,7 +3,7 @@
 //! Plain squared distance in a latent space counts what moves fast (a pusher) as much as what moves slowly (a block, or the way
 //! round through a door). Dividing by the statistics of single steps makes distances count in steps: a label-free goal metric.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -70,16 +70,22 @@ impl LatentStatistics {
         let factor = match metric {
             LatentMetric::Euclidean => DMatrix::identity(width, width),
             LatentMetric::StepWhitened { power } => {
-                let ridge = RIDGE * self.step_covariance.trace() / width as f64;
-                let eigen = SymmetricEigen::new(self.step_covariance.clone());
-                let scales = eigen.eigenvalues.map(|value| (value.max(0.0) + ridge).max(1e-12).powf(-power / 2.0));
-                DMatrix::from_diagonal(&scales) * eigen.eigenvectors.transpose()
+                let (scales, directions) = inverse_roots(self.step_covariance.clone(), power);
+                DMatrix::from_diagonal(&scales) * directions.transpose()
             }
         };
         let step_energy = (&factor * &self.step_covariance * factor.transpose()).trace();
         let scale = 1.0 / step_energy.max(1e-12).sqrt();
         (factor * scale).transpose().iter().map(|&value| value as f32).collect()
     }
+}
+
+/// Eigenvalues (with a small ridge) of a covariance `[D, D]` to the power `-power / 2`, and the eigenvectors as columns.
+pub(crate) fn inverse_roots(covariance: DMatrix<f64>, power: f64) -> (DVector<f64>, DMatrix<f64>) {
+    let ridge = RIDGE * covariance.trace() / covariance.nrows() as f64;
+    let eigen = SymmetricEigen::new(covariance);
+    let scales = eigen.eigenvalues.map(|value| (value.max(0.0) + ridge).max(1e-12).powf(-power / 2.0));
+    (scales, eigen.eigenvectors)
 }
 
 #[cfg(test)]

@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 
 pub use config::{DataConfig, TrainingConfig};
 pub use data::{Batch, TrainingData};
+pub(crate) use diagnostics::covariance as latent_covariance;
+pub use diagnostics::encode as encode_batch;
 pub use diagnostics::{RolloutError, Validation, effective_rank, validate};
-pub(crate) use diagnostics::{covariance as latent_covariance, encode as encode_batch};
 pub use probe::{Probe, ProbeErrors};
 pub use records::Record;
 pub use refinement::RefinementConfig;

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use mindseye_episodes::{CacheOptions, Dataset, FrameCache, WindowBatch};
+use mindseye_episodes::{CacheOptions, Dataset, FrameCache};
 use mindseye_interface::{Image, ImageSize, Seed};
-use mindseye_world_model::training::{Probe, TrainingData, Validation, validate};
+use mindseye_world_model::training::{Probe, TrainingData, Validation, encode_batch, validate};
 use mindseye_world_model::{Checkpoint, RolloutEngine};
 use serde::Serialize;
 
@@ -89,11 +89,13 @@ fn imagined_errors(checkpoint: &Checkpoint, data: &TrainingData, seed: Seed) -> 
     let model = &checkpoint.config.model;
     let (latent_width, block_width, frames) = (model.latent_width, model.block_width(), BLOCKS + 1);
     let fit = data.training_sample(PROBE_WINDOWS.0, 2, seed)?;
-    let Some(probe) = Probe::fit(&encode(checkpoint, &fit)?, &fit.states, data.state_names(), latent_width) else {
+    let Some(probe) =
+        Probe::fit(&encode_batch(&checkpoint.model, &fit)?, &fit.states, data.state_names(), latent_width)
+    else {
         return Ok(Vec::new());
     };
     let batch = data.validation_sample(CHOICE, frames, seed)?;
-    let latents = encode(checkpoint, &batch)?;
+    let latents = encode_batch(&checkpoint.model, &batch)?;
     let engine = RolloutEngine::new(&checkpoint.model)?;
     let mut imagined = Vec::new();
     for (window, blocks) in batch.blocks.chunks_exact(BLOCKS * block_width).enumerate() {
@@ -113,15 +115,6 @@ fn imagined_errors(checkpoint: &Checkpoint, data: &TrainingData, seed: Seed) -> 
     Ok((0..frames).map(errors).collect())
 }
 
-fn encode(checkpoint: &Checkpoint, batch: &WindowBatch) -> Result<Vec<f32>> {
-    let picture = checkpoint.config.model.image_side.pow(2) * 3;
-    let mut latents = Vec::new();
-    for bytes in batch.pictures.chunks(256 * picture) {
-        latents.extend(checkpoint.model.encode(bytes, bytes.len() / picture)?);
-    }
-    Ok(latents)
-}
-
 const CHART: usize = 260;
 const GAP: usize = 28;
 
@@ -130,9 +123,10 @@ fn probes(checkpoint: &Checkpoint, data: &TrainingData, seed: Seed) -> Result<Ca
     let names = data.state_names();
     let (fit, shown) =
         (data.training_sample(PROBE_WINDOWS.0, 2, seed)?, data.validation_sample(PROBE_WINDOWS.1, 2, seed)?);
-    let probe = Probe::fit(&encode(checkpoint, &fit)?, &fit.states, names, checkpoint.config.model.latent_width)
-        .context("probes: expected a true state in the data set, got none")?;
-    let latents = encode(checkpoint, &shown)?;
+    let probe =
+        Probe::fit(&encode_batch(&checkpoint.model, &fit)?, &fit.states, names, checkpoint.config.model.latent_width)
+            .context("probes: expected a true state in the data set, got none")?;
+    let latents = encode_batch(&checkpoint.model, &shown)?;
     let (read, errors) = (probe.read(&latents), probe.judge(&latents, &shown.states));
     let mut canvas = Canvas::new(names.len() * (CHART + GAP) + GAP, CHART + 5 * GAP / 2)?;
     for (index, name) in names.iter().enumerate() {

@@ -113,7 +113,10 @@ pub fn validate(model: &Jepa, data: &TrainingData, seed: Seed) -> Result<Validat
 }
 
 /// Latents `[B * T, D]` of a batch.
-pub(crate) fn encode(model: &Jepa, batch: &Batch) -> Result<Vec<f32>> {
+///
+/// # Errors
+/// When the pictures have another size than the model's.
+pub fn encode(model: &Jepa, batch: &Batch) -> Result<Vec<f32>> {
     let side = model.config().image_side;
     let picture = side * side * 3;
     let mut latents = Vec::new();

@@ -9,7 +9,7 @@ use candle_core::Tensor;
 use mindseye_episodes::WindowBatch;
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use super::data::{Batches, TrainingData};
 use crate::Result;
 use crate::jepa::Jepa;
 use crate::ops::tensor;
+use crate::statistics::inverse_roots;
 
 /// Settings of the refinement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,8 +50,6 @@ impl RefinementConfig {
 
 /// Pictures encoded at a time.
 const CHUNK: usize = 256;
-/// Added to the eigenvalues of the step covariance, relative to their mean.
-const RIDGE: f64 = 1e-3;
 
 /// What a refinement needs beside the model.
 pub(super) struct Refinement<'a> {
@@ -115,9 +114,7 @@ fn steps_from_error(batches: &Batches<'_>, latents: &[f32], width: usize) -> Res
     }
     covariance.fill_upper_triangle_with_lower_triangle();
     covariance /= pairs.len().max(1) as f64;
-    let ridge = RIDGE * covariance.trace() / width as f64;
-    let eigen = SymmetricEigen::new(covariance);
-    let scales = eigen.eigenvalues.map(|value| (value.max(0.0) + ridge).max(1e-12).powf(-0.5));
-    let factor = &eigen.eigenvectors * DMatrix::from_diagonal(&scales) * eigen.eigenvectors.transpose();
+    let (scales, directions) = inverse_roots(covariance, 1.0);
+    let factor = &directions * DMatrix::from_diagonal(&scales) * directions.transpose();
     Ok(tensor(factor.iter().map(|&value| value as f32).collect(), (width, width))?) // symmetric: either order
 }

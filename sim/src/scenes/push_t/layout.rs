@@ -95,20 +95,15 @@ impl Layout {
     /// The layout of the episode of `seed`.
     pub fn of_episode(seed: Seed, factors: &Factors) -> Self {
         let mut layout = Self::default();
-        let vary = |factor, draw: &mut dyn FnMut(&mut Rng)| {
-            if let Some(mut stream) = factors.stream(factor, seed) {
-                draw(&mut stream);
-            }
-        };
-        vary(Factor::AgentColor, &mut |rng| layout.agent_rgb = vivid_colour(rng));
-        vary(Factor::BlockColor, &mut |rng| layout.block_rgb = colour(rng, 40..=200));
-        vary(Factor::FloorColor, &mut |rng| layout.floor_rgb = colour(rng, 210..=255));
-        vary(Factor::WallColor, &mut |rng| layout.wall_rgb = colour(rng, 0..=110));
-        vary(Factor::AgentRadius, &mut |rng| layout.agent_radius_m *= rng.random_range(0.7..1.4));
-        vary(Factor::AgentSpeed, &mut |rng| layout.agent_reach_m *= rng.random_range(0.5..1.25));
-        vary(Factor::BlockShape, &mut |rng| layout.shape = Shape::ALL[rng.random_range(0..Shape::ALL.len())]);
-        vary(Factor::BlockSize, &mut |rng| layout.block_scale = rng.random_range(0.8..1.25));
-        vary(Factor::Friction, &mut |rng| layout.friction = rng.random_range(0.2..0.8));
+        factors.vary(seed, Factor::AgentColor, |rng| layout.agent_rgb = vivid_colour(rng));
+        factors.vary(seed, Factor::BlockColor, |rng| layout.block_rgb = colour(rng, 40..=200));
+        factors.vary(seed, Factor::FloorColor, |rng| layout.floor_rgb = colour(rng, 210..=255));
+        factors.vary(seed, Factor::WallColor, |rng| layout.wall_rgb = colour(rng, 0..=110));
+        factors.vary(seed, Factor::AgentRadius, |rng| layout.agent_radius_m *= rng.random_range(0.7..1.4));
+        factors.vary(seed, Factor::AgentSpeed, |rng| layout.agent_reach_m *= rng.random_range(0.5..1.25));
+        factors.vary(seed, Factor::BlockShape, |rng| layout.shape = Shape::ALL[rng.random_range(0..Shape::ALL.len())]);
+        factors.vary(seed, Factor::BlockSize, |rng| layout.block_scale = rng.random_range(0.8..1.25));
+        factors.vary(seed, Factor::Friction, |rng| layout.friction = rng.random_range(0.2..0.8));
         layout
     }
 

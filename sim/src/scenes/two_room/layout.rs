@@ -69,20 +69,15 @@ impl Layout {
     /// The layout of the episode of `seed`.
     pub fn of_episode(seed: Seed, factors: &Factors) -> Self {
         let mut layout = Self::default();
-        let vary = |factor, draw: &mut dyn FnMut(&mut Rng)| {
-            if let Some(mut stream) = factors.stream(factor, seed) {
-                draw(&mut stream);
-            }
-        };
-        vary(Factor::AgentColor, &mut |rng| layout.agent_rgb = vivid_colour(rng));
-        vary(Factor::WallColor, &mut |rng| layout.wall_rgb = colour(rng, 0..=110));
-        vary(Factor::FloorColor, &mut |rng| layout.floor_rgb = colour(rng, 150..=255));
-        vary(Factor::AgentRadius, &mut |rng| layout.agent_radius_m = rng.random_range(1.5..2.6) * PIXEL_M);
-        vary(Factor::AgentSpeed, &mut |rng| layout.agent_speed_m_per_s *= rng.random_range(0.5..1.5));
-        vary(Factor::DoorPosition, &mut |rng| layout.door_y_m = rng.random_range(10.0..54.0) * PIXEL_M);
-        vary(Factor::WallPosition, &mut |rng| layout.wall_x_m = rng.random_range(22.0..42.0) * PIXEL_M);
-        vary(Factor::WallThickness, &mut |rng| layout.wall_thickness_m = rng.random_range(2.0..6.0) * PIXEL_M);
-        vary(Factor::Friction, &mut |rng| layout.friction = rng.random_range(0.0..0.8));
+        factors.vary(seed, Factor::AgentColor, |rng| layout.agent_rgb = vivid_colour(rng));
+        factors.vary(seed, Factor::WallColor, |rng| layout.wall_rgb = colour(rng, 0..=110));
+        factors.vary(seed, Factor::FloorColor, |rng| layout.floor_rgb = colour(rng, 150..=255));
+        factors.vary(seed, Factor::AgentRadius, |rng| layout.agent_radius_m = rng.random_range(1.5..2.6) * PIXEL_M);
+        factors.vary(seed, Factor::AgentSpeed, |rng| layout.agent_speed_m_per_s *= rng.random_range(0.5..1.5));
+        factors.vary(seed, Factor::DoorPosition, |rng| layout.door_y_m = rng.random_range(10.0..54.0) * PIXEL_M);
+        factors.vary(seed, Factor::WallPosition, |rng| layout.wall_x_m = rng.random_range(22.0..42.0) * PIXEL_M);
+        factors.vary(seed, Factor::WallThickness, |rng| layout.wall_thickness_m = rng.random_range(2.0..6.0) * PIXEL_M);
+        factors.vary(seed, Factor::Friction, |rng| layout.friction = rng.random_range(0.0..0.8));
         layout
     }
 
