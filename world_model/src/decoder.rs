@@ -29,6 +29,8 @@ pub struct DecoderConfig {
     pub patch: usize,
     /// Width of the hidden layers.
     pub hidden: usize,
+    /// Residual hidden layers after the first.
+    pub layers: usize,
 }
 
 impl DecoderConfig {
@@ -36,7 +38,7 @@ impl DecoderConfig {
     pub fn for_model(model: &Jepa) -> Self {
         let image_side = model.config().image_side;
         let patch = if image_side.is_multiple_of(8) { 8 } else { image_side };
-        Self { latent_width: model.config().latent_width, image_side, patch, hidden: 128 }
+        Self { latent_width: model.config().latent_width, image_side, patch, hidden: 192, layers: 2 }
     }
 
     /// Whether this is a decoder for `model`.
@@ -50,15 +52,15 @@ impl DecoderConfig {
     }
 }
 
-/// `hidden = silu(norm(W z + place))`, `hidden += silu(norm(W hidden))`, `patch = W hidden`.
+/// `h = gate(norm(W z + place))`, `h += gate(norm(W h))` per layer, `patch = W h`: what a patch shows is a matter of products, of
+/// where it is with what the latent says (see [`ops::gate`]).
 #[derive(Debug)]
 pub struct Decoder {
     config: DecoderConfig,
     input: Linear,
     places: Tensor,
     input_norm: Norm,
-    hidden: Linear,
-    hidden_norm: Norm,
+    layers: Vec<(Linear, Norm)>,
     output: Linear,
     weights: Weights,
 }
@@ -69,31 +71,37 @@ impl Decoder {
         require_range("decoder.image_side", config.image_side, config.patch, 512)?;
         require_range("decoder.image_side % decoder.patch", config.image_side % config.patch, 0, 0)?;
         require_range("decoder.hidden", config.hidden, 1, 8192)?;
+        require_range("decoder.layers", config.layers, 0, 64)?;
         let hidden = config.hidden;
-        let (input, places, input_norm, inner, hidden_norm, output) = source.within("decoder", |source| {
+        let (input, places, input_norm, layers, output) = source.within("decoder", |source| {
+            let layer = |source: &mut Source, index: usize| {
+                let linear = Linear::new(source, &format!("layer_{index}"), hidden, 2 * hidden, 1.0)?;
+                Ok((linear, Norm::new(source, &format!("norm_{index}"), 2 * hidden, 1)?))
+            };
             Ok((
-                Linear::new(source, "input", config.latent_width, hidden, 1.0)?,
-                source.weight("places", &[config.patches(), hidden], Initial::Uniform { bound: 1.0 })?,
-                Norm::new(source, "input_norm", hidden, 1)?,
-                Linear::new(source, "hidden", hidden, hidden, 1.0)?,
-                Norm::new(source, "hidden_norm", hidden, 1)?,
+                Linear::new(source, "input", config.latent_width, 2 * hidden, 1.0)?,
+                source.weight("places", &[config.patches(), 2 * hidden], Initial::Uniform { bound: 1.0 })?,
+                Norm::new(source, "input_norm", 2 * hidden, 1)?,
+                (0..config.layers).map(|index| layer(source, index)).collect::<Result<_>>()?,
                 Linear::new(source, "output", hidden, config.patch * config.patch * 3, 1.0)?,
             ))
         })?;
         let weights = source.finish()?;
-        Ok(Self { config, input, places, input_norm, hidden: inner, hidden_norm, output, weights })
+        Ok(Self { config, input, places, input_norm, layers, output, weights })
     }
 
     /// Patches `[B * P, patch * patch * 3]` in `[-0.5, 0.5]` of latents `[B, D]`.
     fn forward(&self, latents: &Tensor) -> Result<Tensor> {
         let batch = latents.dim(0)?;
-        let (patches, hidden) = (self.config.patches(), self.config.hidden);
-        let seen = self.input.forward(latents)?.reshape((batch, 1, hidden))?;
+        let (patches, inner) = (self.config.patches(), 2 * self.config.hidden);
+        let seen = self.input.forward(latents)?.reshape((batch, 1, inner))?;
         let placed =
-            seen.broadcast_add(&self.places.reshape((1, patches, hidden))?)?.reshape((batch * patches, hidden))?;
-        let first = ops::silu(&self.input_norm.forward(&placed)?)?;
-        let second = (&first + ops::silu(&self.hidden_norm.forward(&self.hidden.forward(&first)?)?)?)?;
-        self.output.forward(&second)
+            seen.broadcast_add(&self.places.reshape((1, patches, inner))?)?.reshape((batch * patches, inner))?;
+        let mut hidden = ops::gate(&self.input_norm.forward(&placed)?)?;
+        for (linear, norm) in &self.layers {
+            hidden = (&hidden + ops::gate(&norm.forward(&linear.forward(&hidden)?)?)?)?;
+        }
+        self.output.forward(&hidden)
     }
 
     /// Its shape.

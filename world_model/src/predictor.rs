@@ -16,11 +16,17 @@ pub struct PredictorConfig {
     pub hidden: usize,
     /// Residual hidden layers after the first.
     pub layers: usize,
+    /// Whether every hidden layer multiplies two maps of its input (one of them through SiLU) instead of activating one. Contact needs
+    /// products: where the pusher touches a turned block is its place times the block's angle. Twice the weights.
+    #[serde(default)]
+    pub gated: bool,
 }
 
-/// `h = silu(norm(W [z; a]))`, `h += silu(norm(W h))` per layer, `z' = z + W h`.
+/// `h = f(norm(W [z; a]))`, `h += f(norm(W h))` per layer, `z' = z + W h`, where `f` is SiLU, or with gates `f(p, q) = silu(p) q` of
+/// the two halves of its input.
 #[derive(Debug, Clone)]
 pub struct Predictor {
+    pub(crate) gated: bool,
     pub(crate) input: Linear,
     pub(crate) input_norm: Norm,
     pub(crate) layers: Vec<(Linear, Norm)>,
@@ -37,14 +43,16 @@ impl Predictor {
     /// As [`Source::weight`].
     pub fn new(source: &mut Source, config: &PredictorConfig, latent_width: usize, block_width: usize) -> Result<Self> {
         let hidden = config.hidden;
+        let inner = if config.gated { 2 * hidden } else { hidden };
         source.within("predictor", |source| {
             let layer = |source: &mut Source, index: usize| {
-                let linear = Linear::new(source, &format!("layer_{index}"), hidden, hidden, 1.0)?;
-                Ok((linear, Norm::new(source, &format!("norm_{index}"), hidden, 1)?))
+                let linear = Linear::new(source, &format!("layer_{index}"), hidden, inner, 1.0)?;
+                Ok((linear, Norm::new(source, &format!("norm_{index}"), inner, 1)?))
             };
             Ok(Self {
-                input: Linear::new(source, "input", latent_width + block_width, hidden, 1.0)?,
-                input_norm: Norm::new(source, "input_norm", hidden, 1)?,
+                gated: config.gated,
+                input: Linear::new(source, "input", latent_width + block_width, inner, 1.0)?,
+                input_norm: Norm::new(source, "input_norm", inner, 1)?,
                 layers: (0..config.layers).map(|index| layer(source, index)).collect::<Result<_>>()?,
                 output: Linear::new(source, "output", hidden, latent_width, INITIAL_OUTPUT_GAIN)?,
             })
@@ -57,9 +65,10 @@ impl Predictor {
     /// When the shapes do not fit.
     pub fn forward(&self, latents: &Tensor, blocks: &Tensor) -> Result<Tensor> {
         let joined = Tensor::cat(&[latents, blocks], 1)?;
-        let mut hidden = ops::silu(&self.input_norm.forward(&self.input.forward(&joined)?)?)?;
+        let activate = |inner: &Tensor| if self.gated { ops::gate(inner) } else { ops::silu(inner) };
+        let mut hidden = activate(&self.input_norm.forward(&self.input.forward(&joined)?)?)?;
         for (linear, norm) in &self.layers {
-            hidden = (&hidden + ops::silu(&norm.forward(&linear.forward(&hidden)?)?)?)?;
+            hidden = (&hidden + activate(&norm.forward(&linear.forward(&hidden)?)?)?)?;
         }
         Ok((latents + self.output.forward(&hidden)?)?)
     }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::jepa::Jepa;
 use crate::layers::{Linear, Norm};
 use crate::ops::matmul::{Matrix, matmul};
-use crate::ops::{normalise_rows, silu_in_place, with_values};
+use crate::ops::{gate_rows, normalise_rows, silu_in_place, with_values};
 use crate::{Error, Result};
 
 /// Plans rolled out together. The matrix product rearranges the weights at every call: with fewer rows that costs as much as the
@@ -62,10 +62,15 @@ impl Normalisation {
         })
     }
 
-    /// `silu(norm(rows))` in place.
-    fn activate(&self, rows: &mut [f32]) {
-        normalise_rows(rows, &self.scale, &self.shift);
-        silu_in_place(rows);
+    /// `silu(norm(inner))`, or the gated rows of `norm(inner)`; `inner` is used up.
+    fn activate(&self, inner: &mut [f32], output: &mut [f32], gated: bool) {
+        normalise_rows(inner, &self.scale, &self.shift);
+        if gated {
+            gate_rows(inner, output, self.scale.len() / 2);
+        } else {
+            silu_in_place(inner);
+            output.copy_from_slice(inner);
+        }
     }
 }
 
@@ -74,6 +79,7 @@ impl Normalisation {
 pub struct RolloutEngine {
     latent_width: usize,
     block_width: usize,
+    gated: bool,
     input: (Affine, Normalisation),
     layers: Vec<(Affine, Normalisation)>,
     output: Affine,
@@ -84,6 +90,7 @@ struct Scratch {
     joined: Vec<f32>,
     hidden: Vec<f32>,
     inner: Vec<f32>,
+    active: Vec<f32>,
     latents: Vec<f32>,
 }
 
@@ -98,6 +105,7 @@ impl RolloutEngine {
         Ok(Self {
             latent_width: model.config().latent_width,
             block_width: model.config().block_width(),
+            gated: predictor.gated,
             input: (Affine::of(&predictor.input)?, Normalisation::of(&predictor.input_norm)?),
             layers: predictor.layers.iter().map(layer).collect::<Result<_>>()?,
             output: Affine::of(&predictor.output)?,
@@ -147,7 +155,8 @@ impl RolloutEngine {
         let mut scratch = Scratch {
             joined: vec![0.0; rows * self.input.0.inputs],
             hidden: vec![0.0; rows * hidden],
-            inner: vec![0.0; rows * hidden],
+            inner: vec![0.0; rows * self.input.0.outputs()],
+            active: vec![0.0; rows * hidden],
             latents: start.repeat(rows),
         };
         for step in 0..horizon {
@@ -169,12 +178,12 @@ impl RolloutEngine {
     /// Moves `scratch.latents` on by one block.
     fn predict(&self, scratch: &mut Scratch) {
         let (input, input_norm) = &self.input;
-        input.apply(&scratch.joined, &mut scratch.hidden, false);
-        input_norm.activate(&mut scratch.hidden);
+        input.apply(&scratch.joined, &mut scratch.inner, false);
+        input_norm.activate(&mut scratch.inner, &mut scratch.hidden, self.gated);
         for (linear, norm) in &self.layers {
             linear.apply(&scratch.hidden, &mut scratch.inner, false);
-            norm.activate(&mut scratch.inner);
-            scratch.hidden.iter_mut().zip(&scratch.inner).for_each(|(hidden, inner)| *hidden += inner);
+            norm.activate(&mut scratch.inner, &mut scratch.active, self.gated);
+            scratch.hidden.iter_mut().zip(&scratch.active).for_each(|(hidden, active)| *hidden += active);
         }
         self.output.apply(&scratch.hidden, &mut scratch.latents, true);
     }

@@ -19,8 +19,15 @@ fn random(count: usize, seed: u64) -> Vec<f32> {
 
 #[test]
 fn the_rollout_engine_is_the_predictor_on_any_number_of_threads() {
-    let model = Jepa::initialise(recipe(1, PATCH, false, "").model, Seed::new(3)).unwrap();
-    let engine = RolloutEngine::new(&model).unwrap();
+    for gated in [false, true] {
+        let mut config = recipe(1, PATCH, false, "").model;
+        config.predictor.gated = gated;
+        rolls_out_as_its_predictor(&Jepa::initialise(config, Seed::new(3)).unwrap());
+    }
+}
+
+fn rolls_out_as_its_predictor(model: &Jepa) {
+    let engine = RolloutEngine::new(model).unwrap();
     let (plans, horizon, latent_width, block_width) = (70, 3, 8, 4);
     let (start, actions) = (random(latent_width, 0), random(plans * horizon * block_width, 1));
     let rollouts = engine.rollout(&start, &actions, horizon, 1).unwrap();

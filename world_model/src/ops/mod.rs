@@ -5,6 +5,7 @@
 //! Pictures are `[B, H, W, C]` here: a row of a window is one contiguous copy.
 
 mod conv;
+mod gate;
 mod group_norm;
 mod linear;
 pub mod matmul;
@@ -14,6 +15,8 @@ mod spatial_softmax;
 mod whiten;
 
 pub use conv::{Convolution, convolve};
+pub use gate::gate;
+pub(crate) use gate::gate_rows;
 pub(crate) use group_norm::normalise_rows;
 pub use group_norm::{group_norm, layer_norm};
 pub use linear::{linear, product};

@@ -22,7 +22,7 @@ pub(crate) fn silu_in_place(values: &mut [f32]) {
 
 /// `1 / (1 + e^-x)`; relative error below 3e-7.
 #[inline(always)]
-fn sigmoid(x: f32) -> f32 {
+pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exponential(-x))
 }
 
