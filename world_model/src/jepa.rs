@@ -88,6 +88,15 @@ impl Jepa {
         Self::build(config, Source::stored(stored))
     }
 
+    /// A model with weights of its own that are equal to these.
+    pub(crate) fn copy(&self) -> Result<Self> {
+        let mut weights = BTreeMap::new();
+        for (name, var) in &self.weights {
+            weights.insert(name.clone(), var.as_tensor().copy()?);
+        }
+        Self::from_weights(self.config.clone(), weights)
+    }
+
     fn build(config: ModelConfig, mut source: Source) -> Result<Self> {
         let width = config.latent_width;
         let encoder = Encoder::new(&mut source, &config.encoder, config.image_side, width)?;

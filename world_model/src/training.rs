@@ -26,6 +26,7 @@ pub use probe::{Probe, ProbeErrors};
 pub use records::Record;
 pub use refinement::RefinementConfig;
 
+use crate::checkpoint::Checkpoint;
 use crate::jepa::Jepa;
 use crate::{Error, Result};
 use records::Records;
@@ -41,6 +42,8 @@ pub struct RunOptions<'a> {
     pub threads: usize,
     /// Folder for the state, the metrics and the event file.
     pub folder: &'a Path,
+    /// Checkpoint whose weights to start from instead of fresh ones; its model has to be shaped as the recipe's.
+    pub start: Option<&'a Checkpoint>,
     /// Continue from the state in `folder`.
     pub resume: bool,
     /// Stop after this step at the latest, as if from outside.
@@ -80,6 +83,26 @@ pub struct TrainingReport {
     pub training_episodes: usize,
     /// The last validation.
     pub validation: Option<Validation>,
+    /// The run that this one started from; none if it started from fresh weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Box<Start>>,
+}
+
+/// The run that another one started from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// Its recipe.
+    pub recipe: TrainingConfig,
+    /// How it went.
+    pub training: TrainingReport,
+}
+
+impl TrainingReport {
+    /// Wall-clock minutes of this run and of those it started from, first to last.
+    pub fn minutes_from_nothing(&self) -> f64 {
+        self.minutes + self.start.as_ref().map_or(0.0, |start| start.training.minutes_from_nothing())
+    }
 }
 
 /// Trains a model to the end of its schedule, or until stopped.
@@ -92,7 +115,8 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
     let mut state = if options.resume {
         TrainingState::load(options.folder, config, options.seed, data)?
     } else {
-        TrainingState::fresh(config, options.seed)?
+        config.validate_start(options.start.map(|start| &start.model))?;
+        TrainingState::fresh(config, options.seed, options.start)?
     };
     let mut records = Records::open(options.folder, state.step)?;
     let stepper = Stepper::new(config, options.threads)?;
@@ -159,6 +183,7 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
         minutes: elapsed_secs() / 60.0,
         training_episodes: data.training_episodes(),
         validation,
+        start: state.start,
     };
     Ok((state.model, report))
 }

@@ -5,12 +5,11 @@
 mod support;
 
 use candle_core::{Device, Tensor};
-use mindseye_interface::{ActionSpace, Seed};
-use mindseye_world_model::checkpoint::Origin;
+use mindseye_interface::Seed;
 use mindseye_world_model::decoder::train_decoder;
 use mindseye_world_model::{Checkpoint, Jepa, LatentMetric, RolloutEngine};
 use rand::Rng;
-use support::{KEYPOINT, PATCH, SIDE, data, picture, recipe, run};
+use support::{KEYPOINT, PATCH, SIDE, data, origin, picture, recipe, run};
 
 fn random(count: usize, seed: u64) -> Vec<f32> {
     let mut rng = Seed::new(seed).rng();
@@ -82,19 +81,7 @@ fn a_checkpoint_comes_back_as_it_was() {
     let (data, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
     let (model, report) = run(&config, &data, folder.path(), false, None).unwrap();
     let decoder = train_decoder(&model, &data, 20, Seed::new(0), |_| true).unwrap();
-    let action_space = ActionSpace {
-        names: vec!["x".into(), "y".into()],
-        units: vec!["m/s".into(); 2],
-        low: vec![-1.0; 2],
-        high: vec![1.0; 2],
-    };
-    let origin = Origin {
-        scene: "square".into(),
-        control_step_secs: 0.1,
-        action_space,
-        state_names: vec!["x_px".into(), "y_px".into()],
-    };
-    let mut saved = Checkpoint::of_run(model, report, config, &data, origin).unwrap();
+    let mut saved = Checkpoint::of_run(model, report, config, &data, origin()).unwrap();
     assert!(train_decoder(&saved.model, &data, 20, Seed::new(0), |step| step < 3).unwrap().is_none(), "stopped");
     saved.decoder = decoder;
     saved.save(folder.path()).unwrap();

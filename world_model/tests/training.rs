@@ -5,9 +5,9 @@
 mod support;
 
 use mindseye_interface::Seed;
-use mindseye_world_model::Jepa;
-use mindseye_world_model::training::{RefinementConfig, TrainingReport};
-use support::{KEYPOINT, PATCH, data, recipe, run};
+use mindseye_world_model::training::{RefinementConfig, TrainingConfig, TrainingReport};
+use mindseye_world_model::{Checkpoint, Jepa};
+use support::{KEYPOINT, PATCH, data, origin, recipe, run, run_from};
 
 fn weights(model: &Jepa) -> Vec<(String, Vec<f32>)> {
     let values = |var: &candle_core::Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -95,6 +95,51 @@ fn an_interrupted_refinement_ends_in_the_same_bits() {
     let (resumed, report) = run(&config, &data, parts.path(), true, None).unwrap();
     assert!(report.finished && report.steps == 14);
     assert_eq!(weights(&expected), weights(&resumed));
+}
+
+#[test]
+fn a_run_from_a_checkpoint_goes_on_with_its_weights_and_says_so() {
+    let mut config = recipe(20, KEYPOINT, true, "sigreg = 0.02");
+    let (few, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
+    let (model, report) = run(&config, &few, folder.path(), false, None).unwrap();
+    let before = weights(&model);
+    let start = Checkpoint::of_run(model, report.clone(), config.clone(), &few, origin()).unwrap();
+    let (more, whole, parts) = (data(&config, 20), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    config.steps = 0;
+    config.refinement = RefinementConfig { steps: 10, batch: 16, ..RefinementConfig::default() };
+    let (refined, gone_on) = run_from(Some(&start), &config, &more, whole.path(), false, None).unwrap();
+    for ((name, before), (_, after)) in before.into_iter().zip(weights(&refined)) {
+        assert_eq!(before != after, name.starts_with("predictor."), "{name}");
+    }
+    assert_eq!(gone_on.start.as_ref().unwrap().training, report);
+    assert!((gone_on.minutes_from_nothing() - gone_on.minutes - report.minutes).abs() < 1e-9);
+    for stop_after in [0, 4] {
+        let from = (stop_after == 0).then_some(&start);
+        run_from(from, &config, &more, parts.path(), stop_after != 0, Some(stop_after)).unwrap();
+    }
+    let (resumed, report) = run(&config, &more, parts.path(), true, None).unwrap();
+    assert_eq!(weights(&refined), weights(&resumed));
+    assert_eq!(report.start, gone_on.start, "what a run started from is kept in its state");
+}
+
+#[test]
+fn a_run_without_a_start_or_from_another_shape_is_refused() {
+    let mut config = recipe(4, PATCH, false, "sigreg = 0.02");
+    let (data, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
+    let (model, report) = run(&config, &data, folder.path(), false, None).unwrap();
+    let start = Checkpoint::of_run(model, report, config.clone(), &data, origin()).unwrap();
+    let empty = tempfile::tempdir().unwrap();
+    config.steps = 0;
+    let refuse = |start: Option<&Checkpoint>, config: &TrainingConfig, words: [&str; 2]| {
+        let error = run_from(start, config, &data, empty.path(), false, None).unwrap_err().to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+    };
+    refuse(Some(&start), &config, ["steps + refinement.steps", "0"]);
+    config.refinement = RefinementConfig { steps: 2, batch: 16, ..RefinementConfig::default() };
+    refuse(None, &config, ["without a model to start from", "0"]);
+    config.model.latent_width = 9;
+    refuse(Some(&start), &config, ["model to start from", "\"latent_width\":8"]);
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::TrainingData;
 use super::refinement::RefinementConfig;
-use crate::jepa::ModelConfig;
+use crate::jepa::{Jepa, ModelConfig};
 use crate::losses::LossConfig;
 use crate::optimiser::OptimiserConfig;
 use crate::{Error, Result};
@@ -26,7 +26,7 @@ pub struct DataConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingConfig {
-    /// Optimiser steps to do.
+    /// Optimiser steps of encoder and predictor together; 0 leaves the latents of the model that the run starts from as they are.
     pub steps: usize,
     /// Parts a batch is encoded in, each on a thread if there are as many. Part of the recipe: sums are made part by part.
     pub shards: usize,
@@ -55,7 +55,7 @@ pub struct TrainingConfig {
 
 impl Validate for TrainingConfig {
     fn validate(&self) -> mindseye_interface::Result<()> {
-        require_range("steps", self.steps, 1, 100_000_000)?;
+        require_range("steps", self.steps, 0, 100_000_000)?;
         require_range("shards", self.shards, 1, 256)?;
         require_range("report_every", self.report_every, 1, usize::MAX)?;
         require_range("validate_every", self.validate_every, 1, usize::MAX)?;
@@ -77,9 +77,22 @@ impl TrainingConfig {
         self.steps + self.refinement.steps
     }
 
+    /// Checks that a run without a model to start from, or from `start`, can do what the config says.
+    pub(super) fn validate_start(&self, start: Option<&Jepa>) -> Result<()> {
+        let Some(start) = start else {
+            return Ok(require_range("steps (without a model to start from)", self.steps, 1, usize::MAX)?);
+        };
+        if *start.config() == self.model {
+            return Ok(());
+        }
+        let shape = |model: &ModelConfig| serde_json::to_string(model).unwrap_or_else(|error| error.to_string());
+        Err(Error::Data { field: "model to start from", expected: shape(&self.model), got: shape(start.config()) })
+    }
+
     /// Checks the config by itself and against the data.
     pub(super) fn validate_for(&self, data: &TrainingData) -> Result<()> {
         self.validate()?;
+        require_range("steps + refinement.steps", self.all_steps(), 1, usize::MAX)?;
         let same = |field: &'static str, expected: usize, got: usize| {
             if expected == got {
                 Ok(())

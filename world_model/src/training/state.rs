@@ -7,8 +7,10 @@ use candle_core::Tensor;
 use mindseye_interface::Seed;
 use serde::{Deserialize, Serialize};
 
+use super::Start;
 use super::config::TrainingConfig;
 use super::data::{Fingerprint, TrainingData};
+use crate::checkpoint::Checkpoint;
 use crate::jepa::{Jepa, trained};
 use crate::losses::LossHeads;
 use crate::ops::with_values;
@@ -23,6 +25,8 @@ pub struct TrainingState {
     pub heads: LossHeads,
     pub moments: Moments,
     pub step: usize,
+    /// The run whose weights this one started from.
+    pub start: Option<Box<Start>>,
 }
 
 /// What a saved state belongs to; stored beside it.
@@ -33,6 +37,8 @@ struct StateHeader {
     seed: u64,
     config: TrainingConfig,
     data: Fingerprint,
+    #[serde(default)]
+    start: Option<Box<Start>>,
 }
 
 /// Frames from which the whitening constants are taken.
@@ -44,12 +50,17 @@ fn state_path(folder: &Path) -> PathBuf {
 }
 
 impl TrainingState {
-    /// A fresh model at step 0.
-    pub fn fresh(config: &TrainingConfig, seed: Seed) -> Result<Self> {
-        let model = Jepa::initialise(config.model.clone(), seed.child("weights"))?;
+    /// A fresh model at step 0, or a copy of `start`.
+    pub fn fresh(config: &TrainingConfig, seed: Seed, start: Option<&Checkpoint>) -> Result<Self> {
+        let model = match start {
+            Some(start) => start.model.copy()?,
+            None => Jepa::initialise(config.model.clone(), seed.child("weights"))?,
+        };
         let source = Source::fresh(seed.child("weights"));
         let heads = LossHeads::new(source, config.model.latent_width, config.model.block_width())?;
-        Ok(Self { model, heads, moments: Moments::default(), step: 0 })
+        let start =
+            start.map(|start| Start { recipe: start.config.recipe.clone(), training: start.config.training.clone() });
+        Ok(Self { model, heads, moments: Moments::default(), step: 0, start: start.map(Box::new) })
     }
 
     /// Everything that training moves.
@@ -57,10 +68,10 @@ impl TrainingState {
         trained(self.model.weights()).chain(trained(&self.heads.weights))
     }
 
-    /// Takes the whitening constants from a fixed choice of training frames.
+    /// Takes the whitening constants of an encoder that has changed from a fixed choice of training frames.
     pub fn fix_whitening(&mut self, data: &TrainingData, config: &TrainingConfig) -> Result<()> {
-        if !config.model.whitening {
-            return Ok(());
+        if !config.model.whitening || config.steps == 0 {
+            return Ok(()); // nothing to fix, or the encoder and its constants are those of the model that the run started from
         }
         let sample = data.training_sample(WHITENING_FRAMES, 2, Seed::new(0))?;
         let side = config.model.image_side;
@@ -91,8 +102,13 @@ impl TrainingState {
             }
         }
         let path = state_path(folder);
-        let header =
-            StateHeader { step: self.step, seed: seed.value(), config: config.clone(), data: data.fingerprint() };
+        let header = StateHeader {
+            step: self.step,
+            seed: seed.value(),
+            config: config.clone(),
+            data: data.fingerprint(),
+            start: self.start.clone(),
+        };
         let header = serde_json::to_string(&header).map_err(|error| Error::file(&path, error))?;
         weights_file::write(&path, &tensors, Some(header))
     }
@@ -124,6 +140,7 @@ impl TrainingState {
         };
         let moments = Moments { first: values(take("first"))?, second: values(take("second"))? };
         let heads = LossHeads::new(Source::stored(heads), config.model.latent_width, config.model.block_width())?;
-        Ok(Self { model: Jepa::from_weights(config.model.clone(), model)?, heads, moments, step: header.step })
+        let model = Jepa::from_weights(config.model.clone(), model)?;
+        Ok(Self { model, heads, moments, step: header.step, start: header.start })
     }
 }

@@ -8,9 +8,10 @@ use std::sync::atomic::AtomicBool;
 
 use mindseye_episodes::{EpisodeData, FrameCache};
 use mindseye_interface::config::parse;
-use mindseye_interface::{Image, ImageSize, Seed};
+use mindseye_interface::{ActionSpace, Image, ImageSize, Seed};
+use mindseye_world_model::checkpoint::Origin;
 use mindseye_world_model::training::{RunOptions, TrainingConfig, TrainingData, TrainingReport, train};
-use mindseye_world_model::{Jepa, Result};
+use mindseye_world_model::{Checkpoint, Jepa, Result};
 use rand::Rng;
 
 pub const SIDE: usize = 16;
@@ -24,6 +25,18 @@ pub fn recipe(steps: usize, encoder: &str, whitening: bool, losses: &str) -> Tra
          [data]\nbatch = 16\nframes = 4\nvalidation_fraction = 0.2\n[loss]\n{losses}\n[optimiser]\nlearning_rate = 3e-3\n"
     ))
     .unwrap()
+}
+
+/// Where the square's episodes come from.
+pub fn origin() -> Origin {
+    let action_space = ActionSpace {
+        names: vec!["x".into(), "y".into()],
+        units: vec!["m/s".into(); 2],
+        low: vec![-1.0; 2],
+        high: vec![1.0; 2],
+    };
+    let state_names = vec!["x_px".into(), "y_px".into()];
+    Origin { scene: "square".into(), control_step_secs: 0.1, action_space, state_names }
 }
 
 pub const PATCH: &str = "kind = \"patch\"\npatch = 4\nchannels = 8\nblocks = 1\nbottleneck = 4\nhidden = 32";
@@ -77,10 +90,23 @@ pub fn run(
     resume: bool,
     stop_after: Option<usize>,
 ) -> Result<(Jepa, TrainingReport)> {
+    run_from(None, config, data, folder, resume, stop_after)
+}
+
+/// Trains in `folder` from the weights of `start`.
+pub fn run_from(
+    start: Option<&Checkpoint>,
+    config: &TrainingConfig,
+    data: &TrainingData,
+    folder: &Path,
+    resume: bool,
+    stop_after: Option<usize>,
+) -> Result<(Jepa, TrainingReport)> {
     let options = RunOptions {
         seed: Seed::new(1),
         threads: 2,
         folder,
+        start,
         resume,
         stop_after,
         stop: &AtomicBool::new(false),

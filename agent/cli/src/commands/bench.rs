@@ -171,6 +171,7 @@ fn training(arguments: &BenchArguments) -> Result<BenchReport> {
             seed: Seed::new(arguments.seed),
             threads: arguments.threads,
             folder: folder.path(),
+            start: None,
             resume: false,
             stop_after: Some(recipe.steps - 1), // the last step ends in a validation
             stop: &AtomicBool::new(false),

@@ -36,7 +36,11 @@ pub struct TrainArguments {
     /// Recipe (TOML); by default the one that is shipped for the data set's scene.
     #[arg(long)]
     recipe: Option<PathBuf>,
-    /// Optimiser steps of the model, instead of the recipe's; those of the refinement are as in the recipe.
+    /// Checkpoint to start from instead of fresh weights (its model shaped as the recipe's), for example to go on with more episodes.
+    #[arg(long, conflicts_with = "resume")]
+    from: Option<PathBuf>,
+    /// Optimiser steps of the model, instead of the recipe's; those of the refinement are as in the recipe. With --from, 0 leaves the
+    /// encoder as it is and trains the predictor alone.
     #[arg(long)]
     steps: Option<usize>,
     /// Root of every random choice: weights, order of the data, directions of SIGReg.
@@ -85,6 +89,7 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
     if !arguments.resume && taken {
         bail!("{}: expected a folder without a run, or --resume, got a run or a checkpoint", arguments.out.display());
     }
+    let start = arguments.from.as_ref().map(|path| Checkpoint::load_for_scene(path, &sidecar.scene)).transpose()?;
     let stop = stop_on_ctrl_c()?;
     let data = load(arguments, &dataset, &recipe)?;
     let seed = Seed::new(arguments.seed);
@@ -93,6 +98,7 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
         seed,
         threads: arguments.threads,
         folder: &arguments.out,
+        start: start.as_ref(),
         resume: arguments.resume,
         stop_after: arguments.stop_after,
         stop,
@@ -134,7 +140,7 @@ fn read_recipe(arguments: &TrainArguments, scene: &str) -> Result<TrainingConfig
     };
     let mut recipe: TrainingConfig = config::load(&path)?;
     if let Some(steps) = arguments.steps {
-        require_range("--steps", steps, 1, 100_000_000)?;
+        require_range("--steps", steps, 0, 100_000_000)?;
         recipe.steps = steps;
     }
     Ok(recipe)
