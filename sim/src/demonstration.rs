@@ -1,9 +1,11 @@
 //! Scripted behaviour, for recording episodes to learn from.
 
 mod explorer;
+mod paced;
 
 pub(crate) use explorer::Explorer;
 use mindseye_interface::{Action, Observation, Result, Seed, Simulator};
+pub(crate) use paced::Paced;
 
 /// Something that acts knowing the true state: a script, not an agent.
 pub trait Demonstrator {

@@ -46,6 +46,24 @@ fn pushers_push_and_turn_the_block() {
 }
 
 #[test]
+fn the_paced_one_rests_and_goes_slowly_too() {
+    let mut paced = demonstrator("push_t", "paced", &options(16, &[])).unwrap();
+    let mut world = world(&[]);
+    let sizes: Vec<f32> = (0..60)
+        .flat_map(|seed| demonstrate(&mut world, paced.as_mut(), Seed::new(seed), 60, true).unwrap())
+        .map(|moment| moment.action.values().iter().fold(0.0f32, |most, value| most.max(value.abs())))
+        .collect();
+    let share = |low: f32, high: f32| {
+        sizes.iter().filter(|&&size| (low..=high).contains(&size)).count() as f64 / sizes.len() as f64
+    };
+    assert!((0.2..0.4).contains(&share(0.0, 0.0)), "at rest in {}", share(0.0, 0.0));
+    assert!(share(1e-3, 0.3) > 0.2, "slow in {}", share(1e-3, 0.3));
+    assert!(share(0.7, 1.0) > 0.2, "at full strength in {}", share(0.7, 1.0));
+    let (moving, _) = activity(&play("paced", 60, 100));
+    assert!(moving > 0.1, "moves the block in {moving} of all steps");
+}
+
+#[test]
 fn poses_cover_the_floor_and_the_circle() {
     let episodes = play("mixture", 200, 60);
     let mut places = [[0; 3]; 3];

@@ -40,7 +40,7 @@ pub struct RecordArguments {
     #[arg(long, default_value_t = 100)]
     steps: usize,
     /// Who acts: mixture; in two_room also walker (through the door, with noise); in push_t through (pushes through random points of
-    /// the block) and poser (brings it into random poses); in both explorer (smooth random), and agent: the agent with the model of
+    /// the block), poser (brings it into random poses) and paced (the mixture with rests and slow phases); in both explorer (smooth random), and agent: the agent with the model of
     /// --checkpoint pursues goals of its own, so that a next training sees what its plans really do.
     #[arg(long, default_value = "mixture")]
     policy: String,

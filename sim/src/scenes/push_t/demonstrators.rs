@@ -1,5 +1,5 @@
 //! Who moves the pusher while episodes are recorded: one that pushes through random points of the block, one that brings the block
-//! into random poses, an explorer that knows nothing, and a mixture of them.
+//! into random poses, an explorer that knows nothing, a mixture of them, and the mixture at changing speed with rests.
 
 mod pushes;
 
@@ -9,25 +9,26 @@ use rand::Rng as _;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{Difference, Layout, State, UNIT_M};
-use crate::demonstration::{Demonstrator, Explorer, clamped_action};
+use crate::demonstration::{Demonstrator, Explorer, Paced, clamped_action};
 use crate::factors::Factors;
 use pushes::Push;
 
 /// Names of the policies; the first is the default for recording.
-pub const POLICIES: [&str; 4] = ["mixture", "through", "poser", "explorer"];
+pub const POLICIES: [&str; 5] = ["mixture", "through", "poser", "explorer", "paced"];
 
 /// Shares of the mixture's episodes: through, poser, explorer.
 const SHARES: [f64; 3] = [0.45, 0.45, 0.1];
 
 pub(crate) fn make(policy: &str, factors: &Factors) -> Option<Box<dyn Demonstrator>> {
     let shares = match policy {
-        "mixture" => SHARES,
+        "mixture" | "paced" => SHARES,
         "through" => [1.0, 0.0, 0.0],
         "poser" => [0.0, 1.0, 0.0],
         "explorer" => [0.0, 0.0, 1.0],
         _ => return None,
     };
-    Some(Box::new(Mixture { factors: factors.clone(), shares, playing: None }))
+    let mixture = Box::new(Mixture { factors: factors.clone(), shares, playing: None });
+    Some(if policy == "paced" { Box::new(Paced::new(mixture)) } else { mixture })
 }
 
 /// Chooses one of them for every episode.
