@@ -152,6 +152,19 @@ fn a_refinement_for_which_episodes_are_too_short_is_refused() {
 }
 
 #[test]
+fn pictures_are_kept_at_block_ends_or_the_recipe_is_refused() {
+    let mut config = recipe(4, PATCH, false, "sigreg = 0.02");
+    let (data, folder) = (data(&config, 5), tempfile::tempdir().unwrap());
+    config.model.action_block = 4;
+    config.data.picture_every = 3;
+    let error = run(&config, &data, folder.path(), false, None).unwrap_err().to_string();
+    assert!(error.contains("action_block % data.picture_every"), "{error}");
+    config.data.picture_every = 5;
+    let error = run(&config, &data, folder.path(), false, None).unwrap_err().to_string();
+    assert!(error.contains("data.picture_every") && error.contains('5'), "{error}");
+}
+
+#[test]
 fn a_state_is_not_resumed_with_another_recipe() {
     let config = recipe(4, PATCH, false, "sigreg = 0.02");
     let (data, folder) = (data(&config, 5), tempfile::tempdir().unwrap());

@@ -41,6 +41,8 @@ fn pushers_push_and_turn_the_block() {
         assert!(moving > 0.2, "{policy} moves the block in {moving} of all steps");
         assert!(turn > 12.0, "{policy} turns the block by {turn} degrees in 25 steps");
     }
+    let (moving, turn) = activity(&play("prodder", 60, 100));
+    assert!(moving > 0.3 && turn > 12.0, "the prodder moves the block in {moving} of all steps and turns it by {turn}");
     let (moving, _) = activity(&play("explorer", 60, 100));
     assert!(moving > 0.01, "the explorer bumps into the block: {moving}");
 }

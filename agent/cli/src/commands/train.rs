@@ -150,6 +150,7 @@ fn load(arguments: &TrainArguments, dataset: &Dataset, recipe: &TrainingConfig) 
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
     let options = CacheOptions {
         image_size: Some(ImageSize::square(recipe.model.image_side)?),
+        stride: recipe.data.picture_every,
         memory_limit_bytes: (arguments.memory_gib * f64::from(1 << 30)) as u64,
         ..CacheOptions::default()
     };

@@ -1,5 +1,6 @@
 //! Who moves the pusher while episodes are recorded: one that pushes through random points of the block, one that brings the block
-//! into random poses, an explorer that knows nothing, a mixture of them, and the mixture at changing speed with rests.
+//! into random poses, an explorer that knows nothing, a mixture of them, the mixture at changing speed with rests, and one that
+//! prods the block from anywhere to anywhere.
 
 mod pushes;
 
@@ -14,7 +15,7 @@ use crate::factors::Factors;
 use pushes::Push;
 
 /// Names of the policies; the first is the default for recording.
-pub const POLICIES: [&str; 5] = ["mixture", "through", "poser", "explorer", "paced"];
+pub const POLICIES: [&str; 6] = ["mixture", "through", "poser", "explorer", "paced", "prodder"];
 
 /// Shares of the mixture's episodes: through, poser, explorer.
 const SHARES: [f64; 3] = [0.45, 0.45, 0.1];
@@ -25,6 +26,7 @@ pub(crate) fn make(policy: &str, factors: &Factors) -> Option<Box<dyn Demonstrat
         "through" => [1.0, 0.0, 0.0],
         "poser" => [0.0, 1.0, 0.0],
         "explorer" => [0.0, 0.0, 1.0],
+        "prodder" => return Some(Box::new(Prodder::new(factors.clone()))),
         _ => return None,
     };
     let mixture = Box::new(Mixture { factors: factors.clone(), shares, playing: None });
@@ -54,6 +56,82 @@ impl Demonstrator for Mixture {
 
     fn act(&mut self, state: &[f64]) -> Action {
         self.playing.as_mut().map_or_else(|| Action::zeros(2), |playing| playing.act(state))
+    }
+}
+
+/// Farthest aim of a prod from the middle of the block, metres: a pusher's width beyond its corners.
+const PROD_REACH_M: f64 = 110.0 * UNIT_M;
+/// Control steps of a prod.
+const PROD_STEPS: std::ops::RangeInclusive<usize> = 3..=15;
+/// Share of the prods that are rests.
+const PROD_RESTS: f64 = 0.1;
+
+/// Goes, wobbling smoothly, from one random point on or beside the block to the next, whatever is in between: slides along sides,
+/// hits corners, turns around in the middle of a push. What a planner does to a block is as varied, and less tidy than what the other
+/// demonstrators do.
+struct Prodder {
+    factors: Factors,
+    layout: Layout,
+    rng: Rng,
+    steps_left: usize,
+    /// Where it goes, from the middle of the block.
+    aim: [f64; 2],
+    pace: f64,
+    strength: f64,
+    smoothness: f64,
+    wobble: [f64; 2],
+}
+
+impl Prodder {
+    fn new(factors: Factors) -> Self {
+        let seed = Seed::new(0);
+        Self {
+            layout: Layout::of_episode(seed, &factors),
+            factors,
+            rng: seed.rng(),
+            steps_left: 0,
+            aim: [0.0; 2],
+            pace: 0.0,
+            strength: 0.0,
+            smoothness: 0.0,
+            wobble: [0.0; 2],
+        }
+    }
+}
+
+impl Demonstrator for Prodder {
+    fn begin(&mut self, seed: Seed) {
+        self.layout = Layout::of_episode(seed, &self.factors);
+        self.rng = seed.child("prodder").rng();
+        self.steps_left = 0;
+        self.strength = self.rng.random_range(0.1..0.8);
+        self.smoothness = self.rng.random_range(0.5..0.95);
+        self.wobble = [0.0; 2];
+    }
+
+    fn act(&mut self, state: &[f64]) -> Action {
+        let Some(state) = State::from_slice(state) else { return Action::zeros(2) };
+        if self.steps_left == 0 {
+            self.steps_left = self.rng.random_range(PROD_STEPS);
+            let (angle, radius) = (self.rng.random_range(0.0..std::f64::consts::TAU), self.rng.random::<f64>().sqrt());
+            self.aim = [angle.cos(), angle.sin()].map(|part| PROD_REACH_M * radius * part);
+            self.pace = if self.rng.random_bool(PROD_RESTS) { 0.0 } else { self.rng.random_range(0.2..1.2) };
+        }
+        self.steps_left -= 1;
+        let fresh = self.strength * (1.0 - self.smoothness * self.smoothness).sqrt();
+        for part in &mut self.wobble {
+            let draw: f64 = StandardNormal.sample(&mut self.rng);
+            *part = self.smoothness * *part + fresh * draw;
+        }
+        if self.pace == 0.0 {
+            return Action::zeros(2);
+        }
+        let middle = state.block().translation.vector;
+        let towards = Point2::new(middle.x + self.aim[0], middle.y + self.aim[1]) - state.agent();
+        let step = towards * (self.pace / towards.norm().max(self.layout.agent_reach_m));
+        clamped_action(
+            [step.x + self.pace * self.wobble[0], step.y + self.pace * self.wobble[1]].map(|part| part as f32),
+        )
     }
 }
 
