@@ -3,7 +3,7 @@
 mod explorer;
 mod paced;
 
-pub(crate) use explorer::Explorer;
+pub(crate) use explorer::{Explorer, SmoothWalk};
 use mindseye_interface::{Action, Observation, Result, Seed, Simulator};
 pub(crate) use paced::Paced;
 

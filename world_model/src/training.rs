@@ -98,13 +98,6 @@ pub struct Start {
     pub training: TrainingReport,
 }
 
-impl TrainingReport {
-    /// Wall-clock minutes of this run and of those it started from, first to last.
-    pub fn minutes_from_nothing(&self) -> f64 {
-        self.minutes + self.start.as_ref().map_or(0.0, |start| start.training.minutes_from_nothing())
-    }
-}
-
 /// Trains a model to the end of its schedule, or until stopped.
 ///
 /// # Errors

@@ -112,7 +112,6 @@ fn a_run_from_a_checkpoint_goes_on_with_its_weights_and_says_so() {
         assert_eq!(before != after, name.starts_with("predictor."), "{name}");
     }
     assert_eq!(gone_on.start.as_ref().unwrap().training, report);
-    assert!((gone_on.minutes_from_nothing() - gone_on.minutes - report.minutes).abs() < 1e-9);
     for stop_after in [0, 4] {
         let from = (stop_after == 0).then_some(&start);
         run_from(from, &config, &more, parts.path(), stop_after != 0, Some(stop_after)).unwrap();

@@ -10,7 +10,7 @@ use rand::Rng as _;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{Difference, Layout, State, UNIT_M};
-use crate::demonstration::{Demonstrator, Explorer, Paced, clamped_action};
+use crate::demonstration::{Demonstrator, Explorer, Paced, SmoothWalk, clamped_action};
 use crate::factors::Factors;
 use pushes::Push;
 
@@ -77,9 +77,7 @@ struct Prodder {
     /// Where it goes, from the middle of the block.
     aim: [f64; 2],
     pace: f64,
-    strength: f64,
-    smoothness: f64,
-    wobble: [f64; 2],
+    wobble: SmoothWalk,
 }
 
 impl Prodder {
@@ -92,9 +90,7 @@ impl Prodder {
             steps_left: 0,
             aim: [0.0; 2],
             pace: 0.0,
-            strength: 0.0,
-            smoothness: 0.0,
-            wobble: [0.0; 2],
+            wobble: SmoothWalk::new([0.0; 2], 0.0, 0.0),
         }
     }
 }
@@ -104,9 +100,8 @@ impl Demonstrator for Prodder {
         self.layout = Layout::of_episode(seed, &self.factors);
         self.rng = seed.child("prodder").rng();
         self.steps_left = 0;
-        self.strength = self.rng.random_range(0.1..0.8);
-        self.smoothness = self.rng.random_range(0.5..0.95);
-        self.wobble = [0.0; 2];
+        let strength = self.rng.random_range(0.1..0.8);
+        self.wobble = SmoothWalk::new([0.0; 2], strength, self.rng.random_range(0.5..0.95));
     }
 
     fn act(&mut self, state: &[f64]) -> Action {
@@ -118,20 +113,14 @@ impl Demonstrator for Prodder {
             self.pace = if self.rng.random_bool(PROD_RESTS) { 0.0 } else { self.rng.random_range(0.2..1.2) };
         }
         self.steps_left -= 1;
-        let fresh = self.strength * (1.0 - self.smoothness * self.smoothness).sqrt();
-        for part in &mut self.wobble {
-            let draw: f64 = StandardNormal.sample(&mut self.rng);
-            *part = self.smoothness * *part + fresh * draw;
-        }
+        let wobble = self.wobble.next(&mut self.rng);
         if self.pace == 0.0 {
             return Action::zeros(2);
         }
         let middle = state.block().translation.vector;
         let towards = Point2::new(middle.x + self.aim[0], middle.y + self.aim[1]) - state.agent();
         let step = towards * (self.pace / towards.norm().max(self.layout.agent_reach_m));
-        clamped_action(
-            [step.x + self.pace * self.wobble[0], step.y + self.pace * self.wobble[1]].map(|part| part as f32),
-        )
+        clamped_action([step.x + self.pace * wobble[0], step.y + self.pace * wobble[1]].map(|part| part as f32))
     }
 }
 
