@@ -5,11 +5,13 @@ mod action_limits;
 mod effort;
 mod goal_distance;
 mod oracle_goal;
+mod saturating;
 
 pub use action_limits::ActionLimits;
 pub use effort::Effort;
 pub use goal_distance::GoalDistance;
 pub use oracle_goal::OracleGoal;
+pub use saturating::Saturating;
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,9 @@
 
 mod support;
 
-use mindseye_agent::cost::{ActionLimits, CostModule, Critic, Effort, GoalDistance, IntrinsicTerm, Reduction};
+use mindseye_agent::cost::{
+    ActionLimits, CostModule, Critic, Effort, GoalDistance, IntrinsicTerm, Reduction, Saturating,
+};
 use mindseye_agent::memory::Moment;
 use mindseye_agent::{Directive, Latent, Plans, Result, Rollouts};
 use support::directive;
@@ -92,6 +94,23 @@ fn goal_distance_is_the_squared_length_of_the_measured_difference() {
     let narrow = GoalDistance::euclidean(3).energy(&rollouts, &plans, &directive).unwrap_err().to_string();
     assert!(narrow.contains("3 values") && narrow.contains("states of 2"), "{narrow}");
     assert!(GoalDistance::new(vec![0.0; 5]).is_err());
+}
+
+#[test]
+fn a_saturating_term_counts_near_states_as_before_and_none_above_its_limit() {
+    let (rollouts, plans) = imagined();
+    let directive = directive([0.3, -0.2], 4);
+    let plain = GoalDistance::euclidean(2).energy(&rollouts, &plans, &directive).unwrap();
+    let saturated = |at| Saturating::new(GoalDistance::euclidean(2), at).energy(&rollouts, &plans, &directive).unwrap();
+    assert!(near(&saturated(1e6), &plain), "a limit far above changes nothing");
+    let (low, order) = (saturated(0.01), |energies: &[f32]| {
+        let mut order: Vec<usize> = (0..energies.len()).collect();
+        order.sort_by(|&a, &b| energies[a].total_cmp(&energies[b]));
+        order
+    });
+    assert!(low.iter().all(|energy| *energy < 0.01), "{low:?}");
+    assert_eq!(order(&low), order(&plain), "nearer is still better");
+    assert_eq!(Saturating::new(GoalDistance::euclidean(2), 1.0).name(), "goal_distance");
 }
 
 #[test]

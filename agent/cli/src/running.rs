@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use mindseye_agent::actor::Actor;
 use mindseye_agent::configurator::{PlannerConfig, SequenceConfigurator};
-use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, IntrinsicTerm as _, OracleGoal};
+use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, IntrinsicTerm, OracleGoal, Saturating};
 use mindseye_agent::memory::RingMemory;
 use mindseye_agent::perception::JepaPerception;
 use mindseye_agent::world_model::{LearnedWorldModel, SeenSimulator, SimulatorWorldModel, WorldModel};
@@ -78,6 +78,15 @@ pub fn cost_terms() -> [&'static str; 3] {
     [GoalDistance::NAME, Effort.name(), ActionLimits.name()]
 }
 
+/// The cost of `task`: distance to the goal by `distance`, and the other terms.
+fn cost(task: &Task, distance: impl IntrinsicTerm + 'static) -> CostModule {
+    let distance: Box<dyn IntrinsicTerm> = match task.goal_saturation {
+        Some(at) => Box::new(Saturating::new(distance, at)),
+        None => Box::new(distance),
+    };
+    CostModule::new(vec![distance, Box::new(Effort), Box::new(ActionLimits)])
+}
+
 /// An agent that sees with a learned model, and imagines with it or in the `oracle`'s world.
 fn learned(
     checkpoint: &Arc<Checkpoint>,
@@ -95,7 +104,7 @@ fn learned(
         configurator: Box::new(SequenceConfigurator::new(task, vec![goal], model.action_block, model.action_width)?),
         perception: Box::new(perception),
         world_model: imagines,
-        cost: CostModule::new(vec![Box::new(metric), Box::new(Effort), Box::new(ActionLimits)]),
+        cost: cost(task, metric),
         actor: task.planner.build(),
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
     };
@@ -119,11 +128,7 @@ fn true_world(
         configurator: Box::new(SequenceConfigurator::new(task, vec![goal], action_block, width)?),
         perception: Box::new(world.clone()),
         world_model: Box::new(world.clone()),
-        cost: CostModule::new(vec![
-            Box::new(OracleGoal::new(world.clone(), action_block)?),
-            Box::new(Effort),
-            Box::new(ActionLimits),
-        ]),
+        cost: cost(task, OracleGoal::new(world.clone(), action_block)?),
         actor,
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
     };

@@ -26,6 +26,10 @@ pub struct Task {
     /// Distance in latent space.
     #[serde(default)]
     pub metric: LatentMetric,
+    /// The most that a state can cost by its goal distance, if anything (see [`crate::cost::Saturating`]; 1 is the mean energy of one
+    /// action block). How far away a bad state is then counts little: plans are judged by how many blocks are near the goal, and how near.
+    #[serde(default)]
+    pub goal_saturation: Option<f32>,
     /// Weights of cost terms by name: `goal_distance`, `effort`, `action_limits`.
     pub weights: BTreeMap<String, f32>,
     /// How plans are found.
@@ -84,6 +88,9 @@ impl Validate for Task {
         require_range("sub_goals.timeout_ticks", self.sub_goals.timeout_ticks, 1, 1_000_000)?;
         if let LatentMetric::StepWhitened { power } = self.metric {
             require_range("metric.power", power, 0.0, 4.0)?;
+        }
+        if let Some(saturation) = self.goal_saturation {
+            require_range("goal_saturation", saturation, 1e-3, 1e6)?;
         }
         match self.reduction {
             Reduction::Last | Reduction::Mean => {}
