@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Image, ImageSize, Seed};
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::jepa::{Jepa, ModelConfig};
@@ -14,7 +16,7 @@ use crate::layers::{Linear, Norm};
 use crate::ops::{self, with_values};
 use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, clip};
 use crate::parameters::{Initial, Source, Weights};
-use crate::training::{TrainingData, encode_batch};
+use crate::training::{TrainingData, encode_batch, thread_pool};
 use crate::{Error, Result, weights_file};
 
 /// Shape of the decoder: the picture is drawn patch by patch, each from the latent and a learnt place.
@@ -92,12 +94,22 @@ impl Decoder {
 
     /// Patches `[B * P, patch * patch * 3]` in `[-0.5, 0.5]` of latents `[B, D]`.
     fn forward(&self, latents: &Tensor) -> Result<Tensor> {
-        let batch = latents.dim(0)?;
-        let (patches, inner) = (self.config.patches(), 2 * self.config.hidden);
+        let (batch, patches, inner) = (latents.dim(0)?, self.config.patches(), 2 * self.config.hidden);
         let seen = self.input.forward(latents)?.reshape((batch, 1, inner))?;
-        let placed =
-            seen.broadcast_add(&self.places.reshape((1, patches, inner))?)?.reshape((batch * patches, inner))?;
-        let mut hidden = ops::gate(&self.input_norm.forward(&placed)?)?;
+        let placed = seen.broadcast_add(&self.places.reshape((1, patches, inner))?)?;
+        self.draw_patches(&placed.reshape((batch * patches, inner))?)
+    }
+
+    /// The patches `(index of the latent, index of the patch)` of latents `[B, D]`, `[N, patch * patch * 3]`.
+    fn forward_at(&self, latents: &Tensor, at: &[(u32, u32)]) -> Result<Tensor> {
+        let (rows, places): (Vec<u32>, Vec<u32>) = at.iter().copied().unzip();
+        let index = |values: Vec<u32>| Tensor::from_vec(values, at.len(), &Device::Cpu);
+        let seen = self.input.forward(latents)?.index_select(&index(rows)?, 0)?;
+        self.draw_patches(&(seen + self.places.index_select(&index(places)?, 0)?)?)
+    }
+
+    fn draw_patches(&self, placed: &Tensor) -> Result<Tensor> {
+        let mut hidden = ops::gate(&self.input_norm.forward(placed)?)?;
         for (linear, norm) in &self.layers {
             hidden = (&hidden + ops::gate(&norm.forward(&linear.forward(&hidden)?)?)?)?;
         }
@@ -165,15 +177,16 @@ fn assemble(patches: &[f32], side: usize, patch: usize) -> Vec<u8> {
     pixels
 }
 
-/// Patches in `[-0.5, 0.5]` of a picture's bytes.
-fn disassemble(pixels: &[u8], side: usize, patch: usize) -> Vec<f32> {
-    let mut patches = vec![0.0; side * side * 3];
-    for_patch_rows(side, patch, |in_patches, in_picture, count| {
-        for (value, pixel) in patches[in_patches..in_patches + count].iter_mut().zip(&pixels[in_picture..]) {
+/// Writes patch `place` of a picture's bytes to `values`, in `[-0.5, 0.5]`.
+fn copy_patch(pixels: &[u8], side: usize, patch: usize, place: usize, values: &mut [f32]) {
+    let across = side / patch;
+    let (top, left) = (place / across * patch, place % across * patch);
+    for (row, values) in values.chunks_exact_mut(patch * 3).enumerate() {
+        let start = ((top + row) * side + left) * 3;
+        for (value, pixel) in values.iter_mut().zip(&pixels[start..]) {
             *value = f32::from(*pixel) / 255.0 - 0.5;
         }
-    });
-    patches
+    }
 }
 
 /// Calls `visit(start among patch values, start among picture values, length)` for every row of every patch.
@@ -187,47 +200,48 @@ fn for_patch_rows(side: usize, patch: usize, mut visit: impl FnMut(usize, usize,
     }
 }
 
-/// Windows per training step.
-const BATCH: usize = 32;
-/// Pictures differ from the mean picture in few pixels; those weigh this many times more.
-const CHANGE_WEIGHT: f32 = 20.0;
+/// Pictures a training step draws from. Most of a picture is the same in all of them: what changes is learnt from many pictures.
+const PICTURES: usize = 128;
+/// Patches a step learns that differ from the mean picture.
+const CHANGED: usize = 1280;
+/// And patches that do not.
+const UNCHANGED: usize = 512;
+/// A patch differs if one of its bytes is this far from the mean picture's.
+const FAR: u8 = 20;
+/// Parts a step is done in, each on a thread if there are as many; sums are made part by part.
+const PARTS: usize = 2;
 
 /// Trains a decoder on the latents of `model`, which stays as it is. `go_on` hears of every step done; when it says no, training
-/// stops and gives nothing.
+/// stops and gives nothing. The result does not depend on the number of threads.
 ///
 /// # Errors
-/// When the data do not fit the model.
+/// When the data do not fit the model, or threads cannot be had.
 pub fn train_decoder(
     model: &Jepa,
     data: &TrainingData,
     steps: usize,
     seed: Seed,
+    threads: usize,
     mut go_on: impl FnMut(usize) -> bool,
 ) -> Result<Option<Decoder>> {
     let config = DecoderConfig::for_model(model);
-    let (side, patch) = (config.image_side, config.patch);
     let decoder = Decoder::build(config, Source::fresh(seed.child("weights")))?;
+    let pool = thread_pool(threads)?;
     let optimiser = OptimiserConfig { learning_rate: 2e-3, ..OptimiserConfig::default() };
     let mut moments = Moments::default();
-    let mean = mean_picture(&data.training_sample(256, 1, seed.child("mean"))?.pictures, side);
+    let mean = mean_picture(&data.training_sample(256, 1, seed.child("mean"))?.pictures, decoder.config.image_side);
     for step in 0..steps {
-        let batch = data.training_sample(BATCH, 1, seed.child("batch").index(step as u64))?;
-        let latents = ops::tensor(encode_batch(model, &batch)?, (batch.windows, model.config().latent_width))?;
-        let pictures = batch.pictures.chunks_exact(side * side * 3);
-        let target: Vec<f32> = pictures.clone().flat_map(|picture| disassemble(picture, side, patch)).collect();
-        let weight: Vec<f32> = pictures.flat_map(|picture| disassemble(&change(picture, &mean), side, patch)).collect();
-        let rows = target.len() / (patch * patch * 3);
-        let shape = (rows, patch * patch * 3);
-        let weight = weight.iter().map(|value| 1.0 + CHANGE_WEIGHT * (value + 0.5)).collect();
-        let drawn = decoder.forward(&latents)?;
-        let error = (drawn - ops::tensor(target, shape)?)?.sqr()?;
-        let store = (error * ops::tensor(weight, shape)?)?.mean_all()?.backward()?;
+        let seed = seed.child("batch").index(step as u64);
+        let part = |part: usize| gradients_of_part(&decoder, model, data, &mean, seed.index(part as u64));
+        let parts = pool.install(|| (0..PARTS).into_par_iter().map(part).collect::<Result<Vec<_>>>())?;
         let mut gradients = Gradients::new();
-        for (name, var) in &decoder.weights {
-            if let Some(gradient) = store.get(var) {
-                gradients.insert(name.clone(), with_values(gradient, <[f32]>::to_vec)?);
+        for (name, values) in parts.into_iter().flatten() {
+            match gradients.get_mut(&name) {
+                Some(sums) => sums.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value),
+                None => drop(gradients.insert(name, values)),
             }
         }
+        gradients.values_mut().flatten().for_each(|value| *value /= PARTS as f32);
         clip(&mut gradients, optimiser.clip_norm);
         let rate = optimiser.learning_rate_at(step, steps);
         adamw(
@@ -245,6 +259,57 @@ pub fn train_decoder(
     Ok(Some(decoder))
 }
 
+/// Gradients of the mean square error over one part's patches.
+fn gradients_of_part(
+    decoder: &Decoder,
+    model: &Jepa,
+    data: &TrainingData,
+    mean: &[u8],
+    seed: Seed,
+) -> Result<Gradients> {
+    let (side, patch) = (decoder.config.image_side, decoder.config.patch);
+    let batch = data.training_sample(PICTURES / PARTS, 1, seed)?;
+    let latents = ops::tensor(encode_batch(model, &batch)?, (batch.windows, model.config().latent_width))?;
+    let pictures: Vec<&[u8]> = batch.pictures.chunks_exact(side * side * 3).collect();
+    let at = choose_patches(&pictures, mean, &decoder.config, seed.child("patches"));
+    let values = patch * patch * 3;
+    let mut target = vec![0.0; at.len() * values];
+    for (target, &(picture, place)) in target.chunks_exact_mut(values).zip(&at) {
+        copy_patch(pictures[picture as usize], side, patch, place as usize, target);
+    }
+    let error = (decoder.forward_at(&latents, &at)? - ops::tensor(target, (at.len(), values))?)?;
+    let store = error.sqr()?.mean_all()?.backward()?;
+    let mut gradients = Gradients::new();
+    for (name, var) in &decoder.weights {
+        if let Some(gradient) = store.get(var) {
+            gradients.insert(name.clone(), with_values(gradient, <[f32]>::to_vec)?);
+        }
+    }
+    Ok(gradients)
+}
+
+/// Patches `(picture, place)` to learn from: some of those that differ from the mean picture, and a few of the others.
+fn choose_patches(pictures: &[&[u8]], mean: &[u8], config: &DecoderConfig, seed: Seed) -> Vec<(u32, u32)> {
+    let (side, patch) = (config.image_side, config.patch);
+    let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
+    for (index, picture) in pictures.iter().enumerate() {
+        let mut differs = vec![false; config.patches()];
+        for_patch_rows(side, patch, |in_patches, in_picture, count| {
+            let here = in_picture..in_picture + count;
+            let far = picture[here.clone()].iter().zip(&mean[here]).any(|(byte, mean)| byte.abs_diff(*mean) >= FAR);
+            differs[in_patches / (patch * patch * 3)] |= far;
+        });
+        for (place, differs) in differs.into_iter().enumerate() {
+            if differs { &mut changed } else { &mut unchanged }.push((index as u32, place as u32));
+        }
+    }
+    let mut rng = seed.rng();
+    let mut take = |from: &mut Vec<(u32, u32)>, count: usize| from.partial_shuffle(&mut rng, count).0.to_vec();
+    let mut chosen = take(&mut changed, CHANGED / PARTS);
+    chosen.extend(take(&mut unchanged, UNCHANGED / PARTS));
+    chosen
+}
+
 /// Mean of pictures, byte by byte.
 fn mean_picture(pictures: &[u8], side: usize) -> Vec<u8> {
     let length = side * side * 3;
@@ -256,11 +321,6 @@ fn mean_picture(pictures: &[u8], side: usize) -> Vec<u8> {
     sums.into_iter().map(|sum| (sum / count) as u8).collect()
 }
 
-/// How much each byte differs from the mean picture.
-fn change(picture: &[u8], mean: &[u8]) -> Vec<u8> {
-    picture.iter().zip(mean).map(|(byte, mean)| byte.abs_diff(*mean)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,7 +329,11 @@ mod tests {
     fn patches_and_pictures_are_the_same_pixels() {
         let picture: Vec<u8> = (0..16 * 16 * 3).map(|index| (index * 7 % 256) as u8).collect();
         for patch in [4, 8, 16] {
-            assert_eq!(assemble(&disassemble(&picture, 16, patch), 16, patch), picture);
+            let mut patches = vec![0.0; picture.len()];
+            for (place, values) in patches.chunks_exact_mut(patch * patch * 3).enumerate() {
+                copy_patch(&picture, 16, patch, place, values);
+            }
+            assert_eq!(assemble(&patches, 16, patch), picture);
         }
     }
 }

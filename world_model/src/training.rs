@@ -25,6 +25,7 @@ pub use diagnostics::{RolloutError, Validation, effective_rank, validate};
 pub use probe::{Probe, ProbeErrors};
 pub use records::Record;
 pub use refinement::RefinementConfig;
+pub(crate) use step::thread_pool;
 
 use crate::checkpoint::Checkpoint;
 use crate::jepa::Jepa;
@@ -160,7 +161,7 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
             validation: validation.as_ref().filter(|_| validate_now),
         });
     }
-    if state.step <= config.steps {
+    if config.steps > 0 && state.step <= config.steps {
         state.fix_whitening(data, config)?;
     }
     state.save(options.folder, config, options.seed, data)?;

@@ -80,9 +80,9 @@ fn a_checkpoint_comes_back_as_it_was() {
     let config = recipe(30, KEYPOINT, true, "sigreg = 0.02");
     let (data, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
     let (model, report) = run(&config, &data, folder.path(), false, None).unwrap();
-    let decoder = train_decoder(&model, &data, 20, Seed::new(0), |_| true).unwrap();
+    let decoder = train_decoder(&model, &data, 20, Seed::new(0), 1, |_| true).unwrap();
     let mut saved = Checkpoint::of_run(model, report, config, &data, origin()).unwrap();
-    assert!(train_decoder(&saved.model, &data, 20, Seed::new(0), |step| step < 3).unwrap().is_none(), "stopped");
+    assert!(train_decoder(&saved.model, &data, 20, Seed::new(0), 1, |step| step < 3).unwrap().is_none(), "stopped");
     saved.decoder = decoder;
     saved.save(folder.path()).unwrap();
     let loaded = Checkpoint::load_for_scene(folder.path(), "square").unwrap();

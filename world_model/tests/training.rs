@@ -7,7 +7,7 @@ mod support;
 use mindseye_interface::Seed;
 use mindseye_world_model::training::{RefinementConfig, TrainingConfig, TrainingReport};
 use mindseye_world_model::{Checkpoint, Jepa};
-use support::{KEYPOINT, PATCH, data, origin, recipe, run, run_from};
+use support::{KEYPOINT, PATCH, data, origin, picture, recipe, run, run_from};
 
 fn weights(model: &Jepa) -> Vec<(String, Vec<f32>)> {
     let values = |var: &candle_core::Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -122,6 +122,21 @@ fn a_run_from_a_checkpoint_goes_on_with_its_weights_and_says_so() {
 }
 
 #[test]
+fn a_run_from_a_checkpoint_without_steps_leaves_it_as_it_is() {
+    let mut config = recipe(4, KEYPOINT, true, "sigreg = 0.02");
+    let (few, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
+    let (model, report) = run(&config, &few, folder.path(), false, None).unwrap();
+    let (before, seen) = (weights(&model), model.encode_image(&picture([4.0, 5.0])).unwrap());
+    let start = Checkpoint::of_run(model, report, config.clone(), &few, origin()).unwrap();
+    config.steps = 0;
+    let (more, folder) = (data(&config, 20), tempfile::tempdir().unwrap());
+    let (same, report) = run_from(Some(&start), &config, &more, folder.path(), false, None).unwrap();
+    assert_eq!(before, weights(&same));
+    assert_eq!(seen, same.encode_image(&picture([4.0, 5.0])).unwrap(), "whitened as before");
+    assert!(report.finished && report.validation.is_some());
+}
+
+#[test]
 fn a_run_without_a_start_or_from_another_shape_is_refused() {
     let mut config = recipe(4, PATCH, false, "sigreg = 0.02");
     let (data, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
@@ -133,7 +148,7 @@ fn a_run_without_a_start_or_from_another_shape_is_refused() {
         let error = run_from(start, config, &data, empty.path(), false, None).unwrap_err().to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     };
-    refuse(Some(&start), &config, ["steps + refinement.steps", "0"]);
+    refuse(None, &config, ["without a model to start from", "0"]);
     config.refinement = RefinementConfig { steps: 2, batch: 16, ..RefinementConfig::default() };
     refuse(None, &config, ["without a model to start from", "0"]);
     config.model.latent_width = 9;

@@ -107,7 +107,6 @@ impl TrainingConfig {
     /// Checks the config by itself and against the data.
     pub(super) fn validate_for(&self, data: &TrainingData) -> Result<()> {
         self.validate()?;
-        require_range("steps + refinement.steps", self.all_steps(), 1, usize::MAX)?;
         let same = |field: &'static str, expected: usize, got: usize| {
             if expected == got {
                 Ok(())

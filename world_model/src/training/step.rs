@@ -44,6 +44,15 @@ impl Outcome {
     }
 }
 
+/// A pool of `threads` threads, at least one.
+pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|error| Error::Shape {
+        operation: "starting threads",
+        expected: format!("{threads} threads"),
+        got: error.to_string(),
+    })
+}
+
 /// Does steps on a pool of its own.
 pub struct Stepper<'a> {
     config: &'a TrainingConfig,
@@ -53,13 +62,7 @@ pub struct Stepper<'a> {
 impl<'a> Stepper<'a> {
     /// A stepper on `threads` threads.
     pub fn new(config: &'a TrainingConfig, threads: usize) -> Result<Self> {
-        let pool =
-            rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build().map_err(|error| Error::Shape {
-                operation: "starting threads",
-                expected: format!("{threads} threads"),
-                got: error.to_string(),
-            })?;
-        Ok(Self { config, pool })
+        Ok(Self { config, pool: thread_pool(threads)? })
     }
 
     /// Does one step: encode, losses, gradients, AdamW.

@@ -40,7 +40,7 @@ pub struct TrainArguments {
     #[arg(long, conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// Optimiser steps of the model, instead of the recipe's; those of the refinement are as in the recipe. With --from, 0 leaves the
-    /// encoder as it is and trains the predictor alone.
+    /// encoder as it is and trains the predictor alone (a recipe without refinement then trains a new decoder only).
     #[arg(long)]
     steps: Option<usize>,
     /// Root of every random choice: weights, order of the data, directions of SIGReg.
@@ -125,7 +125,7 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
                 !stop.load(Ordering::Relaxed)
             };
             let (steps, seed) = (recipe.decoder_steps, seed.child("decoder"));
-            checkpoint.decoder = train_decoder(&checkpoint.model, &data, steps, seed, progress)?;
+            checkpoint.decoder = train_decoder(&checkpoint.model, &data, steps, seed, arguments.threads, progress)?;
             report.decoder = checkpoint.decoder.is_some();
             checkpoint.save(&arguments.out)?;
         }
