@@ -30,7 +30,7 @@ pub(crate) fn normalise_rows(values: &mut [f32], scale: &[f32], shift: &[f32]) {
         #[inline(always)]
         || {
             for row in values.chunks_exact_mut(scale.len()) {
-                let (mean, inverse_std) = moments(row);
+                let (mean, inverse_std) = moments(row, EPSILON);
                 for ((value, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
                     *value = (*value - mean) * inverse_std * scale + shift;
                 }
@@ -41,7 +41,7 @@ pub(crate) fn normalise_rows(values: &mut [f32], scale: &[f32], shift: &[f32]) {
 
 /// Sum in eight lanes: vectorisable, and the same order everywhere.
 #[inline(always)]
-fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
+pub(super) fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; 8];
     let chunks = values.chunks_exact(8);
     let rest: f32 = chunks.remainder().iter().map(|&value| of(value)).sum();
@@ -53,11 +53,11 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
 
 /// Mean and 1 / standard deviation of one row.
 #[inline(always)]
-fn moments(row: &[f32]) -> (f32, f32) {
+pub(super) fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     let count = row.len() as f32;
     let mean = sum(row, |value| value) / count;
     let variance = sum(row, |value| (value - mean) * (value - mean)) / count;
-    (mean, 1.0 / (variance + EPSILON).sqrt())
+    (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
 struct GroupNorm {
@@ -69,7 +69,7 @@ impl GroupNorm {
     fn for_groups(&self, picture: &[f32], channels: usize, mut visit: impl FnMut(usize, f32, f32)) {
         let width = channels / self.groups;
         if self.groups == 1 {
-            let (mean, inverse_std) = moments(picture);
+            let (mean, inverse_std) = moments(picture, EPSILON);
             return visit(0, mean, inverse_std);
         }
         let mut members = Vec::with_capacity(picture.len() / self.groups);
@@ -78,7 +78,7 @@ impl GroupNorm {
             picture
                 .chunks_exact(channels)
                 .for_each(|row| members.extend_from_slice(&row[group * width..(group + 1) * width]));
-            let (mean, inverse_std) = moments(&members);
+            let (mean, inverse_std) = moments(&members, EPSILON);
             visit(group * width, mean, inverse_std);
         }
     }

@@ -6,6 +6,8 @@ pub struct Matrix<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
+    /// Values from one stored row to the next.
+    stride: usize,
     transposed: bool,
 }
 
@@ -16,7 +18,17 @@ impl<'a> Matrix<'a> {
     /// When the number of values is not `rows * columns`: a bug of the caller.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns, "matrix of {rows}x{columns}");
-        Self { values, rows, columns, transposed: false }
+        Self { values, rows, columns, stride: columns, transposed: false }
+    }
+
+    /// `[rows, columns]` whose rows begin `stride` values apart in `values`.
+    ///
+    /// # Panics
+    /// When rows overlap or reach over the end: a bug of the caller.
+    pub fn strided(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        assert!(columns <= stride && rows > 0, "rows of {columns} values, {stride} apart");
+        assert!((rows - 1) * stride + columns <= values.len(), "matrix of {rows}x{columns}");
+        Self { values, rows, columns, stride, transposed: false }
     }
 
     /// The same matrix, rows and columns exchanged, without moving a value.
@@ -26,7 +38,8 @@ impl<'a> Matrix<'a> {
 
     /// (row stride, column stride) in values.
     fn strides(&self) -> (isize, isize) {
-        if self.transposed { (1, self.rows as isize) } else { (self.columns as isize, 1) }
+        let stride = self.stride as isize;
+        if self.transposed { (1, stride) } else { (stride, 1) }
     }
 }
 
@@ -41,7 +54,7 @@ pub fn matmul(product: &mut [f32], left: Matrix<'_>, right: Matrix<'_>, accumula
     assert_eq!(product.len(), rows * columns, "product of {rows}x{columns}");
     let (left_row_stride, left_column_stride) = left.strides();
     let (right_row_stride, right_column_stride) = right.strides();
-    // SAFETY: every slice holds exactly rows x columns values of its matrix (checked here and in `Matrix::new`), the strides
+    // SAFETY: every slice holds the rows x columns values of its matrix (checked here and in the constructors), the strides
     // address within them, and `product` is borrowed mutably, so it overlaps neither factor.
     unsafe {
         gemm::gemm(

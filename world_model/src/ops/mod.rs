@@ -4,9 +4,13 @@
 //!
 //! Pictures are `[B, H, W, C]` here: a row of a window is one contiguous copy.
 
+mod attention;
+mod batch_norm;
 mod conv;
 mod gate;
+mod gelu;
 mod group_norm;
+mod layer_norm;
 mod linear;
 pub mod matmul;
 mod sigreg;
@@ -14,11 +18,19 @@ mod silu;
 mod spatial_softmax;
 mod whiten;
 
+pub use attention::attention;
+pub(crate) use attention::{MOST_SEEN, attend_one};
+pub use batch_norm::batch_norm;
+pub(crate) use batch_norm::column_moments;
 pub use conv::{Convolution, convolve};
 pub use gate::gate;
 pub(crate) use gate::gate_rows;
+pub use gelu::gelu;
+pub(crate) use gelu::gelu_in_place;
 pub(crate) use group_norm::normalise_rows;
 pub use group_norm::{group_norm, layer_norm};
+pub use layer_norm::{affine_norm, standardise};
+pub(crate) use layer_norm::{affine_norm_rows, modulated_norm_rows};
 pub use linear::{linear, product};
 pub use sigreg::sigreg;
 pub use silu::silu;
