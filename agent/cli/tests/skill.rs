@@ -56,11 +56,11 @@ fn the_shipped_pusher_moves_and_turns_the_block() {
     ];
     let evaluation = json(folder.path(), &arguments);
     let rate = |value: &serde_json::Value, predicate: &str| value[predicate]["rate"].as_f64().unwrap();
-    assert!(rate(&evaluation, "moderate") >= 0.25, "{}", evaluation["moderate"]);
-    assert!(rate(&evaluation, "block") >= 0.55, "{}", evaluation["block"]);
+    assert!(rate(&evaluation, "moderate") >= 0.7, "{}", evaluation["moderate"]);
+    assert!(rate(&evaluation, "block") >= 0.85, "{}", evaluation["block"]);
     let turned = &evaluation["by_rotation"]["turned"];
     assert!(turned["moderate"]["episodes"].as_u64().unwrap() >= 10);
-    assert!(rate(turned, "block") >= 0.5, "{}", turned["block"]);
+    assert!(rate(turned, "block") >= 0.8, "{}", turned["block"]);
 }
 
 #[test]
