@@ -189,6 +189,16 @@ impl LewmConfig {
         })
     }
 
+    /// The sizes of the published models (`quentinll/lewm-pusht` and its like), for action blocks of `block_width` values.
+    pub fn published(block_width: usize) -> Self {
+        Self {
+            vision: VisionConfig { image_side: 224, patch: 14, width: 192, layers: 12, heads: 3, hidden: 768 },
+            projector_hidden: [2048, 2048],
+            action: ActionConfig { block_width, smoothed: SMOOTHED, hidden: 768 },
+            predictor: TransformerConfig { history: 3, layers: 6, heads: 16, head_width: 64, hidden: 2048 },
+        }
+    }
+
     /// Width `D` of an embedding.
     pub fn width(&self) -> usize {
         self.vision.width

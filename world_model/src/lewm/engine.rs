@@ -15,8 +15,9 @@ use rayon::prelude::*;
 use super::Lewm;
 use super::layers::{EPSILON, MODULATED_EPSILON, Norm, Projector};
 use crate::layers::Linear;
-use crate::ops::matmul::{Matrix, matmul};
-use crate::ops::{affine_norm_rows, attend_one, gelu_in_place, modulated_norm_rows, silu_in_place, with_values};
+use crate::ops::{
+    PackedLinear, affine_norm_rows, attend_one, gelu_in_place, modulated_norm_rows, silu_in_place, with_values,
+};
 use crate::{Error, Result};
 
 /// Plans rolled out together.
@@ -24,29 +25,28 @@ const GROUP: usize = 64;
 
 /// An affine map `[N, I]` → `[N, O]`.
 #[derive(Debug, Clone)]
-struct Map {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    inputs: usize,
-}
+struct Map(PackedLinear);
 
 impl Map {
     fn of(linear: &Linear) -> Result<Self> {
-        let inputs = linear.weight.dim(1)?;
-        Ok(Self {
-            weight: with_values(&linear.weight, <[f32]>::to_vec)?,
-            bias: with_values(&linear.bias, <[f32]>::to_vec)?,
-            inputs,
-        })
+        let bias = with_values(&linear.bias, <[f32]>::to_vec)?;
+        Ok(Self(with_values(&linear.weight, |weight| PackedLinear::new(weight, &bias))?))
+    }
+
+    /// The map of `weight [O, I]` without a bias.
+    fn unbiased(weight: &[f32], inputs: usize) -> Self {
+        Self(PackedLinear::new(weight, &vec![0.0; weight.len() / inputs]))
     }
 
     /// Writes the map of `input` over `output`, which gets the right length.
     fn apply(&self, input: &[f32], output: &mut Vec<f32>) {
-        let rows = input.len() / self.inputs;
-        output.clear();
-        (0..rows).for_each(|_| output.extend_from_slice(&self.bias));
-        let weight = Matrix::new(&self.weight, self.bias.len(), self.inputs);
-        matmul(output, Matrix::new(input, rows, self.inputs), weight.transposed(), true);
+        output.resize(input.len() / self.0.inputs() * self.0.outputs(), 0.0);
+        self.0.apply(input, output, false);
+    }
+
+    /// Floating-point operations per row.
+    fn operations(&self) -> f64 {
+        (2 * self.0.inputs() * self.0.outputs()) as f64
     }
 }
 
@@ -69,8 +69,8 @@ impl Affine {
 struct Layer {
     modulation: Map,
     attention_norm: Affine,
-    query: Vec<f32>,
-    key_value: Vec<f32>,
+    query: Map,
+    key_value: Map,
     output: Map,
     perceptron_norm: Affine,
     widen: Map,
@@ -126,8 +126,8 @@ impl LewmEngine {
             layers.push(Layer {
                 modulation: Map::of(&layer.modulation)?,
                 attention_norm: Affine::of(&layer.attention_norm)?,
-                query: query.to_vec(),
-                key_value: key_value.to_vec(),
+                query: Map::unbiased(query, width),
+                key_value: Map::unbiased(key_value, width),
                 output: Map::of(&layer.output)?,
                 perceptron_norm: Affine::of(&layer.perceptron_norm)?,
                 widen: Map::of(&layer.widen)?,
@@ -200,6 +200,27 @@ impl LewmEngine {
         Ok(rollouts)
     }
 
+    /// Floating-point operations of the matrix products of one plan of `horizon` blocks after `seen` frames.
+    pub fn operations(&self, seen: usize, horizon: usize) -> f64 {
+        let modulation: f64 = self.layers.iter().map(|layer| layer.modulation.operations()).sum();
+        let of_action = self.actions.iter().map(Map::operations).sum::<f64>() + modulation;
+        let asking = |layer: &Layer| {
+            [&layer.query, &layer.output, &layer.widen, &layer.narrow].map(Map::operations).iter().sum::<f64>()
+        };
+        let outward: f64 = self.outward.iter().map(Map::operations).sum();
+        let mut operations = (seen - 1 + horizon) as f64 * of_action;
+        for newest in seen - 1..seen - 1 + horizon {
+            let slides = newest + 1 > self.history || newest + 1 == seen;
+            let fresh = if slides { (newest + 1).min(self.history) } else { 1 } as f64;
+            for (index, layer) in self.layers.iter().enumerate() {
+                let asked = if index + 1 == self.layers.len() { 1.0 } else { fresh };
+                operations += fresh * layer.key_value.operations() + asked * asking(layer);
+            }
+            operations += outward;
+        }
+        operations
+    }
+
     fn roll_group(&self, context: &[f32], past: &[f32], plans: &[f32], horizon: usize, rollouts: &mut [f32]) {
         let rows = plans.len() / (horizon * self.block_width);
         let mut scratch = Scratch { window: usize::MAX, ..Scratch::default() };
@@ -261,22 +282,15 @@ impl LewmEngine {
             let modulations: Vec<&[f32]> =
                 scratch.modulations[first..=newest].iter().map(|layers| layers[index].as_slice()).collect();
             self.normalise(&hidden, &modulations, 0, &layer.attention_norm, &mut scratch.normal);
-            let tokens = newest - first + 1;
-            let mut key_values = vec![0.0; tokens * rows * 2 * inner];
-            let key_value = Matrix::new(&layer.key_value, 2 * inner, width);
-            matmul(&mut key_values, Matrix::new(&scratch.normal, tokens * rows, width), key_value.transposed(), false);
+            let mut key_values = Vec::new();
+            layer.key_value.apply(&scratch.normal, &mut key_values);
             scratch.kept[index].extend(key_values.chunks_exact(rows * 2 * inner).map(<[f32]>::to_vec));
             // In the last layer only the newest frame goes on.
             let asking = if index + 1 == self.layers.len() { newest } else { first };
             let skipped = (asking - first) * rows * width;
             let modulations = &modulations[asking - first..];
             hidden.drain(..skipped);
-            scratch.queries.clear();
-            scratch.queries.resize((newest - asking + 1) * rows * inner, 0.0);
-            let normal = &scratch.normal[skipped..];
-            let query = Matrix::new(&layer.query, inner, width);
-            let asked = Matrix::new(normal, normal.len() / width, width);
-            matmul(&mut scratch.queries, asked, query.transposed(), false);
+            layer.query.apply(&scratch.normal[skipped..], &mut scratch.queries);
             let Scratch { queries, kept, mixed, .. } = scratch;
             self.attend(rows, asking - window, &kept[index], queries, mixed);
             layer.output.apply(&scratch.mixed, &mut scratch.narrow);
@@ -352,14 +366,15 @@ impl LewmEngine {
 
 /// The map into a projector's batch norm and the norm itself, as one.
 fn folded(projector: &Projector) -> Result<Map> {
-    let mut map = Map::of(&projector.widen)?;
-    let [scale, shift, mean, variance] = [&projector.scale, &projector.shift, &projector.mean, &projector.variance]
-        .map(|tensor| with_values(tensor, <[f32]>::to_vec));
-    let (scale, shift, mean, variance) = (scale?, shift?, mean?, variance?);
-    for (index, row) in map.weight.chunks_exact_mut(map.inputs).enumerate() {
+    let inputs = projector.widen.weight.dim(1)?;
+    let values = |tensor| with_values(tensor, <[f32]>::to_vec);
+    let (mut weight, mut bias) = (values(&projector.widen.weight)?, values(&projector.widen.bias)?);
+    let (scale, shift) = (values(&projector.scale)?, values(&projector.shift)?);
+    let (mean, variance) = (values(&projector.mean)?, values(&projector.variance)?);
+    for (index, row) in weight.chunks_exact_mut(inputs).enumerate() {
         let factor = scale[index] / (variance[index] + EPSILON).sqrt();
         row.iter_mut().for_each(|weight| *weight *= factor);
-        map.bias[index] = (map.bias[index] - mean[index]) * factor + shift[index];
+        bias[index] = (bias[index] - mean[index]) * factor + shift[index];
     }
-    Ok(map)
+    Ok(Map(PackedLinear::new(&weight, &bias)))
 }

@@ -1,5 +1,8 @@
 //! `mindseye bench`: how fast this machine simulates, trains and plans.
 
+mod lewm;
+mod peak;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -41,6 +44,10 @@ pub struct BenchArguments {
     /// Threads for train and plan.
     #[arg(long, default_value_t = super::default_threads())]
     threads: usize,
+    /// For plan: a LeWorldModel of published size with random weights, planned with as its authors do (CEM, 300 samples, 30
+    /// iterations, 5 blocks), instead of the scene's agent.
+    #[arg(long)]
+    lewm: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -63,6 +70,7 @@ enum BenchReport {
     Sim { scene: String, physics_steps_per_sec: f64, with_camera: Vec<CameraRate> },
     Train { scene: String, threads: usize, steps_per_sec: f64, frames_per_sec: f64 },
     Plan { scene: String, threads: usize, planning_ms: Percentiles, imagined_states_per_sec: f64 },
+    LewmPlan(lewm::LewmPlan),
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +90,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
     let report = match arguments.what {
         What::Sim => sim(arguments)?,
         What::Train => training(arguments)?,
+        What::Plan if arguments.lewm => BenchReport::LewmPlan(lewm::plan(arguments)?),
         What::Plan => planning(arguments)?,
     };
     if arguments.json {
@@ -106,8 +115,14 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
             println!("{scene}, {threads} threads: a tick takes {p50:.2} ms median, {p95:.2} p95, {max:.2} max");
             println!("  {imagined_states_per_sec:.0} imagined states/s");
         }
+        BenchReport::LewmPlan(plan) => plan.say(),
     }
     Ok(())
+}
+
+/// Seconds that all cores together have worked for this process.
+fn cpu_secs() -> f64 {
+    cpu_time::ProcessTime::now().as_duration().as_secs_f64()
 }
 
 const STEPS_PER_EPISODE: usize = 100;
