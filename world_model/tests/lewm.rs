@@ -1,5 +1,7 @@
 //! LeWM as published: parity with what stable-worldmodel's own code computes (see the fixture's README), and what a broken folder says.
 
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
