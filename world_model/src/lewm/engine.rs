@@ -8,7 +8,9 @@
 //! - scale, shift and gate of a frame's layers depend on its action alone: computed once, used in every window;
 //! - batch norm is folded into the map before it.
 //!
-//! Plans are split into groups of a fixed size, so the number of threads changes nothing but the time.
+//! Every row has the same bits whatever rows stand beside it, so the number of threads changes nothing but the time.
+
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
@@ -16,12 +18,19 @@ use super::Lewm;
 use super::layers::{EPSILON, MODULATED_EPSILON, Norm, Projector};
 use crate::layers::Linear;
 use crate::ops::{
-    PackedLinear, affine_norm_rows, attend_one, gelu_in_place, modulated_norm_rows, silu_in_place, with_values,
+    PackedLinear, affine_norm_rows, attend_one, gelu_in_place, modulated_norm_rows, silu_in_place, vectorised,
+    with_values,
 };
 use crate::{Error, Result};
 
-/// Plans rolled out together.
-const GROUP: usize = 64;
+/// Most plans rolled out together: what they need stays in the second-level cache.
+const GROUP: usize = 160;
+
+/// Plans per group: groups of equal size, as many for every thread. A plan's bits do not depend on its group.
+fn group_of(plans: usize, threads: usize) -> usize {
+    let groups = plans.div_ceil(GROUP).next_multiple_of(threads.max(1));
+    plans.div_ceil(groups).max(1)
+}
 
 /// An affine map `[N, I]` → `[N, O]`.
 #[derive(Debug, Clone)]
@@ -42,6 +51,13 @@ impl Map {
     fn apply(&self, input: &[f32], output: &mut Vec<f32>) {
         output.resize(input.len() / self.0.inputs() * self.0.outputs(), 0.0);
         self.0.apply(input, output, false);
+    }
+
+    /// Appends the map of `input` to `output`.
+    fn append(&self, input: &[f32], output: &mut Vec<f32>) {
+        let start = output.len();
+        output.resize(start + input.len() / self.0.inputs() * self.0.outputs(), 0.0);
+        self.0.apply(input, &mut output[start..], false);
     }
 
     /// Floating-point operations per row.
@@ -90,19 +106,20 @@ pub struct LewmEngine {
     layers: Vec<Layer>,
     norm: Affine,
     outward: [Map; 2],
+    /// Scratch memory that no group is using.
+    spare: Arc<Mutex<Vec<Scratch>>>,
 }
 
-/// What a group of plans has at hand while it is rolled out; `R` rows (plans).
-#[derive(Default)]
+/// What a group of plans has at hand while it is rolled out; `R` rows (plans). Kept for the next group: memory is taken once.
+#[derive(Debug, Default)]
 struct Scratch {
-    /// Embeddings of all frames so far, each `[R, D]`.
-    frames: Vec<Vec<f32>>,
-    /// Scales, shifts and gates of each frame and layer, `[R, 6 D]`.
-    modulations: Vec<Vec<Vec<f32>>>,
-    /// Keys and values of the frames in the window, by layer, each `[R, 2 I]`.
-    kept: Vec<Vec<Vec<f32>>>,
-    /// The first frame of the window that `kept` belongs to.
-    window: usize,
+    /// Embeddings of all frames so far, `[F, R, D]`.
+    frames: Vec<f32>,
+    /// Scales, shifts and gates of all frames and layers, `[F, L, R, 6 D]`.
+    modulations: Vec<f32>,
+    /// Keys and values of the frames in the window, by layer, `[T, R, 2 I]`.
+    kept: Vec<Vec<f32>>,
+    blocks: Vec<f32>,
     hidden: Vec<f32>,
     normal: Vec<f32>,
     queries: Vec<f32>,
@@ -146,6 +163,7 @@ impl LewmEngine {
             layers,
             norm: Affine::of(&predictor.norm)?,
             outward: [folded(&model.outward)?, Map::of(&model.outward.narrow)?],
+            spare: Arc::default(),
         })
     }
 
@@ -190,7 +208,8 @@ impl LewmEngine {
         }
         let rollout_len = horizon * self.width;
         let mut rollouts = vec![0.0; plans.len() / plan_len * rollout_len];
-        let (plan_group, rollout_group) = (GROUP * plan_len, GROUP * rollout_len);
+        let group = group_of(plans.len() / plan_len, threads);
+        let (plan_group, rollout_group) = (group * plan_len, group * rollout_len);
         let roll = |(plans, rollouts): (&[f32], &mut [f32])| self.roll_group(context, past, plans, horizon, rollouts);
         if threads > 1 {
             plans.par_chunks(plan_group).zip(rollouts.par_chunks_mut(rollout_group)).for_each(roll);
@@ -222,93 +241,93 @@ impl LewmEngine {
     }
 
     fn roll_group(&self, context: &[f32], past: &[f32], plans: &[f32], horizon: usize, rollouts: &mut [f32]) {
-        let rows = plans.len() / (horizon * self.block_width);
-        let mut scratch = Scratch { window: usize::MAX, ..Scratch::default() };
-        scratch.frames = context.chunks_exact(self.width).map(|frame| frame.repeat(rows)).collect();
-        for block in past.chunks_exact(self.block_width) {
-            self.modulate(&block.repeat(rows), &mut scratch);
+        let (rows, width, block_width) = (plans.len() / (horizon * self.block_width), self.width, self.block_width);
+        // A poisoned lock only means that another group's thread is gone: its scratch memory was not put back.
+        let spare = || self.spare.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut scratch = spare().pop().unwrap_or_default();
+        scratch.frames.clear();
+        scratch.modulations.clear();
+        scratch.kept.resize(self.layers.len(), Vec::new());
+        for frame in context.chunks_exact(width) {
+            (0..rows).for_each(|_| scratch.frames.extend_from_slice(frame));
         }
+        for block in past.chunks_exact(block_width) {
+            scratch.blocks.clear();
+            (0..rows).for_each(|_| scratch.blocks.extend_from_slice(block));
+            self.modulate(&mut scratch);
+        }
+        let mut window = None;
         for step in 0..horizon {
-            let blocks = plans.chunks_exact(horizon * self.block_width);
-            let blocks: Vec<f32> = blocks
-                .flat_map(|plan| &plan[step * self.block_width..(step + 1) * self.block_width])
-                .copied()
-                .collect();
-            self.modulate(&blocks, &mut scratch);
-            let next = self.predict(rows, &mut scratch);
-            for (rollout, frame) in rollouts.chunks_exact_mut(horizon * self.width).zip(next.chunks_exact(self.width)) {
-                rollout[step * self.width..(step + 1) * self.width].copy_from_slice(frame);
+            scratch.blocks.clear();
+            for plan in plans.chunks_exact(horizon * block_width) {
+                scratch.blocks.extend_from_slice(&plan[step * block_width..(step + 1) * block_width]);
             }
-            scratch.frames.push(next);
+            self.modulate(&mut scratch);
+            window = Some(self.predict(rows, window, &mut scratch));
+            let next = &scratch.frames[scratch.frames.len() - rows * width..];
+            for (rollout, frame) in rollouts.chunks_exact_mut(horizon * width).zip(next.chunks_exact(width)) {
+                rollout[step * width..(step + 1) * width].copy_from_slice(frame);
+            }
         }
+        spare().push(scratch);
     }
 
-    /// Scales, shifts and gates that follow from the action blocks `[R, A]` leaving the next frame.
-    fn modulate(&self, blocks: &[f32], scratch: &mut Scratch) {
+    /// Scales, shifts and gates that follow from the action blocks `scratch.blocks [R, A]` leaving the next frame.
+    fn modulate(&self, scratch: &mut Scratch) {
         let [smooth, widen, narrow] = &self.actions;
-        let Scratch { wide, mixed, modulations, .. } = scratch;
+        let Scratch { blocks, wide, mixed, modulations, .. } = scratch;
         smooth.apply(blocks, mixed);
         widen.apply(mixed, wide);
         silu_in_place(wide);
         narrow.apply(wide, mixed);
         silu_in_place(mixed);
-        let of_layer = |layer: &Layer| {
-            let mut six = Vec::new();
-            layer.modulation.apply(mixed, &mut six);
-            six
-        };
-        modulations.push(self.layers.iter().map(of_layer).collect());
+        self.layers.iter().for_each(|layer| layer.modulation.append(mixed, modulations));
     }
 
-    /// The embeddings `[R, D]` after the newest frame.
-    fn predict(&self, rows: usize, scratch: &mut Scratch) -> Vec<f32> {
-        let (width, inner) = (self.width, self.inner);
-        let newest = scratch.frames.len() - 1;
+    /// Appends the embeddings `[R, D]` after the newest frame to `scratch.frames`. `before` is the first frame of the window that the keys
+    /// and values in `scratch.kept` belong to, if any; gives that of now.
+    fn predict(&self, rows: usize, before: Option<usize>, scratch: &mut Scratch) -> usize {
+        let Scratch { frames, modulations, kept, hidden, normal, queries, mixed, wide, narrow, .. } = scratch;
+        let (width, count) = (self.width, self.layers.len());
+        let (frame_len, modulation_len) = (rows * width, rows * 6 * width);
+        let newest = frames.len() / frame_len - 1;
         let window = (newest + 1).saturating_sub(self.history);
-        let first = if scratch.window == window { newest } else { window };
+        let first = if before == Some(window) { newest } else { window };
         if first == window {
-            scratch.window = window;
-            scratch.kept = vec![Vec::new(); self.layers.len()];
+            kept.iter_mut().for_each(Vec::clear);
         }
-        let mut hidden = std::mem::take(&mut scratch.hidden);
         hidden.clear();
-        for frame in first..=newest {
+        for (frame, embeddings) in frames.chunks_exact(frame_len).enumerate().skip(first) {
             let position = &self.positions[(frame - window) * width..][..width];
-            for embedding in scratch.frames[frame].chunks_exact(width) {
+            for embedding in embeddings.chunks_exact(width) {
                 hidden.extend(embedding.iter().zip(position).map(|(value, position)| value + position));
             }
         }
         for (index, layer) in self.layers.iter().enumerate() {
-            let modulations: Vec<&[f32]> =
-                scratch.modulations[first..=newest].iter().map(|layers| layers[index].as_slice()).collect();
-            self.normalise(&hidden, &modulations, 0, &layer.attention_norm, &mut scratch.normal);
-            let mut key_values = Vec::new();
-            layer.key_value.apply(&scratch.normal, &mut key_values);
-            scratch.kept[index].extend(key_values.chunks_exact(rows * 2 * inner).map(<[f32]>::to_vec));
+            let of_frame = |frame: usize| &modulations[(frame * count + index) * modulation_len..][..modulation_len];
+            let all: Vec<&[f32]> = (first..=newest).map(of_frame).collect();
+            self.normalise(hidden, &all, 0, &layer.attention_norm, normal);
+            layer.key_value.append(normal, &mut kept[index]);
             // In the last layer only the newest frame goes on.
-            let asking = if index + 1 == self.layers.len() { newest } else { first };
-            let skipped = (asking - first) * rows * width;
-            let modulations = &modulations[asking - first..];
-            hidden.drain(..skipped);
-            layer.query.apply(&scratch.normal[skipped..], &mut scratch.queries);
-            let Scratch { queries, kept, mixed, .. } = scratch;
+            let asking = if index + 1 == count { newest } else { first };
+            let skipped = asking - first;
+            hidden.drain(..skipped * frame_len);
+            layer.query.apply(&normal[skipped * frame_len..], queries);
             self.attend(rows, asking - window, &kept[index], queries, mixed);
-            layer.output.apply(&scratch.mixed, &mut scratch.narrow);
-            self.add_gated(&mut hidden, modulations, 2, &scratch.narrow);
-            self.normalise(&hidden, modulations, 3, &layer.perceptron_norm, &mut scratch.normal);
-            layer.widen.apply(&scratch.normal, &mut scratch.wide);
-            gelu_in_place(&mut scratch.wide);
-            layer.narrow.apply(&scratch.wide, &mut scratch.narrow);
-            self.add_gated(&mut hidden, modulations, 5, &scratch.narrow);
+            layer.output.apply(mixed, narrow);
+            self.add_gated(hidden, &all[skipped..], 2, narrow);
+            self.normalise(hidden, &all[skipped..], 3, &layer.perceptron_norm, normal);
+            layer.widen.apply(normal, wide);
+            gelu_in_place(wide);
+            layer.narrow.apply(wide, narrow);
+            self.add_gated(hidden, &all[skipped..], 5, narrow);
         }
-        scratch.normal.resize(hidden.len(), 0.0);
-        affine_norm_rows(&hidden, &mut scratch.normal, &self.norm.scale, &self.norm.shift, EPSILON);
-        self.outward[0].apply(&scratch.normal, &mut scratch.wide);
-        gelu_in_place(&mut scratch.wide);
-        let mut next = Vec::new();
-        self.outward[1].apply(&scratch.wide, &mut next);
-        scratch.hidden = hidden;
-        next
+        normal.resize(hidden.len(), 0.0);
+        affine_norm_rows(hidden, normal, &self.norm.scale, &self.norm.shift, EPSILON);
+        self.outward[0].apply(normal, wide);
+        gelu_in_place(wide);
+        self.outward[1].append(wide, frames);
+        window
     }
 
     /// Both norms before a half of a layer: under the action's shift (vector `vector` of its six) and scale (the next), then the layer's own.
@@ -337,27 +356,32 @@ impl LewmEngine {
     fn add_gated(&self, hidden: &mut [f32], modulations: &[&[f32]], vector: usize, change: &[f32]) {
         let width = self.width;
         let frames = hidden.len() / modulations.len();
-        let parts = hidden.chunks_exact_mut(frames).zip(change.chunks_exact(frames)).zip(modulations);
-        for ((hidden, change), modulation) in parts {
-            let rows = hidden.chunks_exact_mut(width).zip(change.chunks_exact(width));
-            for ((row, change), six) in rows.zip(modulation.chunks_exact(6 * width)) {
-                let gate = &six[vector * width..(vector + 1) * width];
-                row.iter_mut().zip(gate.iter().zip(change)).for_each(|(value, (gate, change))| *value += gate * change);
-            }
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                let parts = hidden.chunks_exact_mut(frames).zip(change.chunks_exact(frames)).zip(modulations);
+                for ((hidden, change), modulation) in parts {
+                    let rows = hidden.chunks_exact_mut(width).zip(change.chunks_exact(width));
+                    for ((row, change), six) in rows.zip(modulation.chunks_exact(6 * width)) {
+                        let gate = &six[vector * width..(vector + 1) * width];
+                        let changes = gate.iter().zip(change);
+                        row.iter_mut().zip(changes).for_each(|(value, (gate, change))| *value += gate * change);
+                    }
+                }
+            },
+        );
     }
 
     /// What the asking frames, from position `first` of the window on, see with their `queries [T, R, I]` of the frames' `key_values`:
     /// `mixed [T, R, I]`.
-    fn attend(&self, rows: usize, first: usize, key_values: &[Vec<f32>], queries: &[f32], mixed: &mut Vec<f32>) {
+    fn attend(&self, rows: usize, first: usize, key_values: &[f32], queries: &[f32], mixed: &mut Vec<f32>) {
         let (inner, head) = (self.inner, self.inner / self.heads);
-        mixed.clear();
         mixed.resize(queries.len(), 0.0);
         let frames = queries.chunks_exact(rows * inner).zip(mixed.chunks_exact_mut(rows * inner));
         for (token, (queries, mixed)) in frames.enumerate() {
-            let seen = &key_values[..=first + token];
+            let seen = &key_values[..(first + token + 1) * rows * 2 * inner];
             for (row, (query, output)) in queries.chunks_exact(inner).zip(mixed.chunks_exact_mut(inner)).enumerate() {
-                let of_row = seen.iter().map(|frame| &frame[row * 2 * inner..][..2 * inner]);
+                let of_row = seen.chunks_exact(rows * 2 * inner).map(|frame| &frame[row * 2 * inner..][..2 * inner]);
                 attend_one(query, of_row, head, output);
             }
         }

@@ -93,23 +93,37 @@ impl Apply<'_> {
         for (index, panel) in panels.chunks_exact(inputs * VECTORS).enumerate() {
             let column = index * PANEL;
             let bias = &map.bias[column..column + PANEL];
+            let tile = Tile { panel, bias, outputs, column, accumulate };
+            let count = input.len() / inputs;
+            let next = &map.panels[((index + 1) * inputs * PANEL).min(map.panels.len())..];
+            let next = &next[..next.len().min(inputs * PANEL)];
+            let share = (next.len() * ROWS).div_ceil(count.max(1)).next_multiple_of(16);
             let mut row = 0;
-            while row * inputs < input.len() {
-                let rows = ROWS.min(input.len() / inputs - row);
-                let place = &mut output[row * outputs..(row + rows) * outputs];
-                let tile = Tile { panel, bias, outputs, column, accumulate };
-                if rows == ROWS {
-                    tile.multiply::<S, VECTORS, ROWS>(simd, &input[row * inputs..], place);
-                } else {
-                    for rest in 0..rows {
-                        let (input, place) = (&input[(row + rest) * inputs..], &mut place[rest * outputs..]);
-                        tile.multiply::<S, VECTORS, 1>(simd, input, place);
-                    }
-                }
-                row += rows;
+            while row < count {
+                prefetch(next.get(row / ROWS * share..).unwrap_or_default(), share);
+                let (input, place) = (&input[row * inputs..], &mut output[row * outputs..]);
+                row += match count - row {
+                    rest if rest >= ROWS => tile.multiply::<S, VECTORS, ROWS>(simd, input, place),
+                    4.. => tile.multiply::<S, VECTORS, 4>(simd, input, place),
+                    _ => tile.multiply::<S, VECTORS, 1>(simd, input, place),
+                };
             }
         }
     }
+}
+
+/// Asks for the first `count` values to be brought into the second-level cache.
+#[inline(always)]
+#[allow(unsafe_code, reason = "prefetching takes a raw pointer")]
+fn prefetch(values: &[f32], count: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values[..count.min(values.len())].chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and cannot fault; the pointer is a live slice's.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, count);
 }
 
 /// One panel of weights.
@@ -123,17 +137,29 @@ struct Tile<'a, V> {
 }
 
 impl<V: Copy> Tile<'_, V> {
-    /// `ROWS` rows times the panel. Every sum runs over the inputs in their order, whatever the number of rows.
+    /// The first `ROWS` rows times the panel; their number. Every sum runs over the inputs in their order, whatever the number of rows.
     #[inline(always)]
     fn multiply<S: Simd<f32s = V>, const VECTORS: usize, const ROWS: usize>(
         self,
         simd: S,
         input: &[f32],
         output: &mut [f32],
-    ) {
+    ) -> usize {
         let inputs = self.panel.len() / VECTORS;
         let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &input[row * inputs..(row + 1) * inputs]);
+        let (bias, _) = S::as_simd_f32s(self.bias);
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+        let width = PANEL.min(self.outputs - self.column);
+        for (row, sums) in sums.iter_mut().enumerate() {
+            sums.copy_from_slice(bias);
+            if self.accumulate {
+                let mut before = [0.0f32; PANEL];
+                let start = row * self.outputs + self.column;
+                before[..width].copy_from_slice(&output[start..start + width]);
+                let (before, _) = S::as_simd_f32s(&before);
+                sums.iter_mut().zip(before).for_each(|(sum, before)| *sum = simd.add_f32s(*sum, *before));
+            }
+        }
         for (step, weights) in self.panel.chunks_exact(VECTORS).enumerate() {
             for row in 0..ROWS {
                 let value = simd.splat_f32s(rows[row][step]);
@@ -142,17 +168,20 @@ impl<V: Copy> Tile<'_, V> {
                 }
             }
         }
-        let width = PANEL.min(self.outputs - self.column);
         for (row, sums) in sums.iter().enumerate() {
-            let mut values = [0.0f32; PANEL];
-            let (vectors, _) = S::as_mut_simd_f32s(&mut values);
-            vectors.copy_from_slice(sums);
             let start = row * self.outputs + self.column;
-            for ((output, value), bias) in output[start..start + width].iter_mut().zip(values).zip(self.bias) {
-                let sum = value + bias;
-                *output = if self.accumulate { *output + sum } else { sum };
+            let place = &mut output[start..start + width];
+            if width == PANEL {
+                let (vectors, _) = S::as_mut_simd_f32s(place);
+                vectors.copy_from_slice(sums);
+            } else {
+                let mut values = [0.0f32; PANEL];
+                let (vectors, _) = S::as_mut_simd_f32s(&mut values);
+                vectors.copy_from_slice(sums);
+                place.copy_from_slice(&values[..width]);
             }
         }
+        ROWS
     }
 }
 
