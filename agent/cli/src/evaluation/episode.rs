@@ -56,7 +56,8 @@ pub struct Episode<'a> {
     /// Whether the task's time budget cuts planning short (as on a robot), or late ticks are only counted (so that results do
     /// not depend on the machine).
     pub real_time: bool,
-    /// Whether the episode ends when the strict predicate has held long enough.
+    /// Whether the episode ends when the moderate predicate has been true and the strict one has held long enough (in push_t the
+    /// latter knows nothing of the pusher).
     pub stop_when_held: bool,
 }
 
@@ -133,7 +134,9 @@ impl Episode<'_> {
         };
         let hold_steps = HOLD_STEPS.min(self.budget_steps);
         let mut strict_steps = 0;
-        while result.steps < self.budget_steps && !(self.stop_when_held && strict_steps >= hold_steps) {
+        let arrived =
+            |result: &EpisodeResult, strict_steps: usize| result.moderate_step.is_some() && strict_steps >= hold_steps;
+        while result.steps < self.budget_steps && !(self.stop_when_held && arrived(&result, strict_steps)) {
             let report: TickReport = mind.tick(simulator.as_ref(), &observation, &clock)?;
             let (step, distance) = (result.steps, result.final_distance);
             watch(&Glimpse { picture: &picture, goal: &goal, report: &report, step, distance })?;
