@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::jepa::{Jepa, ModelConfig};
 use crate::layers::{Linear, Norm};
 use crate::ops::{self, with_values};
-use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, clip};
+use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, add, clip, collect};
 use crate::parameters::{Initial, Source, Weights};
 use crate::training::{TrainingData, encode_batch, thread_pool};
 use crate::{Error, Result, weights_file};
@@ -169,35 +169,30 @@ impl Decoder {
 /// Bytes of a picture from its patches in `[-0.5, 0.5]`.
 fn assemble(patches: &[f32], side: usize, patch: usize) -> Vec<u8> {
     let mut pixels = vec![0u8; side * side * 3];
-    for_patch_rows(side, patch, |in_patches, in_picture, count| {
-        for (pixel, value) in pixels[in_picture..in_picture + count].iter_mut().zip(&patches[in_patches..]) {
-            *pixel = ((value + 0.5) * 255.0).round().clamp(0.0, 255.0) as u8;
+    for (place, values) in patches.chunks_exact(patch * patch * 3).enumerate() {
+        for (values, start) in values.chunks_exact(patch * 3).zip(patch_rows(side, patch, place)) {
+            for (pixel, value) in pixels[start..].iter_mut().zip(values) {
+                *pixel = ((value + 0.5) * 255.0).round().clamp(0.0, 255.0) as u8;
+            }
         }
-    });
+    }
     pixels
 }
 
 /// Writes patch `place` of a picture's bytes to `values`, in `[-0.5, 0.5]`.
 fn copy_patch(pixels: &[u8], side: usize, patch: usize, place: usize, values: &mut [f32]) {
-    let across = side / patch;
-    let (top, left) = (place / across * patch, place % across * patch);
-    for (row, values) in values.chunks_exact_mut(patch * 3).enumerate() {
-        let start = ((top + row) * side + left) * 3;
+    for (values, start) in values.chunks_exact_mut(patch * 3).zip(patch_rows(side, patch, place)) {
         for (value, pixel) in values.iter_mut().zip(&pixels[start..]) {
             *value = f32::from(*pixel) / 255.0 - 0.5;
         }
     }
 }
 
-/// Calls `visit(start among patch values, start among picture values, length)` for every row of every patch.
-fn for_patch_rows(side: usize, patch: usize, mut visit: impl FnMut(usize, usize, usize)) {
-    let (across, count) = (side / patch, patch * 3);
-    for index in 0..across * across {
-        let (top, left) = (index / across * patch, index % across * patch);
-        for row in 0..patch {
-            visit((index * patch + row) * count, ((top + row) * side + left) * 3, count);
-        }
-    }
+/// Where the rows of patch `place` start among a picture's values.
+fn patch_rows(side: usize, patch: usize, place: usize) -> impl Iterator<Item = usize> {
+    let across = side / patch;
+    let (top, left) = (place / across * patch, place % across * patch);
+    (top..top + patch).map(move |row| (row * side + left) * 3)
 }
 
 /// Pictures a training step draws from. Most of a picture is the same in all of them: what changes is learnt from many pictures.
@@ -235,12 +230,7 @@ pub fn train_decoder(
         let part = |part: usize| gradients_of_part(&decoder, model, data, &mean, seed.index(part as u64));
         let parts = pool.install(|| (0..PARTS).into_par_iter().map(part).collect::<Result<Vec<_>>>())?;
         let mut gradients = Gradients::new();
-        for (name, values) in parts.into_iter().flatten() {
-            match gradients.get_mut(&name) {
-                Some(sums) => sums.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value),
-                None => drop(gradients.insert(name, values)),
-            }
-        }
+        parts.into_iter().flatten().for_each(|(name, values)| add(&mut gradients, name, values));
         gradients.values_mut().flatten().for_each(|value| *value /= PARTS as f32);
         clip(&mut gradients, optimiser.clip_norm);
         let rate = optimiser.learning_rate_at(step, steps);
@@ -280,11 +270,7 @@ fn gradients_of_part(
     let error = (decoder.forward_at(&latents, &at)? - ops::tensor(target, (at.len(), values))?)?;
     let store = error.sqr()?.mean_all()?.backward()?;
     let mut gradients = Gradients::new();
-    for (name, var) in &decoder.weights {
-        if let Some(gradient) = store.get(var) {
-            gradients.insert(name.clone(), with_values(gradient, <[f32]>::to_vec)?);
-        }
-    }
+    collect(&mut gradients, decoder.weights.iter(), &store)?;
     Ok(gradients)
 }
 
@@ -293,13 +279,11 @@ fn choose_patches(pictures: &[&[u8]], mean: &[u8], config: &DecoderConfig, seed:
     let (side, patch) = (config.image_side, config.patch);
     let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
     for (index, picture) in pictures.iter().enumerate() {
-        let mut differs = vec![false; config.patches()];
-        for_patch_rows(side, patch, |in_patches, in_picture, count| {
-            let here = in_picture..in_picture + count;
-            let far = picture[here.clone()].iter().zip(&mean[here]).any(|(byte, mean)| byte.abs_diff(*mean) >= FAR);
-            differs[in_patches / (patch * patch * 3)] |= far;
-        });
-        for (place, differs) in differs.into_iter().enumerate() {
+        for place in 0..config.patches() {
+            let differs = patch_rows(side, patch, place).any(|start| {
+                let here = start..start + patch * 3;
+                picture[here.clone()].iter().zip(&mean[here]).any(|(byte, mean)| byte.abs_diff(*mean) >= FAR)
+            });
             if differs { &mut changed } else { &mut unchanged }.push((index as u32, place as u32));
         }
     }

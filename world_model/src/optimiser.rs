@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Var;
+use candle_core::backprop::GradStore;
 use mindseye_interface::config::require_range;
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,30 @@ const EPSILON: f32 = 1e-8;
 
 /// Gradients by weight name.
 pub type Gradients = BTreeMap<String, Vec<f32>>;
+
+/// Adds what `store` knows about `weights` to `gradients`.
+pub(crate) fn collect<'a>(
+    gradients: &mut Gradients,
+    weights: impl Iterator<Item = (&'a String, &'a Var)>,
+    store: &GradStore,
+) -> Result<()> {
+    for (name, var) in weights {
+        if let Some(gradient) = store.get(var) {
+            add(gradients, name.clone(), with_values(gradient, <[f32]>::to_vec)?);
+        }
+    }
+    Ok(())
+}
+
+/// Adds `values` to the gradient of `name`.
+pub(crate) fn add(gradients: &mut Gradients, name: String, values: Vec<f32>) {
+    match gradients.get_mut(&name) {
+        Some(sum) => sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
+        None => {
+            gradients.insert(name, values);
+        }
+    }
+}
 
 /// Scales `gradients` down to `clip_norm`; returns their norm before.
 pub fn clip(gradients: &mut Gradients, clip_norm: f64) -> f64 {

@@ -33,6 +33,11 @@ impl LewmWorldModel {
         }
         Ok(Self { engine, gain, offset, threads })
     }
+
+    /// What rolls plans out.
+    pub fn engine(&self) -> &LewmEngine {
+        &self.engine
+    }
 }
 
 impl WorldModel for LewmWorldModel {

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::matmul::{Matrix, matmul};
 use super::silu::exponential;
+use super::sums::{dot, sum};
 use super::{slice, tensor, vectorised, with_values};
 
 /// Tokens up to which plain loops beat matrix products.
@@ -65,7 +66,7 @@ impl Attention {
 pub(super) fn softmax(values: &mut [f32], scale: f32) {
     let most = values.iter().fold(f32::NEG_INFINITY, |most, &value| most.max(value));
     values.iter_mut().for_each(|value| *value = exponential(scale * (*value - most)));
-    let total = super::group_norm::sum(values, |value| value);
+    let total = sum(values, |value| value);
     let inverse = 1.0 / total;
     values.iter_mut().for_each(|value| *value *= inverse);
 }
@@ -262,18 +263,6 @@ pub(crate) fn attend_one<'a>(
     );
 }
 
-/// Dot product in sixteen lanes: vectorisable, and the same order everywhere.
-#[inline(always)]
-pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    let (lefts, rights) = (left.chunks_exact(16), right.chunks_exact(16));
-    let rest: f32 = lefts.remainder().iter().zip(rights.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in lefts.zip(rights) {
-        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
-    }
-    lanes.iter().sum::<f32>() + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::gradient_check::{check, values};
@@ -304,13 +293,14 @@ mod tests {
     }
 
     #[test]
-    fn it_is_attention_with_few_and_many_tokens() {
+    fn it_is_attention_with_few_and_many_tokens() -> Result<()> {
         for (tokens, causal) in [(1, false), (3, true), (3, false), (20, false), (20, true)] {
-            let input = tensor(values(2 * tokens * 36, 0.0), (2, tokens, 36)).unwrap();
-            let expected = plain(&input, 2, causal).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let got = attention(&input, 2, causal).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let input = tensor(values(2 * tokens * 36, 0.0), (2, tokens, 36))?;
+            let expected = plain(&input, 2, causal)?.flatten_all()?.to_vec1::<f32>()?;
+            let got = attention(&input, 2, causal)?.flatten_all()?.to_vec1::<f32>()?;
             assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{tokens} tokens");
         }
+        Ok(())
     }
 
     #[test]
@@ -321,7 +311,8 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_not_three_parts_of_heads_are_an_error() {
-        assert!(attention(&tensor(vec![0.0; 16], (1, 2, 8)).unwrap(), 2, false).is_err());
+    fn rows_that_are_not_three_parts_of_heads_are_an_error() -> Result<()> {
+        assert!(attention(&tensor(vec![0.0; 16], (1, 2, 8))?, 2, false).is_err());
+        Ok(())
     }
 }

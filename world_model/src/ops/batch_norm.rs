@@ -116,13 +116,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_have_mean_zero_and_variance_one() {
-        let input = tensor(vec![1.0, 10.0, 3.0, 30.0, 5.0, 80.0], (3, 2)).unwrap();
-        let (ones, zeros) = (tensor(vec![1.0; 2], 2).unwrap(), tensor(vec![0.0; 2], 2).unwrap());
-        let output = batch_norm(&input, &ones, &zeros, 1e-5).unwrap();
-        let (mean, variance) = with_values(&output, |values| column_moments(values, 2)).unwrap();
+    fn columns_have_mean_zero_and_variance_one() -> Result<()> {
+        let input = tensor(vec![1.0, 10.0, 3.0, 30.0, 5.0, 80.0], (3, 2))?;
+        let (ones, zeros) = (tensor(vec![1.0; 2], 2)?, tensor(vec![0.0; 2], 2)?);
+        let output = batch_norm(&input, &ones, &zeros, 1e-5)?;
+        let (mean, variance) = with_values(&output, |values| column_moments(values, 2))?;
         assert!(mean.iter().all(|mean| mean.abs() < 1e-6), "{mean:?}");
         assert!(variance.iter().all(|variance| (variance - 1.0).abs() < 1e-4), "{variance:?}");
+        Ok(())
     }
 
     #[test]

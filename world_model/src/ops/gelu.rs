@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::silu::exponential;
-use super::{slice, tensor, vectorised, with_values};
+use super::{by_slope, slice, vectorised};
 
 /// `x Φ(x)`, element by element, where `Φ` is the standard normal distribution function.
 ///
@@ -50,22 +50,15 @@ impl CustomOp1 for Gelu {
     }
 
     fn bwd(&self, input: &Tensor, _output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let values = with_values(input, |input| {
-            with_values(gradient, |gradient| -> Vec<f32> {
-                let mut output = gradient.to_vec();
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (gradient, &x) in output.iter_mut().zip(input) {
-                            let (distribution, density) = normal_distribution(x);
-                            *gradient *= distribution + x * density;
-                        }
-                    },
-                );
-                output
-            })
-        })??;
-        Ok(Some(tensor(values, input.shape().clone())?))
+        by_slope(
+            input,
+            gradient,
+            #[inline(always)]
+            |x| {
+                let (distribution, density) = normal_distribution(x);
+                distribution + x * density
+            },
+        )
     }
 }
 

@@ -2,6 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
+use super::sums::sum;
 use super::{slice, tensor, vectorised, with_values};
 
 /// Added to the variance.
@@ -37,18 +38,6 @@ pub(crate) fn normalise_rows(values: &mut [f32], scale: &[f32], shift: &[f32]) {
             }
         },
     );
-}
-
-/// Sum in eight lanes: vectorisable, and the same order everywhere.
-#[inline(always)]
-pub(super) fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; 8];
-    let chunks = values.chunks_exact(8);
-    let rest: f32 = chunks.remainder().iter().map(|&value| of(value)).sum();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, &value)| *lane += of(value));
-    }
-    lanes.iter().sum::<f32>() + rest
 }
 
 /// Mean and 1 / standard deviation of one row.

@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::group_norm::{moments, sum};
+use super::group_norm::moments;
+use super::sums::{dot, sum};
 use super::{slice, tensor, vectorised, with_values};
 
 /// Normalises every row of `[.., C]` to mean 0 and variance 1; `epsilon` is added to the variance.
@@ -68,13 +69,7 @@ fn standardise_back(row: &[f32], gradient: &[f32], output: &mut [f32], (mean, in
         *output = (value - mean) * inverse_std;
     }
     let mean_gradient = sum(gradient, |value| value) / count;
-    let mut lanes = [0.0f32; 16];
-    let (rows, gradients) = (output.chunks_exact(16), gradient.chunks_exact(16));
-    let rest: f32 = rows.remainder().iter().zip(gradients.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in rows.zip(gradients) {
-        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
-    }
-    let mean_dot = (lanes.iter().sum::<f32>() + rest) / count;
+    let mean_dot = dot(output, gradient) / count;
     for (output, gradient) in output.iter_mut().zip(gradient) {
         *output = inverse_std * (gradient - mean_gradient - *output * mean_dot);
     }
@@ -219,21 +214,24 @@ mod tests {
     }
 
     #[test]
-    fn with_the_usual_epsilon_it_is_the_usual_layer_norm() {
-        let input = tensor(values(60, 0.0), (3, 20)).unwrap();
-        let (scale, shift) = (tensor(values(20, 1.0), 20).unwrap(), tensor(values(20, 2.0), 20).unwrap());
-        let ours = affine_norm(&input, &scale, &shift, 1e-5).unwrap().flatten_all().unwrap();
-        let usual = layer_norm(&input, &scale, &shift).unwrap().flatten_all().unwrap();
-        assert_eq!(ours.to_vec1::<f32>().unwrap(), usual.to_vec1::<f32>().unwrap());
+    fn with_the_usual_epsilon_it_is_the_usual_layer_norm() -> Result<()> {
+        let input = tensor(values(60, 0.0), (3, 20))?;
+        let (scale, shift) = (tensor(values(20, 1.0), 20)?, tensor(values(20, 2.0), 20)?);
+        let ours = affine_norm(&input, &scale, &shift, 1e-5)?.flatten_all()?;
+        let usual = layer_norm(&input, &scale, &shift)?.flatten_all()?;
+        assert_eq!(ours.to_vec1::<f32>()?, usual.to_vec1::<f32>()?);
+        Ok(())
     }
 
     #[test]
-    fn the_epsilon_counts_where_rows_are_small() {
-        let input = tensor(values(20, 0.0).iter().map(|value| value * 1e-3).collect(), (1, 20)).unwrap();
-        let spread = |epsilon| {
-            let rows = standardise(&input, epsilon).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            rows.iter().map(|value| value * value).sum::<f32>() / 20.0
+    fn the_epsilon_counts_where_rows_are_small() -> Result<()> {
+        let input = tensor(values(20, 0.0).iter().map(|value| value * 1e-3).collect(), (1, 20))?;
+        let spread = |epsilon| -> Result<f32> {
+            let rows = standardise(&input, epsilon)?.flatten_all()?.to_vec1::<f32>()?;
+            Ok(rows.iter().map(|value| value * value).sum::<f32>() / 20.0)
         };
-        assert!(spread(1e-12) > 0.99 && spread(1e-5) < 0.2, "{} {}", spread(1e-12), spread(1e-5));
+        let (small, large) = (spread(1e-12)?, spread(1e-5)?);
+        assert!(small > 0.99 && large < 0.2, "{small} {large}");
+        Ok(())
     }
 }

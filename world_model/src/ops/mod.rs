@@ -17,6 +17,7 @@ mod packed;
 mod sigreg;
 mod silu;
 mod spatial_softmax;
+mod sums;
 mod whiten;
 
 pub use attention::attention;
@@ -66,6 +67,21 @@ pub(crate) fn with_values<T>(tensor: &Tensor, with: impl FnOnce(&[f32]) -> T) ->
         Storage::Cpu(storage) => Ok(with(slice(storage, layout)?)),
         _ => candle_core::bail!("custom operation: expected a tensor on the CPU"),
     }
+}
+
+/// The gradient of an operation on single values: `gradient * slope(input)`, value by value.
+fn by_slope(input: &Tensor, gradient: &Tensor, slope: impl Fn(f32) -> f32) -> Result<Option<Tensor>> {
+    let values = with_values(input, |input| {
+        with_values(gradient, |gradient| -> Vec<f32> {
+            let mut output = gradient.to_vec();
+            vectorised(
+                #[inline(always)]
+                || output.iter_mut().zip(input).for_each(|(gradient, &x)| *gradient *= slope(x)),
+            );
+            output
+        })
+    })??;
+    Ok(Some(tensor(values, input.shape().clone())?))
 }
 
 /// A CPU tensor from values.

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::{slice, tensor, vectorised, with_values};
+use super::{by_slope, slice, vectorised};
 
 /// `x * sigmoid(x)`, element by element.
 ///
@@ -59,22 +59,15 @@ impl CustomOp1 for Silu {
     }
 
     fn bwd(&self, input: &Tensor, _output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let values = with_values(input, |input| {
-            with_values(gradient, |gradient| -> Vec<f32> {
-                let mut output = gradient.to_vec();
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (gradient, &x) in output.iter_mut().zip(input) {
-                            let sigmoid = sigmoid(x);
-                            *gradient *= sigmoid * (1.0 + x * (1.0 - sigmoid));
-                        }
-                    },
-                );
-                output
-            })
-        })??;
-        Ok(Some(tensor(values, input.shape().clone())?))
+        by_slope(
+            input,
+            gradient,
+            #[inline(always)]
+            |x| {
+                let sigmoid = sigmoid(x);
+                sigmoid * (1.0 + x * (1.0 - sigmoid))
+            },
+        )
     }
 }
 

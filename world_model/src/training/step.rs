@@ -19,7 +19,7 @@ use crate::encoder::picture_tensor;
 use crate::jepa::trained;
 use crate::losses::{Losses, dynamics, prediction_in_steps, regularisation};
 use crate::ops::{tensor, with_values};
-use crate::optimiser::{Gradients, OptimiserConfig, adamw, clip};
+use crate::optimiser::{Gradients, OptimiserConfig, adamw, add, clip, collect};
 use crate::{Error, Result};
 
 /// What one step measured.
@@ -256,28 +256,5 @@ fn gradient_of(var: &Var, store: &GradStore) -> Result<Vec<f32>> {
     match store.get(var) {
         Some(gradient) => Ok(with_values(gradient, <[f32]>::to_vec)?),
         None => Ok(vec![0.0; var.elem_count()]),
-    }
-}
-
-/// Adds what `store` knows about `weights` to `gradients`.
-fn collect<'a>(
-    gradients: &mut Gradients,
-    weights: impl Iterator<Item = (&'a String, &'a Var)>,
-    store: &GradStore,
-) -> Result<()> {
-    for (name, var) in weights {
-        if let Some(gradient) = store.get(var) {
-            add(gradients, name.clone(), with_values(gradient, <[f32]>::to_vec)?);
-        }
-    }
-    Ok(())
-}
-
-fn add(gradients: &mut Gradients, name: String, values: Vec<f32>) {
-    match gradients.get_mut(&name) {
-        Some(sum) => sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
-        None => {
-            gradients.insert(name, values);
-        }
     }
 }

@@ -8,7 +8,6 @@ use mindseye_agent::cost::{CostModule, GoalDistance, Reduction};
 use mindseye_agent::world_model::LewmWorldModel;
 use mindseye_agent::{Directive, Latent};
 use mindseye_interface::{Seed, SystemClock};
-use mindseye_world_model::lewm::LewmEngine;
 use mindseye_world_model::{Lewm, LewmConfig};
 use serde::Serialize;
 
@@ -63,7 +62,7 @@ pub fn plan(arguments: &BenchArguments) -> Result<LewmPlan> {
     let threads = arguments.threads;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("starting threads")?;
     let model = Lewm::initialise(LewmConfig::published(BLOCK_WIDTH), Seed::new(arguments.seed))?;
-    let (width, engine) = (model.config().width(), LewmEngine::new(&model)?);
+    let width = model.config().width();
     let world = LewmWorldModel::new(&model, vec![1.0; BLOCK_WIDTH], vec![0.0; BLOCK_WIDTH], threads)?;
     let place = |phase: f32| Latent::global((0..width).map(|index| (index as f32 * 0.61 + phase).sin()).collect());
     let cost = CostModule::new(vec![Box::new(GoalDistance::euclidean(width))]);
@@ -93,7 +92,7 @@ pub fn plan(arguments: &BenchArguments) -> Result<LewmPlan> {
     }
     times.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (wall_secs, cpu_secs) = times[times.len() / 2];
-    let gflop = engine.operations(1, HORIZON) * (config.samples * config.iterations) as f64 / 1e9;
+    let gflop = world.engine().operations(1, HORIZON) * (config.samples * config.iterations) as f64 / 1e9;
     let peak = gemm_peak(threads)?;
     Ok(LewmPlan {
         threads,
