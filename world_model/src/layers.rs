@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use crate::Result;
-use crate::ops::{self, Convolution};
+use crate::ops::{self, Convolution, Map, Precision, with_values};
 use crate::parameters::{Initial, Source};
 
 /// Affine map of rows, `[N, I]` → `[N, O]`.
@@ -24,6 +24,20 @@ impl Linear {
             let weight = source.weight("weight", &[outputs, inputs], Initial::Uniform { bound })?;
             Ok(Self { weight, bias: source.weight("bias", &[outputs], Initial::Constant(0.0))? })
         })
+    }
+
+    /// The same map, with weights that no slope is asked of.
+    pub(crate) fn frozen(&self) -> Self {
+        Self { weight: self.weight.detach(), bias: self.bias.detach() }
+    }
+
+    /// The same map on plain slices, its weights rearranged for many products.
+    ///
+    /// # Errors
+    /// When the weights are not on the CPU.
+    pub(crate) fn packed(&self, precision: Precision) -> Result<Map> {
+        let bias = with_values(&self.bias, <[f32]>::to_vec)?;
+        Ok(with_values(&self.weight, |weight| Map::new(weight, &bias, precision))?)
     }
 
     /// `[N, I]` → `[N, O]`.
@@ -84,6 +98,11 @@ impl Norm {
             let scale = source.weight("weight", &[channels], Initial::Constant(1.0))?;
             Ok(Self { scale, shift: source.weight("bias", &[channels], Initial::Constant(0.0))?, groups })
         })
+    }
+
+    /// The same normalisation, with weights that no slope is asked of.
+    pub(crate) fn frozen(&self) -> Self {
+        Self { scale: self.scale.detach(), shift: self.shift.detach(), groups: self.groups }
     }
 
     /// Layer norm of `[N, C]`, or group norm of `[B, H, W, C]`.

@@ -1,52 +1,19 @@
 //! The fast rollout engine: the predictor's forward pass on plain slices, many plans at a time.
 //!
-//! Same arithmetic as [`crate::predictor::Predictor`] (a test compares them), without graph, allocation per layer or locks. Plans
-//! are split into groups of a fixed size, so the number of threads changes nothing but the time.
+//! Same arithmetic as [`crate::predictor::Predictor`] (a test compares them), without graph, allocation per layer or locks. A plan's
+//! row has the same bits whatever rows stand beside it, so neither the number of threads nor the size of groups changes anything but
+//! the time.
 
 use rayon::prelude::*;
 
 use crate::jepa::Jepa;
 use crate::layers::{Linear, Norm};
-use crate::ops::matmul::{Matrix, matmul};
-use crate::ops::{gate_rows, normalise_rows, silu_in_place, with_values};
+use crate::ops::{Map, Precision, Rounded, gate_rows, normalise_rows, silu_in_place, with_values};
+use crate::scratch::{Spare, group_of};
 use crate::{Error, Result};
 
-/// Plans rolled out together. The matrix product rearranges the weights at every call: with fewer rows that costs as much as the
-/// product itself.
-const GROUP: usize = 64;
-
-#[derive(Debug, Clone)]
-struct Affine {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    inputs: usize,
-}
-
-impl Affine {
-    fn of(linear: &Linear) -> Result<Self> {
-        let inputs = linear.weight.dim(1)?;
-        let weight = with_values(&linear.weight, <[f32]>::to_vec)?;
-        Ok(Self { weight, bias: with_values(&linear.bias, <[f32]>::to_vec)?, inputs })
-    }
-
-    fn outputs(&self) -> usize {
-        self.bias.len()
-    }
-
-    /// `output = input Wᵀ + b`, or `output += …`.
-    fn apply(&self, input: &[f32], output: &mut [f32], accumulate: bool) {
-        let rows = input.len() / self.inputs;
-        for row in output.chunks_exact_mut(self.outputs()) {
-            if accumulate {
-                row.iter_mut().zip(&self.bias).for_each(|(value, bias)| *value += bias);
-            } else {
-                row.copy_from_slice(&self.bias);
-            }
-        }
-        let weight = Matrix::new(&self.weight, self.outputs(), self.inputs);
-        matmul(output, Matrix::new(input, rows, self.inputs), weight.transposed(), true);
-    }
-}
+/// Most plans rolled out together: what they need stays in the second-level cache.
+const GROUP: usize = 128;
 
 #[derive(Debug, Clone)]
 struct Normalisation {
@@ -80,18 +47,22 @@ pub struct RolloutEngine {
     latent_width: usize,
     block_width: usize,
     gated: bool,
-    input: (Affine, Normalisation),
-    layers: Vec<(Affine, Normalisation)>,
-    output: Affine,
+    input: (Map, Normalisation),
+    layers: Vec<(Map, Normalisation)>,
+    output: Map,
+    /// Scratch memory that no group is using.
+    spare: Spare<Scratch>,
 }
 
 /// Buffers of one group.
+#[derive(Debug, Default)]
 struct Scratch {
     joined: Vec<f32>,
     hidden: Vec<f32>,
     inner: Vec<f32>,
     active: Vec<f32>,
     latents: Vec<f32>,
+    rounded: Rounded,
 }
 
 impl RolloutEngine {
@@ -100,15 +71,24 @@ impl RolloutEngine {
     /// # Errors
     /// When the weights are not on the CPU.
     pub fn new(model: &Jepa) -> Result<Self> {
+        Self::with_precision(model, Precision::F32)
+    }
+
+    /// Copies the predictor's weights, those between hidden layers (nearly all) in `precision`.
+    ///
+    /// # Errors
+    /// When the weights are not on the CPU.
+    pub fn with_precision(model: &Jepa, precision: Precision) -> Result<Self> {
         let predictor = model.predictor();
-        let layer = |(linear, norm): &(Linear, Norm)| Ok((Affine::of(linear)?, Normalisation::of(norm)?));
+        let layer = |(linear, norm): &(Linear, Norm)| Ok((linear.packed(precision)?, Normalisation::of(norm)?));
         Ok(Self {
             latent_width: model.config().latent_width,
             block_width: model.config().block_width(),
             gated: predictor.gated,
-            input: (Affine::of(&predictor.input)?, Normalisation::of(&predictor.input_norm)?),
+            input: (predictor.input.packed(Precision::F32)?, Normalisation::of(&predictor.input_norm)?),
             layers: predictor.layers.iter().map(layer).collect::<Result<_>>()?,
-            output: Affine::of(&predictor.output)?,
+            output: predictor.output.packed(Precision::F32)?,
+            spare: Spare::default(),
         })
     }
 
@@ -138,36 +118,39 @@ impl RolloutEngine {
         }
         let mut rollouts = vec![0.0; plans.len() / self.block_width * self.latent_width];
         let rollout_len = horizon * self.latent_width;
-        let (plan_group, rollout_group) = (GROUP * plan_len, GROUP * rollout_len);
+        let group = group_of(plans.len() / plan_len, threads, GROUP);
+        let (plan_group, rollout_group) = (group * plan_len, group * rollout_len);
+        let roll = |plans: &[f32], rollouts: &mut [f32]| {
+            self.spare.lend(|scratch| self.roll_group(start, plans, horizon, rollouts, scratch));
+        };
         if threads > 1 {
             let groups = plans.par_chunks(plan_group).zip(rollouts.par_chunks_mut(rollout_group));
-            groups.for_each(|(plans, rollouts)| self.roll_group(start, plans, horizon, rollouts));
+            groups.for_each(|(plans, rollouts)| roll(plans, rollouts));
         } else {
             let groups = plans.chunks(plan_group).zip(rollouts.chunks_mut(rollout_group));
-            groups.for_each(|(plans, rollouts)| self.roll_group(start, plans, horizon, rollouts));
+            groups.for_each(|(plans, rollouts)| roll(plans, rollouts));
         }
         Ok(rollouts)
     }
 
-    fn roll_group(&self, start: &[f32], plans: &[f32], horizon: usize, rollouts: &mut [f32]) {
+    fn roll_group(&self, start: &[f32], plans: &[f32], horizon: usize, rollouts: &mut [f32], scratch: &mut Scratch) {
         let rows = plans.len() / (horizon * self.block_width);
-        let hidden = self.output.inputs;
-        let mut scratch = Scratch {
-            joined: vec![0.0; rows * self.input.0.inputs],
-            hidden: vec![0.0; rows * hidden],
-            inner: vec![0.0; rows * self.input.0.outputs()],
-            active: vec![0.0; rows * hidden],
-            latents: start.repeat(rows),
-        };
+        let (joined, hidden) = (self.input.0.inputs(), self.output.inputs());
+        scratch.joined.resize(rows * joined, 0.0);
+        scratch.hidden.resize(rows * hidden, 0.0);
+        scratch.inner.resize(rows * self.input.0.outputs(), 0.0);
+        scratch.active.resize(rows * hidden, 0.0);
+        scratch.latents.clear();
+        (0..rows).for_each(|_| scratch.latents.extend_from_slice(start));
         for step in 0..horizon {
             for (row, plan) in plans.chunks_exact(horizon * self.block_width).enumerate() {
                 let block = &plan[step * self.block_width..(step + 1) * self.block_width];
                 let latent = &scratch.latents[row * self.latent_width..(row + 1) * self.latent_width];
-                let joined = &mut scratch.joined[row * self.input.0.inputs..(row + 1) * self.input.0.inputs];
+                let joined = &mut scratch.joined[row * joined..(row + 1) * joined];
                 joined[..self.latent_width].copy_from_slice(latent);
                 joined[self.latent_width..].copy_from_slice(block);
             }
-            self.predict(&mut scratch);
+            self.predict(scratch);
             for (row, rollout) in rollouts.chunks_exact_mut(horizon * self.latent_width).enumerate() {
                 let latent = &scratch.latents[row * self.latent_width..(row + 1) * self.latent_width];
                 rollout[step * self.latent_width..(step + 1) * self.latent_width].copy_from_slice(latent);
@@ -177,14 +160,15 @@ impl RolloutEngine {
 
     /// Moves `scratch.latents` on by one block.
     fn predict(&self, scratch: &mut Scratch) {
+        let Scratch { joined, hidden, inner, active, latents, rounded } = scratch;
         let (input, input_norm) = &self.input;
-        input.apply(&scratch.joined, &mut scratch.inner, false);
-        input_norm.activate(&mut scratch.inner, &mut scratch.hidden, self.gated);
-        for (linear, norm) in &self.layers {
-            linear.apply(&scratch.hidden, &mut scratch.inner, false);
-            norm.activate(&mut scratch.inner, &mut scratch.active, self.gated);
-            scratch.hidden.iter_mut().zip(&scratch.active).for_each(|(hidden, active)| *hidden += active);
+        input.apply(joined, inner, false, rounded);
+        input_norm.activate(inner, hidden, self.gated);
+        for (map, norm) in &self.layers {
+            map.apply(hidden, inner, false, rounded);
+            norm.activate(inner, active, self.gated);
+            hidden.iter_mut().zip(&*active).for_each(|(hidden, active)| *hidden += active);
         }
-        self.output.apply(&scratch.hidden, &mut scratch.latents, true);
+        self.output.apply(hidden, latents, true, rounded);
     }
 }

@@ -7,7 +7,7 @@ mod support;
 use candle_core::{Device, Tensor};
 use mindseye_interface::Seed;
 use mindseye_world_model::decoder::train_decoder;
-use mindseye_world_model::{Checkpoint, Jepa, LatentMetric, RolloutEngine};
+use mindseye_world_model::{Checkpoint, Jepa, LatentMetric, PlanSlopes, Precision, Result, RolloutEngine};
 use rand::Rng;
 use support::{KEYPOINT, PATCH, SIDE, data, origin, picture, recipe, run};
 
@@ -54,9 +54,63 @@ fn a_plan_is_imagined_alike_alone_and_among_others() {
     let together = engine.rollout(&start, &actions, 3, 1).unwrap();
     for plan in [0, 31, 49] {
         let alone = engine.rollout(&start, &actions[plan * 12..(plan + 1) * 12], 3, 1).unwrap();
-        let among = &together[plan * 24..(plan + 1) * 24];
-        assert!(alone.iter().zip(among).all(|(a, b)| (a - b).abs() < 1e-5), "plan {plan}");
+        assert_eq!(alone, together[plan * 24..(plan + 1) * 24], "plan {plan}");
     }
+}
+
+#[test]
+fn eight_bits_imagine_nearly_the_same_and_are_the_same_on_any_number_of_threads() {
+    let mut config = recipe(1, PATCH, false, "").model;
+    (config.predictor.gated, config.predictor.hidden) = (true, 64);
+    let model = Jepa::initialise(config, Seed::new(3)).unwrap();
+    let exact = RolloutEngine::new(&model).unwrap();
+    let rounded = RolloutEngine::with_precision(&model, Precision::Int8).unwrap();
+    let (plans, horizon) = (70, 3);
+    let (start, actions) = (random(8, 0), random(plans * horizon * 4, 1));
+    let (exact, near) =
+        (exact.rollout(&start, &actions, horizon, 1).unwrap(), rounded.rollout(&start, &actions, horizon, 1).unwrap());
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert_eq!(near, pool.install(|| rounded.rollout(&start, &actions, horizon, 3)).unwrap());
+    let mean_square = |of: &dyn Fn(usize) -> f32| (0..exact.len()).map(|i| of(i).powi(2)).sum::<f32>();
+    let error = mean_square(&|index| near[index] - exact[index]);
+    let step = mean_square(&|index| exact[index] - start[index % 8]);
+    assert!(error > 0.0 && error < 1e-3 * step, "squared error {error}, squared steps {step}");
+}
+
+#[test]
+fn slopes_of_plans_are_those_of_small_differences() {
+    let mut config = recipe(1, PATCH, false, "").model;
+    config.predictor.gated = true;
+    let model = Jepa::initialise(config, Seed::new(3)).unwrap();
+    let (slopes, engine) = (PlanSlopes::new(&model), RolloutEngine::new(&model).unwrap());
+    let (plans, horizon, width) = (20, 3, 4);
+    let (start, actions) = (random(8, 0), random(plans * horizon * width, 1));
+    // An energy that every state of every plan has a part in: the weighted sum of squares.
+    let weights = random(plans * horizon * 8, 2);
+    let energy = |actions: &[f32]| -> f64 {
+        let states = engine.rollout(&start, actions, horizon, 1).unwrap();
+        states.iter().zip(&weights).map(|(state, weight)| f64::from(weight * state * state)).sum()
+    };
+    let judge = |states: Vec<f32>| -> Result<Vec<f32>> {
+        assert_eq!(states.len(), weights.len());
+        Ok(states.iter().zip(&weights).map(|(state, weight)| 2.0 * weight * state).collect())
+    };
+    let found = slopes.of(&start, &actions, horizon, 1, judge).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert_eq!(found, pool.install(|| slopes.of(&start, &actions, horizon, 3, judge)).unwrap());
+    let steepest = found.iter().fold(0.0f32, |most, slope| most.max(slope.abs()));
+    for index in (0..actions.len()).step_by(7) {
+        let moved = |by: f32| {
+            let mut actions = actions.clone();
+            actions[index] += by;
+            energy(&actions)
+        };
+        let numeric = ((moved(1e-2) - moved(-1e-2)) / 2e-2) as f32;
+        assert!((found[index] - numeric).abs() < 1e-2 * steepest, "value {index}: {} against {numeric}", found[index]);
+    }
+    let short = slopes.of(&start, &actions, horizon, 1, |_| -> Result<Vec<f32>> { Ok(vec![0.0; 3]) });
+    assert!(short.unwrap_err().to_string().contains("3 slopes"));
+    assert!(slopes.of(&start[1..], &actions, horizon, 1, judge).is_err());
 }
 
 #[test]

@@ -10,61 +10,20 @@
 //!
 //! Every row has the same bits whatever rows stand beside it, so the number of threads changes nothing but the time.
 
-use std::sync::{Arc, Mutex};
-
 use rayon::prelude::*;
 
 use super::Lewm;
 use super::layers::{EPSILON, MODULATED_EPSILON, Norm, Projector};
 use crate::layers::Linear;
 use crate::ops::{
-    PackedLinear, affine_norm_rows, attend_one, gelu_in_place, modulated_norm_rows, silu_in_place, vectorised,
-    with_values,
+    Map, Precision, Rounded, affine_norm_rows, attend_one, gelu_in_place, modulated_norm_rows, silu_in_place,
+    vectorised, with_values,
 };
+use crate::scratch::{Spare, group_of};
 use crate::{Error, Result};
 
 /// Most plans rolled out together: what they need stays in the second-level cache.
 const GROUP: usize = 160;
-
-/// Plans per group: groups of equal size, as many for every thread. A plan's bits do not depend on its group.
-fn group_of(plans: usize, threads: usize) -> usize {
-    let groups = plans.div_ceil(GROUP).next_multiple_of(threads.max(1));
-    plans.div_ceil(groups).max(1)
-}
-
-/// An affine map `[N, I]` → `[N, O]`.
-#[derive(Debug, Clone)]
-struct Map(PackedLinear);
-
-impl Map {
-    fn of(linear: &Linear) -> Result<Self> {
-        let bias = with_values(&linear.bias, <[f32]>::to_vec)?;
-        Ok(Self(with_values(&linear.weight, |weight| PackedLinear::new(weight, &bias))?))
-    }
-
-    /// The map of `weight [O, I]` without a bias.
-    fn unbiased(weight: &[f32], inputs: usize) -> Self {
-        Self(PackedLinear::new(weight, &vec![0.0; weight.len() / inputs]))
-    }
-
-    /// Writes the map of `input` over `output`, which gets the right length.
-    fn apply(&self, input: &[f32], output: &mut Vec<f32>) {
-        output.resize(input.len() / self.0.inputs() * self.0.outputs(), 0.0);
-        self.0.apply(input, output, false);
-    }
-
-    /// Appends the map of `input` to `output`.
-    fn append(&self, input: &[f32], output: &mut Vec<f32>) {
-        let start = output.len();
-        output.resize(start + input.len() / self.0.inputs() * self.0.outputs(), 0.0);
-        self.0.apply(input, &mut output[start..], false);
-    }
-
-    /// Floating-point operations per row.
-    fn operations(&self) -> f64 {
-        (2 * self.0.inputs() * self.0.outputs()) as f64
-    }
-}
 
 #[derive(Debug, Clone)]
 struct Affine {
@@ -107,7 +66,7 @@ pub struct LewmEngine {
     norm: Affine,
     outward: [Map; 2],
     /// Scratch memory that no group is using.
-    spare: Arc<Mutex<Vec<Scratch>>>,
+    spare: Spare<Scratch>,
 }
 
 /// What a group of plans has at hand while it is rolled out; `R` rows (plans). Kept for the next group: memory is taken once.
@@ -126,6 +85,7 @@ struct Scratch {
     mixed: Vec<f32>,
     wide: Vec<f32>,
     narrow: Vec<f32>,
+    rounded: Rounded,
 }
 
 impl LewmEngine {
@@ -134,21 +94,31 @@ impl LewmEngine {
     /// # Errors
     /// When the weights are not on the CPU.
     pub fn new(model: &Lewm) -> Result<Self> {
+        Self::with_precision(model, Precision::F32)
+    }
+
+    /// Copies what rolling out needs of `model`, the layers' weights in `precision` (those of action encoder and projector stay exact).
+    ///
+    /// # Errors
+    /// When the weights are not on the CPU.
+    pub fn with_precision(model: &Lewm, precision: Precision) -> Result<Self> {
         let (predictor, config) = (&model.predictor, &model.config.predictor);
         let (width, inner) = (model.config.width(), config.heads * config.head_width);
+        let exact = |linear: &Linear| linear.packed(Precision::F32);
+        let unbiased = |weight: &[f32]| Map::new(weight, &vec![0.0; weight.len() / width], precision);
         let mut layers = Vec::with_capacity(predictor.layers.len());
         for layer in &predictor.layers {
             let query_key_value = with_values(&layer.query_key_value, <[f32]>::to_vec)?;
             let (query, key_value) = query_key_value.split_at(inner * width);
             layers.push(Layer {
-                modulation: Map::of(&layer.modulation)?,
+                modulation: layer.modulation.packed(precision)?,
                 attention_norm: Affine::of(&layer.attention_norm)?,
-                query: Map::unbiased(query, width),
-                key_value: Map::unbiased(key_value, width),
-                output: Map::of(&layer.output)?,
+                query: unbiased(query),
+                key_value: unbiased(key_value),
+                output: layer.output.packed(precision)?,
                 perceptron_norm: Affine::of(&layer.perceptron_norm)?,
-                widen: Map::of(&layer.widen)?,
-                narrow: Map::of(&layer.narrow)?,
+                widen: layer.widen.packed(precision)?,
+                narrow: layer.narrow.packed(precision)?,
             });
         }
         let actions = &model.actions;
@@ -158,12 +128,12 @@ impl LewmEngine {
             history: config.history,
             heads: config.heads,
             inner,
-            actions: [Map::of(&actions.smooth)?, Map::of(&actions.widen)?, Map::of(&actions.narrow)?],
+            actions: [exact(&actions.smooth)?, exact(&actions.widen)?, exact(&actions.narrow)?],
             positions: with_values(&predictor.positions, <[f32]>::to_vec)?,
             layers,
             norm: Affine::of(&predictor.norm)?,
-            outward: [folded(&model.outward)?, Map::of(&model.outward.narrow)?],
-            spare: Arc::default(),
+            outward: [folded(&model.outward)?, exact(&model.outward.narrow)?],
+            spare: Spare::default(),
         })
     }
 
@@ -208,9 +178,11 @@ impl LewmEngine {
         }
         let rollout_len = horizon * self.width;
         let mut rollouts = vec![0.0; plans.len() / plan_len * rollout_len];
-        let group = group_of(plans.len() / plan_len, threads);
+        let group = group_of(plans.len() / plan_len, threads, GROUP);
         let (plan_group, rollout_group) = (group * plan_len, group * rollout_len);
-        let roll = |(plans, rollouts): (&[f32], &mut [f32])| self.roll_group(context, past, plans, horizon, rollouts);
+        let roll = |(plans, rollouts): (&[f32], &mut [f32])| {
+            self.spare.lend(|scratch| self.roll_group(context, past, plans, horizon, rollouts, scratch));
+        };
         if threads > 1 {
             plans.par_chunks(plan_group).zip(rollouts.par_chunks_mut(rollout_group)).for_each(roll);
         } else {
@@ -240,11 +212,16 @@ impl LewmEngine {
         operations
     }
 
-    fn roll_group(&self, context: &[f32], past: &[f32], plans: &[f32], horizon: usize, rollouts: &mut [f32]) {
+    fn roll_group(
+        &self,
+        context: &[f32],
+        past: &[f32],
+        plans: &[f32],
+        horizon: usize,
+        rollouts: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
         let (rows, width, block_width) = (plans.len() / (horizon * self.block_width), self.width, self.block_width);
-        // A poisoned lock only means that another group's thread is gone: its scratch memory was not put back.
-        let spare = || self.spare.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut scratch = spare().pop().unwrap_or_default();
         scratch.frames.clear();
         scratch.modulations.clear();
         scratch.kept.resize(self.layers.len(), Vec::new());
@@ -254,7 +231,7 @@ impl LewmEngine {
         for block in past.chunks_exact(block_width) {
             scratch.blocks.clear();
             (0..rows).for_each(|_| scratch.blocks.extend_from_slice(block));
-            self.modulate(&mut scratch);
+            self.modulate(scratch);
         }
         let mut window = None;
         for step in 0..horizon {
@@ -262,32 +239,31 @@ impl LewmEngine {
             for plan in plans.chunks_exact(horizon * block_width) {
                 scratch.blocks.extend_from_slice(&plan[step * block_width..(step + 1) * block_width]);
             }
-            self.modulate(&mut scratch);
-            window = Some(self.predict(rows, window, &mut scratch));
+            self.modulate(scratch);
+            window = Some(self.predict(rows, window, scratch));
             let next = &scratch.frames[scratch.frames.len() - rows * width..];
             for (rollout, frame) in rollouts.chunks_exact_mut(horizon * width).zip(next.chunks_exact(width)) {
                 rollout[step * width..(step + 1) * width].copy_from_slice(frame);
             }
         }
-        spare().push(scratch);
     }
 
     /// Scales, shifts and gates that follow from the action blocks `scratch.blocks [R, A]` leaving the next frame.
     fn modulate(&self, scratch: &mut Scratch) {
         let [smooth, widen, narrow] = &self.actions;
-        let Scratch { blocks, wide, mixed, modulations, .. } = scratch;
-        smooth.apply(blocks, mixed);
-        widen.apply(mixed, wide);
+        let Scratch { blocks, wide, mixed, modulations, rounded, .. } = scratch;
+        smooth.replace(blocks, mixed, rounded);
+        widen.replace(mixed, wide, rounded);
         silu_in_place(wide);
-        narrow.apply(wide, mixed);
+        narrow.replace(wide, mixed, rounded);
         silu_in_place(mixed);
-        self.layers.iter().for_each(|layer| layer.modulation.append(mixed, modulations));
+        self.layers.iter().for_each(|layer| layer.modulation.append(mixed, modulations, rounded));
     }
 
     /// Appends the embeddings `[R, D]` after the newest frame to `scratch.frames`. `before` is the first frame of the window that the keys
     /// and values in `scratch.kept` belong to, if any; gives that of now.
     fn predict(&self, rows: usize, before: Option<usize>, scratch: &mut Scratch) -> usize {
-        let Scratch { frames, modulations, kept, hidden, normal, queries, mixed, wide, narrow, .. } = scratch;
+        let Scratch { frames, modulations, kept, hidden, normal, queries, mixed, wide, narrow, rounded, .. } = scratch;
         let (width, count) = (self.width, self.layers.len());
         let (frame_len, modulation_len) = (rows * width, rows * 6 * width);
         let newest = frames.len() / frame_len - 1;
@@ -307,26 +283,26 @@ impl LewmEngine {
             let of_frame = |frame: usize| &modulations[(frame * count + index) * modulation_len..][..modulation_len];
             let all: Vec<&[f32]> = (first..=newest).map(of_frame).collect();
             self.normalise(hidden, &all, 0, &layer.attention_norm, normal);
-            layer.key_value.append(normal, &mut kept[index]);
+            layer.key_value.append(normal, &mut kept[index], rounded);
             // In the last layer only the newest frame goes on.
             let asking = if index + 1 == count { newest } else { first };
             let skipped = asking - first;
             hidden.drain(..skipped * frame_len);
-            layer.query.apply(&normal[skipped * frame_len..], queries);
+            layer.query.replace(&normal[skipped * frame_len..], queries, rounded);
             self.attend(rows, asking - window, &kept[index], queries, mixed);
-            layer.output.apply(mixed, narrow);
+            layer.output.replace(mixed, narrow, rounded);
             self.add_gated(hidden, &all[skipped..], 2, narrow);
             self.normalise(hidden, &all[skipped..], 3, &layer.perceptron_norm, normal);
-            layer.widen.apply(normal, wide);
+            layer.widen.replace(normal, wide, rounded);
             gelu_in_place(wide);
-            layer.narrow.apply(wide, narrow);
+            layer.narrow.replace(wide, narrow, rounded);
             self.add_gated(hidden, &all[skipped..], 5, narrow);
         }
         normal.resize(hidden.len(), 0.0);
         affine_norm_rows(hidden, normal, &self.norm.scale, &self.norm.shift, EPSILON);
-        self.outward[0].apply(normal, wide);
+        self.outward[0].replace(normal, wide, rounded);
         gelu_in_place(wide);
-        self.outward[1].append(wide, frames);
+        self.outward[1].append(wide, frames, rounded);
         window
     }
 
@@ -400,5 +376,5 @@ fn folded(projector: &Projector) -> Result<Map> {
         row.iter_mut().for_each(|weight| *weight *= factor);
         bias[index] = (bias[index] - mean[index]) * factor + shift[index];
     }
-    Ok(Map(PackedLinear::new(&weight, &bias)))
+    Ok(Map::new(&weight, &bias, Precision::F32))
 }

@@ -60,9 +60,12 @@ impl CustomOp3 for Linear {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (input_gradient, weight_gradient) = product_gradients(input, weight, gradient)?;
+        if weight_gradient.is_none() {
+            return Ok((Some(input_gradient), None, None));
+        }
         let outputs = weight.dim(0)?;
         let bias_gradient = with_values(gradient, |gradient| column_sums(gradient, outputs))?;
-        Ok((Some(input_gradient), Some(weight_gradient), Some(tensor(bias_gradient, outputs)?)))
+        Ok((Some(input_gradient), weight_gradient, Some(tensor(bias_gradient, outputs)?)))
     }
 }
 
@@ -100,26 +103,29 @@ impl CustomOp2 for Product {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (input_gradient, weight_gradient) = product_gradients(input, weight, gradient)?;
-        Ok((Some(input_gradient), Some(weight_gradient)))
+        Ok((Some(input_gradient), weight_gradient))
     }
 }
 
-/// Gradients of `input [N, I]` and `weight [O, I]` from that of the output `[N, O]`.
-fn product_gradients(input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Tensor, Tensor)> {
+/// Gradients of `input [N, I]` and, unless it stays as it is, of `weight [O, I]`, from that of the output `[N, O]`.
+fn product_gradients(input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
     let (rows, inputs) = input.dims2()?;
     let outputs = weight.dim(0)?;
     let mut input_gradient = vec![0.0; rows * inputs];
-    let mut weight_gradient = vec![0.0; outputs * inputs];
+    let mut weight_gradient = weight.track_op().then(|| vec![0.0; outputs * inputs]);
     with_values(gradient, |gradient| -> Result<()> {
         let gradient = Matrix::new(gradient, rows, outputs);
         with_values(weight, |weight| {
             matmul(&mut input_gradient, gradient, Matrix::new(weight, outputs, inputs), false);
         })?;
         with_values(input, |input| {
-            matmul(&mut weight_gradient, gradient.transposed(), Matrix::new(input, rows, inputs), false);
+            if let Some(product) = &mut weight_gradient {
+                matmul(product, gradient.transposed(), Matrix::new(input, rows, inputs), false);
+            }
         })
     })??;
-    Ok((tensor(input_gradient, (rows, inputs))?, tensor(weight_gradient, (outputs, inputs))?))
+    let weight_gradient = weight_gradient.map(|values| tensor(values, (outputs, inputs))).transpose()?;
+    Ok((tensor(input_gradient, (rows, inputs))?, weight_gradient))
 }
 
 /// Sum of each of `columns` columns of a row-major matrix.

@@ -1,0 +1,35 @@
+//! How rollouts are divided into groups, and the memory that a group works in.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Plans per group: groups of equal size, as many for every thread, none larger than `most`.
+pub(crate) fn group_of(plans: usize, threads: usize, most: usize) -> usize {
+    let groups = plans.div_ceil(most).next_multiple_of(threads.max(1));
+    plans.div_ceil(groups).max(1)
+}
+
+/// Scratch memory that is taken once and used again: whoever asks gets what nobody is using, or something new.
+#[derive(Debug, Default)]
+pub(crate) struct Spare<T>(Arc<Mutex<Vec<T>>>);
+
+/// Shares the memory.
+impl<T> Clone for Spare<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: Default> Spare<T> {
+    /// Runs `work` with scratch memory of its own.
+    pub fn lend<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let mut scratch = self.locked().pop().unwrap_or_default();
+        let done = work(&mut scratch);
+        self.locked().push(scratch);
+        done
+    }
+
+    /// A poisoned lock is no harm: what lies here is overwritten before it is read.
+    fn locked(&self) -> MutexGuard<'_, Vec<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
