@@ -8,6 +8,7 @@ mod config;
 mod engine;
 mod folder;
 mod layers;
+mod trainer;
 mod training;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ pub use engine::LewmEngine;
 use layers::{ActionEncoder, Predictor, Projector, Vision};
 use mindseye_interface::Seed;
 use mindseye_interface::config::Validate;
+pub use trainer::{LewmLosses, LewmTrainer};
 pub use training::LewmPass;
 
 use crate::ops::{self, with_values};

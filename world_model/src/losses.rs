@@ -193,7 +193,7 @@ fn prediction(
 }
 
 /// `[M, D]` unit vectors from `seed`.
-fn unit_directions(count: usize, width: usize, seed: Seed) -> Result<Tensor> {
+pub(crate) fn unit_directions(count: usize, width: usize, seed: Seed) -> Result<Tensor> {
     let mut rng = seed.rng();
     let mut values: Vec<f32> = (0..count * width).map(|_| StandardNormal.sample(&mut rng)).collect();
     for direction in values.chunks_exact_mut(width) {

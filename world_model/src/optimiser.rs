@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use candle_core::Var;
 use candle_core::backprop::GradStore;
 use mindseye_interface::config::require_range;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::ops::{tensor, with_values};
+use crate::ops::{tensor, vectorised, with_values};
 
 /// Settings of the optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,7 +103,7 @@ pub fn clip(gradients: &mut Gradients, clip_norm: f64) -> f64 {
     norm
 }
 
-/// One step of AdamW on every weight that has a gradient. `step` counts from 0.
+/// One step of AdamW on every weight that has a gradient, shared out on the current rayon pool. `step` counts from 0.
 ///
 /// # Errors
 /// When a weight cannot be written.
@@ -118,22 +119,32 @@ pub fn adamw<'a>(
     let correction_1 = 1.0 - BETA_1.powi(power);
     let correction_2 = 1.0 - BETA_2.powi(power);
     let rate = learning_rate as f32;
-    for (name, var) in weights {
-        let Some(gradient) = gradients.get(name) else { continue };
+    let weights: BTreeMap<&String, (&Var, &Vec<f32>)> =
+        weights.filter_map(|(name, var)| Some((name, (var, gradients.get(name)?)))).collect();
+    for (name, (_, gradient)) in &weights {
+        for kind in [&mut moments.first, &mut moments.second] {
+            kind.entry((*name).clone()).or_insert_with(|| vec![0.0; gradient.len()]);
+        }
+    }
+    let firsts = moments.first.iter_mut().filter(|(name, _)| weights.contains_key(name));
+    let seconds = moments.second.iter_mut().filter(|(name, _)| weights.contains_key(name));
+    let work: Vec<_> = weights.values().zip(firsts).zip(seconds).collect();
+    work.into_par_iter().try_for_each(|((&(var, gradient), (_, first)), (_, second))| {
         let mut values = with_values(var, <[f32]>::to_vec)?;
         let decay = if var.rank() > 1 { 1.0 - rate * config.weight_decay as f32 } else { 1.0 };
-        let zeros = || vec![0.0; values.len()];
-        let first = moments.first.entry(name.clone()).or_insert_with(zeros);
-        let second = moments.second.entry(name.clone()).or_insert_with(zeros);
-        for (((value, gradient), first), second) in values.iter_mut().zip(gradient).zip(first).zip(second) {
-            *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
-            *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
-            let step = (*first / correction_1) / ((*second / correction_2).sqrt() + EPSILON);
-            *value = *value * decay - rate * step;
-        }
-        var.set(&tensor(values, var.shape().clone())?)?;
-    }
-    Ok(())
+        vectorised(
+            #[inline(always)]
+            || {
+                for (((value, gradient), first), second) in values.iter_mut().zip(gradient).zip(first).zip(second) {
+                    *first = BETA_1 * *first + (1.0 - BETA_1) * gradient;
+                    *second = BETA_2 * *second + (1.0 - BETA_2) * gradient * gradient;
+                    let step = (*first / correction_1) / ((*second / correction_2).sqrt() + EPSILON);
+                    *value = *value * decay - rate * step;
+                }
+            },
+        );
+        Ok(var.set(&tensor(values, var.shape().clone())?)?)
+    })
 }
 
 #[cfg(test)]

@@ -183,6 +183,6 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
 }
 
 /// Refuses numbers that are not finite.
-fn require_finite(step: usize, what: &'static str, value: f64) -> Result<()> {
+pub(crate) fn require_finite(step: usize, what: &'static str, value: f64) -> Result<()> {
     if value.is_finite() { Ok(()) } else { Err(Error::Diverged { step, what }) }
 }

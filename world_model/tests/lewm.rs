@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use mindseye_world_model::Lewm;
-use mindseye_world_model::lewm::LewmEngine;
+use mindseye_world_model::lewm::{LewmEngine, LewmLosses, LewmTrainer};
 use mindseye_world_model::ops;
+use mindseye_world_model::optimiser::OptimiserConfig;
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lewm_tiny")
@@ -164,6 +165,28 @@ fn a_training_step_has_the_authors_losses_gradients_and_statistics() {
     for (name, var) in model.weights().iter().filter(|(name, _)| name.contains("running_")) {
         agree(name, var, &io[&format!("out.train.{}", name.replace("net.1.", ""))]);
     }
+}
+
+#[test]
+fn a_trainer_takes_the_same_step_on_any_number_of_threads() {
+    let io = io();
+    let directions = io["out.sigreg.directions"].t().unwrap().contiguous().unwrap();
+    let trained = |threads: usize| {
+        let optimiser = OptimiserConfig { learning_rate: 1e-3, warmup_steps: 1, ..OptimiserConfig::default() };
+        let mut trainer = LewmTrainer::new(model("weights.pt"), optimiser, 100, threads).unwrap();
+        let mut step = || trainer.step_along(&io["in.pixels"], &io["in.actions"], &directions).unwrap();
+        let losses: Vec<LewmLosses> = (0..8).map(|_| step()).collect();
+        let weights: Vec<Vec<f32>> = trainer.model().weights().values().map(|var| values(var)).collect();
+        (losses, weights)
+    };
+    let (losses, weights) = trained(1);
+    assert_eq!((losses.clone(), weights), trained(3));
+    let expected = values(&io["out.train.loss"]);
+    assert!((losses[0].prediction - expected[0]).abs() < 1e-4 * expected[0], "{losses:?} {expected:?}");
+    let norm = values(&io["out.grad.total_norm"])[0];
+    assert!((losses[0].gradient_norm as f32 - norm).abs() < 1e-3 * norm, "{losses:?} {norm}");
+    let total = |losses: &LewmLosses| losses.prediction + 0.09 * losses.sigreg;
+    assert!(total(&losses[7]) < 0.9 * total(&losses[0]), "it learns: {losses:?}");
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use mindseye_interface::config::{Validate, require_range};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ops::MOST_SEEN;
 use crate::{Error, Result};
 
 /// Sizes of a LeWorldModel (arXiv 2603.19312). Letters: `D` width of an embedding, `A` width of an action block.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LewmConfig {
     /// The vision transformer.
     pub vision: VisionConfig,
@@ -23,7 +23,7 @@ pub struct LewmConfig {
 }
 
 /// Sizes of the encoder.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VisionConfig {
     /// Side of the square pictures, pixels.
     pub image_side: usize,
@@ -40,7 +40,7 @@ pub struct VisionConfig {
 }
 
 /// Sizes of the action encoder: `A` → `smoothed` (a convolution over one block) → `hidden` → `D`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ActionConfig {
     /// Width `A` of an action block.
     pub block_width: usize,
@@ -51,7 +51,7 @@ pub struct ActionConfig {
 }
 
 /// Sizes of the predictor.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TransformerConfig {
     /// Frames it sees at once.
     pub history: usize,

@@ -36,13 +36,24 @@ impl Lewm {
     /// When the shapes do not fit, or there are fewer than two frames or more than the history and one.
     pub fn training_pass(&self, pictures: &Tensor, actions: &Tensor, directions: &Tensor) -> Result<LewmPass> {
         let (batch, frames, channels, height, side) = pictures.dims5()?;
+        let class = self.class_tokens(&pictures.reshape((batch * frames, channels, height, side))?)?;
+        self.losses_of(&class, (batch, frames), actions, directions)
+    }
+
+    /// The rest of [`Lewm::training_pass`] after the class tokens `[B * T, D]` of all pictures.
+    pub(super) fn losses_of(
+        &self,
+        class: &Tensor,
+        (batch, frames): (usize, usize),
+        actions: &Tensor,
+        directions: &Tensor,
+    ) -> Result<LewmPass> {
         let (history, width) = (self.config.predictor.history, self.config.width());
         if frames < 2 || frames > history + 1 {
             let expected = format!("windows of 2 to {} frames", history + 1);
             return Err(Error::Shape { operation: "training", expected, got: frames.to_string() });
         }
-        let class = self.class_tokens(&pictures.reshape((batch * frames, channels, height, side))?)?;
-        let (embeddings, inward) = self.projector.forward_training(&class)?;
+        let (embeddings, inward) = self.projector.forward_training(class)?;
         let embeddings = embeddings.reshape((batch, frames, width))?;
         let seen = frames - 1;
         let blocks = actions.narrow(1, 0, seen)?.contiguous()?;

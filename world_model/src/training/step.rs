@@ -103,7 +103,8 @@ impl<'a> Stepper<'a> {
         require_finite(state.step, "the gradient", gradient_norm)?;
         let learning_rate = config.optimiser.learning_rate_at(state.step, config.steps);
         let weights = trained(state.model.weights()).chain(trained(&state.heads.weights));
-        adamw(weights, &gradients, &mut state.moments, &config.optimiser, learning_rate, state.step)?;
+        let (moments, step) = (&mut state.moments, state.step);
+        self.pool.install(|| adamw(weights, &gradients, moments, &config.optimiser, learning_rate, step))?;
         state.step += 1;
         Ok(Outcome { terms, total, gradient_norm, learning_rate })
     }
@@ -129,7 +130,8 @@ impl<'a> Stepper<'a> {
         let optimiser = OptimiserConfig { learning_rate: config.refinement.learning_rate, ..config.optimiser.clone() };
         let learning_rate = optimiser.learning_rate_at(step, config.refinement.steps);
         let predictor = trained(state.model.weights()).filter(|(name, _)| name.starts_with("predictor."));
-        adamw(predictor, &gradients, &mut state.moments, &optimiser, learning_rate, step)?;
+        let moments = &mut state.moments;
+        self.pool.install(|| adamw(predictor, &gradients, moments, &optimiser, learning_rate, step))?;
         state.step += 1;
         Ok(Outcome { terms: moved.terms, total: moved.total, gradient_norm, learning_rate })
     }
