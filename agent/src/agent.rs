@@ -5,7 +5,7 @@
 
 use mindseye_interface::{Clock, Observation, Seed};
 
-use crate::actor::{Actor, Choice, Deadline, Imagination};
+use crate::actor::{Actor, Choice, Deadline, Fallback, Imagination};
 use crate::configurator::{Configurator, Directive};
 use crate::cost::CostModule;
 use crate::latent::{Latent, Plan, Plans, Rollouts};
@@ -58,6 +58,8 @@ pub struct TickReport {
     pub planning_ms: f64,
     /// Whether that was longer than the budget.
     pub deadline_missed: bool,
+    /// What the plan is instead of one that was thought out, when there was no time for one.
+    pub fallback: Option<Fallback>,
     /// States imagined.
     pub predictor_rows: usize,
     /// Mean squared difference between what was perceived and what had been predicted.
@@ -103,6 +105,7 @@ impl Agent {
                     planning_energies: choice.energies,
                     planning_ms,
                     deadline_missed,
+                    fallback: choice.fallback,
                     predictor_rows: rows,
                     surprise,
                     error: None,
@@ -120,6 +123,7 @@ impl Agent {
                 planning_energies: Vec::new(),
                 planning_ms,
                 deadline_missed,
+                fallback: Some(Fallback::HoldStill),
                 predictor_rows: 0,
                 surprise: None,
                 error: Some(error.to_string()),

@@ -1,12 +1,14 @@
 //! Configurator: turns a task into one immutable directive per tick, and moves on to the next sub-goal (LeCun 2022, section 3).
 
+mod planner;
 mod sequence;
 mod task;
 
 use std::sync::Arc;
 
+pub use planner::PlannerConfig;
 pub use sequence::SequenceConfigurator;
-pub use task::{PlannerConfig, SubGoals, Task};
+pub use task::{SubGoals, Task};
 
 use crate::cost::Reduction;
 use crate::latent::Latent;

@@ -30,6 +30,35 @@ pub trait IntrinsicTerm: Send + Sync {
     /// # Errors
     /// When the shapes do not fit.
     fn energy(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>>;
+
+    /// Adds the slopes of the sum of all energies, each times its `pull [N, S, H]`, to `slopes`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit; [`Error::NoSlopes`] where a term has none.
+    fn add_slopes(
+        &self,
+        rollouts: &Rollouts,
+        plans: &Plans,
+        directive: &Directive,
+        pull: &[f32],
+        slopes: &mut Slopes,
+    ) -> Result<()>;
+}
+
+/// Slopes of an energy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slopes {
+    /// On imagined states, `[N, S, H, P, D]`.
+    pub states: Vec<f32>,
+    /// On the plans themselves, `[N, H, A]`.
+    pub plans: Vec<f32>,
+}
+
+impl Slopes {
+    /// No slope anywhere.
+    pub fn level(rollouts: &Rollouts, plans: &Plans) -> Self {
+        Self { states: vec![0.0; rollouts.values().len()], plans: vec![0.0; plans.values().len()] }
+    }
 }
 
 /// Predicts the intrinsic energy still to come from a state (LeCun 2022, section 3.2: the trainable critic).
@@ -85,6 +114,22 @@ impl Reduction {
             }
         }
     }
+
+    /// The slope of [`Reduction::reduce`] on every energy `[H]`.
+    pub fn slopes(self, energies: &[f32]) -> Vec<f32> {
+        let (count, last) = (energies.len(), energies.len().saturating_sub(1));
+        let at = |one: usize| (0..count).map(|block| f32::from(u8::from(block == one))).collect::<Vec<f32>>();
+        let mean = 1.0 / count.max(1) as f32;
+        match self {
+            Self::Last => at(last),
+            Self::Mean => vec![mean; count],
+            Self::MeanPlusLast { weight } => at(last).into_iter().map(|last| mean + weight * last).collect(),
+            Self::Soonest { per_block } => {
+                let priced = |block: usize| energies[block] + per_block * block as f32;
+                at((0..count).min_by(|&a, &b| priced(a).total_cmp(&priced(b))).unwrap_or(0))
+            }
+        }
+    }
 }
 
 /// All terms, and the critic where there is one. What they weigh is the directive's to say.
@@ -127,11 +172,7 @@ impl CostModule {
     /// # Errors
     /// When the shapes do not fit.
     pub fn judge(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
-        let mut totals = vec![0.0f32; rollouts.states()];
-        for (term, weight) in self.weighted(directive) {
-            let energies = term.energy(rollouts, plans, directive)?;
-            totals.iter_mut().zip(energies).for_each(|(total, energy)| *total += weight * energy);
-        }
+        let totals = self.totals(rollouts, plans, directive)?;
         let futures = totals.chunks(rollouts.horizon().max(1)).map(|energies| directive.reduction.reduce(energies));
         let mut energies: Vec<f32> = futures.collect();
         if let Some((critic, weight)) = self.critic.as_ref().zip(directive.weight(CRITIC)) {
@@ -145,6 +186,42 @@ impl CostModule {
         }
         let futures = rollouts.futures().max(1);
         Ok(energies.chunks(futures).map(|energies| energies.iter().sum::<f32>() / futures as f32).collect())
+    }
+
+    /// The energies `[N]` of [`CostModule::judge`], and their slopes.
+    ///
+    /// # Errors
+    /// When the shapes do not fit; [`Error::NoSlopes`] where a term with a weight, or a critic, has none.
+    pub fn judge_with_slopes(
+        &self,
+        rollouts: &Rollouts,
+        plans: &Plans,
+        directive: &Directive,
+    ) -> Result<(Vec<f32>, Slopes)> {
+        if self.critic.is_some() && directive.weight(CRITIC).is_some() {
+            return Err(Error::NoSlopes { part: CRITIC });
+        }
+        let totals = self.totals(rollouts, plans, directive)?;
+        let futures = rollouts.futures().max(1) as f32;
+        let by_future = totals.chunks(rollouts.horizon().max(1));
+        let reduced = by_future.flat_map(|energies| directive.reduction.slopes(energies));
+        let reduced: Vec<f32> = reduced.map(|slope| slope / futures).collect();
+        let mut slopes = Slopes::level(rollouts, plans);
+        for (term, weight) in self.weighted(directive) {
+            let pull: Vec<f32> = reduced.iter().map(|slope| weight * slope).collect();
+            term.add_slopes(rollouts, plans, directive, &pull, &mut slopes)?;
+        }
+        Ok((self.judge(rollouts, plans, directive)?, slopes))
+    }
+
+    /// Weighted sums of the terms' energies, `[N, S, H]`.
+    fn totals(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
+        let mut totals = vec![0.0f32; rollouts.states()];
+        for (term, weight) in self.weighted(directive) {
+            let energies = term.energy(rollouts, plans, directive)?;
+            totals.iter_mut().zip(energies).for_each(|(total, energy)| *total += weight * energy);
+        }
+        Ok(totals)
     }
 
     /// The unweighted energies of one state, by name: for reports.

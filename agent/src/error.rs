@@ -35,6 +35,12 @@ pub enum Error {
         /// Number of plans tried.
         candidates: usize,
     },
+    /// A planner needs slopes where there are none.
+    #[error("{part}: expected something with slopes for planning by gradients, got something that can only be sampled")]
+    NoSlopes {
+        /// The world model or cost term.
+        part: &'static str,
+    },
     /// A memory file is broken.
     #[error("{}: line {line}: {reason}", path.display())]
     MemoryFile {

@@ -10,8 +10,11 @@ pub use lewm::LewmWorldModel;
 pub use seen_simulator::SeenSimulator;
 pub use simulator::SimulatorWorldModel;
 
-use crate::Result;
 use crate::latent::{Latent, Plans, Rollouts};
+use crate::{Error, Result};
+
+/// Says what slopes an energy has on imagined states `[N, S, H, P, D]`, given those states.
+pub type Judge<'a> = dyn FnMut(&Rollouts) -> Result<Vec<f32>> + 'a;
 
 /// Imagines. One coarse call: all plans at once, whatever is fast is behind it.
 pub trait WorldModel: Send + Sync {
@@ -21,10 +24,22 @@ pub trait WorldModel: Send + Sync {
     /// # Errors
     /// When the shapes do not fit the model.
     fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts>;
+
+    /// The slopes `[N, H, A]` of an energy on `plans`, through the futures that follow from them; `judge` says its slopes on those futures.
+    ///
+    /// # Errors
+    /// [`Error::NoSlopes`] where a model can only be sampled; else as [`WorldModel::imagine`], and `judge`'s.
+    fn differentiate(&self, _start: &Latent, _plans: &Plans, _judge: &mut Judge<'_>) -> Result<Vec<f32>> {
+        Err(Error::NoSlopes { part: "world model" })
+    }
 }
 
 impl<T: WorldModel + ?Sized> WorldModel for std::sync::Arc<T> {
     fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts> {
         (**self).imagine(start, plans)
+    }
+
+    fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
+        (**self).differentiate(start, plans, judge)
     }
 }

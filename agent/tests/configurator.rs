@@ -38,7 +38,7 @@ fn an_unknown_field_is_refused_with_file_and_field() {
         (format!("horizn = 1\n{good}"), "horizn"),
         (format!("{good}sampels = 3\n"), "sampels"),
         (format!("{good}[sub_goals]\ntimeout = 3\n"), "timeout"),
-        (good.replace("icem", "gradient"), "gradient"),
+        (good.replace("icem", "telepathy"), "telepathy"),
     ] {
         let error = load(&text).err().unwrap_or_else(|| panic!("{field} was accepted")).to_string();
         assert!(error.contains("task.toml") && error.contains(field), "{error}");
@@ -104,4 +104,26 @@ fn the_directive_says_what_the_task_says() {
     assert_eq!((directive.weight("effort"), directive.weight("curiosity")), (Some(0.001), None));
     assert_eq!(directive.budget_secs, 1.0);
     assert!(SequenceConfigurator::new(&task(""), Vec::new(), 5, 2).is_err(), "no goal at all");
+}
+
+#[test]
+fn settings_of_a_planner_that_make_no_sense_are_named() {
+    let planner = |lines: &str| parse::<PlannerConfig>(lines);
+    for (kind, line) in [
+        ("random_shooting", "samples = 0"),
+        ("predictive_sampling", "iterations = 0"),
+        ("mppi", "temperature = 0.0"),
+        ("gradient", "learning_rate = nan"),
+        ("gradient", "optimiser = \"newton\""),
+        ("hybrid", "steps = 0"),
+        ("hybrid", "refined = 1000"),
+        ("categorical_cem", "smoothing = 1.5"),
+        ("categorical_cem", "actions = [[0.0, 0.5], [0.0, 1.5]]"),
+    ] {
+        planner(&format!("kind = \"{kind}\"")).unwrap();
+        let error = planner(&format!("kind = \"{kind}\"\n{line}")).err().unwrap_or_else(|| panic!("{line} was accepted"));
+        let named = line.split(' ').next().unwrap();
+        let said = error.to_string();
+        assert!(said.contains(named) || said.contains("newton"), "{line}: {said}");
+    }
 }

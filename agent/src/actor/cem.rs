@@ -2,13 +2,12 @@
 
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Result as BorderResult, Rng};
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use super::population::{Best, fit, judged};
+use super::population::{fit, white};
+use super::search::{LastPlan, Search, bounded};
 use super::{Actor, Choice, Deadline, Imagination};
 use crate::Result;
-use crate::latent::Plan;
 
 /// Settings of CEM; the defaults are LeWorldModel's (arXiv 2603.19312).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,45 +38,40 @@ impl CemConfig {
     }
 }
 
-/// The planner.
+/// The planner. Every tick searches afresh; the last plan is only what it falls back on.
 pub struct Cem {
     config: CemConfig,
+    last: LastPlan,
 }
 
 impl Cem {
     /// A planner.
     pub fn new(config: CemConfig) -> Self {
-        Self { config }
+        Self { config, last: LastPlan::default() }
     }
 }
 
 impl Actor for Cem {
     fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
-        let directive = imagination.directive;
-        let fallback = Plan::zeros(directive.horizon_blocks, directive.block_width());
-        let mut mean = fallback.values().to_vec();
+        let mut search = Search::new(imagination, deadline, &self.last);
+        let mut mean = vec![0.0; search.plan_len()];
         let mut std = vec![self.config.initial_std; mean.len()];
-        let mut best = Best::default();
+        let mut proposals: Vec<Vec<f32>> = imagination.proposals().iter().map(|plan| bounded(plan.values())).collect();
         for _ in 0..self.config.iterations {
-            if deadline.passed() {
-                break;
-            }
             // The mean itself is a candidate, so that a converged search cannot get worse.
-            let mut sequences = vec![mean.iter().map(|value| value.clamp(-1.0, 1.0)).collect::<Vec<f32>>()];
+            let mut sequences = vec![bounded(&mean)];
+            sequences.append(&mut proposals);
             while sequences.len() < self.config.samples {
-                let mut draw = |(mean, std): (&f32, &f32)| -> f32 {
-                    let noise: f32 = StandardNormal.sample(rng);
-                    (mean + std * noise).clamp(-1.0, 1.0)
-                };
-                sequences.push(mean.iter().zip(&std).map(&mut draw).collect());
+                sequences.push(white(&mean, &std, rng));
             }
-            let mut candidates = judged(imagination, sequences)?;
-            best.offer(&candidates[0]);
+            let Some(mut candidates) = search.judge(sequences)? else { break };
             candidates.truncate(self.config.elites);
             (mean, std) = fit(&candidates);
         }
-        best.into_choice(fallback)
+        search.finish(&mut self.last)
     }
 
-    fn reset(&mut self) {}
+    fn reset(&mut self) {
+        self.last.forget();
+    }
 }

@@ -13,7 +13,7 @@ pub struct Hold;
 impl Actor for Hold {
     fn act(&mut self, imagination: &Imagination<'_>, _rng: &mut Rng, _deadline: &Deadline<'_>) -> Result<Choice> {
         let directive = imagination.directive;
-        Ok(Choice { plan: Plan::zeros(directive.horizon_blocks, directive.block_width()), energies: Vec::new() })
+        Ok(Choice::unthinking(Plan::zeros(directive.horizon_blocks, directive.block_width())))
     }
 
     fn reset(&mut self) {}

@@ -4,8 +4,9 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::{Result as BorderResult, Rng};
 use serde::{Deserialize, Serialize};
 
-use super::population::{Best, Candidate, fit, judged};
-use super::{Actor, Choice, ColoredNoise, Deadline, Imagination};
+use super::population::{Candidate, Noise, fit};
+use super::search::{LastPlan, Search};
+use super::{Actor, Choice, Deadline, Imagination};
 use crate::Result;
 use crate::latent::Plan;
 
@@ -62,69 +63,56 @@ impl IcemConfig {
 /// The planner; between ticks it keeps its last plan and elites.
 pub struct Icem {
     config: IcemConfig,
-    noise: Option<ColoredNoise>,
-    last: Option<Plan>,
+    noise: Noise,
+    last: LastPlan,
     elites: Vec<Candidate>,
 }
+
+/// What may be done to a round's candidates (best first) before the next distribution is fitted to the best of them.
+type Improve<'a> = dyn FnMut(&mut Search<'_>, Vec<Candidate>) -> Result<Vec<Candidate>> + 'a;
 
 impl Icem {
     /// A planner that has not planned yet.
     pub fn new(config: IcemConfig) -> Self {
-        Self { config, noise: None, last: None, elites: Vec::new() }
+        let noise = Noise::new(config.noise_beta);
+        Self { config, noise, last: LastPlan::default(), elites: Vec::new() }
     }
 
     fn kept(&self) -> usize {
         (self.config.kept_elites * self.config.elites as f32).round() as usize
     }
 
-    /// The plan to start from: the last one, shifted, if it fits.
-    fn warm_start(&self, horizon: usize, block_width: usize) -> Option<Plan> {
-        let last = self.last.as_ref().filter(|last| (last.horizon(), last.block_width()) == (horizon, block_width));
-        last.map(Plan::shifted)
-    }
-}
-
-impl Actor for Icem {
-    fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
+    /// The search; `improve` sees every round.
+    pub(super) fn search(
+        &mut self,
+        imagination: &Imagination<'_>,
+        rng: &mut Rng,
+        deadline: &Deadline<'_>,
+        improve: &mut Improve<'_>,
+    ) -> Result<Choice> {
         let directive = imagination.directive;
-        let (horizon, block_width, action_width) =
-            (directive.horizon_blocks, directive.block_width(), directive.action_width);
-        let warm = self.warm_start(horizon, block_width);
-        let is_warm = warm.is_some();
-        let fallback = warm.unwrap_or_else(|| Plan::zeros(horizon, block_width));
-        let mut mean = fallback.values().to_vec();
+        let (horizon, block_width) = (directive.horizon_blocks, directive.block_width());
+        let mut search = Search::new(imagination, deadline, &self.last);
+        let mut mean = search.centre();
         let mut std = vec![self.config.initial_std; mean.len()];
-        let moments = mean.len() / action_width.max(1);
-        let beta = self.config.noise_beta;
-        if self.noise.as_ref().is_none_or(|noise| noise.length() != moments) {
-            self.noise = Some(ColoredNoise::new(moments, beta));
-        }
         let mut kept: Vec<Vec<f32>> = Vec::new();
-        if is_warm {
+        if search.start().is_some() {
             for elite in self.elites.iter().take(self.kept()) {
                 kept.push(Plan::new(horizon, block_width, elite.actions.clone())?.shifted().values().to_vec());
             }
-            kept.push(mean.clone());
         }
-        let mut best = Best::default();
+        kept.extend(search.guesses());
+        self.elites.clear(); // if no round is in time, they belong to a plan that is a block old
         for iteration in 0..self.config.iterations {
-            if deadline.passed() {
-                break;
-            }
             let mut sequences = std::mem::take(&mut kept);
             if iteration > 0 && iteration + 1 == self.config.iterations {
                 sequences.push(mean.clone());
             }
             while sequences.len() < self.config.samples {
-                let mut draw = vec![0.0; mean.len()];
-                if let Some(noise) = &self.noise {
-                    (0..action_width).for_each(|part| noise.add_to(&mut draw, part, action_width, rng));
-                }
-                let place = mean.iter().zip(&std).zip(draw);
-                sequences.push(place.map(|((mean, std), draw)| (mean + std * draw).clamp(-1.0, 1.0)).collect());
+                sequences.push(self.noise.around(&mean, &std, directive.action_width, rng));
             }
-            let mut candidates = judged(imagination, sequences)?;
-            best.offer(&candidates[0]);
+            let Some(candidates) = search.judge(sequences)? else { break };
+            let mut candidates = improve(&mut search, candidates)?;
             candidates.truncate(self.config.elites);
             let (fitted_mean, fitted_std) = fit(&candidates);
             let blend = |old: &mut Vec<f32>, new: Vec<f32>, least: f32| {
@@ -138,17 +126,17 @@ impl Actor for Icem {
             kept.extend(candidates.iter().take(self.kept()).map(|candidate| candidate.actions.clone()));
             self.elites = candidates;
         }
-        if best.is_empty() {
-            self.elites.clear(); // no round was in time: they belong to a plan that is a block old
-        }
-        let choice = best.into_choice(fallback)?;
-        self.last = Some(choice.plan.clone());
-        Ok(choice)
+        search.finish(&mut self.last)
+    }
+}
+
+impl Actor for Icem {
+    fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
+        self.search(imagination, rng, deadline, &mut |_, candidates| Ok(candidates))
     }
 
     fn reset(&mut self) {
-        self.noise = None;
-        self.last = None;
+        self.last.forget();
         self.elites.clear();
     }
 }

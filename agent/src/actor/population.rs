@@ -1,7 +1,9 @@
-//! Candidates with their energies: what CEM and iCEM share.
+//! Candidates with their energies, and the distributions that new ones are drawn from.
 
-use crate::actor::{Choice, Imagination};
-use crate::latent::{Plan, Plans};
+use mindseye_interface::Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::ColoredNoise;
 use crate::{Error, Result};
 
 /// A judged sequence of normalised actions, `[H * A]`.
@@ -11,11 +13,9 @@ pub(super) struct Candidate {
     pub energy: f32,
 }
 
-/// Judges `sequences`; the candidates with finite energies, best first (equal energies in the order of the sequences).
-pub(super) fn judged(imagination: &Imagination<'_>, sequences: Vec<Vec<f32>>) -> Result<Vec<Candidate>> {
-    let directive = imagination.directive;
-    let (count, horizon, width) = (sequences.len(), directive.horizon_blocks, directive.block_width());
-    let energies = imagination.energies(&Plans::new(count, horizon, width, sequences.concat())?)?;
+/// The sequences with finite energies, best first (equal energies in the order of the sequences).
+pub(super) fn ranked(sequences: Vec<Vec<f32>>, energies: Vec<f32>) -> Result<Vec<Candidate>> {
+    let count = sequences.len();
     let pairs = sequences.into_iter().zip(energies);
     let mut candidates: Vec<Candidate> = pairs
         .map(|(actions, energy)| Candidate { actions, energy })
@@ -41,33 +41,39 @@ pub(super) fn fit(elites: &[Candidate]) -> (Vec<f32>, Vec<f32>) {
     (mean, std)
 }
 
-/// The best candidate seen so far, and how it improved.
-#[derive(Debug, Default)]
-pub(super) struct Best {
-    candidate: Option<Candidate>,
-    energies: Vec<f32>,
+/// Draws around means: white noise of unit variance, or coloured in time (the same length again is computed once).
+#[derive(Debug)]
+pub(super) struct Noise {
+    beta: f64,
+    colored: Option<ColoredNoise>,
 }
 
-impl Best {
-    /// Takes the round's best candidate into account.
-    pub fn offer(&mut self, challenger: &Candidate) {
-        if self.candidate.as_ref().is_none_or(|best| challenger.energy < best.energy) {
-            self.candidate = Some(challenger.clone());
+impl Noise {
+    /// Noise whose power falls as `1 / f^beta`.
+    pub fn new(beta: f64) -> Self {
+        Self { beta, colored: None }
+    }
+
+    /// A sequence around `mean [H * A]` with standard deviations `std`, for actions of `action_width` numbers, within [-1, 1].
+    pub fn around(&mut self, mean: &[f32], std: &[f32], action_width: usize, rng: &mut Rng) -> Vec<f32> {
+        let moments = mean.len() / action_width.max(1);
+        let beta = self.beta;
+        if self.colored.as_ref().is_none_or(|noise| noise.length() != moments) {
+            self.colored = Some(ColoredNoise::new(moments, beta));
         }
-        self.energies.extend(self.candidate.as_ref().map(|best| best.energy));
+        let mut draw = vec![0.0; mean.len()];
+        if let Some(noise) = &self.colored {
+            (0..action_width).for_each(|part| noise.add_to(&mut draw, part, action_width, rng));
+        }
+        mean.iter().zip(std).zip(draw).map(|((mean, std), draw)| (mean + std * draw).clamp(-1.0, 1.0)).collect()
     }
+}
 
-    /// Whether no round was finished.
-    pub fn is_empty(&self) -> bool {
-        self.candidate.is_none()
-    }
-
-    /// The decision; `fallback` if no round was finished in time.
-    pub fn into_choice(self, fallback: Plan) -> Result<Choice> {
-        let plan = match self.candidate {
-            Some(best) => Plan::new(fallback.horizon(), fallback.block_width(), best.actions)?,
-            None => fallback,
-        };
-        Ok(Choice { plan, energies: self.energies })
-    }
+/// A sequence around `mean [H * A]` with independent values of standard deviations `std`, within [-1, 1].
+pub(super) fn white(mean: &[f32], std: &[f32], rng: &mut Rng) -> Vec<f32> {
+    let mut draw = |(mean, std): (&f32, &f32)| -> f32 {
+        let noise: f32 = StandardNormal.sample(rng);
+        (mean + std * noise).clamp(-1.0, 1.0)
+    };
+    mean.iter().zip(std).map(&mut draw).collect()
 }

@@ -16,7 +16,7 @@ impl Actor for RandomActions {
         let directive = imagination.directive;
         let (horizon, width) = (directive.horizon_blocks, directive.block_width());
         let values = (0..horizon * width).map(|_| rng.random_range(-1.0..=1.0)).collect();
-        Ok(Choice { plan: Plan::new(horizon, width, values)?, energies: Vec::new() })
+        Ok(Choice::unthinking(Plan::new(horizon, width, values)?))
     }
 
     fn reset(&mut self) {}

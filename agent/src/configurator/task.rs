@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use mindseye_interface::config::{Validate, require_range};
 use mindseye_interface::{Error, Result};
-use mindseye_world_model::LatentMetric;
+use mindseye_world_model::{LatentMetric, Precision};
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{Actor, Cem, CemConfig, Hold, Icem, IcemConfig, RandomActions};
+use super::PlannerConfig;
 use crate::cost::Reduction;
 
 /// What is wanted, how it is judged, and how much thought may go into it. The goal itself (a picture) comes with the run.
@@ -34,35 +34,12 @@ pub struct Task {
     pub weights: BTreeMap<String, f32>,
     /// How plans are found.
     pub planner: PlannerConfig,
+    /// How the weights of the world model are kept while imagining.
+    #[serde(default)]
+    pub precision: Precision,
     /// When to move on in a sequence of goals.
     #[serde(default)]
     pub sub_goals: SubGoals,
-}
-
-/// Which planner, with its settings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum PlannerConfig {
-    /// See [`Icem`].
-    Icem(IcemConfig),
-    /// See [`Cem`].
-    Cem(CemConfig),
-    /// See [`RandomActions`].
-    Random,
-    /// See [`Hold`].
-    Hold,
-}
-
-impl PlannerConfig {
-    /// A planner with these settings that has not planned yet.
-    pub fn build(&self) -> Box<dyn Actor> {
-        match self {
-            Self::Icem(config) => Box::new(Icem::new(config.clone())),
-            Self::Cem(config) => Box::new(Cem::new(config.clone())),
-            Self::Random => Box::new(RandomActions),
-            Self::Hold => Box::new(Hold),
-        }
-    }
 }
 
 /// When a sub-goal is done with.
@@ -100,10 +77,6 @@ impl Validate for Task {
         if let Some((name, weight)) = self.weights.iter().find(|(_, weight)| !weight.is_finite()) {
             return Err(Error::field(format!("weights.{name}"), "a finite number", weight));
         }
-        match &self.planner {
-            PlannerConfig::Icem(config) => config.validate(),
-            PlannerConfig::Cem(config) => config.validate(),
-            PlannerConfig::Random | PlannerConfig::Hold => Ok(()),
-        }
+        self.planner.validate()
     }
 }

@@ -2,7 +2,7 @@
 
 use mindseye_world_model::ops::matmul::{Matrix, matmul};
 
-use super::IntrinsicTerm;
+use super::{IntrinsicTerm, Slopes};
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
 use crate::{Error, Result};
@@ -43,12 +43,9 @@ impl GoalDistance {
     }
 }
 
-impl IntrinsicTerm for GoalDistance {
-    fn name(&self) -> &'static str {
-        Self::NAME
-    }
-
-    fn energy(&self, rollouts: &Rollouts, _plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
+impl GoalDistance {
+    /// `L (z - g)` of every state.
+    fn measured(&self, rollouts: &Rollouts, directive: &Directive) -> Result<Vec<f32>> {
         let goal = directive.goal.values();
         if goal.len() != self.width || rollouts.state_len() != self.width {
             return Err(Error::Shape {
@@ -64,6 +61,34 @@ impl IntrinsicTerm for GoalDistance {
         let mut measured = vec![0.0; differences.len()];
         let states = Matrix::new(&differences, rollouts.states(), self.width);
         matmul(&mut measured, states, Matrix::new(&self.factor, self.width, self.width).transposed(), false);
+        Ok(measured)
+    }
+}
+
+impl IntrinsicTerm for GoalDistance {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn energy(&self, rollouts: &Rollouts, _plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
+        let measured = self.measured(rollouts, directive)?;
         Ok(measured.chunks_exact(self.width).map(|state| state.iter().map(|value| value * value).sum()).collect())
+    }
+
+    fn add_slopes(
+        &self,
+        rollouts: &Rollouts,
+        _plans: &Plans,
+        directive: &Directive,
+        pull: &[f32],
+        slopes: &mut Slopes,
+    ) -> Result<()> {
+        let mut measured = self.measured(rollouts, directive)?;
+        for (state, pull) in measured.chunks_exact_mut(self.width).zip(pull) {
+            state.iter_mut().for_each(|value| *value *= 2.0 * pull);
+        }
+        let measured = Matrix::new(&measured, rollouts.states(), self.width);
+        matmul(&mut slopes.states, measured, Matrix::new(&self.factor, self.width, self.width), true);
+        Ok(())
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use mindseye_interface::Seed;
 use rand::Rng as _;
 
-use super::{GoalDistance, IntrinsicTerm};
-use crate::Result;
+use super::{GoalDistance, IntrinsicTerm, Slopes};
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
 use crate::world_model::{SimulatorWorldModel, WorldModel};
+use crate::{Error, Result};
 
 /// The square of [`mindseye_interface::Simulator::goal_energy`] of imagined true states, in the unit of the learned metrics: the mean
 /// energy of one action block (here a random one, from where the world is now) is 1. So one task file serves both.
@@ -52,5 +52,16 @@ impl IntrinsicTerm for OracleGoal {
         let goal = wide(directive.goal.values());
         let states = rollouts.values().chunks_exact(rollouts.state_len().max(1));
         Ok(states.map(|state| (self.world.goal_energy(&wide(state), &goal) / self.unit).powi(2) as f32).collect())
+    }
+
+    fn add_slopes(
+        &self,
+        _rollouts: &Rollouts,
+        _plans: &Plans,
+        _directive: &Directive,
+        _pull: &[f32],
+        _slopes: &mut Slopes,
+    ) -> Result<()> {
+        Err(Error::NoSlopes { part: "the task's own distance" })
     }
 }

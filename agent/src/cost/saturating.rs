@@ -1,6 +1,6 @@
 //! A term whose energy ends to count.
 
-use super::IntrinsicTerm;
+use super::{IntrinsicTerm, Slopes};
 use crate::Result;
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
@@ -28,5 +28,18 @@ impl<T: IntrinsicTerm> IntrinsicTerm for Saturating<T> {
         let mut energies = self.term.energy(rollouts, plans, directive)?;
         energies.iter_mut().for_each(|energy| *energy /= 1.0 + *energy / self.at);
         Ok(energies)
+    }
+
+    fn add_slopes(
+        &self,
+        rollouts: &Rollouts,
+        plans: &Plans,
+        directive: &Directive,
+        pull: &[f32],
+        slopes: &mut Slopes,
+    ) -> Result<()> {
+        let energies = self.term.energy(rollouts, plans, directive)?;
+        let weakened = energies.iter().zip(pull).map(|(energy, pull)| pull / (1.0 + energy / self.at).powi(2));
+        self.term.add_slopes(rollouts, plans, directive, &weakened.collect::<Vec<f32>>(), slopes)
     }
 }

@@ -1,8 +1,8 @@
 //! The learned world model: the fast rollout engine behind the seam.
 
-use mindseye_world_model::{Jepa, RolloutEngine};
+use mindseye_world_model::{Jepa, PlanSlopes, Precision, RolloutEngine};
 
-use super::WorldModel;
+use super::{Judge, WorldModel};
 use crate::Result;
 use crate::latent::{Latent, Plans, Rollouts};
 
@@ -10,22 +10,34 @@ use crate::latent::{Latent, Plans, Rollouts};
 #[derive(Debug, Clone)]
 pub struct LearnedWorldModel {
     engine: RolloutEngine,
+    slopes: PlanSlopes,
     threads: usize,
 }
 
 impl LearnedWorldModel {
-    /// The predictor of `model`, on `threads` threads of the current rayon pool.
+    /// The predictor of `model` with weights in `precision`, on `threads` threads of the current rayon pool. Slopes are always exact.
     ///
     /// # Errors
     /// When the weights cannot be read.
-    pub fn new(model: &Jepa, threads: usize) -> Result<Self> {
-        Ok(Self { engine: RolloutEngine::new(model)?, threads })
+    pub fn new(model: &Jepa, precision: Precision, threads: usize) -> Result<Self> {
+        Ok(Self { engine: RolloutEngine::with_precision(model, precision)?, slopes: PlanSlopes::new(model), threads })
+    }
+}
+
+impl LearnedWorldModel {
+    fn rollouts(&self, plans: &Plans, values: Vec<f32>) -> Result<Rollouts> {
+        Rollouts::new([plans.count(), 1, plans.horizon(), 1, self.engine.latent_width()], values)
     }
 }
 
 impl WorldModel for LearnedWorldModel {
     fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts> {
         let values = self.engine.rollout(start.values(), plans.values(), plans.horizon(), self.threads)?;
-        Rollouts::new([plans.count(), 1, plans.horizon(), 1, self.engine.latent_width()], values)
+        self.rollouts(plans, values)
+    }
+
+    fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
+        let judge = |values| judge(&self.rollouts(plans, values)?);
+        self.slopes.of(start.values(), plans.values(), plans.horizon(), self.threads, judge)
     }
 }

@@ -1,7 +1,7 @@
 //! LeWorldModel's predictor behind the seam.
 
-use mindseye_world_model::Lewm;
 use mindseye_world_model::lewm::LewmEngine;
+use mindseye_world_model::{Lewm, Precision};
 
 use super::WorldModel;
 use crate::latent::{Latent, Plans, Rollouts};
@@ -17,13 +17,13 @@ pub struct LewmWorldModel {
 }
 
 impl LewmWorldModel {
-    /// The predictor of `model`, on `threads` threads of the current rayon pool. LeWMs are trained on standardised actions: of a block of
+    /// The predictor of `model` with weights in `precision`, on `threads` threads of the current rayon pool. LeWMs are trained on standardised actions: of a block of
     /// normalised actions `[A]`, value `i` times `gain[i]` plus `offset[i]` is what the model knows.
     ///
     /// # Errors
     /// [`Error::Shape`] unless there are `A` gains and offsets.
-    pub fn new(model: &Lewm, gain: Vec<f32>, offset: Vec<f32>, threads: usize) -> Result<Self> {
-        let engine = LewmEngine::new(model)?;
+    pub fn new(model: &Lewm, gain: Vec<f32>, offset: Vec<f32>, precision: Precision, threads: usize) -> Result<Self> {
+        let engine = LewmEngine::with_precision(model, precision)?;
         if gain.len() != engine.block_width() || offset.len() != engine.block_width() {
             return Err(Error::Shape {
                 operation: "standardising actions",

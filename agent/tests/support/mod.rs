@@ -10,7 +10,7 @@ use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
 use mindseye_agent::cost::{CostModule, Effort, GoalDistance, Reduction};
 use mindseye_agent::memory::{Moment, RingMemory};
 use mindseye_agent::perception::ProprioceptivePerception;
-use mindseye_agent::world_model::WorldModel;
+use mindseye_agent::world_model::{Judge, WorldModel};
 use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Plans, Result, Rollouts, Task};
 use mindseye_interface::{
     Action, ActionSpace, Environment, GoalCheck, Image, ImageSize, ManualClock, Observation, Seed, Simulator, Snapshot,
@@ -39,6 +39,20 @@ impl WorldModel for PointMass {
         }
         Rollouts::new([plans.count(), 1, plans.horizon(), 1, 2], values)
     }
+
+    fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
+        let slopes = judge(&self.imagine(start, plans)?)?;
+        let mut on_plans = Vec::new();
+        for slopes in slopes.chunks_exact(2 * plans.horizon()) {
+            for block in 0..plans.horizon() {
+                // An action moves every later state alike.
+                let later = |part: usize| slopes[2 * block + part..].iter().step_by(2).sum::<f32>();
+                let on_action = [SPEED_M * later(0), SPEED_M * later(1)];
+                on_plans.extend(on_action.repeat(plans.block_width() / 2));
+            }
+        }
+        Ok(on_plans)
+    }
 }
 
 /// A world model that has lost its mind: futures of nothing but NaN for every plan that does something.
@@ -48,6 +62,11 @@ impl WorldModel for NanWorldModel {
     fn imagine(&self, _start: &Latent, plans: &Plans) -> Result<Rollouts> {
         let shape = [plans.count(), 1, plans.horizon(), 1, 2];
         Rollouts::new(shape, vec![f32::NAN; shape.iter().product()])
+    }
+
+    fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
+        judge(&self.imagine(start, plans)?)?;
+        Ok(vec![f32::NAN; plans.values().len()])
     }
 }
 

@@ -1,0 +1,86 @@
+//! Sampling and gradients: iCEM whose best candidates take some steps down the slope before the next distribution is fitted to them
+//! (Bharadhwaj, Xie and Shkurti 2020, "Model-predictive control via cross-entropy and gradient-based optimization").
+
+use mindseye_interface::config::require_range;
+use mindseye_interface::{Result as BorderResult, Rng};
+use serde::{Deserialize, Serialize};
+
+use super::descent::{Descent, Optimiser};
+use super::population::Candidate;
+use super::search::Search;
+use super::{Actor, Choice, Deadline, Icem, IcemConfig, Imagination};
+use crate::Result;
+
+/// Settings of the hybrid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HybridConfig {
+    /// The sampling part.
+    pub sampling: IcemConfig,
+    /// Best candidates of a round that take steps down the slope.
+    pub refined: usize,
+    /// Steps that they take.
+    pub steps: usize,
+    /// How slopes become steps.
+    pub optimiser: Optimiser,
+    /// Length of a step, in normalised actions (Adam) or per slope (SGD).
+    pub learning_rate: f32,
+}
+
+impl Default for HybridConfig {
+    fn default() -> Self {
+        let sampling = IcemConfig { samples: 48, iterations: 4, ..IcemConfig::default() };
+        Self { sampling, refined: 4, steps: 3, optimiser: Optimiser::Adam, learning_rate: 0.1 }
+    }
+}
+
+impl HybridConfig {
+    pub(crate) fn validate(&self) -> BorderResult<()> {
+        self.sampling.validate()?;
+        require_range("planner.refined", self.refined, 1, self.sampling.samples)?;
+        require_range("planner.steps", self.steps, 1, 1000)?;
+        require_range("planner.learning_rate", self.learning_rate, 1e-6, 100.0)
+    }
+}
+
+/// The planner; between ticks it keeps its last plan and elites.
+pub struct Hybrid {
+    config: HybridConfig,
+    icem: Icem,
+}
+
+impl Hybrid {
+    /// A planner that has not planned yet.
+    pub fn new(config: HybridConfig) -> Self {
+        let icem = Icem::new(config.sampling.clone());
+        Self { config, icem }
+    }
+}
+
+impl Actor for Hybrid {
+    fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
+        let config = &self.config;
+        self.icem.search(imagination, rng, deadline, &mut |search, candidates| refined(config, search, candidates))
+    }
+
+    fn reset(&mut self) {
+        self.icem.reset();
+    }
+}
+
+/// `candidates` (best first) and where the best of them get to, best first.
+fn refined(config: &HybridConfig, search: &mut Search<'_>, mut candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
+    let chosen = candidates.iter().take(config.refined);
+    let mut sequences: Vec<Vec<f32>> = chosen.map(|candidate| candidate.actions.clone()).collect();
+    let values = sequences.iter().map(Vec::len).sum();
+    let mut descent = Descent::new(config.optimiser, config.learning_rate, values);
+    for _ in 0..config.steps {
+        let Some((_, slopes)) = search.differentiate(&sequences)? else { return Ok(candidates) };
+        descent.step(&mut sequences, &slopes);
+    }
+    if let Some(improved) = search.judge(sequences)? {
+        candidates.extend(improved);
+        candidates.sort_by(|a, b| a.energy.total_cmp(&b.energy));
+    }
+    Ok(candidates)
+}
