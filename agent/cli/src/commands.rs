@@ -1,6 +1,7 @@
 //! The verbs of the binary, one file each.
 
 pub mod bench;
+pub mod compare;
 pub mod demo;
 pub mod evaluate;
 pub mod inspect;
@@ -12,13 +13,14 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mindseye_agent::Task;
 use mindseye_interface::{ImageSize, config};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use serde::Serialize;
 
 use crate::assets;
+use crate::evaluation::PairKind;
 use crate::running::cost_terms;
 
 /// Which scene, seen how, varying in what.
@@ -46,6 +48,28 @@ impl SceneArguments {
         let image_size = ImageSize::square(self.image_side).context("--image-side")?;
         let factors = self.factors.iter().map(|name| Factor::from_str(name)).collect::<mindseye_interface::Result<_>>();
         Ok(SceneOptions { image_size, factors: Factors(factors.context("--factors")?) })
+    }
+}
+
+/// How starts and goals are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pairs {
+    /// States of the same held-out episode; the block (if any) has to be moved.
+    Offset,
+    /// States of the same held-out episode between which the block need not be moved.
+    Still,
+    /// The scene's hard pairs: in two_room any start, any goal in the other room.
+    Cross,
+}
+
+impl Pairs {
+    /// The same, with starts and goals `goal_offset` control steps apart (where they are of the same episode).
+    pub fn with_offset(self, goal_offset: usize) -> PairKind {
+        match self {
+            Self::Offset => PairKind::Offset { goal_offset },
+            Self::Still => PairKind::Still { goal_offset },
+            Self::Cross => PairKind::Cross,
+        }
     }
 }
 

@@ -6,22 +6,22 @@
 mod episode;
 pub mod interval;
 mod pairs;
+mod planner_chart;
 mod report;
 mod sheet;
 mod success_chart;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use mindseye_agent::Task;
 use mindseye_interface::Seed;
 use mindseye_sim::SceneOptions;
-use mindseye_world_model::Checkpoint;
 use rayon::prelude::*;
 
 pub use episode::{Episode, EpisodeResult, Glimpse, HOLD_STEPS, Method};
 pub use pairs::{Pair, PairKind, draw_pairs};
+pub use planner_chart::planner_chart;
 pub use report::{Baselines, ByRotation, EvaluationReport, MethodReport, MethodResults, PairReport, Rates, Settings};
 pub use sheet::sheet;
 pub use success_chart::success_chart;
@@ -32,8 +32,8 @@ pub struct Evaluation {
     pub scene: String,
     /// Picture size and factors of variation.
     pub options: SceneOptions,
-    /// The model under test.
-    pub checkpoint: Arc<Checkpoint>,
+    /// Who is under test.
+    pub model: Method,
     /// What it is to do.
     pub task: Task,
     /// How starts and goals are chosen.
@@ -48,8 +48,6 @@ pub struct Evaluation {
     pub threads: usize,
     /// Whether the baselines run too.
     pub baselines: bool,
-    /// Whether the agent imagines in the simulator instead of the learned dynamics.
-    pub true_dynamics: bool,
 }
 
 impl Evaluation {
@@ -87,12 +85,8 @@ impl Evaluation {
             };
             pool.install(|| pairs.par_iter().map(one).collect())
         };
-        let action_block = self.checkpoint.config.model.action_block;
-        let model = play_all(&if self.true_dynamics {
-            Method::TrueDynamics(self.checkpoint.clone())
-        } else {
-            Method::Model(self.checkpoint.clone())
-        })?;
+        let action_block = self.model.action_block();
+        let model = play_all(&self.model)?;
         let baselines = if self.baselines {
             Some([
                 play_all(&Method::Random { action_block })?,

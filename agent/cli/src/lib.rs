@@ -8,4 +8,5 @@ pub mod model_report;
 pub mod pictures;
 pub mod practice;
 pub mod progress;
+pub mod published;
 pub mod running;

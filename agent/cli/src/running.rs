@@ -7,13 +7,14 @@ use mindseye_agent::actor::Actor;
 use mindseye_agent::configurator::{PlannerConfig, SequenceConfigurator};
 use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, IntrinsicTerm, OracleGoal, Saturating};
 use mindseye_agent::memory::RingMemory;
-use mindseye_agent::perception::JepaPerception;
-use mindseye_agent::world_model::{LearnedWorldModel, SeenSimulator, SimulatorWorldModel, WorldModel};
+use mindseye_agent::perception::{JepaPerception, LewmPerception};
+use mindseye_agent::world_model::{LearnedWorldModel, LewmWorldModel, SeenSimulator, SimulatorWorldModel, WorldModel};
 use mindseye_agent::{Agent, Latent, Modules, Task, TickReport};
 use mindseye_interface::{Action, Clock, Image, Observation, Seed, Simulator};
 use mindseye_world_model::Checkpoint;
 
 use crate::evaluation::Method;
+use crate::published::PublishedLewm;
 
 /// Moments that a life remembers.
 const MEMORY_MOMENTS: usize = 1000;
@@ -42,15 +43,16 @@ impl Mind {
             |actor, action_block| true_world(task, simulator, goal_state, seed, actor, action_block, threads);
         match *method {
             Method::Model(ref checkpoint) => {
-                let imagines = Box::new(LearnedWorldModel::new(&checkpoint.model, threads)?);
+                let imagines = Box::new(LearnedWorldModel::new(&checkpoint.model, task.precision, threads)?);
                 learned(checkpoint, task, goal_image, seed, imagines, None)
             }
+            Method::Lewm(ref published) => with_lewm(published, task, goal_image, seed, threads),
             Method::TrueDynamics(ref checkpoint) => {
                 let world = Arc::new(SimulatorWorldModel::new(simulator, threads)?);
                 let imagines = Box::new(SeenSimulator::new(world.clone(), checkpoint.clone()));
                 learned(checkpoint, task, goal_image, seed, imagines, Some(world))
             }
-            Method::Oracle { action_block } => without_model(task.planner.build(), action_block),
+            Method::Oracle { action_block } => without_model(task.planner.without_slopes().build(), action_block),
             Method::Random { action_block } => without_model(PlannerConfig::Random.build(), action_block),
             Method::Nothing { action_block } => without_model(PlannerConfig::Hold.build(), action_block),
         }
@@ -79,7 +81,7 @@ pub fn cost_terms() -> [&'static str; 3] {
 }
 
 /// The cost of `task`: distance to the goal by `distance`, and the other terms.
-fn cost(task: &Task, distance: impl IntrinsicTerm + 'static) -> CostModule {
+pub fn cost(task: &Task, distance: impl IntrinsicTerm + 'static) -> CostModule {
     let distance: Box<dyn IntrinsicTerm> = match task.goal_saturation {
         Some(at) => Box::new(Saturating::new(distance, at)),
         None => Box::new(distance),
@@ -109,6 +111,25 @@ fn learned(
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
     };
     Ok(Mind { agent: Agent::new(modules, seed), oracle })
+}
+
+/// An agent that sees and imagines with a LeWM; distances are those of its embeddings, as its authors plan.
+fn with_lewm(published: &PublishedLewm, task: &Task, goal: &Image, seed: Seed, threads: usize) -> Result<Mind> {
+    let perception = LewmPerception::new(published.model.clone());
+    let goal = perception.encode(goal).context("goal picture")?;
+    let metric = GoalDistance::euclidean(goal.width());
+    let (gain, offset) = (published.gain.clone(), published.offset.clone());
+    let imagines = LewmWorldModel::new(&published.model, gain, offset, task.precision, threads)?;
+    let (block, width) = (published.action_block, published.action_width);
+    let modules = Modules {
+        configurator: Box::new(SequenceConfigurator::new(task, vec![goal], block, width)?),
+        perception: Box::new(perception),
+        world_model: Box::new(imagines),
+        cost: cost(task, metric),
+        actor: task.planner.build(),
+        memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
+    };
+    Ok(Mind { agent: Agent::new(modules, seed), oracle: None })
 }
 
 /// An agent that knows the true state and imagines (if its actor does) in the true world.

@@ -174,3 +174,53 @@ fn help_explains_every_verb() {
         assert!(text.contains("Options:") && text.lines().count() > 10, "{verb}: {text}");
     }
 }
+
+#[test]
+fn every_shipped_planner_plans_and_keeps_to_its_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    let arguments =
+        ["compare", "--plans", "64", "--episodes", "10", "--seeds", "1", "--seed", "1000", "--out", out, "--json"];
+    let comparison = json(folder.path(), &arguments);
+    let rows = comparison["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["planner"]["kind"].as_str().unwrap()).collect();
+    let all =
+        ["categorical_cem", "cem", "gradient", "hybrid", "icem", "mppi", "predictive_sampling", "random_shooting"];
+    assert_eq!(names, all);
+    for row in rows {
+        // 64 plans of 8 blocks; a search that is refined in steps does not divide evenly.
+        let imagined = row["rows_per_tick"].as_f64().unwrap();
+        assert!((350.0..=560.0).contains(&imagined), "{}: {imagined} states", row["name"]);
+        assert!(row["moderate"]["rate"].as_f64().unwrap() >= 0.5, "{row}");
+    }
+    let picture = std::fs::read(folder.path().join("out/compare.png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG"));
+    assert!(folder.path().join("out/compare.json").exists());
+}
+
+#[test]
+fn the_shipped_pusher_does_no_worse_with_weights_of_eight_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = std::fs::read_to_string(assets().join("tasks/push_t.toml")).unwrap();
+    std::fs::write(folder.path().join("task.toml"), format!("precision = \"int8\"\n{task}")).unwrap();
+    let arguments = [
+        "evaluate",
+        "--scene",
+        "push_t",
+        "--task",
+        "task.toml",
+        "--episodes",
+        "20",
+        "--seeds",
+        "2",
+        "--seed",
+        "1000",
+        "--no-baselines",
+        "--json",
+    ];
+    let evaluation = json(folder.path(), &arguments);
+    let rate = |predicate: &str| evaluation[predicate]["rate"].as_f64().unwrap();
+    assert_eq!(evaluation["settings"]["task"]["precision"], "int8");
+    assert!(rate("moderate") >= 0.7 && rate("block") >= 0.85, "{}", evaluation["moderate"]);
+}

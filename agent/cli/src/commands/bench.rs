@@ -2,34 +2,34 @@
 
 mod lewm;
 mod peak;
+mod planning;
+mod scaling;
+mod training;
 
 use std::hint::black_box;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use mindseye_episodes::FrameCache;
+use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
-use mindseye_interface::{ImageSize, Seed, config};
 use mindseye_sim::{SceneOptions, demonstrator, make};
-use mindseye_world_model::Checkpoint;
-use mindseye_world_model::training::{RunOptions, TrainingConfig, TrainingData, train};
+use mindseye_world_model::{Checkpoint, Precision};
 use serde::Serialize;
 
-use super::record::{episode_seed, simulate_episode};
-use super::{load_task, print_json};
+use super::print_json;
+use super::record::episode_seed;
 use crate::assets;
 use crate::evaluation::interval::Percentiles;
-use crate::evaluation::{Episode, Method, PairKind, draw_pairs};
 
 /// Measure speed. For sim and train the best of several rounds counts, so that what else the machine does counts little; plan gives
 /// percentiles over all ticks of as many episodes.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye bench sim")]
 pub struct BenchArguments {
-    /// What to measure: sim (physics and camera, one core), train (optimiser steps), plan (ticks of the agent).
+    /// What to measure: sim (physics and camera, one core), train (optimiser steps), plan (ticks of the agent), scaling (how imagining
+    /// grows with its size), encode (pictures).
     #[arg(value_enum)]
     what: What,
     /// Name of the scene.
@@ -44,10 +44,25 @@ pub struct BenchArguments {
     /// Threads for train and plan.
     #[arg(long, default_value_t = super::default_threads())]
     threads: usize,
-    /// For plan: a LeWorldModel of published size with random weights, planned with as its authors do (CEM, 300 samples, 30
-    /// iterations, 5 blocks), instead of the scene's agent.
+    /// Pictures at a time for encode (1 by default), windows for train --lewm (8 by default).
+    #[arg(long)]
+    batch: Option<usize>,
+    /// A LeWorldModel of published size with random weights instead of the scene's model; planned with as its authors do (CEM, 300 samples,
+    /// 30 iterations, 5 blocks).
     #[arg(long)]
     lewm: bool,
+    /// For plan: how the world model's weights are kept.
+    #[arg(long, value_enum, default_value_t = Weights::F32)]
+    precision: Weights,
+    /// For plan: task file (TOML); by default the shipped one of the scene.
+    #[arg(long)]
+    task: Option<PathBuf>,
+    /// For plan: stop thinking after so many milliseconds, as on a robot, and count what came too late. By default nothing is cut short.
+    #[arg(long)]
+    deadline_ms: Option<f64>,
+    /// For scaling: folder for scaling.png.
+    #[arg(long)]
+    out: Option<PathBuf>,
     /// Print one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -62,21 +77,49 @@ enum What {
     Train,
     /// Milliseconds per tick with the shipped checkpoint and task.
     Plan,
+    /// Milliseconds for imagining and judging, by number of plans, their length, and threads.
+    Scaling,
+    /// Milliseconds from picture to latent with the shipped checkpoint, on one thread.
+    Encode,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(tag = "bench", rename_all = "snake_case")]
 enum BenchReport {
     Sim { scene: String, physics_steps_per_sec: f64, with_camera: Vec<CameraRate> },
-    Train { scene: String, threads: usize, steps_per_sec: f64, frames_per_sec: f64 },
-    Plan { scene: String, threads: usize, planning_ms: Percentiles, imagined_states_per_sec: f64 },
+    Train(training::TrainSpeed),
+    Plan(Box<planning::Plan>),
+    Scaling(scaling::Scaling),
+    Encode { scene: String, batch: usize, ms: Percentiles },
     LewmPlan(lewm::LewmPlan),
+    LewmSpeed(lewm::LewmSpeed),
 }
 
 #[derive(Debug, Serialize)]
 struct CameraRate {
     image_side: usize,
     control_steps_per_sec: f64,
+}
+
+/// How weights are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Weights {
+    /// As they were trained.
+    F32,
+    /// In sixteen bits.
+    Bf16,
+    /// In eight bits.
+    Int8,
+}
+
+impl From<Weights> for Precision {
+    fn from(weights: Weights) -> Self {
+        match weights {
+            Weights::F32 => Self::F32,
+            Weights::Bf16 => Self::Bf16,
+            Weights::Int8 => Self::Int8,
+        }
+    }
 }
 
 /// Runs the command.
@@ -86,12 +129,17 @@ struct CameraRate {
 pub fn run(arguments: &BenchArguments) -> Result<()> {
     require_range("--rounds", arguments.rounds, 1, 1000)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
+    require_range("--batch", arguments.batch.unwrap_or(1), 1, 10_000)?;
     make(&arguments.scene, &SceneOptions::with_side(16)?)?;
     let report = match arguments.what {
         What::Sim => sim(arguments)?,
-        What::Train => training(arguments)?,
+        What::Train if arguments.lewm => BenchReport::LewmSpeed(lewm::training(arguments)?),
+        What::Train => BenchReport::Train(training::train_speed(arguments)?),
         What::Plan if arguments.lewm => BenchReport::LewmPlan(lewm::plan(arguments)?),
-        What::Plan => planning(arguments)?,
+        What::Plan => BenchReport::Plan(Box::new(planning::plan(arguments)?)),
+        What::Scaling => BenchReport::Scaling(scaling::scaling(arguments, arguments.out.as_deref())?),
+        What::Encode if arguments.lewm => BenchReport::LewmSpeed(lewm::encoding(arguments)?),
+        What::Encode => encoding(arguments)?,
     };
     if arguments.json {
         return print_json(&report);
@@ -107,15 +155,15 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
                 );
             }
         }
-        BenchReport::Train { scene, threads, steps_per_sec, frames_per_sec } => {
-            println!("{scene}, {threads} threads: {steps_per_sec:.1} optimiser steps/s ({frames_per_sec:.0} frames/s)");
-        }
-        BenchReport::Plan { scene, threads, planning_ms, imagined_states_per_sec } => {
-            let Percentiles { p50, p95, max } = planning_ms;
-            println!("{scene}, {threads} threads: a tick takes {p50:.2} ms median, {p95:.2} p95, {max:.2} max");
-            println!("  {imagined_states_per_sec:.0} imagined states/s");
+        BenchReport::Train(speed) => speed.say(),
+        BenchReport::Plan(plan) => plan.say(),
+        BenchReport::Scaling(scaling) => scaling.say(),
+        BenchReport::Encode { scene, batch, ms } => {
+            let Percentiles { p50, p95, .. } = ms;
+            println!("{scene}, one thread: {batch} pictures are encoded in {p50:.2} ms median, {p95:.2} p95");
         }
         BenchReport::LewmPlan(plan) => plan.say(),
+        BenchReport::LewmSpeed(speed) => speed.say(),
     }
     Ok(())
 }
@@ -160,82 +208,16 @@ fn sim(arguments: &BenchArguments) -> Result<BenchReport> {
     })
 }
 
-fn training(arguments: &BenchArguments) -> Result<BenchReport> {
-    let mut recipe: TrainingConfig = config::load(&assets::recipe(&arguments.scene)?)?;
-    (recipe.steps, recipe.validate_every, recipe.refinement.steps) = (50, usize::MAX, 0);
-    let options = SceneOptions::with_side(recipe.model.image_side)?;
-    let mut simulator = make(&arguments.scene, &options)?;
-    let mut demonstrator = demonstrator(&arguments.scene, "mixture", &options)?;
-    let size = ImageSize::square(recipe.model.image_side)?;
-    let state = (simulator.state_names().len(), simulator.proprioception_names().len());
-    let mut cache = FrameCache::new(size, simulator.action_space().width(), state.0, state.1);
-    for episode in 0..40 {
-        let seed = episode_seed(Seed::new(arguments.seed), episode);
-        cache.push(&simulate_episode(simulator.as_mut(), demonstrator.as_mut(), seed, STEPS_PER_EPISODE)?)?;
+fn encoding(arguments: &BenchArguments) -> Result<BenchReport> {
+    let batch = arguments.batch.unwrap_or(1);
+    let checkpoint = Checkpoint::load_for_scene(&assets::checkpoint(&arguments.scene)?, &arguments.scene)?;
+    let picture = 3 * checkpoint.config.model.image_side.pow(2);
+    let bytes: Vec<u8> = (0..batch * picture).map(|index| (index * 7919 % 251) as u8).collect();
+    let mut times = Vec::new();
+    for _ in 0..100 * arguments.rounds {
+        let started = Instant::now();
+        black_box(checkpoint.model.encode(&bytes, batch)?);
+        times.push(started.elapsed().as_secs_f64() * 1e3);
     }
-    let data = TrainingData::new(cache, &recipe)?;
-    let mut best: f64 = 0.0;
-    for _ in 0..arguments.rounds {
-        let folder = tempfile::tempdir().context("temporary folder")?;
-        let (first, last) = (std::cell::Cell::new(None), std::cell::Cell::new(None));
-        let watch = |_: &mindseye_world_model::training::Progress<'_>| {
-            first.set(first.get().or(Some(Instant::now())));
-            last.set(Some(Instant::now()));
-        };
-        let options = RunOptions {
-            seed: Seed::new(arguments.seed),
-            threads: arguments.threads,
-            folder: folder.path(),
-            start: None,
-            resume: false,
-            stop_after: Some(recipe.steps - 1), // the last step ends in a validation
-            stop: &AtomicBool::new(false),
-            progress: &watch,
-        };
-        train(&recipe, &data, &options)?;
-        if let (Some(first), Some(last)) = (first.get(), last.get()) {
-            best = best.max((recipe.steps - 2) as f64 / last.duration_since(first).as_secs_f64());
-        }
-    }
-    let frames_per_sec = best * (recipe.data.batch * recipe.data.frames) as f64;
-    Ok(BenchReport::Train {
-        scene: arguments.scene.clone(),
-        threads: arguments.threads,
-        steps_per_sec: best,
-        frames_per_sec,
-    })
-}
-
-fn planning(arguments: &BenchArguments) -> Result<BenchReport> {
-    let scene = arguments.scene.as_str();
-    let checkpoint = Arc::new(Checkpoint::load_for_scene(&assets::checkpoint(scene)?, scene)?);
-    let task = load_task(None, scene)?;
-    let options = SceneOptions::with_side(checkpoint.config.model.image_side)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
-    let kind = PairKind::Offset { goal_offset: 25 };
-    let (mut planning_ms, mut rows) = (Vec::new(), 0);
-    for pair in draw_pairs(scene, &options, kind, arguments.rounds, arguments.seed)? {
-        let episode = Episode {
-            scene,
-            options: &options,
-            method: &Method::Model(checkpoint.clone()),
-            task: &task,
-            pair: &pair,
-            budget_steps: kind.default_budget(),
-            seed: Seed::new(arguments.seed).index(pair.index as u64),
-            threads: arguments.threads,
-            real_time: false,
-            stop_when_held: false,
-        };
-        let result = pool.install(|| episode.play(&mut |_| Ok(())))?;
-        planning_ms.extend_from_slice(&result.planning_ms);
-        rows += result.predictor_rows;
-    }
-    let seconds = planning_ms.iter().sum::<f64>() / 1e3;
-    Ok(BenchReport::Plan {
-        scene: scene.into(),
-        threads: arguments.threads,
-        imagined_states_per_sec: rows as f64 / seconds.max(1e-9),
-        planning_ms: Percentiles::of(planning_ms),
-    })
+    Ok(BenchReport::Encode { scene: arguments.scene.clone(), batch, ms: Percentiles::of(times) })
 }

@@ -1,19 +1,21 @@
 //! `mindseye evaluate`: success under the honest protocol.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use anyhow::{Context, Result, bail};
+use clap::Args;
 use mindseye_interface::config::require_range;
 use mindseye_interface::files;
-use mindseye_world_model::Checkpoint;
+use mindseye_world_model::{Checkpoint, Lewm};
 
-use super::{SceneArguments, load_task, print_json};
+use super::{Pairs, SceneArguments, load_task, print_json};
 use crate::assets;
-use crate::evaluation::{Evaluation, EvaluationReport, PairKind, Rates, sheet, success_chart};
+use crate::evaluation::interval::Percentiles;
+use crate::evaluation::{Evaluation, EvaluationReport, Method, Rates, sheet, success_chart};
 use crate::pictures::write_png;
 use crate::progress::Meter;
+use crate::published::PublishedLewm;
 
 /// Measure a world model: success of the agent that plans with it, on held-out episodes, beside its baselines.
 ///
@@ -29,7 +31,8 @@ use crate::progress::Meter;
 pub struct EvaluateArguments {
     #[command(flatten)]
     scene: SceneArguments,
-    /// Folder of the checkpoint; by default the shipped one.
+    /// Folder of the checkpoint, or of a LeWorldModel (config.json with weights.pt or model.safetensors); by default the shipped one. A
+    /// LeWorldModel wants pictures of its own size (--image-side), and a task that judges plain distances of its embeddings.
     #[arg(long)]
     checkpoint: Option<PathBuf>,
     /// Task file (TOML): planner, costs, horizon; by default the shipped one of the scene.
@@ -60,6 +63,13 @@ pub struct EvaluateArguments {
     /// dynamics' fault. Slow: every imagined state is rendered and encoded.
     #[arg(long)]
     true_dynamics: bool,
+    /// For a LeWorldModel: mean of the normalised actions that it was trained on, one number or one for each of an action's, separated by
+    /// commas. Its folder does not have it.
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    action_mean: Vec<f32>,
+    /// For a LeWorldModel: their standard deviation.
+    #[arg(long, value_delimiter = ',')]
+    action_std: Vec<f32>,
     /// Leave out the baselines.
     #[arg(long)]
     no_baselines: bool,
@@ -70,17 +80,6 @@ pub struct EvaluateArguments {
     /// Print the whole evaluation as one JSON document on stdout.
     #[arg(long)]
     json: bool,
-}
-
-/// How starts and goals are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Pairs {
-    /// States of the same held-out episode; the block (if any) has to be moved.
-    Offset,
-    /// States of the same held-out episode between which the block need not be moved.
-    Still,
-    /// The scene's hard pairs: in two_room any start, any goal in the other room.
-    Cross,
 }
 
 /// Runs the command.
@@ -98,20 +97,15 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     mindseye_sim::make(&scene, &options)?;
     let task = load_task(arguments.task.as_deref(), &scene)?;
     let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(&scene), Ok)?;
-    let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, &scene)?);
-    let side = checkpoint.config.model.image_side;
+    let (model, side) = model(arguments, &folder)?;
     require_range("--image-side (the checkpoint's)", arguments.scene.image_side, side, side)?;
-    let pairs = match arguments.pairs {
-        Pairs::Offset => PairKind::Offset { goal_offset: arguments.goal_offset },
-        Pairs::Still => PairKind::Still { goal_offset: arguments.goal_offset },
-        Pairs::Cross => PairKind::Cross,
-    };
+    let pairs = arguments.pairs.with_offset(arguments.goal_offset);
     let budget_steps = arguments.budget.unwrap_or(pairs.default_budget());
     require_range("--budget", budget_steps, 1, 1_000_000)?;
     let evaluation = Evaluation {
         scene,
         options,
-        checkpoint,
+        model,
         task,
         pairs,
         budget_steps,
@@ -119,7 +113,6 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         seeds: (arguments.seed..arguments.seed + arguments.seeds).collect(),
         threads: arguments.threads,
         baselines: !arguments.no_baselines,
-        true_dynamics: arguments.true_dynamics,
     };
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?; // before the work, not after it
@@ -140,6 +133,28 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     if arguments.json { print_json(&report) } else { say(&report) }
 }
 
+/// Who is evaluated, and the side of the pictures it sees.
+fn model(arguments: &EvaluateArguments, folder: &Path) -> Result<(Method, usize)> {
+    let scene = arguments.scene.scene.as_str();
+    if Lewm::is_in(folder) {
+        if arguments.true_dynamics {
+            bail!("--true-dynamics: expected a checkpoint of mindseye, got a LeWorldModel ({})", folder.display());
+        }
+        let simulator = mindseye_sim::make(scene, &arguments.scene.options()?)?;
+        let width = simulator.action_space().width();
+        let published = PublishedLewm::load(folder, width, &arguments.action_mean, &arguments.action_std)?;
+        let side = published.model.config().vision.image_side;
+        return Ok((Method::Lewm(Arc::new(published)), side));
+    }
+    if !arguments.action_mean.is_empty() || !arguments.action_std.is_empty() {
+        bail!("--action-mean, --action-std: expected a LeWorldModel, got {}", folder.display());
+    }
+    let checkpoint = Arc::new(Checkpoint::load_for_scene(folder, scene)?);
+    let side = checkpoint.config.model.image_side;
+    let method = if arguments.true_dynamics { Method::TrueDynamics } else { Method::Model };
+    Ok((method(checkpoint), side))
+}
+
 fn say(report: &EvaluationReport) -> Result<()> {
     let settings = &report.settings;
     println!("{}, {}, {} control steps each", settings.scene, settings.pairs, settings.budget_steps);
@@ -157,8 +172,10 @@ fn say(report: &EvaluationReport) -> Result<()> {
     }
     let (planning, steps) = (report.planning_ms, report.steps_to_success);
     println!("\nsteps to success: {:.0} median, {:.0} at the 95th percentile", steps.p50, steps.p95);
-    println!("planning: {:.1} ms median, {:.1} p95, {:.1} max", planning.p50, planning.p95, planning.max);
-    println!("deadline misses: {} of {} ticks ({} ms)", report.deadline_misses, report.ticks, settings.task.budget_ms);
+    let Percentiles { p50, p95, p99, max } = planning;
+    println!("planning: {p50:.1} ms median, {p95:.1} p95, {p99:.1} p99, {max:.1} max");
+    let (misses, fallbacks, budget) = (report.deadline_misses, report.fallbacks, settings.task.budget_ms);
+    println!("deadline misses: {misses} of {} ticks ({budget} ms); fallbacks: {fallbacks}", report.ticks);
     println!("imagined states per episode: {:.0}", report.predictor_rows_per_episode);
     Ok(())
 }

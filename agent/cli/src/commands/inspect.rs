@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_episodes::{Dataset, DatasetSummary};
-use mindseye_world_model::Checkpoint;
 use mindseye_world_model::checkpoint::CheckpointConfig;
+use mindseye_world_model::{Checkpoint, Lewm, LewmConfig};
 use serde::Serialize;
 
 use super::print_json;
@@ -23,7 +23,7 @@ use crate::model_report::{self, ModelReport};
     after_help = "Example: mindseye inspect assets/checkpoints/two_room\n         mindseye inspect assets/checkpoints/push_t --data data/fresh --out pictures"
 )]
 pub struct InspectArguments {
-    /// Folder of a data set (LeRobotDataset v3.0) or of a checkpoint.
+    /// Folder of a data set (LeRobotDataset v3.0), of a checkpoint, or of a LeWorldModel.
     path: PathBuf,
     /// Data set to measure the checkpoint's model on; record a fresh one with another --seed for episodes it has never seen.
     #[arg(long)]
@@ -42,6 +42,14 @@ pub struct InspectArguments {
 enum Finding {
     Dataset(Box<DatasetSummary>),
     Checkpoint(Box<CheckpointSummary>),
+    Lewm(Box<LewmSummary>),
+}
+
+#[derive(Debug, Serialize)]
+struct LewmSummary {
+    path: PathBuf,
+    parameters: usize,
+    config: LewmConfig,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +75,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
     match finding {
         Finding::Dataset(summary) => say_dataset(&summary),
         Finding::Checkpoint(summary) => say_checkpoint(&summary),
+        Finding::Lewm(summary) => say_lewm(&summary),
     }
     Ok(())
 }
@@ -82,6 +91,17 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
             dataset.read_episode(index)?;
         }
         return Ok(Finding::Dataset(Box::new(dataset.summary()?)));
+    }
+    if Lewm::is_in(path) {
+        if arguments.data.is_some() {
+            bail!("{}: expected a checkpoint of mindseye beside --data, got a LeWorldModel", path.display());
+        }
+        let model = Lewm::load(path)?;
+        return Ok(Finding::Lewm(Box::new(LewmSummary {
+            path: path.to_path_buf(),
+            parameters: model.parameters(),
+            config: model.config().clone(),
+        })));
     }
     if path.join("config.json").exists() {
         let checkpoint = Checkpoint::load(path)?;
@@ -123,6 +143,20 @@ fn say_dataset(summary: &DatasetSummary) {
     if let Some(sidecar) = &summary.sidecar {
         println!("  scene {}, control step {} s", sidecar.scene, sidecar.control_step_secs);
     }
+}
+
+fn say_lewm(summary: &LewmSummary) {
+    let LewmConfig { vision, action, predictor, .. } = &summary.config;
+    println!("LeWorldModel {}", summary.path.display());
+    println!("  {} weights, embeddings of {}", summary.parameters, vision.width);
+    println!(
+        "  encoder: pictures of {0}x{0} in patches of {1}, {2} layers of {3} heads",
+        vision.image_side, vision.patch, vision.layers, vision.heads
+    );
+    println!(
+        "  predictor: {} layers of {} heads over {} frames, action blocks of {} numbers",
+        predictor.layers, predictor.heads, predictor.history, action.block_width
+    );
 }
 
 fn say_checkpoint(summary: &CheckpointSummary) {

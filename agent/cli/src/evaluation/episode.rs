@@ -9,6 +9,7 @@ use mindseye_sim::SceneOptions;
 use mindseye_world_model::Checkpoint;
 
 use super::pairs::Pair;
+use crate::published::PublishedLewm;
 use crate::running::{Mind, execute};
 
 /// Who acts.
@@ -16,6 +17,8 @@ use crate::running::{Mind, execute};
 pub enum Method {
     /// An agent with a learned model.
     Model(Arc<Checkpoint>),
+    /// An agent with a LeWorldModel that others have trained.
+    Lewm(Arc<PublishedLewm>),
     /// The same agent with the simulator in place of the learned dynamics: it sees, judges and wants as the model does.
     TrueDynamics(Arc<Checkpoint>),
     /// Uniformly random actions.
@@ -33,6 +36,27 @@ pub enum Method {
         /// Control steps per action block.
         action_block: usize,
     },
+}
+
+impl Method {
+    /// Control steps per action block.
+    pub fn action_block(&self) -> usize {
+        match self {
+            Self::Model(checkpoint) | Self::TrueDynamics(checkpoint) => checkpoint.config.model.action_block,
+            Self::Lewm(published) => published.action_block,
+            Self::Random { action_block } | Self::Nothing { action_block } | Self::Oracle { action_block } => {
+                *action_block
+            }
+        }
+    }
+
+    /// Seed that the model was trained with, where that is known.
+    pub fn training_seed(&self) -> Option<u64> {
+        match self {
+            Self::Model(checkpoint) | Self::TrueDynamics(checkpoint) => Some(checkpoint.config.training.seed),
+            _ => None,
+        }
+    }
 }
 
 /// Everything that decides an episode.
@@ -78,6 +102,8 @@ pub struct EpisodeResult {
     pub planning_ms: Vec<f64>,
     /// Ticks that took longer than the task's budget.
     pub deadline_misses: usize,
+    /// Ticks without a plan that was thought out.
+    pub fallbacks: usize,
     /// States imagined.
     pub predictor_rows: usize,
     /// The first error for which the agent held still.
@@ -128,6 +154,7 @@ impl Episode<'_> {
             steps: 0,
             planning_ms: Vec::new(),
             deadline_misses: 0,
+            fallbacks: 0,
             predictor_rows: 0,
             error: None,
             pictures: [picture.clone(), goal.clone(), picture.clone()],
@@ -142,6 +169,7 @@ impl Episode<'_> {
             watch(&Glimpse { picture: &picture, goal: &goal, report: &report, step, distance })?;
             result.planning_ms.push(report.planning_ms);
             result.deadline_misses += usize::from(report.planning_ms > self.task.budget_ms);
+            result.fallbacks += usize::from(report.fallback.is_some());
             result.predictor_rows += report.predictor_rows;
             result.error = result.error.or(report.error);
             let steps_left = self.budget_steps - result.steps;

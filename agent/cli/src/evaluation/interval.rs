@@ -40,13 +40,15 @@ impl std::fmt::Display for SuccessRate {
     }
 }
 
-/// Percentiles of durations or distances: the middle, the slow twentieth, the slowest.
+/// Percentiles of durations or distances: the middle, the slow twentieth, the slow hundredth, the slowest.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Percentiles {
     /// Median.
     pub p50: f64,
     /// 95th percentile.
     pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
     /// Largest.
     pub max: f64,
 }
@@ -57,7 +59,34 @@ impl Percentiles {
         values.sort_by(f64::total_cmp);
         let Some(&max) = values.last() else { return Self::default() };
         let rank = |share: f64| values[((share * values.len() as f64).ceil() as usize).clamp(1, values.len()) - 1];
-        Self { p50: rank(0.5), p95: rank(0.95), max }
+        Self { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99), max }
+    }
+}
+
+/// How many durations fall between which edges.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Upper edges, milliseconds, each about a fifth above the last; what is slower than the last edge counts there.
+    pub up_to_ms: Vec<f64>,
+    /// Durations up to each edge and above the one before.
+    pub counts: Vec<usize>,
+}
+
+impl Histogram {
+    /// Counts `durations_ms`, from the first interval that holds one to the last.
+    pub fn of(durations_ms: &[f64]) -> Self {
+        /// Twelve intervals from a number to ten times it, from 10 microseconds to 100 seconds.
+        const PER_DECADE: usize = 12;
+        const DECADES: usize = 7;
+        let edge = |index: usize| 0.01 * 10f64.powf(index as f64 / PER_DECADE as f64);
+        let last = PER_DECADE * DECADES;
+        let mut counts = vec![0; last + 1];
+        for &duration in durations_ms {
+            counts[(0..last).find(|&index| duration <= edge(index)).unwrap_or(last)] += 1;
+        }
+        let Some(first) = counts.iter().position(|&count| count > 0) else { return Self::default() };
+        let end = counts.iter().rposition(|&count| count > 0).unwrap_or(first);
+        Self { up_to_ms: (first..=end).map(edge).collect(), counts: counts[first..=end].to_vec() }
     }
 }
 
@@ -82,9 +111,22 @@ mod tests {
     }
 
     #[test]
+    fn every_duration_is_in_one_interval() {
+        let durations: Vec<f64> = (0..500).map(|index| 0.002 * 1.05f64.powi(index)).collect();
+        let histogram = Histogram::of(&durations);
+        assert_eq!(histogram.counts.iter().sum::<usize>(), durations.len());
+        assert_eq!(histogram.counts.len(), histogram.up_to_ms.len());
+        assert!(histogram.counts.first() > Some(&0) && histogram.counts.last() > Some(&0));
+        let below_ten = durations.iter().filter(|&&duration| duration <= 10.0).count();
+        let edge = histogram.up_to_ms.iter().position(|edge| (edge - 10.0).abs() < 1e-9).unwrap();
+        assert_eq!(histogram.counts[..=edge].iter().sum::<usize>(), below_ten);
+        assert_eq!(Histogram::of(&[]), Histogram::default());
+    }
+
+    #[test]
     fn percentiles_are_values_that_occurred() {
         let percentiles = Percentiles::of((1..=100).rev().map(f64::from).collect());
-        assert_eq!(percentiles, Percentiles { p50: 50.0, p95: 95.0, max: 100.0 });
+        assert_eq!(percentiles, Percentiles { p50: 50.0, p95: 95.0, p99: 99.0, max: 100.0 });
         assert_eq!(Percentiles::of(vec![]), Percentiles::default());
     }
 }

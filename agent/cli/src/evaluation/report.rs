@@ -5,8 +5,8 @@ use mindseye_sim::Factors;
 use serde::Serialize;
 
 use super::Evaluation;
-use super::episode::EpisodeResult;
-use super::interval::{Percentiles, SuccessRate};
+use super::episode::{EpisodeResult, Method};
+use super::interval::{Histogram, Percentiles, SuccessRate};
 use super::pairs::{Pair, PairKind};
 
 /// Success of one method on all pairs.
@@ -111,8 +111,8 @@ pub struct Settings {
     pub true_dynamics: bool,
     /// What the agent was to do, with planner and costs.
     pub task: Task,
-    /// Seed the model was trained with.
-    pub training_seed: u64,
+    /// Seed the model was trained with; none where that is not known.
+    pub training_seed: Option<u64>,
 }
 
 /// One pair and what became of it.
@@ -147,8 +147,12 @@ pub struct EvaluationReport {
     pub steps_to_success: Percentiles,
     /// Time from observation to decision, milliseconds.
     pub planning_ms: Percentiles,
+    /// The same, counted.
+    pub planning_histogram: Histogram,
     /// Ticks that took longer than the task's budget.
     pub deadline_misses: usize,
+    /// Ticks without a plan that was thought out: something else was done.
+    pub fallbacks: usize,
     /// Ticks in all.
     pub ticks: usize,
     /// Mean number of states imagined per episode.
@@ -176,7 +180,9 @@ impl EvaluationReport {
                 results.iter().filter_map(|result| result.moderate_step).map(|step| step as f64).collect(),
             ),
             ticks: planning_ms.len(),
+            planning_histogram: Histogram::of(&planning_ms),
             planning_ms: Percentiles::of(planning_ms),
+            fallbacks: results.iter().map(|result| result.fallbacks).sum(),
             deadline_misses: results.iter().map(|result| result.deadline_misses).sum(),
             predictor_rows_per_episode: rows as f64 / results.len().max(1) as f64,
             settings: Settings {
@@ -187,9 +193,9 @@ impl EvaluationReport {
                 episodes: evaluation.episodes,
                 seeds: evaluation.seeds.clone(),
                 threads: evaluation.threads,
-                true_dynamics: evaluation.true_dynamics,
+                true_dynamics: matches!(evaluation.model, Method::TrueDynamics(_)),
                 task: evaluation.task.clone(),
-                training_seed: evaluation.checkpoint.config.training.seed,
+                training_seed: evaluation.model.training_seed(),
             },
             results: pairs
                 .iter()
