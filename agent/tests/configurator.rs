@@ -121,7 +121,8 @@ fn settings_of_a_planner_that_make_no_sense_are_named() {
         ("categorical_cem", "actions = [[0.0, 0.5], [0.0, 1.5]]"),
     ] {
         planner(&format!("kind = \"{kind}\"")).unwrap();
-        let error = planner(&format!("kind = \"{kind}\"\n{line}")).err().unwrap_or_else(|| panic!("{line} was accepted"));
+        let error =
+            planner(&format!("kind = \"{kind}\"\n{line}")).err().unwrap_or_else(|| panic!("{line} was accepted"));
         let named = line.split(' ').next().unwrap();
         let said = error.to_string();
         assert!(said.contains(named) || said.contains("newton"), "{line}: {said}");

@@ -242,6 +242,7 @@ struct Tile<'a, W, const VECTORS: usize> {
 impl<W: Copy, const VECTORS: usize> Tile<'_, W, VECTORS> {
     /// The first `ROWS` rows times the panel; their number. Every sum runs over the inputs in their order, whatever the number of rows.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a step is a place in every row and in the weights")]
     fn multiply<S: Simd, const ROWS: usize>(self, simd: S, input: &[f32], output: &mut [f32]) -> usize
     where
         W: Weights<S, VECTORS>,

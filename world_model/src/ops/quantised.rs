@@ -286,7 +286,9 @@ mod tests {
     fn whole_numbers_are_exact() {
         // Rows and weights of whole numbers up to 127, each with a 127: nothing is lost.
         let whole = |count: usize, width: usize, phase: usize| -> Vec<f32> {
-            let of = |index: usize| if index % width == 0 { 127 } else { (index * 7919 + phase) as i32 % 200 - 100 };
+            let of = |index: usize| {
+                if index.is_multiple_of(width) { 127 } else { (index * 7919 + phase) as i32 % 200 - 100 }
+            };
             (0..count * width).map(|index| of(index) as f32).collect()
         };
         let (weight, input) = (whole(37, 21, 3), whole(5, 21, 40));
