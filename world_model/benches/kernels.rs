@@ -54,7 +54,7 @@ fn rollouts(criterion: &mut Criterion) {
             bencher.iter(|| engine.rollout(&start, &actions, horizon, 1).unwrap());
         });
     }
-    let slopes = PlanSlopes::new(&model);
+    let slopes = PlanSlopes::new(&model).unwrap();
     group.bench_function("and their slopes", |bencher| {
         let judge = |states: Vec<f32>| -> mindseye_world_model::Result<Vec<f32>> { Ok(states) };
         bencher.iter(|| slopes.of(&start, &actions, horizon, 1, judge).unwrap());

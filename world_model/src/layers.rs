@@ -26,11 +26,6 @@ impl Linear {
         })
     }
 
-    /// The same map, with weights that no slope is asked of.
-    pub(crate) fn frozen(&self) -> Self {
-        Self { weight: self.weight.detach(), bias: self.bias.detach() }
-    }
-
     /// The same map on plain slices, its weights rearranged for many products.
     ///
     /// # Errors
@@ -38,6 +33,16 @@ impl Linear {
     pub(crate) fn packed(&self, precision: Precision) -> Result<Map> {
         let bias = with_values(&self.bias, <[f32]>::to_vec)?;
         Ok(with_values(&self.weight, |weight| Map::new(weight, &bias, precision))?)
+    }
+
+    /// The way back of slopes, `[N, O]` → `[N, I]`, on plain slices.
+    ///
+    /// # Errors
+    /// When the weights are not on the CPU.
+    pub(crate) fn transposed(&self) -> Result<Map> {
+        let inputs = self.weight.dim(1)?;
+        let transposed = self.weight.detach().t()?.contiguous()?;
+        Ok(with_values(&transposed, |weight| Map::new(weight, &vec![0.0; inputs], Precision::F32))?)
     }
 
     /// `[N, I]` → `[N, O]`.
@@ -98,11 +103,6 @@ impl Norm {
             let scale = source.weight("weight", &[channels], Initial::Constant(1.0))?;
             Ok(Self { scale, shift: source.weight("bias", &[channels], Initial::Constant(0.0))?, groups })
         })
-    }
-
-    /// The same normalisation, with weights that no slope is asked of.
-    pub(crate) fn frozen(&self) -> Self {
-        Self { scale: self.scale.detach(), shift: self.shift.detach(), groups: self.groups }
     }
 
     /// Layer norm of `[N, C]`, or group norm of `[B, H, W, C]`.

@@ -1,45 +1,95 @@
 //! Slopes of an energy on plans, through the predictor: for planning by gradients.
+//!
+//! The way forward is that of [`crate::RolloutEngine`], keeping what the way back needs; the way back is written out by hand (a test
+//! compares it with automatic differentiation and with small differences). No slope is asked of a weight, so that it costs about as much
+//! as the way forward.
 
-use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 
 use crate::jepa::Jepa;
-use crate::ops::{tensor, with_values};
-use crate::predictor::Predictor;
+use crate::layers::{Linear, Norm};
+use crate::ops::{
+    Map, Precision, Rounded, gate_rows, gate_rows_back, normalise_rows_back, normalise_rows_keeping,
+    silu_back_in_place, silu_in_place, with_values,
+};
+use crate::scratch::{Spare, group_of};
 use crate::{Error, Result};
 
-/// Plans per task: fixed, so that the number of threads changes nothing but the time.
-const GROUP: usize = 16;
+/// Most plans that go forward and back together: what they keep stays in the second-level cache.
+const GROUP: usize = 32;
+
+/// An affine map, a norm and an activation, with the map's transpose for the way back.
+#[derive(Debug, Clone)]
+struct Layer {
+    forward: Map,
+    back: Map,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
 
 /// A predictor whose weights stay as they are.
 #[derive(Debug, Clone)]
 pub struct PlanSlopes {
-    predictor: Predictor,
     latent_width: usize,
     block_width: usize,
+    gated: bool,
+    layers: Vec<Layer>,
+    output: (Map, Map),
+    /// What no group is using.
+    spare: Spare<Tape>,
 }
 
-/// A group of plans rolled out, with the way back.
-struct Unrolled {
-    /// `[n, A]` for every block.
-    blocks: Vec<Var>,
-    /// `[n, D]` after every block.
-    states: Vec<Tensor>,
+/// What a group of `n` plans keeps on its way forward, and what it works with on its way back. `C` is the width inside a layer, `W` that
+/// of the hidden state.
+#[derive(Debug, Default)]
+struct Tape {
+    /// Of every block and layer: normalised rows `[n, C]`, and those scaled and shifted.
+    normal: Vec<Vec<f32>>,
+    affine: Vec<Vec<f32>>,
+    /// 1 / standard deviation, `[n]`.
+    inverse_std: Vec<Vec<f32>>,
+    joined: Vec<f32>,
+    hidden: Vec<f32>,
+    active: Vec<f32>,
+    latents: Vec<f32>,
+    on_latents: Vec<f32>,
+    on_inner: Vec<f32>,
+    rounded: Rounded,
+}
+
+impl Layer {
+    fn of((linear, norm): (&Linear, &Norm)) -> Result<Self> {
+        Ok(Self {
+            forward: linear.packed(Precision::F32)?,
+            back: linear.transposed()?,
+            scale: with_values(&norm.scale, <[f32]>::to_vec)?,
+            shift: with_values(&norm.shift, <[f32]>::to_vec)?,
+        })
+    }
 }
 
 impl PlanSlopes {
     /// The predictor of `model`.
-    pub fn new(model: &Jepa) -> Self {
-        let config = model.config();
-        Self {
-            predictor: model.predictor().frozen(),
+    ///
+    /// # Errors
+    /// When the weights are not on the CPU.
+    pub fn new(model: &Jepa) -> Result<Self> {
+        let (config, predictor) = (model.config(), model.predictor());
+        let input = (&predictor.input, &predictor.input_norm);
+        let inner = predictor.layers.iter().map(|(linear, norm)| (linear, norm));
+        Ok(Self {
             latent_width: config.latent_width,
             block_width: config.block_width(),
-        }
+            gated: predictor.gated,
+            layers: std::iter::once(input).chain(inner).map(Layer::of).collect::<Result<_>>()?,
+            output: (predictor.output.packed(Precision::F32)?, predictor.output.transposed()?),
+            spare: Spare::default(),
+        })
     }
 
     /// The slopes `[N, H, A]` of an energy on `plans [N, H, A]` that start from `start [D]`. `judge` gets the latents after every block,
-    /// `[N, H, D]`, and says the energy's slopes on them. On `threads` > 1 groups of plans are shared out on the current rayon pool.
+    /// `[N, H, D]`, and says the energy's slopes on them. On `threads` > 1 groups of plans are shared out on the current rayon pool; the
+    /// result is the same.
     ///
     /// # Errors
     /// [`Error::Shape`] when the sizes do not fit, and `judge`'s errors.
@@ -60,71 +110,125 @@ impl PlanSlopes {
             }
             .into());
         }
-        let groups: Vec<&[f32]> = plans.chunks(GROUP * plan_len).collect();
-        let unroll = |group: &&[f32]| self.unroll(start, group, horizon);
-        let unrolled: Vec<Unrolled> = shared_out(&groups, threads, unroll)?;
-        let mut latents = Vec::with_capacity(plans.len() / self.block_width * self.latent_width);
-        for group in &unrolled {
-            let states: Vec<Tensor> = group.states.iter().map(Tensor::detach).collect();
-            let stacked = Tensor::stack(&states, 1).map_err(Error::from)?; // [n, H, D]
-            with_values(&stacked, |values| latents.extend_from_slice(values)).map_err(Error::from)?;
+        let group = group_of(plans.len() / plan_len, threads, GROUP);
+        let rollout_len = horizon * self.latent_width;
+        let mut latents = vec![0.0; plans.len() / plan_len * rollout_len];
+        let groups = plans.len().div_ceil(group * plan_len);
+        let mut tapes: Vec<Tape> = (0..groups).map(|_| self.spare.take()).collect();
+        let parts = plans.chunks(group * plan_len).zip(latents.chunks_mut(group * rollout_len)).zip(&mut tapes);
+        let forward = |((plans, latents), tape): ((&[f32], &mut [f32]), &mut Tape)| {
+            self.forward(start, plans, horizon, latents, tape);
+        };
+        if threads > 1 {
+            parts.collect::<Vec<_>>().into_par_iter().for_each(forward);
+        } else {
+            parts.for_each(forward);
         }
-        let slopes = judge(latents)?;
-        if slopes.len() != plans.len() / self.block_width * self.latent_width {
+        let count = latents.len();
+        let pull = judge(latents)?;
+        if pull.len() != count {
             return Err(Error::Shape {
                 operation: "slopes of plans",
-                expected: "a slope for every value of a latent".into(),
-                got: format!("{} slopes", slopes.len()),
+                expected: format!("{count} slopes, one for every value of a latent"),
+                got: format!("{} slopes", pull.len()),
             }
             .into());
         }
-        let parts: Vec<(&Unrolled, &[f32])> =
-            unrolled.iter().zip(slopes.chunks(GROUP * horizon * self.latent_width)).collect();
-        let back = |(group, slopes): &(&Unrolled, &[f32])| self.back(group, slopes);
-        Ok(shared_out(&parts, threads, back)?.concat())
+        let mut slopes = vec![0.0; plans.len()];
+        let parts = pull.chunks(group * rollout_len).zip(slopes.chunks_mut(group * plan_len)).zip(&mut tapes);
+        let back = |((pull, slopes), tape): ((&[f32], &mut [f32]), &mut Tape)| self.back(pull, horizon, slopes, tape);
+        if threads > 1 {
+            parts.collect::<Vec<_>>().into_par_iter().for_each(back);
+        } else {
+            parts.for_each(back);
+        }
+        tapes.into_iter().for_each(|tape| self.spare.give(tape));
+        Ok(slopes)
     }
 
-    fn unroll(&self, start: &[f32], plans: &[f32], horizon: usize) -> Result<Unrolled> {
-        let count = plans.len() / (horizon * self.block_width);
-        let mut state = tensor(start.repeat(count), (count, self.latent_width))?;
-        let (mut blocks, mut states) = (Vec::with_capacity(horizon), Vec::with_capacity(horizon));
+    /// Rolls `plans [n, H, A]` out to `latents [n, H, D]`.
+    fn forward(&self, start: &[f32], plans: &[f32], horizon: usize, latents: &mut [f32], tape: &mut Tape) {
+        let (width, block_width) = (self.latent_width, self.block_width);
+        let rows = plans.len() / (horizon * block_width);
+        let kept = horizon * self.layers.len();
+        for buffers in [&mut tape.normal, &mut tape.affine, &mut tape.inverse_std] {
+            buffers.resize(kept.max(buffers.len()), Vec::new());
+        }
+        tape.latents.clear();
+        (0..rows).for_each(|_| tape.latents.extend_from_slice(start));
         for step in 0..horizon {
-            let of_plan = |plan: &[f32]| plan[step * self.block_width..(step + 1) * self.block_width].to_vec();
-            let values = plans.chunks_exact(horizon * self.block_width).flat_map(of_plan).collect();
-            let block = Var::from_tensor(&tensor(values, (count, self.block_width))?)?;
-            state = self.predictor.forward(&state, block.as_tensor())?;
-            states.push(state.clone());
-            blocks.push(block);
-        }
-        Ok(Unrolled { blocks, states })
-    }
-
-    /// Slopes `[n, H, A]` of a group from those on its states `[n, H, D]`.
-    fn back(&self, group: &Unrolled, slopes: &[f32]) -> Result<Vec<f32>> {
-        let horizon = group.states.len();
-        let count = slopes.len() / (horizon * self.latent_width);
-        let pull = tensor(slopes.to_vec(), (count, horizon, self.latent_width))?;
-        let pulled = (Tensor::stack(&group.states, 1)? * pull)?.sum_all()?;
-        let gradients = pulled.backward()?;
-        let mut result = vec![0.0; count * horizon * self.block_width];
-        for (step, block) in group.blocks.iter().enumerate() {
-            let Some(gradient) = gradients.get(block.as_tensor()) else { continue }; // an energy that asks nothing of it
-            with_values(gradient, |values| {
-                for (plan, values) in values.chunks_exact(self.block_width).enumerate() {
-                    let place = (plan * horizon + step) * self.block_width;
-                    result[place..place + self.block_width].copy_from_slice(values);
+            tape.joined.clear();
+            for (latent, plan) in tape.latents.chunks_exact(width).zip(plans.chunks_exact(horizon * block_width)) {
+                tape.joined.extend_from_slice(latent);
+                tape.joined.extend_from_slice(&plan[step * block_width..(step + 1) * block_width]);
+            }
+            for (index, layer) in self.layers.iter().enumerate() {
+                let place = step * self.layers.len() + index;
+                let (normal, affine) = (&mut tape.normal[place], &mut tape.affine[place]);
+                let input = if index == 0 { &tape.joined } else { &tape.hidden };
+                layer.forward.replace(input, normal, &mut tape.rounded);
+                let inverse_std = &mut tape.inverse_std[place];
+                inverse_std.resize(rows, 0.0);
+                affine.resize(normal.len(), 0.0);
+                normalise_rows_keeping(normal, inverse_std, affine, &layer.scale, &layer.shift);
+                let out = self.output.0.inputs();
+                tape.active.resize(rows * out, 0.0);
+                if self.gated {
+                    gate_rows(affine, &mut tape.active, out);
+                } else {
+                    tape.active.copy_from_slice(affine);
+                    silu_in_place(&mut tape.active);
                 }
-            })?;
+                if index == 0 {
+                    std::mem::swap(&mut tape.hidden, &mut tape.active);
+                } else {
+                    tape.hidden.iter_mut().zip(&tape.active).for_each(|(hidden, active)| *hidden += active);
+                }
+            }
+            self.output.0.apply(&tape.hidden, &mut tape.latents, true, &mut tape.rounded);
+            for (row, latents) in latents.chunks_exact_mut(horizon * width).enumerate() {
+                latents[step * width..(step + 1) * width]
+                    .copy_from_slice(&tape.latents[row * width..(row + 1) * width]);
+            }
         }
-        Ok(result)
     }
-}
 
-/// `work` on every part, in their order; on `threads` > 1 shared out on the current rayon pool.
-fn shared_out<P: Sync, T: Send>(
-    parts: &[P],
-    threads: usize,
-    work: impl Fn(&P) -> Result<T> + Sync + Send,
-) -> Result<Vec<T>> {
-    if threads > 1 { parts.par_iter().map(work).collect() } else { parts.iter().map(work).collect() }
+    /// Slopes on plans `[n, H, A]` from those on latents, `pull [n, H, D]`.
+    fn back(&self, pull: &[f32], horizon: usize, slopes: &mut [f32], tape: &mut Tape) {
+        let (width, block_width) = (self.latent_width, self.block_width);
+        let rows = pull.len() / (horizon * width);
+        tape.on_latents.clear();
+        tape.on_latents.resize(rows * width, 0.0);
+        for step in (0..horizon).rev() {
+            for (row, on_latent) in tape.on_latents.chunks_exact_mut(width).enumerate() {
+                let pull = &pull[(row * horizon + step) * width..][..width];
+                on_latent.iter_mut().zip(pull).for_each(|(sum, pull)| *sum += pull);
+            }
+            // From here on `hidden` holds the slopes on the hidden state.
+            self.output.1.replace(&tape.on_latents, &mut tape.hidden, &mut tape.rounded);
+            for (index, layer) in self.layers.iter().enumerate().rev() {
+                let place = step * self.layers.len() + index;
+                let (normal, affine) = (&tape.normal[place], &tape.affine[place]);
+                tape.on_inner.clear();
+                tape.on_inner.extend_from_slice(affine);
+                if self.gated {
+                    gate_rows_back(&mut tape.on_inner, &tape.hidden, self.output.0.inputs());
+                } else {
+                    silu_back_in_place(&mut tape.on_inner, &tape.hidden);
+                }
+                normalise_rows_back(normal, &tape.inverse_std[place], &layer.scale, &mut tape.on_inner);
+                if index == 0 {
+                    layer.back.replace(&tape.on_inner, &mut tape.joined, &mut tape.rounded);
+                } else {
+                    layer.back.apply(&tape.on_inner, &mut tape.hidden, true, &mut tape.rounded);
+                }
+            }
+            for (row, joined) in tape.joined.chunks_exact(width + block_width).enumerate() {
+                let (on_latent, on_block) = joined.split_at(width);
+                let sums = tape.on_latents[row * width..(row + 1) * width].iter_mut();
+                sums.zip(on_latent).for_each(|(sum, slope)| *sum += slope);
+                slopes[(row * horizon + step) * block_width..][..block_width].copy_from_slice(on_block);
+            }
+        }
+    }
 }

@@ -59,18 +59,6 @@ impl Predictor {
         })
     }
 
-    /// The same predictor, with weights that no slope is asked of.
-    pub(crate) fn frozen(&self) -> Self {
-        let layer = |(linear, norm): &(Linear, Norm)| (linear.frozen(), norm.frozen());
-        Self {
-            gated: self.gated,
-            input: self.input.frozen(),
-            input_norm: self.input_norm.frozen(),
-            layers: self.layers.iter().map(layer).collect(),
-            output: self.output.frozen(),
-        }
-    }
-
     /// `latents [B, D]`, `blocks [B, A]` → the latents one block later, `[B, D]`.
     ///
     /// # Errors

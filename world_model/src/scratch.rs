@@ -22,10 +22,20 @@ impl<T> Clone for Spare<T> {
 impl<T: Default> Spare<T> {
     /// Runs `work` with scratch memory of its own.
     pub fn lend<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
-        let mut scratch = self.locked().pop().unwrap_or_default();
+        let mut scratch = self.take();
         let done = work(&mut scratch);
-        self.locked().push(scratch);
+        self.give(scratch);
         done
+    }
+
+    /// Scratch memory that nobody else is using.
+    pub fn take(&self) -> T {
+        self.locked().pop().unwrap_or_default()
+    }
+
+    /// Scratch memory that is not needed any more.
+    pub fn give(&self, scratch: T) {
+        self.locked().push(scratch);
     }
 
     /// A poisoned lock is no harm: what lies here is overwritten before it is read.

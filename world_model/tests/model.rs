@@ -4,7 +4,7 @@
 
 mod support;
 
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, Var};
 use mindseye_interface::Seed;
 use mindseye_world_model::decoder::train_decoder;
 use mindseye_world_model::{Checkpoint, Jepa, LatentMetric, PlanSlopes, Precision, Result, RolloutEngine};
@@ -79,10 +79,15 @@ fn eight_bits_imagine_nearly_the_same_and_are_the_same_on_any_number_of_threads(
 
 #[test]
 fn slopes_of_plans_are_those_of_small_differences() {
-    let mut config = recipe(1, PATCH, false, "").model;
-    config.predictor.gated = true;
-    let model = Jepa::initialise(config, Seed::new(3)).unwrap();
-    let (slopes, engine) = (PlanSlopes::new(&model), RolloutEngine::new(&model).unwrap());
+    for gated in [false, true] {
+        let mut config = recipe(1, PATCH, false, "").model;
+        config.predictor.gated = gated;
+        has_the_slopes_of_small_differences(&Jepa::initialise(config, Seed::new(3)).unwrap());
+    }
+}
+
+fn has_the_slopes_of_small_differences(model: &Jepa) {
+    let (slopes, engine) = (PlanSlopes::new(model).unwrap(), RolloutEngine::new(model).unwrap());
     let (plans, horizon, width) = (20, 3, 4);
     let (start, actions) = (random(8, 0), random(plans * horizon * width, 1));
     // An energy that every state of every plan has a part in: the weighted sum of squares.
@@ -107,6 +112,21 @@ fn slopes_of_plans_are_those_of_small_differences() {
         };
         let numeric = ((moved(1e-2) - moved(-1e-2)) / 2e-2) as f32;
         assert!((found[index] - numeric).abs() < 1e-2 * steepest, "value {index}: {} against {numeric}", found[index]);
+    }
+    // Automatic differentiation says the same, to the precision of its arithmetic.
+    let shape = (plans, horizon, width);
+    let plans_of = Var::from_tensor(&Tensor::from_vec(actions.clone(), shape, &Device::Cpu).unwrap()).unwrap();
+    let mut states = vec![Tensor::from_vec(start.repeat(plans), (plans, 8), &Device::Cpu).unwrap()];
+    for step in 0..horizon {
+        let blocks = plans_of.narrow(1, step, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
+        states.push(model.predictor().forward(&states[step], &blocks).unwrap());
+    }
+    let states = Tensor::stack(&states[1..], 1).unwrap();
+    let weighted = Tensor::from_vec(weights.clone(), (plans, horizon, 8), &Device::Cpu).unwrap();
+    let graph = (states.sqr().unwrap() * weighted).unwrap().sum_all().unwrap().backward().unwrap();
+    let exact = graph.get(&plans_of).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    for (index, (found, exact)) in found.iter().zip(&exact).enumerate() {
+        assert!((found - exact).abs() < 1e-4 * steepest, "value {index}: {found} against {exact}");
     }
     let short = slopes.of(&start, &actions, horizon, 1, |_| -> Result<Vec<f32>> { Ok(vec![0.0; 3]) });
     assert!(short.unwrap_err().to_string().contains("3 slopes"));

@@ -20,7 +20,7 @@ impl LearnedWorldModel {
     /// # Errors
     /// When the weights cannot be read.
     pub fn new(model: &Jepa, precision: Precision, threads: usize) -> Result<Self> {
-        Ok(Self { engine: RolloutEngine::with_precision(model, precision)?, slopes: PlanSlopes::new(model), threads })
+        Ok(Self { engine: RolloutEngine::with_precision(model, precision)?, slopes: PlanSlopes::new(model)?, threads })
     }
 }
 

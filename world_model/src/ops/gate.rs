@@ -28,6 +28,25 @@ pub(crate) fn gate_rows(input: &[f32], output: &mut [f32], width: usize) {
     );
 }
 
+/// Turns rows `[N, 2 H]` into the slopes on them, given those on their gated rows, `gradient [N, H]`.
+pub(crate) fn gate_rows_back(rows: &mut [f32], gradient: &[f32], width: usize) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (row, gradient) in rows.chunks_exact_mut(2 * width).zip(gradient.chunks_exact(width)) {
+                let (gates, values) = row.split_at_mut(width);
+                for ((gate, value), gradient) in gates.iter_mut().zip(values).zip(gradient) {
+                    let sigmoid = sigmoid(*gate);
+                    let slope = sigmoid * (1.0 + *gate * (1.0 - sigmoid));
+                    let open = *gate * sigmoid;
+                    *gate = gradient * *value * slope;
+                    *value = gradient * open;
+                }
+            }
+        },
+    );
+}
+
 struct Gate;
 
 impl CustomOp1 for Gate {
@@ -55,21 +74,7 @@ impl CustomOp1 for Gate {
         let values = with_values(input, |input| {
             with_values(gradient, |gradient| -> Vec<f32> {
                 let mut result = input.to_vec();
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (row, gradient) in result.chunks_exact_mut(2 * width).zip(gradient.chunks_exact(width)) {
-                            let (gates, values) = row.split_at_mut(width);
-                            for ((gate, value), gradient) in gates.iter_mut().zip(values).zip(gradient) {
-                                let sigmoid = sigmoid(*gate);
-                                let slope = sigmoid * (1.0 + *gate * (1.0 - sigmoid));
-                                let open = *gate * sigmoid;
-                                *gate = gradient * *value * slope;
-                                *value = gradient * open;
-                            }
-                        }
-                    },
-                );
+                gate_rows_back(&mut result, gradient, width);
                 result
             })
         })??;

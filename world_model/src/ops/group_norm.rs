@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::sums::sum;
+use super::sums::{dot, sum};
 use super::{slice, tensor, vectorised, with_values};
 
 /// Added to the variance.
@@ -34,6 +34,52 @@ pub(crate) fn normalise_rows(values: &mut [f32], scale: &[f32], shift: &[f32]) {
                 let (mean, inverse_std) = moments(row, EPSILON);
                 for ((value, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
                     *value = (*value - mean) * inverse_std * scale + shift;
+                }
+            }
+        },
+    );
+}
+
+/// Standardises every row of `values [N, C]` in place, and writes 1 / its standard deviation to `inverse_std [N]` and the rows, scaled and
+/// shifted, to `affine [N, C]`: a layer norm whose way back is [`normalise_rows_back`].
+pub(crate) fn normalise_rows_keeping(
+    values: &mut [f32],
+    inverse_std: &mut [f32],
+    affine: &mut [f32],
+    scale: &[f32],
+    shift: &[f32],
+) {
+    let width = scale.len();
+    vectorised(
+        #[inline(always)]
+        || {
+            let rows = values.chunks_exact_mut(width).zip(affine.chunks_exact_mut(width)).zip(inverse_std);
+            for ((row, affine), kept) in rows {
+                let (mean, inverse_std) = moments(row, EPSILON);
+                *kept = inverse_std;
+                for (((value, affine), scale), shift) in row.iter_mut().zip(affine).zip(scale).zip(shift) {
+                    *value = (*value - mean) * inverse_std;
+                    *affine = *value * scale + shift;
+                }
+            }
+        },
+    );
+}
+
+/// Turns slopes on layer-normed rows, `gradient [N, C]`, into those on the rows before, given the standardised rows `normal [N, C]` and
+/// 1 / their standard deviations `[N]`.
+pub(crate) fn normalise_rows_back(normal: &[f32], inverse_std: &[f32], scale: &[f32], gradient: &mut [f32]) {
+    let width = scale.len();
+    vectorised(
+        #[inline(always)]
+        || {
+            let rows = normal.chunks_exact(width).zip(gradient.chunks_exact_mut(width)).zip(inverse_std);
+            for ((normal, gradient), inverse_std) in rows {
+                gradient.iter_mut().zip(scale).for_each(|(gradient, scale)| *gradient *= scale);
+                let mean = sum(gradient, |value| value) / width as f32;
+                let mean_dot = dot(normal, gradient) / width as f32;
+                for (gradient, normal) in gradient.iter_mut().zip(normal) {
+                    *gradient = inverse_std * (*gradient - mean - normal * mean_dot);
                 }
             }
         },

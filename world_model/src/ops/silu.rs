@@ -20,6 +20,21 @@ pub(crate) fn silu_in_place(values: &mut [f32]) {
     );
 }
 
+/// Turns `values` into the slopes on them, given those on their SiLU.
+pub(crate) fn silu_back_in_place(values: &mut [f32], gradient: &[f32]) {
+    vectorised(
+        #[inline(always)]
+        || values.iter_mut().zip(gradient).for_each(|(value, gradient)| *value = gradient * slope(*value)),
+    );
+}
+
+/// The slope of SiLU.
+#[inline(always)]
+fn slope(x: f32) -> f32 {
+    let sigmoid = sigmoid(x);
+    sigmoid * (1.0 + x * (1.0 - sigmoid))
+}
+
 /// `1 / (1 + e^-x)`; relative error below 3e-7.
 #[inline(always)]
 pub(super) fn sigmoid(x: f32) -> f32 {
@@ -63,10 +78,7 @@ impl CustomOp1 for Silu {
             input,
             gradient,
             #[inline(always)]
-            |x| {
-                let sigmoid = sigmoid(x);
-                sigmoid * (1.0 + x * (1.0 - sigmoid))
-            },
+            |x| slope(x),
         )
     }
 }
