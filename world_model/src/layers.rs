@@ -132,7 +132,7 @@ impl ResidualBlock {
     /// # Errors
     /// As [`Source::weight`].
     pub fn new(source: &mut Source, name: &str, channels: usize) -> Result<Self> {
-        let shape = Convolution { kernel: 3, stride: 1, padding: 1, input_gradient: true };
+        let shape = Convolution { kernel: 3, stride: 1, padding: 1, silu_first: true, input_gradient: true };
         source.within(name, |source| {
             let first = Conv::new(source, "first", (channels, channels), shape)?;
             Ok(Self { first, second: Conv::new(source, "second", (channels, channels), shape)? })
@@ -144,7 +144,6 @@ impl ResidualBlock {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        let inner = self.first.forward(&ops::silu(input)?)?;
-        Ok((input + self.second.forward(&ops::silu(&inner)?)?)?)
+        Ok((input + self.second.forward(&self.first.forward(input)?)?)?)
     }
 }

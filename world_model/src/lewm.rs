@@ -19,6 +19,7 @@ pub use engine::LewmEngine;
 use layers::{ActionEncoder, Predictor, Projector, Vision};
 use mindseye_interface::Seed;
 use mindseye_interface::config::Validate;
+use rand_distr::{Distribution, StandardNormal};
 pub use trainer::{LewmLosses, LewmTrainer};
 pub use training::LewmPass;
 
@@ -58,6 +59,30 @@ impl Lewm {
     /// When the config makes no sense.
     pub fn initialise(config: LewmConfig, seed: Seed) -> Result<Self> {
         Self::build(config, Source::fresh(seed))
+    }
+
+    /// As [`Lewm::initialise`], with layers that do something: their scales, shifts and gates begin at zero (AdaLN-zero; Peebles and Xie
+    /// 2023), here they are drawn like all other weights. What a trained model does to rounding, this one does about as well; its
+    /// predictions mean nothing.
+    ///
+    /// # Errors
+    /// As [`Lewm::initialise`].
+    pub fn initialise_open(config: LewmConfig, seed: Seed) -> Result<Self> {
+        let fresh = Self::initialise(config, seed)?;
+        let mut rng = seed.child("modulations").rng();
+        let width = fresh.config.width();
+        let mut stored = BTreeMap::new();
+        for (name, var) in fresh.weights.iter() {
+            let mut tensor = var.as_tensor().clone();
+            if name.ends_with("adaLN_modulation.1.weight") {
+                let count = tensor.elem_count();
+                let drawn = |_| -> f32 { StandardNormal.sample(&mut rng) };
+                let values: Vec<f32> = (0..count).map(drawn).map(|value| value / (width as f32).sqrt()).collect();
+                tensor = crate::ops::tensor(values, tensor.shape().clone())?;
+            }
+            stored.insert(name.clone(), tensor);
+        }
+        Self::from_weights(fresh.config, stored)
     }
 
     fn build(config: LewmConfig, mut source: Source) -> Result<Self> {

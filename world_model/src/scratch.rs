@@ -8,6 +8,14 @@ pub(crate) fn group_of(plans: usize, threads: usize, most: usize) -> usize {
     plans.div_ceil(groups).max(1)
 }
 
+/// The first `count` values of `memory`, which grows where it must and never shrinks. What they are is left over from before.
+pub(crate) fn room(memory: &mut Vec<f32>, count: usize) -> &mut [f32] {
+    if memory.len() < count {
+        memory.resize(count, 0.0);
+    }
+    &mut memory[..count]
+}
+
 /// Scratch memory that is taken once and used again: whoever asks gets what nobody is using, or something new.
 #[derive(Debug, Default)]
 pub(crate) struct Spare<T>(Arc<Mutex<Vec<T>>>);

@@ -22,6 +22,7 @@ pub struct KeypointConfig {
 #[derive(Debug, Clone)]
 pub struct KeypointEncoder {
     first: Conv,
+    /// After SiLU, as the block's and `keypoints`.
     second: Conv,
     norm: Norm,
     block: ResidualBlock,
@@ -41,9 +42,9 @@ impl KeypointEncoder {
     pub(crate) fn new(source: &mut Source, config: &KeypointConfig, latent_width: usize) -> Result<Self> {
         let narrow = config.channels;
         let wide = 2 * narrow;
-        let first = Convolution { kernel: 5, stride: 2, padding: 2, input_gradient: false };
-        let second = Convolution { kernel: 4, stride: 2, padding: 1, input_gradient: true };
-        let pointwise = Convolution { kernel: 1, stride: 1, padding: 0, input_gradient: true };
+        let first = Convolution { kernel: 5, stride: 2, padding: 2, silu_first: false, input_gradient: false };
+        let second = Convolution { kernel: 4, stride: 2, padding: 1, silu_first: true, input_gradient: true };
+        let pointwise = Convolution { kernel: 1, stride: 1, padding: 0, silu_first: true, input_gradient: true };
         Ok(Self {
             first: Conv::new(source, "first", (3, narrow), first)?,
             second: Conv::new(source, "second", (narrow, wide), second)?,
@@ -58,9 +59,9 @@ impl KeypointEncoder {
     }
 
     pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor> {
-        let fine = ops::silu(&self.first.forward(pictures)?)?;
-        let coarse = ops::silu(&self.norm.forward(&self.second.forward(&fine)?)?)?;
-        let seen = self.keypoints.forward(&ops::silu(&self.block.forward(&coarse)?)?)?;
+        let coarse = self.second.forward(&self.first.forward(pictures)?)?;
+        let coarse = ops::silu(&self.norm.forward(&coarse)?)?;
+        let seen = self.keypoints.forward(&self.block.forward(&coarse)?)?;
         let keypoints = ops::spatial_softmax(&seen, &self.sharpness)?;
         let hidden = self.hidden_norm.forward(&self.hidden.forward(&keypoints)?)?;
         self.latent.forward(&ops::silu(&hidden)?)

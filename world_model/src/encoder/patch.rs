@@ -42,8 +42,14 @@ impl PatchEncoder {
         image_side: usize,
         latent_width: usize,
     ) -> Result<Self> {
-        let patch = Convolution { kernel: config.patch, stride: config.patch, padding: 0, input_gradient: false };
-        let pointwise = Convolution { kernel: 1, stride: 1, padding: 0, input_gradient: true };
+        let patch = Convolution {
+            kernel: config.patch,
+            stride: config.patch,
+            padding: 0,
+            silu_first: false,
+            input_gradient: false,
+        };
+        let pointwise = Convolution { kernel: 1, stride: 1, padding: 0, silu_first: false, input_gradient: true };
         let side = patch.output_side(image_side);
         let block = |source: &mut Source, index| ResidualBlock::new(source, &format!("block_{index}"), config.channels);
         Ok(Self {

@@ -19,11 +19,13 @@ use crate::ops::{
     Map, Precision, Rounded, affine_norm_rows, attend_one, gelu_in_place, modulated_norm_rows, silu_in_place,
     vectorised, with_values,
 };
-use crate::scratch::{Spare, group_of};
+use crate::scratch::{Spare, group_of, room};
 use crate::{Error, Result};
 
 /// Most plans rolled out together: what they need stays in the second-level cache.
 const GROUP: usize = 160;
+/// Hidden units of a perceptron at a time.
+const UNITS: usize = 256;
 
 #[derive(Debug, Clone)]
 struct Affine {
@@ -48,8 +50,49 @@ struct Layer {
     key_value: Map,
     output: Map,
     perceptron_norm: Affine,
-    widen: Map,
-    narrow: Map,
+    perceptron: Perceptron,
+}
+
+/// Two maps with GELU between them, by parts of the hidden units: what a part holds of a group stays in the second-level cache.
+#[derive(Debug, Clone)]
+struct Perceptron {
+    /// Into some hidden units and out of them.
+    parts: Vec<(Map, Map)>,
+}
+
+impl Perceptron {
+    /// `widen [K, D]` and `narrow [D, K]` with biases, row-major.
+    fn new(widen: (&[f32], &[f32]), narrow: (&[f32], &[f32]), precision: Precision) -> Self {
+        let (hidden, width) = (widen.1.len(), narrow.1.len());
+        let parts = (0..hidden).step_by(UNITS).map(|first| {
+            let last = (first + UNITS).min(hidden);
+            let into = Map::new(&widen.0[first * width..last * width], &widen.1[first..last], precision);
+            let columns: Vec<f32> =
+                narrow.0.chunks_exact(hidden).flat_map(|row| row[first..last].iter().copied()).collect();
+            let bias = if first == 0 { narrow.1.to_vec() } else { vec![0.0; width] };
+            (into, Map::new(&columns, &bias, precision))
+        });
+        Self { parts: parts.collect() }
+    }
+
+    fn of(widen: &Linear, narrow: &Linear, precision: Precision) -> Result<Self> {
+        let [into, into_bias, out, out_bias] = [&widen.weight, &widen.bias, &narrow.weight, &narrow.bias]
+            .map(|tensor| with_values(tensor, <[f32]>::to_vec));
+        Ok(Self::new((&into?, &into_bias?), (&out?, &out_bias?), precision))
+    }
+
+    /// Writes what becomes of `input [N, D]` to `output`; `hidden` and `rounded` are memory to work in.
+    fn apply(&self, input: &[f32], output: &mut [f32], hidden: &mut Vec<f32>, rounded: &mut Rounded) {
+        for (index, (widen, narrow)) in self.parts.iter().enumerate() {
+            let hidden = widen.write(input, hidden, rounded);
+            gelu_in_place(hidden);
+            narrow.apply(hidden, output, index > 0, rounded);
+        }
+    }
+
+    fn operations(&self) -> f64 {
+        self.parts.iter().map(|(widen, narrow)| widen.operations() + narrow.operations()).sum()
+    }
 }
 
 /// A LeWM's predictor, action encoder and outward projector, ready for rolling out plans.
@@ -64,15 +107,16 @@ pub struct LewmEngine {
     positions: Vec<f32>,
     layers: Vec<Layer>,
     norm: Affine,
-    outward: [Map; 2],
+    outward: Perceptron,
     /// Scratch memory that no group is using.
     spare: Spare<Scratch>,
 }
 
-/// What a group of plans has at hand while it is rolled out; `R` rows (plans). Kept for the next group: memory is taken once.
+/// What a group of plans has at hand while it is rolled out; `R` rows (plans). Kept for the next group: memory is taken once, and what
+/// it holds is left over from before wherever it has not been written.
 #[derive(Debug, Default)]
 struct Scratch {
-    /// Embeddings of all frames so far, `[F, R, D]`.
+    /// Embeddings of all frames, `[F, R, D]`.
     frames: Vec<f32>,
     /// Scales, shifts and gates of all frames and layers, `[F, L, R, 6 D]`.
     modulations: Vec<f32>,
@@ -117,8 +161,7 @@ impl LewmEngine {
                 key_value: unbiased(key_value),
                 output: layer.output.packed(precision)?,
                 perceptron_norm: Affine::of(&layer.perceptron_norm)?,
-                widen: layer.widen.packed(precision)?,
-                narrow: layer.narrow.packed(precision)?,
+                perceptron: Perceptron::of(&layer.widen, &layer.narrow, precision)?,
             });
         }
         let actions = &model.actions;
@@ -132,7 +175,7 @@ impl LewmEngine {
             positions: with_values(&predictor.positions, <[f32]>::to_vec)?,
             layers,
             norm: Affine::of(&predictor.norm)?,
-            outward: [folded(&model.outward)?, exact(&model.outward.narrow)?],
+            outward: folded(&model.outward)?,
             spare: Spare::default(),
         })
     }
@@ -195,10 +238,8 @@ impl LewmEngine {
     pub fn operations(&self, seen: usize, horizon: usize) -> f64 {
         let modulation: f64 = self.layers.iter().map(|layer| layer.modulation.operations()).sum();
         let of_action = self.actions.iter().map(Map::operations).sum::<f64>() + modulation;
-        let asking = |layer: &Layer| {
-            [&layer.query, &layer.output, &layer.widen, &layer.narrow].map(Map::operations).iter().sum::<f64>()
-        };
-        let outward: f64 = self.outward.iter().map(Map::operations).sum();
+        let asking =
+            |layer: &Layer| layer.query.operations() + layer.output.operations() + layer.perceptron.operations();
         let mut operations = (seen - 1 + horizon) as f64 * of_action;
         for newest in seen - 1..seen - 1 + horizon {
             let slides = newest + 1 > self.history || newest + 1 == seen;
@@ -207,7 +248,7 @@ impl LewmEngine {
                 let asked = if index + 1 == self.layers.len() { 1.0 } else { fresh };
                 operations += fresh * layer.key_value.operations() + asked * asking(layer);
             }
-            operations += outward;
+            operations += self.outward.operations();
         }
         operations
     }
@@ -222,93 +263,100 @@ impl LewmEngine {
         scratch: &mut Scratch,
     ) {
         let (rows, width, block_width) = (plans.len() / (horizon * self.block_width), self.width, self.block_width);
-        scratch.frames.clear();
-        scratch.modulations.clear();
-        scratch.kept.resize(self.layers.len(), Vec::new());
-        for frame in context.chunks_exact(width) {
-            (0..rows).for_each(|_| scratch.frames.extend_from_slice(frame));
+        let seen = context.len() / width;
+        let frame_len = rows * width;
+        let frames = room(&mut scratch.frames, (seen + horizon) * frame_len);
+        for (frame, embeddings) in context.chunks_exact(width).zip(frames.chunks_exact_mut(frame_len)) {
+            embeddings.chunks_exact_mut(width).for_each(|embedding| embedding.copy_from_slice(frame));
         }
-        for block in past.chunks_exact(block_width) {
+        room(&mut scratch.modulations, (seen - 1 + horizon) * self.layers.len() * 6 * frame_len);
+        scratch.kept.resize(self.layers.len(), Vec::new());
+        for kept in &mut scratch.kept {
+            room(kept, self.history.min(seen - 1 + horizon) * rows * 2 * self.inner);
+        }
+        for (frame, block) in past.chunks_exact(block_width).enumerate() {
             scratch.blocks.clear();
             (0..rows).for_each(|_| scratch.blocks.extend_from_slice(block));
-            self.modulate(scratch);
+            self.modulate(frame, scratch);
         }
         let mut window = None;
         for step in 0..horizon {
+            let newest = seen - 1 + step;
             scratch.blocks.clear();
             for plan in plans.chunks_exact(horizon * block_width) {
                 scratch.blocks.extend_from_slice(&plan[step * block_width..(step + 1) * block_width]);
             }
-            self.modulate(scratch);
-            window = Some(self.predict(rows, window, scratch));
-            let next = &scratch.frames[scratch.frames.len() - rows * width..];
+            self.modulate(newest, scratch);
+            window = Some(self.predict(rows, newest, window, scratch));
+            let next = &scratch.frames[(newest + 1) * frame_len..(newest + 2) * frame_len];
             for (rollout, frame) in rollouts.chunks_exact_mut(horizon * width).zip(next.chunks_exact(width)) {
                 rollout[step * width..(step + 1) * width].copy_from_slice(frame);
             }
         }
     }
 
-    /// Scales, shifts and gates that follow from the action blocks `scratch.blocks [R, A]` leaving the next frame.
-    fn modulate(&self, scratch: &mut Scratch) {
+    /// Scales, shifts and gates that follow from the action blocks `scratch.blocks [R, A]` leaving frame `frame`.
+    fn modulate(&self, frame: usize, scratch: &mut Scratch) {
         let [smooth, widen, narrow] = &self.actions;
         let Scratch { blocks, wide, mixed, modulations, rounded, .. } = scratch;
-        smooth.replace(blocks, mixed, rounded);
-        widen.replace(mixed, wide, rounded);
+        let wide = widen.write(smooth.write(blocks, mixed, rounded), wide, rounded);
         silu_in_place(wide);
-        narrow.replace(wide, mixed, rounded);
+        let mixed = narrow.write(wide, mixed, rounded);
         silu_in_place(mixed);
-        self.layers.iter().for_each(|layer| layer.modulation.append(mixed, modulations, rounded));
+        let of_layer = mixed.len() * 6;
+        let modulations = modulations[frame * self.layers.len() * of_layer..].chunks_exact_mut(of_layer);
+        for (layer, modulations) in self.layers.iter().zip(modulations) {
+            layer.modulation.apply(mixed, modulations, false, rounded);
+        }
     }
 
-    /// Appends the embeddings `[R, D]` after the newest frame to `scratch.frames`. `before` is the first frame of the window that the keys
+    /// Writes the embeddings `[R, D]` after frame `newest` to `scratch.frames`. `before` is the first frame of the window that the keys
     /// and values in `scratch.kept` belong to, if any; gives that of now.
-    fn predict(&self, rows: usize, before: Option<usize>, scratch: &mut Scratch) -> usize {
+    fn predict(&self, rows: usize, newest: usize, before: Option<usize>, scratch: &mut Scratch) -> usize {
         let Scratch { frames, modulations, kept, hidden, normal, queries, mixed, wide, narrow, rounded, .. } = scratch;
         let (width, count) = (self.width, self.layers.len());
-        let (frame_len, modulation_len) = (rows * width, rows * 6 * width);
-        let newest = frames.len() / frame_len - 1;
+        let (frame_len, modulation_len, kept_len) = (rows * width, rows * 6 * width, rows * 2 * self.inner);
         let window = (newest + 1).saturating_sub(self.history);
         let first = if before == Some(window) { newest } else { window };
-        if first == window {
-            kept.iter_mut().for_each(Vec::clear);
-        }
-        hidden.clear();
-        for (frame, embeddings) in frames.chunks_exact(frame_len).enumerate().skip(first) {
+        let mut hidden = room(hidden, (newest + 1 - first) * frame_len);
+        for (frame, hidden) in (first..).zip(hidden.chunks_exact_mut(frame_len)) {
             let position = &self.positions[(frame - window) * width..][..width];
-            for embedding in embeddings.chunks_exact(width) {
-                hidden.extend(embedding.iter().zip(position).map(|(value, position)| value + position));
+            let embeddings = frames[frame * frame_len..(frame + 1) * frame_len].chunks_exact(width);
+            for (hidden, embedding) in hidden.chunks_exact_mut(width).zip(embeddings) {
+                let sums = embedding.iter().zip(position).map(|(value, position)| value + position);
+                hidden.iter_mut().zip(sums).for_each(|(hidden, sum)| *hidden = sum);
             }
         }
         for (index, layer) in self.layers.iter().enumerate() {
             let of_frame = |frame: usize| &modulations[(frame * count + index) * modulation_len..][..modulation_len];
             let all: Vec<&[f32]> = (first..=newest).map(of_frame).collect();
-            self.normalise(hidden, &all, 0, &layer.attention_norm, normal);
-            layer.key_value.append(normal, &mut kept[index], rounded);
+            let normal_rows = room(normal, hidden.len());
+            self.normalise(hidden, &all, 0, &layer.attention_norm, normal_rows);
+            let fresh = &mut kept[index][(first - window) * kept_len..(newest + 1 - window) * kept_len];
+            layer.key_value.apply(normal_rows, fresh, false, rounded);
             // In the last layer only the newest frame goes on.
             let asking = if index + 1 == count { newest } else { first };
             let skipped = asking - first;
-            hidden.drain(..skipped * frame_len);
-            layer.query.replace(&normal[skipped * frame_len..], queries, rounded);
+            hidden = &mut hidden[skipped * frame_len..];
+            let queries = layer.query.write(&normal_rows[skipped * frame_len..], queries, rounded);
+            let mixed = room(mixed, queries.len());
             self.attend(rows, asking - window, &kept[index], queries, mixed);
-            layer.output.replace(mixed, narrow, rounded);
-            self.add_gated(hidden, &all[skipped..], 2, narrow);
-            self.normalise(hidden, &all[skipped..], 3, &layer.perceptron_norm, normal);
-            layer.widen.replace(normal, wide, rounded);
-            gelu_in_place(wide);
-            layer.narrow.replace(wide, narrow, rounded);
-            self.add_gated(hidden, &all[skipped..], 5, narrow);
+            self.add_gated(hidden, &all[skipped..], 2, layer.output.write(mixed, narrow, rounded));
+            let normal_rows = room(normal, hidden.len());
+            self.normalise(hidden, &all[skipped..], 3, &layer.perceptron_norm, normal_rows);
+            let change = room(narrow, hidden.len());
+            layer.perceptron.apply(normal_rows, change, wide, rounded);
+            self.add_gated(hidden, &all[skipped..], 5, change);
         }
-        normal.resize(hidden.len(), 0.0);
+        let normal = room(normal, frame_len);
         affine_norm_rows(hidden, normal, &self.norm.scale, &self.norm.shift, EPSILON);
-        self.outward[0].replace(normal, wide, rounded);
-        gelu_in_place(wide);
-        self.outward[1].append(wide, frames, rounded);
+        let next = &mut frames[(newest + 1) * frame_len..(newest + 2) * frame_len];
+        self.outward.apply(normal, next, wide, rounded);
         window
     }
 
     /// Both norms before a half of a layer: under the action's shift (vector `vector` of its six) and scale (the next), then the layer's own.
-    fn normalise(&self, hidden: &[f32], modulations: &[&[f32]], vector: usize, norm: &Affine, output: &mut Vec<f32>) {
-        output.resize(hidden.len(), 0.0);
+    fn normalise(&self, hidden: &[f32], modulations: &[&[f32]], vector: usize, norm: &Affine, output: &mut [f32]) {
         let width = self.width;
         let frames = hidden.len() / modulations.len();
         let parts = hidden.chunks_exact(frames).zip(output.chunks_exact_mut(frames)).zip(modulations);
@@ -341,7 +389,9 @@ impl LewmEngine {
                     for ((row, change), six) in rows.zip(modulation.chunks_exact(6 * width)) {
                         let gate = &six[vector * width..(vector + 1) * width];
                         let changes = gate.iter().zip(change);
-                        row.iter_mut().zip(changes).for_each(|(value, (gate, change))| *value += gate * change);
+                        for (value, (gate, change)) in row.iter_mut().zip(changes) {
+                            *value += gate * change;
+                        }
                     }
                 }
             },
@@ -350,9 +400,8 @@ impl LewmEngine {
 
     /// What the asking frames, from position `first` of the window on, see with their `queries [T, R, I]` of the frames' `key_values`:
     /// `mixed [T, R, I]`.
-    fn attend(&self, rows: usize, first: usize, key_values: &[f32], queries: &[f32], mixed: &mut Vec<f32>) {
+    fn attend(&self, rows: usize, first: usize, key_values: &[f32], queries: &[f32], mixed: &mut [f32]) {
         let (inner, head) = (self.inner, self.inner / self.heads);
-        mixed.resize(queries.len(), 0.0);
         let frames = queries.chunks_exact(rows * inner).zip(mixed.chunks_exact_mut(rows * inner));
         for (token, (queries, mixed)) in frames.enumerate() {
             let seen = &key_values[..(first + token + 1) * rows * 2 * inner];
@@ -364,8 +413,8 @@ impl LewmEngine {
     }
 }
 
-/// The map into a projector's batch norm and the norm itself, as one.
-fn folded(projector: &Projector) -> Result<Map> {
+/// A projector, with its batch norm folded into the map before it.
+fn folded(projector: &Projector) -> Result<Perceptron> {
     let inputs = projector.widen.weight.dim(1)?;
     let values = |tensor| with_values(tensor, <[f32]>::to_vec);
     let (mut weight, mut bias) = (values(&projector.widen.weight)?, values(&projector.widen.bias)?);
@@ -376,5 +425,6 @@ fn folded(projector: &Projector) -> Result<Map> {
         row.iter_mut().for_each(|weight| *weight *= factor);
         bias[index] = (bias[index] - mean[index]) * factor + shift[index];
     }
-    Ok(Map::new(&weight, &bias, Precision::F32))
+    let narrow = (values(&projector.narrow.weight)?, values(&projector.narrow.bias)?);
+    Ok(Perceptron::new((&weight, &bias), (&narrow.0, &narrow.1), Precision::F32))
 }

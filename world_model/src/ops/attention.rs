@@ -65,10 +65,14 @@ impl Attention {
 #[inline(always)]
 pub(super) fn softmax(values: &mut [f32], scale: f32) {
     let most = values.iter().fold(f32::NEG_INFINITY, |most, &value| most.max(value));
-    values.iter_mut().for_each(|value| *value = exponential(scale * (*value - most)));
+    for value in values.iter_mut() {
+        *value = exponential(scale * (*value - most));
+    }
     let total = sum(values, |value| value);
     let inverse = 1.0 / total;
-    values.iter_mut().for_each(|value| *value *= inverse);
+    for value in values.iter_mut() {
+        *value *= inverse;
+    }
 }
 
 /// One head's queries, keys or values out of `[T, 3 I]`.
@@ -226,7 +230,9 @@ fn combine(weights: &[f32], values: &Head<'_>, output: &mut [f32]) {
         || {
             for (weights, output) in weights.chunks_exact(tokens).zip(output.chunks_exact_mut(head)) {
                 for (token, weight) in weights.iter().enumerate() {
-                    output.iter_mut().zip(values.row(token)).for_each(|(output, value)| *output += weight * value);
+                    for (output, value) in output.iter_mut().zip(values.row(token)) {
+                        *output += weight * value;
+                    }
                 }
             }
         },
@@ -256,7 +262,9 @@ pub(crate) fn attend_one<'a>(
                 output.fill(0.0);
                 for (weight, key_value) in weights.iter().zip(key_values.clone()) {
                     let value = &key_value[inner + at.start..inner + at.end];
-                    output.iter_mut().zip(value).for_each(|(output, value)| *output += weight * value);
+                    for (output, value) in output.iter_mut().zip(value) {
+                        *output += weight * value;
+                    }
                 }
             }
         },

@@ -17,7 +17,9 @@ pub(crate) fn column_moments(values: &[f32], columns: usize) -> (Vec<f32>, Vec<f
     let count = (values.len() / columns).max(1) as f32;
     let (mut mean, mut variance) = (vec![0.0f32; columns], vec![0.0f32; columns]);
     for row in values.chunks_exact(columns) {
-        mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        for (sum, value) in mean.iter_mut().zip(row) {
+            *sum += value;
+        }
     }
     mean.iter_mut().for_each(|sum| *sum /= count);
     for row in values.chunks_exact(columns) {

@@ -4,7 +4,8 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::linear::column_sums;
 use super::matmul::{Matrix, matmul};
-use super::{slice, tensor, with_values};
+use super::silu::{silu_in_place, times_slope};
+use super::{slice, tensor, vectorised, with_values};
 
 /// Shape of a convolution: square kernel, equal stride and zero padding on both axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Convolution {
     pub stride: usize,
     /// Zeros added on each side, pixels.
     pub padding: usize,
+    /// Whether the input goes through SiLU first: here it costs no tensor of its own.
+    pub silu_first: bool,
     /// Whether the gradient of the input is wanted; a first layer saves its cost.
     pub input_gradient: bool,
 }
@@ -73,6 +76,7 @@ impl Plan {
     }
 
     /// Calls `run(start in the picture, start in the window row, length)` for every contiguous run of one window.
+    #[inline(always)]
     fn for_runs(&self, row: usize, column: usize, mut run: impl FnMut(usize, usize, usize)) {
         let Convolution { kernel, stride, padding, .. } = self.convolution;
         let left = (column * stride) as isize - padding as isize;
@@ -97,6 +101,7 @@ impl Plan {
     }
 
     /// Lays the windows of `picture` out as rows of `windows`.
+    #[inline(always)]
     fn unfold(&self, picture: &[f32], windows: &mut [f32]) {
         for (index, window) in windows.chunks_exact_mut(self.window_len()).enumerate() {
             let (row, column) = (index / self.output_width, index % self.output_width);
@@ -104,26 +109,70 @@ impl Plan {
                 window.fill(0.0); // what lies over the edge stays zero
             }
             self.for_runs(row, column, |from, to, count| {
-                window[to..to + count].copy_from_slice(&picture[from..from + count]);
+                copy(&picture[from..from + count], &mut window[to..to + count]);
             });
         }
     }
 
     /// Adds the rows of `windows` back to where they came from in `picture`.
+    #[inline(always)]
     fn fold(&self, windows: &[f32], picture: &mut [f32]) {
         for (index, window) in windows.chunks_exact(self.window_len()).enumerate() {
             self.for_runs(index / self.output_width, index % self.output_width, |from, to, count| {
                 let pixels = &mut picture[from..from + count];
-                pixels.iter_mut().zip(&window[to..to + count]).for_each(|(pixel, value)| *pixel += value);
+                for (pixel, value) in pixels.iter_mut().zip(&window[to..to + count]) {
+                    *pixel += value;
+                }
             });
         }
     }
 
-    /// Lays out the windows of the pictures in `pictures`.
-    fn unfold_all(&self, pictures: &[f32], windows: &mut [f32]) {
+    /// Lays out the windows of the pictures in `pictures`, after SiLU if it comes first; `active` is memory for that.
+    fn unfold_all(&self, pictures: &[f32], windows: &mut [f32], active: &mut Vec<f32>) {
+        let pictures = if self.convolution.silu_first {
+            active.clear();
+            active.extend_from_slice(pictures);
+            silu_in_place(active);
+            &*active
+        } else {
+            pictures
+        };
         let rows_len = self.windows_per_picture() * self.window_len();
         let pairs = pictures.chunks_exact(self.picture_len()).zip(windows.chunks_exact_mut(rows_len));
-        pairs.for_each(|(picture, windows)| self.unfold(picture, windows));
+        vectorised(
+            #[inline(always)]
+            || {
+                for (picture, windows) in pairs {
+                    self.unfold(picture, windows);
+                }
+            },
+        );
+    }
+}
+
+/// Copies a run of a few values: in vectors that overlap at the end, where calling the system's copy would take longer than the work.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    match from.len() {
+        16.. => copy_by::<16>(from, to),
+        8.. => copy_by::<8>(from, to),
+        _ => {
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
+        }
+    }
+}
+
+/// Copies at least `N` values, `N` at a time.
+#[inline(always)]
+fn copy_by<const N: usize>(from: &[f32], to: &mut [f32]) {
+    let count = from.len();
+    for start in (0..count - N).step_by(N).chain([count - N]) {
+        let (from, to) = (&from[start..start + N], &mut to[start..start + N]);
+        if let (Some(from), Some(to)) = (from.as_array::<N>(), to.as_mut_array::<N>()) {
+            *to = *from;
+        }
     }
 }
 
@@ -152,12 +201,12 @@ impl CustomOp3 for Convolution {
         let mut output = Vec::with_capacity(plan.batch * rows * outputs);
         (0..plan.batch * rows).for_each(|_| output.extend_from_slice(bias));
         let step = plan.pictures_per_product();
-        let mut windows = vec![0.0; step * rows * window_len];
+        let (mut windows, mut active) = (vec![0.0; step * rows * window_len], Vec::new());
         let chunks = pictures.chunks(step * plan.picture_len()).zip(output.chunks_mut(step * rows * outputs));
         for (pictures, output) in chunks {
             let rows = output.len() / outputs;
             let windows = &mut windows[..rows * window_len];
-            plan.unfold_all(pictures, windows);
+            plan.unfold_all(pictures, windows, &mut active);
             matmul(output, Matrix::new(windows, rows, window_len), weight.transposed(), true);
         }
         Ok((CpuStorage::F32(output), (plan.batch, plan.output_height, plan.output_width, outputs).into()))
@@ -175,7 +224,7 @@ impl CustomOp3 for Convolution {
         let (outputs, window_len) = weight.dims2()?;
         let rows = plan.windows_per_picture();
         let step = plan.pictures_per_product();
-        let mut windows = vec![0.0; step * rows * window_len];
+        let (mut windows, mut active) = (vec![0.0; step * rows * window_len], Vec::new());
         let mut weight_gradient = vec![0.0; outputs * window_len];
         let mut input_gradient = vec![0.0; if self.input_gradient { plan.batch * plan.picture_len() } else { 0 }];
         let bias_gradient = with_values(gradient, |gradient| -> Result<Vec<f32>> {
@@ -184,7 +233,7 @@ impl CustomOp3 for Convolution {
                 for (pictures, gradient) in chunks {
                     let rows = gradient.len() / outputs;
                     let windows = &mut windows[..rows * window_len];
-                    plan.unfold_all(pictures, windows);
+                    plan.unfold_all(pictures, windows, &mut active);
                     let gradient = Matrix::new(gradient, rows, outputs).transposed();
                     matmul(&mut weight_gradient, gradient, Matrix::new(windows, rows, window_len), true);
                 }
@@ -199,9 +248,19 @@ impl CustomOp3 for Convolution {
                         matmul(windows, Matrix::new(gradient, all_rows, outputs), weight, false);
                         let pairs =
                             windows.chunks_exact(rows * window_len).zip(pictures.chunks_exact_mut(plan.picture_len()));
-                        pairs.for_each(|(windows, picture)| plan.fold(windows, picture));
+                        vectorised(
+                            #[inline(always)]
+                            || {
+                                for (windows, picture) in pairs {
+                                    plan.fold(windows, picture);
+                                }
+                            },
+                        );
                     }
                 })?;
+                if self.silu_first {
+                    with_values(input, |input| times_slope(&mut input_gradient, input))?;
+                }
             }
             Ok(column_sums(gradient, outputs))
         })??;
@@ -222,8 +281,8 @@ mod tests {
 
     #[test]
     fn gradients_are_right_with_stride_and_padding() {
-        for (kernel, stride, padding) in [(3, 1, 1), (2, 2, 0), (5, 2, 2)] {
-            let convolution = Convolution { kernel, stride, padding, input_gradient: true };
+        for (kernel, stride, padding, silu_first) in [(3, 1, 1, true), (2, 2, 0, false), (5, 2, 2, false)] {
+            let convolution = Convolution { kernel, stride, padding, silu_first, input_gradient: true };
             let weight = [3, kernel * kernel * 2];
             check(&[&[2, 4, 6, 2], &weight, &[3]], |x| convolve(&x[0], &x[1], &x[2], convolution), 1e-2);
         }
@@ -231,7 +290,7 @@ mod tests {
 
     #[test]
     fn agrees_with_candles_convolution() {
-        let convolution = Convolution { kernel: 4, stride: 2, padding: 1, input_gradient: true };
+        let convolution = Convolution { kernel: 4, stride: 2, padding: 1, silu_first: false, input_gradient: true };
         let input = tensor(values(20 * 8 * 8 * 3, 0.0), (20, 8, 8, 3)).unwrap();
         let weight = tensor(values(5 * 48, 1.0), (5, 48)).unwrap();
         let bias = tensor(values(5, 2.0), 5).unwrap();
@@ -241,5 +300,9 @@ mod tests {
         let theirs = theirs.permute((0, 2, 3, 1)).unwrap().broadcast_add(&bias).unwrap();
         let error = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(error < 1e-4, "{error}");
+        let fused = Convolution { silu_first: true, ..convolution };
+        let bits = |output: Tensor| output.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let apart = convolve(&crate::ops::silu(&input).unwrap(), &weight, &bias, convolution).unwrap();
+        assert_eq!(bits(convolve(&input, &weight, &bias, fused).unwrap()), bits(apart), "SiLU first");
     }
 }

@@ -35,16 +35,39 @@ pub(crate) fn gate_rows_back(rows: &mut [f32], gradient: &[f32], width: usize) {
         || {
             for (row, gradient) in rows.chunks_exact_mut(2 * width).zip(gradient.chunks_exact(width)) {
                 let (gates, values) = row.split_at_mut(width);
-                for ((gate, value), gradient) in gates.iter_mut().zip(values).zip(gradient) {
-                    let sigmoid = sigmoid(*gate);
-                    let slope = sigmoid * (1.0 + *gate * (1.0 - sigmoid));
-                    let open = *gate * sigmoid;
-                    *gate = gradient * *value * slope;
-                    *value = gradient * open;
+                let lanes = gates.chunks_mut(LANES).zip(values.chunks_mut(LANES)).zip(gradient.chunks(LANES));
+                for ((gates, values), gradient) in lanes {
+                    match (gates.as_mut_array(), values.as_mut_array(), gradient.as_array()) {
+                        (Some(gates), Some(values), Some(gradient)) => back::<LANES>(gates, values, gradient),
+                        _ => {
+                            for ((gate, value), gradient) in gates.iter_mut().zip(values).zip(gradient) {
+                                back(std::array::from_mut(gate), std::array::from_mut(value), &[*gradient]);
+                            }
+                        }
+                    }
                 }
             }
         },
     );
+}
+
+/// Values worked on at a time. What is read is copied first: the compiler cannot know that the two halves of a row do not overlap, and
+/// would go value by value.
+const LANES: usize = 32;
+
+#[inline(always)]
+fn back<const N: usize>(gates: &mut [f32; N], values: &mut [f32; N], gradient: &[f32; N]) {
+    let (old_gates, old_values) = (*gates, *values);
+    let (mut on_gates, mut on_values) = ([0.0; N], [0.0; N]);
+    for lane in 0..N {
+        let gate = old_gates[lane];
+        let sigmoid = sigmoid(gate);
+        let slope = sigmoid * (1.0 + gate * (1.0 - sigmoid));
+        let open = gate * sigmoid;
+        on_gates[lane] = gradient[lane] * old_values[lane] * slope;
+        on_values[lane] = gradient[lane] * open;
+    }
+    (*gates, *values) = (on_gates, on_values);
 }
 
 struct Gate;

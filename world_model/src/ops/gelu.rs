@@ -17,7 +17,11 @@ pub fn gelu(input: &Tensor) -> Result<Tensor> {
 pub(crate) fn gelu_in_place(values: &mut [f32]) {
     vectorised(
         #[inline(always)]
-        || values.iter_mut().for_each(|value| *value *= distribution(*value)),
+        || {
+            for value in values.iter_mut() {
+                *value *= distribution(*value);
+            }
+        },
     );
 }
 

@@ -75,7 +75,9 @@ pub(crate) fn normalise_rows_back(normal: &[f32], inverse_std: &[f32], scale: &[
         || {
             let rows = normal.chunks_exact(width).zip(gradient.chunks_exact_mut(width)).zip(inverse_std);
             for ((normal, gradient), inverse_std) in rows {
-                gradient.iter_mut().zip(scale).for_each(|(gradient, scale)| *gradient *= scale);
+                for (gradient, scale) in gradient.iter_mut().zip(scale) {
+                    *gradient *= scale;
+                }
                 let mean = sum(gradient, |value| value) / width as f32;
                 let mean_dot = dot(normal, gradient) / width as f32;
                 for (gradient, normal) in gradient.iter_mut().zip(normal) {
@@ -170,33 +172,25 @@ impl CustomOp3 for GroupNorm {
         let input_gradient = with_values(input, |input| {
             with_values(gradient, |gradient| {
                 let mut input_gradient = vec![0.0f32; input.len()];
+                let mut back = Back::new(self.groups, &scale_values, &mut scale_gradient, &mut shift_gradient);
                 let size = positions * channels;
-                let pictures = input.chunks_exact(size).zip(gradient.chunks_exact(size));
-                for ((input, gradient), output) in pictures.zip(input_gradient.chunks_exact_mut(size)) {
-                    self.for_groups(input, channels, |first, mean, inverse_std| {
-                        let members = first..first + channels / self.groups;
-                        let rows = || input.chunks_exact(channels).zip(gradient.chunks_exact(channels));
-                        let (mut sum, mut dot) = (0.0f32, 0.0f32);
-                        for (input, gradient) in rows() {
-                            for channel in members.clone() {
-                                let normal = (input[channel] - mean) * inverse_std;
-                                scale_gradient[channel] += gradient[channel] * normal;
-                                shift_gradient[channel] += gradient[channel];
-                                let inner = gradient[channel] * scale_values[channel];
-                                sum += inner;
-                                dot += inner * normal;
-                            }
-                        }
-                        let count = (positions * members.len()) as f32;
-                        let (mean_inner, mean_dot) = (sum / count, dot / count);
-                        for ((input, gradient), output) in rows().zip(output.chunks_exact_mut(channels)) {
-                            for channel in members.clone() {
-                                let normal = (input[channel] - mean) * inverse_std;
-                                let inner = gradient[channel] * scale_values[channel];
-                                output[channel] = inverse_std * (inner - mean_inner - normal * mean_dot);
-                            }
-                        }
-                    });
+                if self.groups == 1 && positions == 1 {
+                    let some = SIDE_BY_SIDE * size;
+                    let rows = input.chunks(some).zip(gradient.chunks(some)).zip(input_gradient.chunks_mut(some));
+                    for ((input, gradient), output) in rows {
+                        back.statistics.clear();
+                        input.chunks_exact(size).for_each(|row| back.statistics.push(moments(row, EPSILON)));
+                        back.rows(input, gradient, output);
+                    }
+                } else {
+                    let pictures = input.chunks_exact(size).zip(gradient.chunks_exact(size));
+                    for ((input, gradient), output) in pictures.zip(input_gradient.chunks_exact_mut(size)) {
+                        back.statistics.clear();
+                        self.for_groups(input, channels, |_, mean, inverse_std| {
+                            back.statistics.push((mean, inverse_std));
+                        });
+                        back.picture(input, gradient, output);
+                    }
                 }
                 input_gradient
             })
@@ -207,6 +201,135 @@ impl CustomOp3 for GroupNorm {
             Some(tensor(shift_gradient, channels)?),
         ))
     }
+}
+
+/// Layer norms that go back at the same time. Sums run over channels in their order, each waiting for the one before: several side by side
+/// fill the time.
+const SIDE_BY_SIDE: usize = 4;
+
+/// The way back: sums over all pictures, and memory to work in.
+struct Back<'a> {
+    groups: usize,
+    scale: &'a [f32],
+    scale_gradient: &'a mut [f32],
+    shift_gradient: &'a mut [f32],
+    /// Mean and 1 / standard deviation of every group (of a picture) or row.
+    statistics: Vec<(f32, f32)>,
+    /// Normalised values, and slopes on them.
+    normal: Vec<f32>,
+    inner: Vec<f32>,
+}
+
+impl<'a> Back<'a> {
+    fn new(groups: usize, scale: &'a [f32], scale_gradient: &'a mut [f32], shift_gradient: &'a mut [f32]) -> Self {
+        let empty = Vec::new;
+        Self { groups, scale, scale_gradient, shift_gradient, statistics: Vec::new(), normal: empty(), inner: empty() }
+    }
+
+    /// Up to [`SIDE_BY_SIDE`] rows `[n, C]`, each with its own statistics.
+    fn rows(&mut self, input: &[f32], gradient: &[f32], output: &mut [f32]) {
+        let channels = self.scale.len();
+        let Self { statistics, scale, scale_gradient, shift_gradient, normal, inner, .. } = self;
+        normal.resize(SIDE_BY_SIDE * channels, 0.0);
+        inner.resize(SIDE_BY_SIDE * channels, 0.0);
+        vectorised(
+            #[inline(always)]
+            || {
+                let rows = input.chunks_exact(channels).zip(gradient.chunks_exact(channels));
+                let places = normal.chunks_exact_mut(channels).zip(inner.chunks_exact_mut(channels));
+                for (((input, gradient), (normal, inner)), &(mean, inverse_std)) in rows.zip(places).zip(&*statistics) {
+                    for (normal, input) in normal.iter_mut().zip(input) {
+                        *normal = (input - mean) * inverse_std;
+                    }
+                    for ((sum, gradient), normal) in scale_gradient.iter_mut().zip(gradient).zip(&*normal) {
+                        *sum += gradient * normal;
+                    }
+                    for (sum, gradient) in shift_gradient.iter_mut().zip(gradient) {
+                        *sum += gradient;
+                    }
+                    for ((inner, gradient), scale) in inner.iter_mut().zip(gradient).zip(*scale) {
+                        *inner = gradient * scale;
+                    }
+                }
+                let (mut sums, mut dots) = ([0.0f32; SIDE_BY_SIDE], [0.0f32; SIDE_BY_SIDE]);
+                let (normals, inners) = (parts(normal, channels), parts(inner, channels));
+                for channel in 0..channels {
+                    for row in 0..SIDE_BY_SIDE {
+                        sums[row] += inners[row][channel];
+                        dots[row] += inners[row][channel] * normals[row][channel];
+                    }
+                }
+                for (row, output) in output.chunks_exact_mut(channels).enumerate() {
+                    let (mean_inner, mean_dot) = (sums[row] / channels as f32, dots[row] / channels as f32);
+                    let inverse_std = statistics[row].1;
+                    for ((output, inner), normal) in output.iter_mut().zip(inners[row]).zip(normals[row]) {
+                        *output = inverse_std * (inner - mean_inner - normal * mean_dot);
+                    }
+                }
+            },
+        );
+    }
+
+    /// A picture `[S, C]`, with the statistics of its groups.
+    fn picture(&mut self, input: &[f32], gradient: &[f32], output: &mut [f32]) {
+        let channels = self.scale.len();
+        let width = channels / self.groups;
+        let Self { statistics, scale, scale_gradient, shift_gradient, normal, inner, .. } = self;
+        normal.resize(input.len(), 0.0);
+        inner.resize(input.len(), 0.0);
+        let (mut sums, mut dots) = (vec![0.0f32; self.groups], vec![0.0f32; self.groups]);
+        vectorised(
+            #[inline(always)]
+            || {
+                let rows = input.chunks_exact(channels).zip(gradient.chunks_exact(channels));
+                let places = normal.chunks_exact_mut(channels).zip(inner.chunks_exact_mut(channels));
+                for ((input, gradient), (normal, inner)) in rows.zip(places) {
+                    let groups = normal.chunks_exact_mut(width).zip(input.chunks_exact(width)).zip(&*statistics);
+                    for ((normal, input), &(mean, inverse_std)) in groups {
+                        for (normal, input) in normal.iter_mut().zip(input) {
+                            *normal = (input - mean) * inverse_std;
+                        }
+                    }
+                    for ((sum, gradient), normal) in scale_gradient.iter_mut().zip(gradient).zip(&*normal) {
+                        *sum += gradient * normal;
+                    }
+                    for (sum, gradient) in shift_gradient.iter_mut().zip(gradient) {
+                        *sum += gradient;
+                    }
+                    for ((inner, gradient), scale) in inner.iter_mut().zip(gradient).zip(*scale) {
+                        *inner = gradient * scale;
+                    }
+                    for channel in 0..width {
+                        for (group, (sum, dot)) in sums.iter_mut().zip(&mut dots).enumerate() {
+                            let (inner, normal) = (inner[group * width + channel], normal[group * width + channel]);
+                            *sum += inner;
+                            *dot += inner * normal;
+                        }
+                    }
+                }
+                let count = (input.len() / channels * width) as f32;
+                let rows = normal.chunks_exact(channels).zip(inner.chunks_exact(channels));
+                for ((normal, inner), output) in rows.zip(output.chunks_exact_mut(channels)) {
+                    for (group, output) in output.chunks_exact_mut(width).enumerate() {
+                        let members = group * width..(group + 1) * width;
+                        let (mean_inner, mean_dot) = (sums[group] / count, dots[group] / count);
+                        let inverse_std = statistics[group].1;
+                        for ((output, inner), normal) in
+                            output.iter_mut().zip(&inner[members.clone()]).zip(&normal[members])
+                        {
+                            *output = inverse_std * (inner - mean_inner - normal * mean_dot);
+                        }
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// The rows of `[SIDE_BY_SIDE, C]`.
+#[inline(always)]
+fn parts(values: &[f32], width: usize) -> [&[f32]; SIDE_BY_SIDE] {
+    std::array::from_fn(|row| &values[row * width..(row + 1) * width])
 }
 
 #[cfg(test)]

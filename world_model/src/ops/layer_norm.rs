@@ -92,7 +92,9 @@ impl CustomOp1 for Standardise {
             || {
                 for row in output.chunks_exact_mut(channels) {
                     let (mean, inverse_std) = moments(row, self.epsilon);
-                    row.iter_mut().for_each(|value| *value = (*value - mean) * inverse_std);
+                    for value in row.iter_mut() {
+                        *value = (*value - mean) * inverse_std;
+                    }
                 }
             },
         );

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::matmul::{Matrix, matmul};
-use super::{slice, tensor, with_values};
+use super::{slice, tensor, vectorised, with_values};
 
 /// `input [N, I] x weight [O, I]ᵀ + bias [O]` → `[N, O]`.
 ///
@@ -130,10 +130,17 @@ fn product_gradients(input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Resu
 
 /// Sum of each of `columns` columns of a row-major matrix.
 pub(super) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
-    let mut sums = vec![0.0; columns];
-    for row in values.chunks_exact(columns) {
-        sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-    }
+    let mut sums = vec![0.0f32; columns];
+    vectorised(
+        #[inline(always)]
+        || {
+            for row in values.chunks_exact(columns) {
+                for (sum, value) in sums.iter_mut().zip(row) {
+                    *sum += value;
+                }
+            }
+        },
+    );
     sums
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::packed::PackedLinear;
 use super::quantised::{QuantisedLinear, Rounded};
+use crate::scratch::room;
 
 /// How the large weights of a rollout engine are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -77,14 +78,14 @@ impl Map {
         self.apply(input, output, false, rounded);
     }
 
-    /// Appends the map of `input [N, I]` to `output`.
+    /// Writes the map of `input [N, I]` to the first values of `memory`, which grows where it must; those values.
     ///
     /// # Panics
     /// As [`Map::apply`].
-    pub fn append(&self, input: &[f32], output: &mut Vec<f32>, rounded: &mut Rounded) {
-        let start = output.len();
-        output.resize(start + input.len() / self.inputs() * self.outputs(), 0.0);
-        self.apply(input, &mut output[start..], false, rounded);
+    pub(crate) fn write<'a>(&self, input: &[f32], memory: &'a mut Vec<f32>, rounded: &mut Rounded) -> &'a mut [f32] {
+        let output = room(memory, input.len() / self.inputs() * self.outputs());
+        self.apply(input, output, false, rounded);
+        output
     }
 
     /// Multiplications and additions per row.

@@ -57,7 +57,8 @@ fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 }
 
 /// Runs `work` compiled for the widest vectors that this processor has, asked at run time. The order of operations stays that of
-/// the source, and with it every bit.
+/// the source, and with it every bit. Loops belong into `work` as loops: an iterator's `for_each` may become a function of its own, which
+/// is compiled for any processor.
 #[inline(always)]
 pub(crate) fn vectorised<T>(work: impl FnOnce() -> T) -> T {
     pulp::Arch::new().dispatch(work)
@@ -80,7 +81,11 @@ fn by_slope(input: &Tensor, gradient: &Tensor, slope: impl Fn(f32) -> f32) -> Re
             let mut output = gradient.to_vec();
             vectorised(
                 #[inline(always)]
-                || output.iter_mut().zip(input).for_each(|(gradient, &x)| *gradient *= slope(x)),
+                || {
+                    for (gradient, &x) in output.iter_mut().zip(input) {
+                        *gradient *= slope(x);
+                    }
+                },
             );
             output
         })

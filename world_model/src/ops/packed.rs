@@ -7,6 +7,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Columns of a panel: two of the widest vectors.
 pub(super) const PANEL: usize = 32;
+/// Tiles of rows from which on panels are fetched ahead.
+const FEW: usize = 4;
 
 /// Weights `[O, I]` and a bias `[O]` of a map of rows `[N, I]` → `[N, O]`.
 #[derive(Debug, Clone)]
@@ -134,14 +136,15 @@ impl Apply<'_> {
         let Self { map, input, output, accumulate } = self;
         let (inputs, outputs) = (map.inputs, map.outputs);
         let panel_len = stored.len() / outputs.div_ceil(PANEL).max(1);
+        let count = input.len() / inputs;
         for index in 0..outputs.div_ceil(PANEL) {
             let column = index * PANEL;
             let bias = &map.bias[column..column + PANEL];
             let panel = panels.panel(index, inputs);
             let tile = Tile::<W, VECTORS> { panel, bias, inputs, outputs, column, accumulate };
-            let count = input.len() / inputs;
             let next = &stored[((index + 1) * panel_len).min(stored.len())..];
-            let next = &next[..next.len().min(panel_len)];
+            // With few rows a panel is used up so fast that asking ahead for the next one only stands in the way.
+            let next = &next[..if count < FEW * ROWS { 0 } else { next.len().min(panel_len) }];
             let share = (next.len() * ROWS).div_ceil(count.max(1)).next_multiple_of(16);
             let mut row = 0;
             while row < count {
@@ -206,11 +209,14 @@ impl<S: Simd, const VECTORS: usize> Weights<S, VECTORS> for Halved<'_, S> {
         let half = VECTORS / 2;
         let words = &self.0[step * half..(step + 1) * half];
         let (shift, mask) = (simd.splat_u32s(16), simd.splat_u32s(0xffff_0000));
-        std::array::from_fn(|vector| {
+        // A loop, not a closure: the compiler has to see it within the function that may use wide instructions.
+        let mut vectors = [simd.splat_f32s(0.0); VECTORS];
+        for (vector, place) in vectors.iter_mut().enumerate() {
             let word = words[vector % half];
             let bits = if vector < half { simd.wrapping_dyn_shl_u32s(word, shift) } else { simd.and_u32s(word, mask) };
-            simd.transmute_f32s_u32s(bits)
-        })
+            *place = simd.transmute_f32s_u32s(bits);
+        }
+        vectors
     }
 }
 
@@ -259,7 +265,9 @@ impl<W: Copy, const VECTORS: usize> Tile<'_, W, VECTORS> {
                 let start = row * self.outputs + self.column;
                 before[..width].copy_from_slice(&output[start..start + width]);
                 let (before, _) = S::as_simd_f32s(&before);
-                sums.iter_mut().zip(before).for_each(|(sum, before)| *sum = simd.add_f32s(*sum, *before));
+                for (sum, before) in sums.iter_mut().zip(before) {
+                    *sum = simd.add_f32s(*sum, *before);
+                }
             }
         }
         for step in 0..inputs {

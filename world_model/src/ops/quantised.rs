@@ -111,7 +111,9 @@ impl QuantisedLinear {
                     }
                     let place = &mut row[column..column + width];
                     if accumulate {
-                        place.iter_mut().zip(values).for_each(|(place, value)| *place += value);
+                        for (place, value) in place.iter_mut().zip(values) {
+                            *place += value;
+                        }
                     } else {
                         place.copy_from_slice(&values[..width]);
                     }
@@ -130,7 +132,11 @@ impl Rounded {
         let rows = input.chunks_exact(width).zip(self.values.chunks_exact_mut(quads)).zip(&mut self.scales);
         vectorised(
             #[inline(always)]
-            || rows.for_each(|((row, values), scale)| *scale = round_row(row, values.as_flattened_mut())),
+            || {
+                for ((row, values), scale) in rows {
+                    *scale = round_row(row, values.as_flattened_mut());
+                }
+            },
         );
     }
 }

@@ -16,7 +16,11 @@ pub fn silu(input: &Tensor) -> Result<Tensor> {
 pub(crate) fn silu_in_place(values: &mut [f32]) {
     vectorised(
         #[inline(always)]
-        || values.iter_mut().for_each(|value| *value *= sigmoid(*value)),
+        || {
+            for value in values.iter_mut() {
+                *value *= sigmoid(*value);
+            }
+        },
     );
 }
 
@@ -24,7 +28,23 @@ pub(crate) fn silu_in_place(values: &mut [f32]) {
 pub(crate) fn silu_back_in_place(values: &mut [f32], gradient: &[f32]) {
     vectorised(
         #[inline(always)]
-        || values.iter_mut().zip(gradient).for_each(|(value, gradient)| *value = gradient * slope(*value)),
+        || {
+            for (value, gradient) in values.iter_mut().zip(gradient) {
+                *value = gradient * slope(*value);
+            }
+        },
+    );
+}
+
+/// Multiplies slopes on the SiLU of `input`, `gradient`, by those of SiLU.
+pub(super) fn times_slope(gradient: &mut [f32], input: &[f32]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (gradient, x) in gradient.iter_mut().zip(input) {
+                *gradient *= slope(*x);
+            }
+        },
     );
 }
 

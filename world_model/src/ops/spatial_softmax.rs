@@ -46,7 +46,9 @@ fn attention(picture: &[f32], sharpness: &[f32]) -> Vec<f32> {
                 }
             }
             for row in weights.chunks_exact_mut(channels) {
-                row.iter_mut().zip(&totals).for_each(|(weight, total)| *weight /= total);
+                for (weight, total) in row.iter_mut().zip(&totals) {
+                    *weight /= total;
+                }
             }
         },
     );

@@ -7,7 +7,9 @@ pub(super) fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     let chunks = values.chunks_exact(8);
     let rest: f32 = chunks.remainder().iter().map(|&value| of(value)).sum();
     for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, &value)| *lane += of(value));
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane += of(value);
+        }
     }
     lanes.iter().sum::<f32>() + rest
 }
@@ -19,7 +21,9 @@ pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
     let (lefts, rights) = (left.chunks_exact(16), right.chunks_exact(16));
     let rest: f32 = lefts.remainder().iter().zip(rights.remainder()).map(|(a, b)| a * b).sum();
     for (a, b) in lefts.zip(rights) {
-        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
+        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += a * b;
+        }
     }
     lanes.iter().sum::<f32>() + rest
 }
