@@ -94,12 +94,7 @@ impl CustomOp1 for Silu {
     }
 
     fn bwd(&self, input: &Tensor, _output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        by_slope(
-            input,
-            gradient,
-            #[inline(always)]
-            |x| slope(x),
-        )
+        by_slope(input, gradient, slope)
     }
 }
 
