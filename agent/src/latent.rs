@@ -215,6 +215,16 @@ impl Rollouts {
         self.plans * self.futures * self.horizon
     }
 
+    /// Tokens `P` of a state.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Width `D` of a token.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
     /// Values per state, `P * D`.
     pub fn state_len(&self) -> usize {
         self.tokens * self.width

@@ -1,10 +1,12 @@
 //! World model: predicts what will be, given what is and what is done (LeCun 2022, section 3 and 4).
 
+mod ensemble;
 mod learned;
 mod lewm;
 mod seen_simulator;
 mod simulator;
 
+pub use ensemble::Ensemble;
 pub use learned::LearnedWorldModel;
 pub use lewm::LewmWorldModel;
 pub use seen_simulator::SeenSimulator;

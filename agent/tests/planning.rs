@@ -10,7 +10,7 @@ use mindseye_agent::actor::{
     PredictiveSampling, PredictiveSamplingConfig, RandomActions, RandomShooting, RandomShootingConfig,
 };
 use mindseye_agent::configurator::PlannerConfig;
-use mindseye_agent::world_model::{Judge, WorldModel};
+use mindseye_agent::world_model::{Ensemble, Judge, WorldModel};
 use mindseye_agent::{Error, Latent, Plan, Plans, Result, Rollouts};
 use mindseye_interface::{ManualClock, Seed};
 use support::{NanWorldModel, PointMass, choice_of, cost, directive, end_of};
@@ -285,6 +285,59 @@ fn slopes_of_energies_are_those_of_small_differences() {
             assert!(error < 1e-2, "{reduction:?}, value {index}: {} against {numeric}", slopes[index]);
         }
     }
+}
+
+/// A point mass on which actions act this many times as strongly.
+struct Scaled(f32);
+
+impl Scaled {
+    fn scaled(&self, plans: &Plans) -> Plans {
+        let values = plans.values().iter().map(|value| value * self.0).collect();
+        Plans::new(plans.count(), plans.horizon(), plans.block_width(), values).unwrap()
+    }
+}
+
+impl WorldModel for Scaled {
+    fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts> {
+        PointMass.imagine(start, &self.scaled(plans))
+    }
+
+    fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
+        let slopes = PointMass.differentiate(start, &self.scaled(plans), judge)?;
+        Ok(slopes.into_iter().map(|slope| slope * self.0).collect())
+    }
+}
+
+#[test]
+fn an_ensemble_is_judged_by_the_mean_of_its_members() {
+    let (start, cost, directive) = (Latent::global(vec![0.1, 0.2]), cost(), directive([0.4, -0.3], 4));
+    let values: Vec<f32> = (0..3 * 4 * 10).map(|index| ((index * 7919 + 13) % 101) as f32 / 60.0 - 0.8).collect();
+    let plans = Plans::new(3, 4, 10, values).unwrap();
+    let members = || [1.0, 0.5, 0.25].map(Scaled);
+    let judged = |world: &dyn WorldModel| {
+        let imagination = Imagination::new(world, &cost, &start, &directive);
+        let (energies, slopes) = imagination.energies_and_slopes(&plans).unwrap();
+        assert_eq!(energies, imagination.energies(&plans).unwrap());
+        (energies, slopes)
+    };
+    let ensemble =
+        Ensemble::new(members().into_iter().map(|member| Box::new(member) as Box<dyn WorldModel>).collect()).unwrap();
+    let (energies, slopes) = judged(&ensemble);
+    let apart = members().map(|member| judged(&member));
+    type Judged = (Vec<f32>, Vec<f32>);
+    let mean = |of: fn(&Judged) -> &Vec<f32>, index: usize| {
+        apart.iter().map(|member| of(member)[index]).sum::<f32>() / apart.len() as f32
+    };
+    for (index, energy) in energies.iter().enumerate() {
+        assert!((energy - mean(|member| &member.0, index)).abs() < 1e-5, "energy {index}: {energy}");
+    }
+    for (index, slope) in slopes.iter().enumerate() {
+        assert!((slope - mean(|member| &member.1, index)).abs() < 1e-5, "slope {index}: {slope}");
+    }
+    let (choice, imagined) = choice_of(&mut Icem::new(IcemConfig::default()), &ensemble, &directive, 0).unwrap();
+    let (_, alone) = choice_of(&mut Icem::new(IcemConfig::default()), &PointMass, &directive, 0).unwrap();
+    assert!(choice.energies.last() < choice.energies.first() && imagined == 3 * alone, "{imagined} against {alone}");
+    assert!(Ensemble::new(Vec::new()).is_err());
 }
 
 #[test]
