@@ -4,7 +4,9 @@
 
 use anyhow::Result;
 use mindseye::commands::record::{episode_seed, simulate_episode};
-use mindseye_episodes::{CacheOptions, Dataset, DatasetSpec, DatasetWriter, FrameCache, Split, Windows, WriteMode};
+use mindseye_episodes::{
+    CacheOptions, Dataset, DatasetSpec, DatasetWriter, EpisodeSource, FrameCache, Split, Windows, WriteMode,
+};
 use mindseye_interface::Seed;
 use mindseye_sim::{SceneOptions, demonstrator, make};
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use mindseye::commands::{bench, compare, demo, evaluate, inspect, record, train};
+use mindseye::commands::{bench, compare, data, demo, evaluate, inspect, record, train};
 
 /// Training allocates and frees the same large buffers at every step; glibc gives each back to the system and faults it in again.
 #[global_allocator]
@@ -32,6 +32,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArguments),
     Compare(compare::CompareArguments),
     Inspect(inspect::InspectArguments),
+    Data(data::DataArguments),
     Bench(bench::BenchArguments),
 }
 
@@ -80,6 +81,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Data(arguments) => data::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use mindseye_episodes::{CacheOptions, Dataset, FrameCache};
+use mindseye_episodes::{CacheOptions, FrameCache, open};
 use mindseye_interface::{Image, ImageSize, Seed};
 use mindseye_world_model::training::{Probe, TrainingData, Validation, encode_batch, validate};
 use mindseye_world_model::{Checkpoint, RolloutEngine};
@@ -58,7 +58,7 @@ const APART: f32 = 0.4;
 /// # Errors
 /// When the data set is broken, of another scene or shape, has no true state, or a picture cannot be written.
 pub fn report(checkpoint: &Checkpoint, folder: &Path, out: Option<&Path>) -> Result<ModelReport> {
-    let dataset = Dataset::open(folder)?;
+    let dataset = open(folder)?;
     let scene = dataset.sidecar().map_or("", |sidecar| sidecar.scene.as_str());
     if scene != checkpoint.config.scene {
         bail!("{}: scene: expected {}, got {scene}", folder.display(), checkpoint.config.scene);
@@ -68,7 +68,7 @@ pub fn report(checkpoint: &Checkpoint, folder: &Path, out: Option<&Path>) -> Res
         max_episodes: Some(EPISODES),
         ..CacheOptions::default()
     };
-    let cache = FrameCache::load(&dataset, &options, &|_, _| ())?;
+    let cache = FrameCache::load(dataset.as_ref(), &options, &|_, _| ())?;
     let mut recipe = checkpoint.config.recipe.clone();
     recipe.data.validation_fraction = HELD_OUT;
     let data = TrainingData::new(cache, &recipe)?;

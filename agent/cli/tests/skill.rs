@@ -151,7 +151,7 @@ fn the_agent_records_its_own_practice() {
     succeed(folder.path(), &scripted.map(|word| if word == "data" { "again" } else { word }));
     practice("again", "2");
     let read = |folder_name: &str| {
-        let dataset = mindseye_episodes::Dataset::open(&folder.path().join(folder_name)).unwrap();
+        let dataset = mindseye_episodes::open(&folder.path().join(folder_name)).unwrap();
         (0..dataset.len()).map(|index| dataset.read_episode(index).unwrap()).collect::<Vec<_>>()
     };
     let episodes = read("data");

@@ -148,6 +148,28 @@ impl FrameCache {
         &self.actions
     }
 
+    /// Shifts and scales every dimension of the actions to [-1, 1]; what their smallest and largest values were, `[A]` each. A dimension that
+    /// never changes becomes 0.
+    pub fn normalise_actions(&mut self) -> (Vec<f32>, Vec<f32>) {
+        let width = self.shape.action;
+        let (mut low, mut high) = (vec![f32::INFINITY; width], vec![f32::NEG_INFINITY; width]);
+        for action in self.actions.chunks_exact(width.max(1)) {
+            low.iter_mut().zip(action).for_each(|(low, value)| *low = low.min(*value));
+            high.iter_mut().zip(action).for_each(|(high, value)| *high = high.max(*value));
+        }
+        for (low, high) in low.iter_mut().zip(&mut high) {
+            if *low >= *high {
+                (*low, *high) = if low.is_finite() && low == high { (*low - 1.0, *high + 1.0) } else { (-1.0, 1.0) };
+            }
+        }
+        for action in self.actions.chunks_exact_mut(width.max(1)) {
+            for (value, (low, high)) in action.iter_mut().zip(low.iter().zip(&high)) {
+                *value = ((*value - low) / (high - low) * 2.0 - 1.0).clamp(-1.0, 1.0);
+            }
+        }
+        (low, high)
+    }
+
     /// All true states `[F, K]`.
     pub fn states(&self) -> &[f32] {
         &self.states
@@ -198,5 +220,18 @@ mod tests {
         episode.actions[1].pop();
         assert!(cache.push(&episode).unwrap_err().to_string().contains("action"));
         assert_eq!((cache.len(), cache.episodes().len()), (3, 1));
+    }
+
+    #[test]
+    fn actions_of_any_units_become_normalised() {
+        let size = ImageSize::square(1).unwrap();
+        let mut cache = FrameCache::new(size, 2, 0, 0);
+        let actions = vec![vec![100.0, 3.0], vec![300.0, 3.0], vec![150.0, 3.0]];
+        let nothing = || vec![vec![]; 3];
+        let frames = vec![Image::filled(size, [1; 3]); 3];
+        cache.push(&EpisodeData { frames, proprioception: nothing(), states: nothing(), actions }).unwrap();
+        assert_eq!(cache.normalise_actions(), (vec![100.0, 2.0], vec![300.0, 4.0]));
+        assert_eq!(cache.actions(), [-1.0, 0.0, 1.0, 0.0, -0.5, 0.0]);
+        assert_eq!(cache.normalise_actions().0, [-1.0, -1.0], "and stay so");
     }
 }

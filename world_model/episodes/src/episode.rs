@@ -2,6 +2,7 @@
 
 use mindseye_interface::{Image, ImageSize};
 
+use crate::source::Numbers;
 use crate::{Error, Result};
 
 /// One episode in memory: `T` moments. `actions[t]` is what was done at moment `t`.
@@ -13,7 +14,7 @@ pub struct EpisodeData {
     pub proprioception: Vec<Vec<f32>>,
     /// The true state, `[T][K]`; `K` is 0 where none is known.
     pub states: Vec<Vec<f32>>,
-    /// Normalised actions `[T][A]`.
+    /// Actions `[T][A]`, normalised where mindseye recorded them.
     pub actions: Vec<Vec<f32>>,
 }
 
@@ -41,12 +42,29 @@ impl EpisodeData {
         self.frames.is_empty()
     }
 
-    /// Refuses an episode without a moment, with a row of another width, with a value that is not finite, or with an action
-    /// outside `[-1, 1]`.
+    /// An episode out of its `pixels [T, H, W, 3]` and `numbers`, both of `shape`.
+    ///
+    /// # Errors
+    /// [`Error::Border`] when pixels are missing.
+    pub(crate) fn from_parts(pixels: &[u8], numbers: &Numbers, shape: &EpisodeShape) -> Result<Self> {
+        let frames = pixels.chunks_exact(shape.image_size.rgb_len());
+        let frames = frames.map(|pixels| Image::new(shape.image_size, pixels.to_vec()));
+        let frames = frames.collect::<mindseye_interface::Result<Vec<Image>>>()?;
+        let split = |values: &[f32], width: usize| -> Vec<Vec<f32>> {
+            (0..frames.len()).map(|frame| values[frame * width..(frame + 1) * width].to_vec()).collect()
+        };
+        let proprioception = split(&numbers.proprioception, shape.proprioception);
+        let states = split(&numbers.states, shape.state);
+        let actions = split(&numbers.actions, shape.action);
+        Ok(Self { frames, proprioception, states, actions })
+    }
+
+    /// Refuses an episode without a moment, with a row of another width, with a value that is not finite, or, where actions are
+    /// `normalised`, with one outside `[-1, 1]`.
     ///
     /// # Errors
     /// [`Error::Episode`] that names episode number `episode`, the feature and the frame.
-    pub(crate) fn check(&self, episode: usize, shape: &EpisodeShape) -> Result<()> {
+    pub(crate) fn check(&self, episode: usize, shape: &EpisodeShape, normalised: bool) -> Result<()> {
         if self.is_empty() {
             return Err(Error::episode(episode, "frames", "at least 1", 0));
         }
@@ -71,7 +89,7 @@ impl EpisodeData {
                 }
             }
         }
-        for (frame, row) in self.actions.iter().enumerate() {
+        for (frame, row) in self.actions.iter().enumerate().filter(|_| normalised) {
             if let Some(value) = row.iter().find(|value| value.abs() > 1.0) {
                 return Err(Error::episode(episode, format!("action at frame {frame}"), "-1 to 1", value));
             }

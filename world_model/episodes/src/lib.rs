@@ -1,7 +1,8 @@
 //! Recorded episodes on disk: LeRobot data sets written and read, windows for training.
 //!
 //! - [`DatasetWriter`] records episodes into a LeRobotDataset v3.0 folder that the official tools open.
-//! - [`Dataset`] reads such a folder, ours or anyone's, and checks what it reads.
+//! - [`Dataset`] reads such a folder, ours or anyone's, v3.0 or v2.1, pictures in tables or in video files, and checks what it reads.
+//! - [`SwmFile`] reads stable-worldmodel's HDF5 files; [`open`] finds out what is at a path. All are [`EpisodeSource`]s.
 //! - [`FrameCache`] holds a whole data set decoded in memory; [`Windows`] cuts it into what training eats.
 //!
 //! Letters: `T` moments of an episode, `A` action width, `P` proprioception width, `K` true-state width, `H`, `W` pixels.
@@ -9,16 +10,22 @@
 pub mod cache;
 pub mod episode;
 pub mod error;
+pub mod hdf5;
 pub mod lerobot;
 pub mod picture;
+pub mod source;
+pub mod video;
 pub mod windows;
 
 pub use cache::{CacheOptions, FrameCache};
 pub use episode::{EpisodeData, EpisodeShape};
 pub use error::{Error, Result};
+pub use hdf5::SwmFile;
 pub use lerobot::dataset::{Dataset, EpisodeMeta};
 pub use lerobot::sidecar::{Recording, Sidecar};
 pub use lerobot::spec::{DatasetSpec, WriteMode};
 pub use lerobot::summary::{ActionSummary, DatasetSummary, FeatureSummary};
 pub use lerobot::writer::DatasetWriter;
+pub use source::{EpisodeSource, Numbers, PictureOptions, Wanted, open};
+pub use video::Video;
 pub use windows::{Split, WindowBatch, Windows};

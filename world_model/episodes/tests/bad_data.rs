@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Schema};
-use mindseye_episodes::{CacheOptions, Dataset, FrameCache};
+use mindseye_episodes::{CacheOptions, Dataset, EpisodeSource, FrameCache};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use support::{DATA, EPISODES, copy, genuine, read_error, record, tree};
@@ -151,9 +151,10 @@ fn contradictions_between_files_are_named() {
 #[test]
 fn what_this_version_cannot_read_is_said_clearly() {
     let info = "meta/info.json";
-    expect_error(replace(info, "v3.0", "v2.1"), &["info.json", "codebase_version", "v2.1", "later"]);
-    expect_error(replace(info, "\"dtype\": \"image\"", "\"dtype\": \"video\""), &["video", "later"]);
-    expect_error(replace(info, "\"fps\"", "\"storage_format\": \"lance\", \"fps\""), &["lance", "later"]);
+    expect_error(replace(info, "v3.0", "v2.0"), &["info.json", "codebase_version", "v3.0 or v2.1", "v2.0"]);
+    expect_error(replace(info, "v3.0", "v2.1"), &["info.json", "data_path", "{episode_index:06d}"]);
+    expect_error(replace(info, "\"dtype\": \"image\"", "\"dtype\": \"video\""), &["video_path", "front"]);
+    expect_error(replace(info, "\"fps\"", "\"storage_format\": \"lance\", \"fps\""), &["lance", "LeRobot's own tools"]);
     expect_error(replace(info, "\"fps\": 10", "\"fps\": 0"), &["fps"]);
     expect_error(replace(info, "data/chunk-{", "../data/chunk-{"), &["data_path"]);
     expect_error(

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::Path;
 
 use arrow::datatypes::Schema;
-use mindseye_episodes::{Dataset, DatasetSpec, DatasetWriter, WriteMode};
+use mindseye_episodes::{Dataset, DatasetSpec, DatasetWriter, EpisodeSource, WriteMode};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -30,7 +30,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 fn record_again(path: &Path) {
     let dataset = Dataset::open(&genuine()).unwrap();
     let spec = DatasetSpec {
-        frames_per_second: dataset.frames_per_second(),
+        frames_per_second: dataset.fps(),
         camera: "front".into(),
         image_size: dataset.image_size(),
         proprioception_names: dataset.proprioception_names(),
@@ -52,7 +52,7 @@ fn record_again(path: &Path) {
 fn every_frame_is_read_as_the_official_reader_reads_it() {
     let dataset = Dataset::open(&genuine()).unwrap();
     let expected = json(&genuine().join("expected.json"));
-    assert_eq!((dataset.len(), dataset.frames(), dataset.frames_per_second()), (3, 60, 10));
+    assert_eq!((dataset.len(), dataset.frames(), dataset.fps()), (3, 60, 10));
     assert_eq!(dataset.action_names(), ["dx", "dy"]);
     assert!(dataset.sidecar().is_none() && dataset.state_names().is_empty());
     let mut frames = expected["frames"].as_array().unwrap().iter();

@@ -6,7 +6,7 @@ mod support;
 
 use std::fs;
 
-use mindseye_episodes::{Dataset, DatasetWriter, Error, WriteMode};
+use mindseye_episodes::{Dataset, DatasetWriter, EpisodeSource, Error, WriteMode};
 use mindseye_interface::{Image, ImageSize, Seed};
 use support::{DATA, EPISODES, LENGTHS, episode, episodes, read_all, record, sidecar, spec, tree};
 

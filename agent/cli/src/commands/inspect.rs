@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use mindseye_episodes::{Dataset, DatasetSummary};
+use mindseye_episodes::{DatasetSummary, open};
 use mindseye_world_model::checkpoint::CheckpointConfig;
 use mindseye_world_model::{Checkpoint, Lewm, LewmConfig};
 use serde::Serialize;
@@ -23,7 +23,7 @@ use crate::model_report::{self, ModelReport};
     after_help = "Example: mindseye inspect assets/checkpoints/two_room\n         mindseye inspect assets/checkpoints/push_t --data data/fresh --out pictures"
 )]
 pub struct InspectArguments {
-    /// Folder of a data set (LeRobotDataset v3.0), of a checkpoint, or of a LeWorldModel.
+    /// A data set (a LeRobot folder, v3.0 or v2.1, or a stable-worldmodel HDF5 file), or the folder of a checkpoint or a LeWorldModel.
     path: PathBuf,
     /// Data set to measure the checkpoint's model on; record a fresh one with another --seed for episodes it has never seen.
     #[arg(long)]
@@ -82,11 +82,11 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
 
 fn find(arguments: &InspectArguments) -> Result<Finding> {
     let path = arguments.path.as_path();
-    if path.join("meta/info.json").exists() {
+    if path.is_file() || path.join("meta/info.json").exists() {
         if arguments.data.is_some() {
             bail!("{}: expected a checkpoint beside --data, got a data set", path.display());
         }
-        let dataset = Dataset::open(path)?;
+        let dataset = open(path)?;
         for index in 0..dataset.len() {
             dataset.read_episode(index)?;
         }
@@ -120,14 +120,13 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
 
 fn say_dataset(summary: &DatasetSummary) {
     let [shortest, longest] = summary.episode_frames;
-    println!("data set {} (LeRobotDataset v3.0)", summary.path.display());
+    println!("data set {} ({})", summary.path.display(), summary.format);
     println!("  {} episodes of {shortest} to {longest} frames, {} in all", summary.episodes, summary.frames);
-    println!(
-        "  {} frames per second, {:.1} MiB",
-        summary.frames_per_second,
-        summary.bytes_on_disk as f64 / f64::from(1 << 20)
-    );
-    println!("  tasks: {}", summary.tasks.join("; "));
+    let rate = summary.frames_per_second.map_or("an unknown number of".into(), |rate| rate.to_string());
+    println!("  {rate} frames per second, {:.1} MiB", summary.bytes_on_disk as f64 / f64::from(1 << 20));
+    if !summary.tasks.is_empty() {
+        println!("  tasks: {}", summary.tasks.join("; "));
+    }
     for feature in &summary.features {
         let names = feature.element_names.join(", ");
         println!("  {:<26} {:<8} {:?} {names}", feature.name, feature.dtype, feature.shape);

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mindseye_episodes::{CacheOptions, Dataset, FrameCache};
+use mindseye_episodes::{CacheOptions, EpisodeSource, FrameCache, open};
 use mindseye_interface::config::require_range;
-use mindseye_interface::{ImageSize, Seed, config};
+use mindseye_interface::{ActionSpace, ImageSize, Seed, config};
 use mindseye_world_model::checkpoint::{Checkpoint, Origin};
 use mindseye_world_model::decoder::train_decoder;
 use mindseye_world_model::training::{
@@ -19,6 +19,9 @@ use super::print_json;
 use crate::assets;
 use crate::progress::{Meter, stop_on_ctrl_c};
 
+/// What other tools' data are of, unless the user says; its recipe fits any.
+const RECORDED: &str = "recorded";
+
 /// Train a world model from recorded episodes.
 ///
 /// Writes to --out: the checkpoint (config.json, model.safetensors, decoder.safetensors), the run's state (state.safetensors),
@@ -27,9 +30,15 @@ use crate::progress::{Meter, stop_on_ctrl_c};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye train --data data/two_room --out runs/two_room --seed 0")]
 pub struct TrainArguments {
-    /// Folder of the data set (LeRobotDataset v3.0).
+    /// The data set: a LeRobot folder (v3.0 or v2.1; pictures, AV1 or H.264 videos), or a stable-worldmodel HDF5 file.
     #[arg(long)]
     data: PathBuf,
+    /// Name for what the data are of, where they do not say; a checkpoint of it is loaded under that name.
+    #[arg(long, default_value = RECORDED)]
+    scene: String,
+    /// Moments per second, where the data do not say.
+    #[arg(long)]
+    fps: Option<f64>,
     /// Folder for the run and its checkpoint.
     #[arg(long)]
     out: PathBuf,
@@ -80,18 +89,23 @@ struct TrainReport {
 pub fn run(arguments: &TrainArguments) -> Result<()> {
     require_range("--threads", arguments.threads, 1, 1024)?;
     require_range("--memory-gib", arguments.memory_gib, 0.001, 1e6)?;
-    let dataset = Dataset::open(&arguments.data)?;
-    let Some(sidecar) = dataset.sidecar().cloned() else {
-        bail!("{}: meta/mindseye.json: expected it (scene, action space), got none", arguments.data.display());
-    };
-    let recipe = read_recipe(arguments, &sidecar.scene)?;
+    let source = open(&arguments.data)?;
+    let sidecar = source.sidecar().cloned();
+    let scene = sidecar.as_ref().map_or(&arguments.scene, |sidecar| &sidecar.scene).clone();
+    let control_step_secs = control_step_secs(arguments, source.as_ref())?;
+    let recipe = read_recipe(arguments, source.as_ref())?;
     let taken = ["state.safetensors", "config.json"].iter().any(|file| arguments.out.join(file).exists());
     if !arguments.resume && taken {
         bail!("{}: expected a folder without a run, or --resume, got a run or a checkpoint", arguments.out.display());
     }
-    let start = arguments.from.as_ref().map(|path| Checkpoint::load_for_scene(path, &sidecar.scene)).transpose()?;
+    let start = arguments.from.as_ref().map(|path| Checkpoint::load_for_scene(path, &scene)).transpose()?;
     let stop = stop_on_ctrl_c()?;
-    let data = load(arguments, &dataset, &recipe)?;
+    let mut cache = load(arguments, source.as_ref(), &recipe)?;
+    let action_space = match sidecar {
+        Some(sidecar) => sidecar.action_space,
+        None => measured_actions(&mut cache, source.action_names()),
+    };
+    let data = TrainingData::new(cache, &recipe)?;
     let seed = Seed::new(arguments.seed);
     let meter = Meter::new("train", recipe.all_steps(), "steps");
     let options = RunOptions {
@@ -110,12 +124,7 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
     let mut report =
         TrainReport { path: arguments.out.clone(), training: training.clone(), parameters, decoder: false };
     if training.finished {
-        let origin = Origin {
-            scene: sidecar.scene,
-            control_step_secs: sidecar.control_step_secs,
-            action_space: sidecar.action_space,
-            state_names: dataset.state_names(),
-        };
+        let origin = Origin { scene, control_step_secs, action_space, state_names: data.state_names().to_vec() };
         let mut checkpoint = Checkpoint::of_run(model, training, recipe.clone(), &data, origin)?;
         checkpoint.save(&arguments.out)?;
         if recipe.decoder_steps > 0 {
@@ -133,12 +142,29 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
     say(&report, &recipe, arguments)
 }
 
-fn read_recipe(arguments: &TrainArguments, scene: &str) -> Result<TrainingConfig> {
-    let path = match &arguments.recipe {
-        Some(path) => path.clone(),
-        None => assets::recipe(scene)?,
+/// Duration of a control step, seconds.
+fn control_step_secs(arguments: &TrainArguments, source: &dyn EpisodeSource) -> Result<f64> {
+    if let Some(sidecar) = source.sidecar() {
+        return Ok(sidecar.control_step_secs);
+    }
+    match arguments.fps.or(source.frames_per_second()) {
+        Some(rate) if rate.is_finite() && rate > 0.0 => Ok(1.0 / rate),
+        Some(rate) => bail!("--fps: expected a number above 0, got {rate}"),
+        None => bail!("{}: expected --fps, since the data do not say, got none", arguments.data.display()),
+    }
+}
+
+/// The recipe; where the data are another tool's, for actions as wide as theirs.
+fn read_recipe(arguments: &TrainArguments, source: &dyn EpisodeSource) -> Result<TrainingConfig> {
+    let path = match (&arguments.recipe, source.sidecar()) {
+        (Some(path), _) => path.clone(),
+        (None, Some(sidecar)) => assets::recipe(&sidecar.scene)?,
+        (None, None) => assets::recipe(RECORDED)?,
     };
     let mut recipe: TrainingConfig = config::load(&path)?;
+    if source.sidecar().is_none() {
+        recipe.model.action_width = source.shape().action;
+    }
     if let Some(steps) = arguments.steps {
         require_range("--steps", steps, 0, 100_000_000)?;
         recipe.steps = steps;
@@ -146,7 +172,7 @@ fn read_recipe(arguments: &TrainArguments, scene: &str) -> Result<TrainingConfig
     Ok(recipe)
 }
 
-fn load(arguments: &TrainArguments, dataset: &Dataset, recipe: &TrainingConfig) -> Result<TrainingData> {
+fn load(arguments: &TrainArguments, source: &dyn EpisodeSource, recipe: &TrainingConfig) -> Result<FrameCache> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
     let options = CacheOptions {
         image_size: Some(ImageSize::square(recipe.model.image_side)?),
@@ -154,9 +180,23 @@ fn load(arguments: &TrainArguments, dataset: &Dataset, recipe: &TrainingConfig) 
         memory_limit_bytes: (arguments.memory_gib * f64::from(1 << 30)) as u64,
         ..CacheOptions::default()
     };
-    let meter = Meter::new("decode", dataset.frames(), "frames");
-    let cache = pool.install(|| FrameCache::load(dataset, &options, &|done, _| meter.set(done, String::new)))?;
-    Ok(TrainingData::new(cache, recipe)?)
+    let meter = Meter::new("decode", source.frames(), "frames");
+    Ok(pool.install(|| FrameCache::load(source, &options, &|done, _| meter.set(done, String::new)))?)
+}
+
+/// Normalises the actions of another tool's data by their smallest and largest values; what they mean then.
+fn measured_actions(cache: &mut FrameCache, mut names: Vec<String>) -> ActionSpace {
+    let (low, high) = cache.normalise_actions();
+    if names.len() != low.len() {
+        names = (0..low.len()).map(|index| format!("action_{index}")).collect();
+    }
+    let units = vec![String::new(); names.len()];
+    ActionSpace {
+        names,
+        units,
+        low: low.into_iter().map(Into::into).collect(),
+        high: high.into_iter().map(Into::into).collect(),
+    }
 }
 
 fn tell(meter: &Meter, progress: &Progress<'_>) {

@@ -2,14 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::Array;
 use mindseye_interface::ImageSize;
 use rayon::prelude::*;
 
 use super::FrameCache;
 use crate::episode::EpisodeShape;
-use crate::lerobot::dataset::Dataset;
-use crate::picture::resized;
+use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::{Error, Result};
 
 /// How a data set is held in memory.
@@ -32,30 +30,27 @@ impl Default for CacheOptions {
     }
 }
 
-/// What one episode brings beside its pictures.
-struct Numbers {
-    actions: Vec<f32>,
-    states: Vec<f32>,
-    proprioception: Vec<f32>,
-}
-
 impl FrameCache {
-    /// Reads and decodes `dataset`, on all of rayon's threads. `progress(done, all)` is called with numbers of moments, from any
+    /// Reads and decodes `source`, on all of rayon's threads. `progress(done, all)` is called with numbers of moments, from any
     /// of the threads. The result does not depend on the number of threads.
     ///
     /// # Errors
-    /// [`Error::Memory`] when it would not fit; otherwise as [`Dataset::read_episode`]. Of several bad files the first is named.
-    pub fn load(dataset: &Dataset, options: &CacheOptions, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Self> {
+    /// [`Error::Memory`] when it would not fit; otherwise as [`EpisodeSource::read`]. Of several bad files the first is named.
+    pub fn load(
+        source: &dyn EpisodeSource,
+        options: &CacheOptions,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self> {
         if options.stride == 0 {
-            return Err(Error::content(dataset.path(), "stride", "at least 1", 0));
+            return Err(Error::content(source.path(), "stride", "at least 1", 0));
         }
-        let image_size = options.image_size.unwrap_or(dataset.image_size());
-        let shape = EpisodeShape { image_size, ..*dataset.shape() };
-        let mut cache = Self::empty(shape, options.stride).with_state_names(dataset.state_names());
-        let episodes = options.max_episodes.unwrap_or(usize::MAX).min(dataset.len());
+        let image_size = options.image_size.unwrap_or(source.shape().image_size);
+        let shape = EpisodeShape { image_size, ..*source.shape() };
+        let mut cache = Self::empty(shape, options.stride).with_state_names(source.state_names());
+        let episodes = options.max_episodes.unwrap_or(usize::MAX).min(source.len());
         let mut kept = Vec::with_capacity(episodes);
         for index in 0..episodes {
-            let length = dataset.episode(index)?.length;
+            let length = source.episode(index)?.length;
             kept.push(length.div_ceil(options.stride));
             cache.push_range(length);
         }
@@ -65,37 +60,20 @@ impl FrameCache {
         // Every episode gets its own part of the memory before the work begins.
         let mut rest = cache.pictures.as_mut_slice();
         let mut jobs = Vec::new();
-        for (place, range) in dataset.files(0..episodes) {
-            let mut parts = Vec::with_capacity(range.len());
-            for index in range {
-                let (part, after) = rest.split_at_mut(kept[index] * image_size.rgb_len());
-                parts.push((index, part));
+        for range in source.parts(0..episodes) {
+            let mut part = Vec::with_capacity(range.len());
+            for episode in range {
+                let (pictures, after) = rest.split_at_mut(kept[episode] * image_size.rgb_len());
+                part.push(Wanted { episode, pictures });
                 rest = after;
             }
-            jobs.push((place, parts));
+            jobs.push(part);
         }
         let (done, all) = (AtomicUsize::new(0), cache.picture_of.len());
-        let load_file = |(place, parts): (_, Vec<(usize, &mut [u8])>)| -> Result<Vec<Numbers>> {
-            let table = dataset.open_file(place)?;
-            let load = |(index, part): (usize, &mut [u8])| {
-                let packed = dataset.read_packed(&table, index)?;
-                let pictures = part.par_chunks_exact_mut(image_size.rgb_len()).enumerate();
-                pictures.try_for_each(|(number, target)| -> Result<()> {
-                    let picture = dataset.decode(&table, &packed, index, number * options.stride)?;
-                    if picture.size() == image_size {
-                        target.copy_from_slice(picture.pixels());
-                    } else {
-                        target.copy_from_slice(&resized(&picture, image_size));
-                    }
-                    Ok(())
-                })?;
-                let length = packed.pictures.len();
-                progress(done.fetch_add(length, Ordering::Relaxed) + length, all);
-                Ok(Numbers { actions: packed.actions, states: packed.states, proprioception: packed.proprioception })
-            };
-            parts.into_iter().map(load).collect()
-        };
-        let files: Vec<Result<Vec<Numbers>>> = jobs.into_par_iter().map(load_file).collect();
+        let count = |length| progress(done.fetch_add(length, Ordering::Relaxed) + length, all);
+        let pictures = PictureOptions { stride: options.stride, size: image_size };
+        let files: Vec<Result<Vec<Numbers>>> =
+            jobs.into_par_iter().map(|part| source.read(part, pictures, &count)).collect();
         for numbers in files {
             for episode in numbers? {
                 cache.actions.extend(episode.actions);

@@ -1,5 +1,6 @@
 //! `meta/episodes/chunk-000/file-000.parquet`: one row per episode.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use arrow::datatypes::{Field, Schema};
 use super::columns::uniform_list;
 use super::info::{Feature, FilePlace, Info};
 use super::named::Named;
+use super::old;
 use super::statistics::{Statistics, VECTORS};
 use super::tables::{TableFile, write_table};
 use crate::{Error, Result};
@@ -21,6 +23,16 @@ pub(crate) struct EpisodeRow {
     pub data: FilePlace,
     /// Index over the whole data set of the first moment.
     pub first_frame: usize,
+    /// Where the pictures of each camera with video files are.
+    pub videos: BTreeMap<String, VideoPlace>,
+}
+
+/// Where an episode begins in a video file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct VideoPlace {
+    pub file: FilePlace,
+    /// Seconds from the beginning of the file.
+    pub from_secs: f64,
 }
 
 fn episodes_folder(root: &Path) -> PathBuf {
@@ -60,13 +72,15 @@ fn table_files(root: &Path) -> Result<Vec<FilePlace>> {
 /// interrupted before `info.json` was rewritten: they do not count.
 pub(crate) fn read_rows(root: &Path, info: &Info) -> Result<(Vec<EpisodeRow>, Option<FilePlace>)> {
     let (mut rows, mut last) = (Vec::new(), None);
-    if info.total_episodes > 0 {
+    if info.is_old() {
+        rows = old::read_rows(root, info)?;
+    } else if info.total_episodes > 0 {
         for place in table_files(root)? {
             if rows.len() == info.total_episodes {
                 break;
             }
             let path = episodes_file(root, place);
-            read_file(&path, &mut rows)?;
+            read_file(&path, info, &mut rows)?;
             rows.truncate(info.total_episodes);
             last = Some(place);
         }
@@ -82,7 +96,7 @@ pub(crate) fn read_rows(root: &Path, info: &Info) -> Result<(Vec<EpisodeRow>, Op
     Ok((rows, last))
 }
 
-fn read_file(path: &Path, rows: &mut Vec<EpisodeRow>) -> Result<()> {
+fn read_file(path: &Path, info: &Info, rows: &mut Vec<EpisodeRow>) -> Result<()> {
     let table = TableFile::open(path)?;
     let columns = [
         "episode_index",
@@ -97,6 +111,21 @@ fn read_file(path: &Path, rows: &mut Vec<EpisodeRow>) -> Result<()> {
     let [index, length, chunk, file, from, to] =
         [columns[0], columns[1], columns[3], columns[4], columns[5], columns[6]].map(|name| batch.counts(name));
     let (index, length, chunk, file, from, to) = (index?, length?, chunk?, file?, from?, to?);
+    let mut videos = vec![BTreeMap::new(); table.rows()];
+    for (camera, _) in info.features.0.iter().filter(|(_, feature)| feature.is_video()) {
+        let names = ["chunk_index", "file_index", "from_timestamp"].map(|part| format!("videos/{camera}/{part}"));
+        let batch = table.read(&[&names[0], &names[1], &names[2]], 0, table.rows())?;
+        let (chunk, file) = (batch.counts(&names[0])?, batch.counts(&names[1])?);
+        let from = batch.vectors_f64(&names[2], 1)?;
+        for (row, videos) in videos.iter_mut().enumerate() {
+            if !(from[row].is_finite() && from[row] >= 0.0) {
+                let field = format!("row {row} {}", names[2]);
+                return Err(Error::content(path, field, "seconds from the beginning", from[row]));
+            }
+            let file = FilePlace { chunk: chunk[row], file: file[row] };
+            videos.insert(camera.clone(), VideoPlace { file, from_secs: from[row] });
+        }
+    }
     for (row, tasks) in batch.text_lists("tasks")?.into_iter().enumerate() {
         let episode = rows.len();
         let expected_start = rows.last().map_or(0, |row| row.first_frame + row.length);
@@ -113,7 +142,8 @@ fn read_file(path: &Path, rows: &mut Vec<EpisodeRow>) -> Result<()> {
             return Err(Error::content(path, format!("episode {episode} length"), expected, length[row]));
         }
         let data = FilePlace { chunk: chunk[row], file: file[row] };
-        rows.push(EpisodeRow { length: length[row], tasks, data, first_frame: from[row] });
+        let videos = std::mem::take(&mut videos[row]);
+        rows.push(EpisodeRow { length: length[row], tasks, data, first_frame: from[row], videos });
     }
     Ok(())
 }

@@ -18,8 +18,10 @@ pub(crate) const STATE: &str = "observation.environment_state";
 pub(crate) const ACTION: &str = "action";
 /// What precedes the name of a camera.
 pub(crate) const CAMERA_PREFIX: &str = "observation.images.";
-/// The version that this crate reads and writes.
+/// The version that this crate writes.
 pub(crate) const VERSION: &str = "v3.0";
+/// The older version that this crate reads as well: a file per episode, and lines of JSON instead of tables of episodes and tasks.
+pub(crate) const OLD_VERSION: &str = "v2.1";
 /// Widest vector that is believed.
 const MAX_WIDTH: usize = 1 << 16;
 
@@ -48,9 +50,26 @@ impl Feature {
         Self { dtype: "image".into(), shape, names, other: BTreeMap::new() }
     }
 
-    /// Whether this is a camera.
+    /// Whether this is a camera with its pictures in the table.
     pub fn is_image(&self) -> bool {
         self.dtype == "image"
+    }
+
+    /// Whether this is a camera with its pictures in video files.
+    pub fn is_video(&self) -> bool {
+        self.dtype == "video"
+    }
+
+    /// Whether this is a camera that sees colours.
+    pub fn is_camera(&self) -> bool {
+        (self.is_image() || self.is_video()) && !self.is_depth()
+    }
+
+    /// Whether this is a camera that sees distances: by one of the keys that LeRobot has had for it.
+    fn is_depth(&self) -> bool {
+        let details = ["info", "video_info"].into_iter().filter_map(|key| self.other.get(key));
+        let mut flags = details.flat_map(|info| ["is_depth_map", "video.is_depth_map"].map(|key| info.get(key)));
+        flags.any(|flag| flag.and_then(Value::as_bool) == Some(true))
     }
 
     /// Number of elements of a vector feature.
@@ -138,12 +157,11 @@ impl Info {
         let json = |error: serde_json::Error| Error::content(&path, "info", "a valid LeRobot v3.0 description", error);
         let kind: Kind = serde_json::from_str(&text).map_err(json)?;
         let version = kind.codebase_version.unwrap_or_else(|| "none".into());
-        if version != VERSION {
-            let got = format!("{version} (this version of mindseye reads only {VERSION}; a later one will read more)");
-            return Err(Error::content(&path, "codebase_version", VERSION, got));
+        if version != VERSION && version != OLD_VERSION {
+            return Err(Error::content(&path, "codebase_version", format!("{VERSION} or {OLD_VERSION}"), version));
         }
         if let Some(format) = kind.storage_format.filter(|format| format != "parquet") {
-            let got = format!("{format} (a later version of mindseye will read it)");
+            let got = format!("{format} (LeRobot's own tools convert it)");
             return Err(Error::content(&path, "storage_format", "parquet", got));
         }
         let info: Self = serde_json::from_str(&text).map_err(json)?;
@@ -155,13 +173,13 @@ impl Info {
         for (name, feature) in &self.features.0 {
             let width = feature.shape.iter().try_fold(1usize, |width, &side| width.checked_mul(side));
             let field = || format!("features.{name}.shape");
-            if feature.is_image() {
+            if feature.is_camera() {
                 let size = match feature.shape[..] {
                     [height, width, 3] => ImageSize::new(height, width).map_err(|error| error.to_string()),
                     _ => Err(format!("{:?}", feature.shape)),
                 };
                 size.map_err(|got| Error::content(path, field(), "[height, width, 3]", got))?;
-            } else if feature.dtype != "video" && !matches!(width, Some(1..=MAX_WIDTH)) {
+            } else if !feature.is_image() && !feature.is_video() && !matches!(width, Some(1..=MAX_WIDTH)) {
                 let got = format!("{:?}", feature.shape);
                 return Err(Error::content(path, field(), format!("1 to {MAX_WIDTH} elements"), got));
             }
@@ -169,11 +187,20 @@ impl Info {
         if self.chunks_size == 0 {
             return Err(Error::content(path, "chunks_size", "at least 1", 0));
         }
-        // The template is joined to the folder: it must not lead out of it.
-        let inside = Path::new(&self.data_path).components().all(|part| matches!(part, Component::Normal(_)));
-        if !inside || !self.data_path.contains("{file_index:03d}") {
-            let expected = "a relative path with {chunk_index:03d} and {file_index:03d}";
-            return Err(Error::content(path, "data_path", expected, &self.data_path));
+        // The templates are joined to the folder: they must not lead out of it.
+        let number = if self.is_old() { "{episode_index:06d}" } else { "{file_index:03d}" };
+        for (field, template) in [("data_path", Some(&self.data_path)), ("video_path", self.video_path.as_ref())] {
+            let Some(template) = template else { continue };
+            let inside = Path::new(template).components().all(|part| matches!(part, Component::Normal(_)));
+            if !inside || !template.contains(number) {
+                return Err(Error::content(path, field, format!("a relative path with {number}"), template));
+            }
+        }
+        for (name, _) in self.features.0.iter().filter(|(_, feature)| feature.is_video()) {
+            let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+            if self.video_path.is_none() || !inside {
+                return Err(Error::content(path, "video_path", format!("where the pictures of {name} are"), "none"));
+            }
         }
         Ok(())
     }
@@ -183,10 +210,20 @@ impl Info {
         write_json(&info_path(root), self)
     }
 
+    /// Whether episodes have a file each (v2.1).
+    pub fn is_old(&self) -> bool {
+        self.codebase_version == OLD_VERSION
+    }
+
     /// Path of a data file of the data set in `root`.
     pub fn data_file(&self, root: &Path, place: FilePlace) -> PathBuf {
-        let path = self.data_path.replace("{chunk_index:03d}", &format!("{:03}", place.chunk));
-        root.join(path.replace("{file_index:03d}", &format!("{:03}", place.file)))
+        root.join(place.in_template(&self.data_path))
+    }
+
+    /// Path of a video file of `camera` of the data set in `root`.
+    pub fn video_file(&self, root: &Path, camera: &str, place: FilePlace) -> PathBuf {
+        let template = self.video_path.as_deref().unwrap_or_default();
+        root.join(place.in_template(template).replace("{video_key}", camera))
     }
 }
 
@@ -200,6 +237,13 @@ pub(crate) struct FilePlace {
 impl FilePlace {
     /// The first file.
     pub const FIRST: Self = Self { chunk: 0, file: 0 };
+
+    /// `template` with this chunk and number for its braces; a number of v2.1 is an episode's.
+    fn in_template(self, template: &str) -> String {
+        let (chunk, file) = (format!("{:03}", self.chunk), self.file);
+        let path = template.replace("{chunk_index:03d}", &chunk).replace("{episode_chunk:03d}", &chunk);
+        path.replace("{file_index:03d}", &format!("{file:03}")).replace("{episode_index:06d}", &format!("{file:06}"))
+    }
 
     /// The file after this one, `chunks_size` to a chunk.
     pub fn next(self, chunks_size: usize) -> Self {

@@ -14,10 +14,14 @@ use super::info::{ACTION, CAMERA_PREFIX, Feature, Info, PROPRIOCEPTION, STATE};
 use super::named::Named;
 use super::tables::{TableFile, write_table};
 use crate::episode::EpisodeShape;
+use crate::source::Numbers;
 use crate::{Error, Result};
 
 /// Names of the default features, in LeRobot's order; `timestamp` is float32, the others are int64.
 pub(crate) const DEFAULT_FEATURES: [&str; 5] = ["timestamp", "frame_index", "episode_index", "index", "task_index"];
+
+/// How far a moment's time may be from `frame_index / fps`, in durations of a frame.
+const TIME_TOLERANCE: f32 = 0.1;
 
 /// One encoded episode, as it goes into and comes out of the table.
 #[derive(Debug, Clone)]
@@ -140,27 +144,26 @@ fn hugging_face(features: &Named<Feature>) -> String {
 /// One episode as read: PNG bytes still packed, numbers checked.
 #[derive(Debug)]
 pub(crate) struct PackedEpisode {
-    /// `T` pictures as PNG.
-    pub pictures: BinaryArray,
-    /// `[T, P]`.
-    pub proprioception: Vec<f32>,
-    /// `[T, K]`.
-    pub states: Vec<f32>,
-    /// `[T, A]`.
-    pub actions: Vec<f32>,
+    /// `T`.
+    pub length: usize,
+    /// `T` pictures as PNG, where they are in the table.
+    pub pictures: Option<BinaryArray>,
+    pub numbers: Numbers,
 }
 
-/// Reads rows `start..start + length` of a data file as episode number `episode`, whose first moment is number `first_frame`.
+/// Reads rows `start..start + length` of a data file as episode number `episode`, whose first moment is number `first_frame`; with the
+/// pictures of `camera`, if they are there.
 pub(crate) fn read_moments(
     table: &TableFile,
-    camera: &str,
-    shape: &EpisodeShape,
+    camera: Option<&str>,
+    (shape, fps): (&EpisodeShape, u32),
     start: usize,
     length: usize,
     (episode, first_frame): (usize, usize),
 ) -> Result<PackedEpisode> {
     let vectors = [(PROPRIOCEPTION, shape.proprioception), (STATE, shape.state), (ACTION, shape.action)];
-    let mut columns = vec![camera, "episode_index", "frame_index", "index"];
+    let mut columns = vec!["episode_index", "frame_index", "index", "timestamp"];
+    columns.extend(camera);
     columns.extend(vectors.iter().filter(|(_, width)| *width > 0).map(|(name, _)| *name));
     let rows = table.read(&columns, start, length)?;
     for (name, first, step) in [("episode_index", episode, 0), ("frame_index", 0, 1), ("index", first_frame, 1)] {
@@ -168,6 +171,15 @@ pub(crate) fn read_moments(
         if let Some((frame, got)) = values.iter().enumerate().find(|&(frame, got)| *got != first + frame * step) {
             let field = format!("episode {episode} frame {frame} {name}");
             return Err(Error::content(&rows.path, field, first + frame * step, got));
+        }
+    }
+    // A frame's time says which picture of a video is its own.
+    for (frame, got) in rows.vectors("timestamp", 1)?.into_iter().enumerate() {
+        let expected = frame as f32 / fps as f32;
+        if (got - expected).abs().is_nan() || (got - expected).abs() > TIME_TOLERANCE / fps as f32 {
+            let field = format!("episode {episode} frame {frame} timestamp");
+            let expected = format!("{expected:.4} seconds (frame_index / fps)");
+            return Err(Error::content(&rows.path, field, expected, got));
         }
     }
     let read = |(name, width): (&str, usize)| -> Result<Vec<f32>> {
@@ -182,9 +194,8 @@ pub(crate) fn read_moments(
         Ok(values)
     };
     Ok(PackedEpisode {
-        pictures: rows.pictures(camera)?,
-        proprioception: read(vectors[0])?,
-        states: read(vectors[1])?,
-        actions: read(vectors[2])?,
+        length,
+        pictures: camera.map(|camera| rows.pictures(camera)).transpose()?,
+        numbers: Numbers { proprioception: read(vectors[0])?, states: read(vectors[1])?, actions: read(vectors[2])? },
     })
 }

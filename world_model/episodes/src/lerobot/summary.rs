@@ -11,19 +11,22 @@ use super::info::{ACTION, Feature, write_json};
 use super::named::Named;
 use super::sidecar::Sidecar;
 use super::statistics::{Statistics, VECTORS};
+use crate::source::EpisodeSource as _;
 use crate::{Error, Result};
 
 /// A data set at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DatasetSummary {
-    /// The folder.
+    /// The folder or file.
     pub path: PathBuf,
+    /// Name of the format, with its version.
+    pub format: String,
     /// Number of episodes.
     pub episodes: usize,
     /// Moments of all episodes.
     pub frames: usize,
-    /// Moments per second.
-    pub frames_per_second: u32,
+    /// Moments per second, where the data say.
+    pub frames_per_second: Option<f64>,
     /// Moments of the shortest and the longest episode; 0 without episodes.
     pub episode_frames: [usize; 2],
     /// Texts of the tasks.
@@ -66,10 +69,7 @@ pub struct ActionSummary {
 
 impl Dataset {
     /// A data set at a glance; reads `meta/` and file sizes only.
-    ///
-    /// # Errors
-    /// [`Error::File`] when the folder cannot be listed or `stats.json` is broken.
-    pub fn summary(&self) -> Result<DatasetSummary> {
+    pub(super) fn at_a_glance(&self) -> Result<DatasetSummary> {
         let lengths = || self.rows.iter().map(|row| row.length);
         let feature = |(name, feature): &(String, Feature)| FeatureSummary {
             name: name.clone(),
@@ -79,6 +79,7 @@ impl Dataset {
         };
         Ok(DatasetSummary {
             path: self.path().to_path_buf(),
+            format: self.format(),
             episodes: self.len(),
             frames: self.frames(),
             frames_per_second: self.frames_per_second(),

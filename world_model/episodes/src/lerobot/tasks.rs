@@ -8,6 +8,8 @@ use arrow::array::{Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use serde_json::json;
 
+use super::info::Info;
+use super::old;
 use super::tables::{TableFile, write_table};
 use crate::{Error, Result};
 
@@ -16,7 +18,10 @@ fn tasks_path(root: &Path) -> PathBuf {
 }
 
 /// Reads the texts in the order of their numbers.
-pub(crate) fn read_tasks(root: &Path) -> Result<Vec<String>> {
+pub(crate) fn read_tasks(root: &Path, info: &Info) -> Result<Vec<String>> {
+    if info.is_old() {
+        return old::read_tasks(root);
+    }
     let table = TableFile::open(&tasks_path(root))?;
     // Early v3 files kept pandas' name for an index without one.
     let text = if table.has("task") { "task" } else { "__index_level_0__" };

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::dataset::Dataset;
 use super::episodes_table::{EpisodeRow, EpisodeStatistics, read_rows, read_statistics, write_rows};
-use super::info::{ACTION, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, info_path};
+use super::info::{ACTION, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, VERSION, info_path};
 use super::moments_table::{Moments, write_moments};
 use super::sidecar::Sidecar;
 use super::spec::{DatasetSpec, WriteMode, fresh_info, make_room};
@@ -16,6 +16,7 @@ use super::summary::write_statistics;
 use super::tasks::write_tasks;
 use crate::episode::{EpisodeData, EpisodeShape};
 use crate::picture::encode_png;
+use crate::source::EpisodeSource as _;
 use crate::{Error, Result};
 
 /// Writes episodes into a data set. What [`DatasetWriter::flush`] has written is on the disk whole; without
@@ -87,6 +88,9 @@ impl DatasetWriter {
         let existing = Dataset::open(path)?;
         let info = existing.info.clone();
         let field = info_path(path);
+        if info.is_old() {
+            return Err(Error::content(&field, "codebase_version to append to", VERSION, &info.codebase_version));
+        }
         if info.fps != fresh.fps {
             return Err(Error::content(&field, "fps", info.fps, fresh.fps));
         }
@@ -137,11 +141,11 @@ impl DatasetWriter {
     /// Takes an episode; writes a file when enough have come together.
     ///
     /// # Errors
-    /// [`Error::Episode`] when it does not fit (length, width, picture size, NaN, an action outside `[-1, 1]`): nothing of it is
+    /// [`Error::Episode`] when it does not fit (length, width, picture size, NaN, with a sidecar an action outside `[-1, 1]`): nothing of it is
     /// kept. [`Error::File`] when the disk refuses.
     pub fn add_episode(&mut self, episode: &EpisodeData) -> Result<()> {
         let number = self.episodes();
-        episode.check(number, &self.shape)?;
+        episode.check(number, &self.shape, self.spec.sidecar.is_some())?;
         let encoded: std::result::Result<Vec<_>, _> = episode.frames.par_iter().map(encode_png).collect();
         let pictures = encoded.map_err(|reason| Error::episode(number, "picture", "a PNG encoding", reason))?;
         let flat = |rows: &[Vec<f32>]| rows.iter().flatten().copied().collect::<Vec<f32>>();
@@ -183,13 +187,26 @@ impl DatasetWriter {
         }
     }
 
-    fn set_tasks(&mut self, mut tasks: Vec<String>) -> Result<()> {
-        self.task = tasks.iter().position(|task| *task == self.spec.task).unwrap_or(tasks.len());
-        if self.task == tasks.len() {
-            tasks.push(self.spec.task.clone());
-        }
-        write_tasks(&self.root, &tasks)?;
+    fn set_tasks(&mut self, tasks: Vec<String>) -> Result<()> {
         self.tasks = tasks;
+        let task = self.spec.task.clone();
+        self.begin_task(&task)
+    }
+
+    /// What the episodes that follow are about, in words.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when `task` is empty, [`Error::File`] when the disk refuses.
+    pub fn begin_task(&mut self, task: &str) -> Result<()> {
+        if task.is_empty() {
+            return Err(Error::content(&self.root, "task", "a text", "none"));
+        }
+        self.task = self.tasks.iter().position(|known| known == task).unwrap_or(self.tasks.len());
+        if self.task == self.tasks.len() {
+            let tasks: Vec<String> = self.tasks.iter().cloned().chain([task.into()]).collect();
+            write_tasks(&self.root, &tasks)?;
+            self.tasks = tasks;
+        }
         Ok(())
     }
 
@@ -205,9 +222,10 @@ impl DatasetWriter {
         let data = self.next_data;
         let row = |moments: &Moments| EpisodeRow {
             length: moments.pictures.len(),
-            tasks: vec![self.spec.task.clone()],
+            tasks: vec![self.tasks[moments.task].clone()],
             data,
             first_frame: moments.first_frame,
+            videos: BTreeMap::new(),
         };
         let rows: Vec<EpisodeRow> = self.pending.iter().map(row).collect();
         write_moments(&self.info.data_file(&self.root, data), &self.info, &self.pending)?;

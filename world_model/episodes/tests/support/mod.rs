@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mindseye_episodes::{Dataset, DatasetSpec, DatasetWriter, EpisodeData, Recording, Sidecar, WriteMode};
+use mindseye_episodes::{
+    Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, Recording, Sidecar, WriteMode,
+};
 use mindseye_interface::{ActionSpace, Image, ImageSize, Seed};
 
 pub const DATA: &str = "data/chunk-000/file-000.parquet";
@@ -14,7 +16,12 @@ pub const EPISODES: &str = "meta/episodes/chunk-000/file-000.parquet";
 
 /// A folder that lerobot 0.6.1 wrote.
 pub fn genuine() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lerobot_v3_tiny_image")
+    fixture("lerobot_v3_tiny_image")
+}
+
+/// A folder that another library wrote (see its README.md).
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 fn texts(names: &[&str]) -> Vec<String> {

@@ -1,0 +1,57 @@
+//! `mindseye data`: recorded episodes looked at, checked and converted.
+
+mod convert;
+mod preview;
+mod validate;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use mindseye_episodes::EpisodeSource;
+
+/// Look at recorded episodes, check them, convert and join them.
+///
+/// Reads LeRobot folders (v3.0 and v2.1; pictures in tables, AV1 and H.264 videos) and stable-worldmodel HDF5 files; writes LeRobotDataset
+/// v3.0 with pictures in its tables. What is read is never changed.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples: mindseye data validate recording\n          mindseye data convert pusht.h5 --fps 10 --out data/pusht\n          mindseye data preview data/pusht --out sheet.png"
+)]
+pub struct DataArguments {
+    #[command(subcommand)]
+    command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DataCommand {
+    Validate(validate::ValidateArguments),
+    Convert(convert::ConvertArguments),
+    Preview(preview::PreviewArguments),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When data are broken or an output cannot be written.
+pub fn run(arguments: &DataArguments) -> Result<()> {
+    match &arguments.command {
+        DataCommand::Validate(arguments) => validate::run(arguments),
+        DataCommand::Convert(arguments) => convert::run(arguments),
+        DataCommand::Preview(arguments) => preview::run(arguments),
+    }
+}
+
+/// `names`, or `prefix_0`, `prefix_1`, ... if they are not `width`.
+fn names_or_numbers(names: Vec<String>, width: usize, prefix: &str) -> Vec<String> {
+    if names.len() == width { names } else { (0..width).map(|index| format!("{prefix}_{index}")).collect() }
+}
+
+/// Moments per second as LeRobot has them: a whole number.
+fn whole_rate(source: &dyn EpisodeSource, given: Option<u32>) -> Result<u32> {
+    match (given, source.frames_per_second()) {
+        (Some(rate), _) => Ok(rate),
+        (None, Some(rate)) => Ok(rate.round() as u32),
+        (None, None) => {
+            anyhow::bail!("{}: expected --fps, since the data do not say, got none", source.path().display())
+        }
+    }
+}

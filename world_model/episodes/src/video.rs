@@ -1,0 +1,123 @@
+//! Video files as recorders write them: mp4 with AV1 or H.264, decoded in this process; anything else through `ffmpeg` where it is
+//! installed.
+//!
+//! Decoding AV1 and H.264 is normative: every right decoder gives the same planes (tests compare hashes with another library's). What becomes of
+//! them as RGB is not; here it is BT.601 or BT.709 in whole numbers, the same on every machine.
+
+mod av1;
+mod ffmpeg;
+mod h264;
+mod mp4;
+mod yuv;
+
+use std::ops::Range;
+use std::path::Path;
+
+use mp4::{Codec, Track};
+pub use yuv::Yuv;
+
+use crate::{Error, Result};
+
+/// How far from a frame's time a moment may lie, in durations of a frame.
+const TOLERANCE: f64 = 0.5;
+
+/// The first video track of a file; its frames are numbered in the order in which they are shown.
+#[derive(Debug)]
+pub struct Video {
+    track: Track,
+}
+
+/// Gets a frame's number and its planes.
+pub type Visit<'a> = dyn FnMut(usize, Yuv) -> Result<()> + 'a;
+
+impl Video {
+    /// Reads what the file at `path` holds, not its frames.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read; [`Error::Content`] when it is no mp4 with a video track, or promises more than it holds.
+    pub fn open(path: &Path) -> Result<Self> {
+        Ok(Self { track: Track::open(path)? })
+    }
+
+    /// Number of frames.
+    pub fn len(&self) -> usize {
+        self.track.samples.len()
+    }
+
+    /// Whether there is no frame.
+    pub fn is_empty(&self) -> bool {
+        self.track.samples.is_empty()
+    }
+
+    /// Number of the frame that is shown `seconds` after the beginning.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when the nearest frame is more than half a frame away.
+    pub fn frame_at(&self, seconds: f64) -> Result<usize> {
+        let times = &self.track.times;
+        let after = times.partition_point(|time| *time < seconds);
+        let near = |index: &usize| times.get(*index).map_or(f64::INFINITY, |time| (time - seconds).abs());
+        let nearest = [after.saturating_sub(1), after].into_iter().min_by(|a, b| near(a).total_cmp(&near(b)));
+        match nearest.filter(|index| near(index) <= TOLERANCE * self.track.frame_secs) {
+            Some(index) => Ok(index),
+            None => {
+                let last = times.last().copied().unwrap_or(0.0);
+                let expected = format!("a frame {seconds:.4} seconds after the beginning");
+                let got = format!("{} frames until {last:.4}", self.len());
+                Err(Error::content(&self.track.path, "video", expected, got))
+            }
+        }
+    }
+
+    /// Decodes frames `range` in their order.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when the stream is broken or its codec cannot be read here; what `visit` says.
+    pub fn decode(&self, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        if range.end > self.len() {
+            let expected = format!("at least {} frames", range.end);
+            return Err(Error::content(&self.track.path, "video", expected, self.len()));
+        }
+        match self.track.codec {
+            Codec::Av1 => av1::decode(&self.track, range, visit),
+            Codec::H264 { .. } => h264::decode(&self.track, range, visit),
+            Codec::Other(_) => ffmpeg::decode(&self.track, range, visit),
+        }
+    }
+}
+
+/// Hands on what a decoder gives, frame by frame from number `next` on, until `range` is done.
+struct Delivery<'a, 'b> {
+    track: &'a Track,
+    range: Range<usize>,
+    next: usize,
+    visit: &'a mut Visit<'b>,
+}
+
+impl Delivery<'_, '_> {
+    fn is_done(&self) -> bool {
+        self.next >= self.range.end
+    }
+
+    fn deliver(&mut self, planes: impl FnOnce() -> std::result::Result<Yuv, String>) -> Result<()> {
+        let frame = self.next;
+        self.next += 1;
+        if !self.range.contains(&frame) {
+            return Ok(());
+        }
+        let broken = |reason| Error::content(&self.track.path, format!("video frame {frame}"), "a picture", reason);
+        (self.visit)(frame, planes().map_err(broken)?)
+    }
+
+    /// Refuses a stream that ended too early.
+    fn finish(&self) -> Result<()> {
+        if self.is_done() {
+            return Ok(());
+        }
+        let field = format!("video frame {}", self.next);
+        Err(Error::content(&self.track.path, field, "a picture", "the end of the stream"))
+    }
+}

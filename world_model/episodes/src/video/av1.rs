@@ -1,0 +1,79 @@
+//! AV1, what LeRobot compresses with.
+
+use std::ops::Range;
+
+use re_rav1d::dav1d::{Decoder, Error as Av1Error, Picture, PixelLayout, PlanarImageComponent, Settings, pixel};
+
+use super::mp4::Track;
+use super::yuv::{Colours, Yuv, packed};
+use super::{Delivery, Visit};
+use crate::{Error, Result};
+
+/// Decodes frames `range`: from the last picture before them that stands alone.
+pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
+    let broken = |reason: String| Error::content(&track.path, "video", "a stream of AV1", reason);
+    let mut settings = Settings::new();
+    settings.set_n_threads(1); // work is divided outside
+    settings.set_max_frame_delay(1);
+    settings.set_frame_size_limit((4 * track.width * track.height).try_into().unwrap_or(u32::MAX));
+    let mut decoder = Decoder::with_settings(&settings).map_err(|error| broken(error.to_string()))?;
+    let (first, shown) = track.start_for(range.start);
+    let mut delivery = Delivery { track, range, next: shown, visit };
+    let mut file = track.file()?;
+    for sample in &track.samples[first..] {
+        if delivery.is_done() {
+            return Ok(());
+        }
+        let mut sent = decoder.send_data(track.read(&mut file, sample)?, None, None, None);
+        // A decoder that is full takes more as soon as it is rid of a picture.
+        while let Err(error) = sent {
+            if !error.is_again() {
+                return Err(broken(error.to_string()));
+            }
+            drain(&mut decoder, &mut delivery)?;
+            sent = decoder.send_pending_data();
+        }
+        drain(&mut decoder, &mut delivery)?;
+    }
+    drain(&mut decoder, &mut delivery)?;
+    delivery.finish()
+}
+
+/// Takes all pictures that are ready.
+fn drain(decoder: &mut Decoder, delivery: &mut Delivery<'_, '_>) -> Result<()> {
+    loop {
+        match decoder.get_picture() {
+            Ok(picture) => delivery.deliver(|| planes(&picture))?,
+            Err(Av1Error::Again) => return Ok(()),
+            Err(error) => return delivery.deliver(|| Err(error.to_string())),
+        }
+    }
+}
+
+fn planes(picture: &Picture) -> std::result::Result<Yuv, String> {
+    if picture.bit_depth() != 8 {
+        return Err(format!("{} bits per channel where 8 can be read", picture.bit_depth()));
+    }
+    let subsampling = match picture.pixel_layout() {
+        PixelLayout::I400 | PixelLayout::I420 => (1, 1),
+        PixelLayout::I422 => (1, 0),
+        PixelLayout::I444 => (0, 0),
+    };
+    let colours = Colours {
+        bt709: picture.matrix_coefficients() == pixel::MatrixCoefficients::BT709,
+        full_range: picture.color_range() == pixel::YUVRange::Full,
+    };
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let mut yuv = Yuv { width, height, subsampling, y: Vec::new(), u: Vec::new(), v: Vec::new(), colours };
+    let plane = |component, width: usize, height: usize| {
+        let (stride, _) = picture.plane_data_geometry(component);
+        packed(&picture.plane(component), stride as usize, width, height).ok_or_else(|| String::from("a short plane"))
+    };
+    yuv.y = plane(PlanarImageComponent::Y, width, height)?;
+    if picture.pixel_layout() != PixelLayout::I400 {
+        let (width, height) = yuv.colour_size();
+        yuv.u = plane(PlanarImageComponent::U, width, height)?;
+        yuv.v = plane(PlanarImageComponent::V, width, height)?;
+    }
+    Ok(yuv)
+}

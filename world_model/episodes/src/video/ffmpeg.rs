@@ -1,0 +1,63 @@
+//! Everything else: the `ffmpeg` program, if there is one.
+
+use std::io::Read;
+use std::ops::Range;
+use std::process::{Command, Stdio};
+
+use super::mp4::{Codec, Track};
+use super::yuv::{Colours, Yuv};
+use super::{Delivery, Visit};
+use crate::{Error, Result};
+
+/// Decodes frames `range`: the program decodes from the beginning and hands on what was asked for.
+pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
+    let name = match &track.codec {
+        Codec::Other(name) => name.as_str(),
+        Codec::Av1 => "av1",
+        Codec::H264 { .. } => "h264",
+    };
+    let refused = |reason: String| {
+        let got = format!("{name}, and ffmpeg, which may read it: {reason}");
+        Error::content(&track.path, "video", "AV1 or H.264", got)
+    };
+    let select = format!("select=between(n\\,{}\\,{})", range.start, range.end - 1);
+    let mut child = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(&track.path)
+        .args(["-map", "0:v:0", "-vf", &select, "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo"])
+        .arg("pipe:1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| refused(error.to_string()))?;
+    let mut output = child.stdout.take().ok_or_else(|| refused("no output".into()))?;
+    let first = range.start;
+    let mut delivery = Delivery { track, range, next: first, visit };
+    let colours = Colours { bt709: false, full_range: false };
+    let empty = Vec::new;
+    let frame = Yuv {
+        width: track.width,
+        height: track.height,
+        subsampling: (1, 1),
+        y: empty(),
+        u: empty(),
+        v: empty(),
+        colours,
+    };
+    let (colour_width, colour_height) = frame.colour_size();
+    let (bright, colour) = (track.width * track.height, colour_width * colour_height);
+    let mut bytes = vec![0; bright + 2 * colour];
+    let mut delivered = Ok(());
+    while delivered.is_ok() && !delivery.is_done() && output.read_exact(&mut bytes).is_ok() {
+        let (y, colours) = bytes.split_at(bright);
+        let (u, v) = colours.split_at(colour);
+        delivered = delivery.deliver(|| Ok(Yuv { y: y.to_vec(), u: u.to_vec(), v: v.to_vec(), ..frame.clone() }));
+    }
+    drop(output);
+    let status = child.wait().map_err(|error| refused(error.to_string()))?;
+    delivered?;
+    if !delivery.is_done() && !status.success() {
+        return Err(refused(status.to_string()));
+    }
+    delivery.finish()
+}

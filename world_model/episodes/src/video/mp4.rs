@@ -1,0 +1,156 @@
+//! The container: where a track's samples lie, and when they are shown.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use mindseye_interface::ImageSize;
+use re_mp4::{Mp4, StsdBoxContent, TrackKind};
+
+use crate::{Error, Result};
+
+/// Samples that are believed to be one.
+const MOST_SAMPLE_BYTES: u64 = 64 << 20;
+
+/// What a track is compressed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Codec {
+    Av1,
+    /// With its parameter sets, each to be preceded by a start code, and the bytes of a length before every unit.
+    H264 {
+        parameters: Vec<Vec<u8>>,
+        length_bytes: usize,
+    },
+    /// By its name.
+    Other(String),
+}
+
+/// One compressed picture.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    pub offset: u64,
+    pub size: u64,
+    /// Whether decoding can begin here.
+    pub is_sync: bool,
+    /// Its number among the frames as they are shown.
+    pub shown: usize,
+}
+
+/// A video track.
+#[derive(Debug)]
+pub(super) struct Track {
+    pub path: PathBuf,
+    pub codec: Codec,
+    /// In the order in which they are decoded.
+    pub samples: Vec<Sample>,
+    /// When each frame is shown, seconds from the first, ascending.
+    pub times: Vec<f64>,
+    /// Usual time from a frame to the next, seconds.
+    pub frame_secs: f64,
+    pub width: usize,
+    pub height: usize,
+}
+
+impl Track {
+    pub fn open(path: &Path) -> Result<Self> {
+        let broken = |field: &str, expected: &str, got: String| Error::content(path, field, expected, got);
+        let mut file = File::open(path).map_err(|error| Error::file(path, "opening", error))?;
+        let bytes = file.metadata().map_err(|error| Error::file(path, "opening", error))?.len();
+        let mp4 = parse(&mut file, bytes).map_err(|reason| broken("video", "an mp4 file", reason))?;
+        let video = mp4.tracks().values().find(|track| track.kind == Some(TrackKind::Video));
+        let track = video.ok_or_else(|| broken("video", "a video track", "none".into()))?;
+        let (width, height) = (usize::from(track.width), usize::from(track.height));
+        ImageSize::new(height, width).map_err(|error| broken("video", "a picture's size", error.to_string()))?;
+        let codec = match &track.trak(&mp4).mdia.minf.stbl.stsd.contents {
+            StsdBoxContent::Av01(_) => Codec::Av1,
+            StsdBoxContent::Avc1(_) => {
+                let raw = track.raw_codec_config(&mp4).unwrap_or_default();
+                parameters(&raw).ok_or_else(|| broken("avcC", "parameter sets", format!("{} bytes", raw.len())))?
+            }
+            _ => Codec::Other(track.codec_string(&mp4).unwrap_or_else(|| "an unknown codec".into())),
+        };
+        let scale = track.timescale.max(1) as f64;
+        let mut order: Vec<usize> = (0..track.samples.len()).collect();
+        order.sort_by_key(|&index| (track.samples[index].composition_timestamp, index));
+        let time = |index: &usize| track.samples[*index].composition_timestamp as f64 / scale;
+        let times: Vec<f64> = order.iter().map(time).collect();
+        let mut shown = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(number, &index)| shown[index] = number);
+        let mut samples = Vec::with_capacity(order.len());
+        for (index, sample) in track.samples.iter().enumerate() {
+            let end = sample.offset.checked_add(sample.size);
+            if sample.size > MOST_SAMPLE_BYTES || end.is_none_or(|end| end > bytes) {
+                let got = format!("{} bytes at {} of {bytes}", sample.size, sample.offset);
+                return Err(broken(&format!("video sample {index}"), "bytes within the file", got));
+            }
+            let Some(&shown) = shown.get(index) else { continue };
+            samples.push(Sample { offset: sample.offset, size: sample.size, is_sync: sample.is_sync, shown });
+        }
+        let spans = times.windows(2).map(|pair| pair[1] - pair[0]);
+        let frame_secs = spans.filter(|span| *span > 0.0).fold(f64::INFINITY, f64::min);
+        let frame_secs = if frame_secs.is_finite() { frame_secs } else { 1.0 };
+        Ok(Self { path: path.to_path_buf(), codec, samples, times, frame_secs, width, height })
+    }
+
+    /// Where decoding has to begin for frame `frame`, as an index of a sample, and the number of the first frame that comes out.
+    pub fn start_for(&self, frame: usize) -> (usize, usize) {
+        let starts = self.samples.iter().enumerate().filter(|(_, sample)| sample.is_sync && sample.shown <= frame);
+        starts.max_by_key(|(_, sample)| sample.shown).map_or((0, 0), |(index, sample)| (index, sample.shown))
+    }
+
+    /// Opens the file for [`Track::read`].
+    pub fn file(&self) -> Result<File> {
+        File::open(&self.path).map_err(|error| Error::file(&self.path, "opening", error))
+    }
+
+    /// The bytes of a sample.
+    pub fn read(&self, file: &mut File, sample: &Sample) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; sample.size as usize];
+        file.seek(SeekFrom::Start(sample.offset))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .map_err(|error| Error::file(&self.path, "reading a video sample", error))?;
+        Ok(bytes)
+    }
+}
+
+/// What lies where. A parser of other people's files may stumble over what they made up: that is an error of the file, not of this program.
+fn parse(file: &mut File, bytes: u64) -> std::result::Result<Mp4, String> {
+    let reader = std::io::BufReader::new(file);
+    let parsed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Mp4::read(reader, bytes)));
+    match parsed {
+        Ok(parsed) => parsed.map_err(|error| error.to_string()),
+        Err(_) => Err("boxes that contradict each other".into()),
+    }
+}
+
+/// Reads an `avcC` record (ISO/IEC 14496-15, 5.3.3.1.2).
+fn parameters(record: &[u8]) -> Option<Codec> {
+    let length_bytes = usize::from(record.get(4)? & 3) + 1;
+    let mut parameters = Vec::new();
+    let mut place = 5;
+    for mask in [0x1f, 0xff] {
+        let count = record.get(place)? & mask;
+        place += 1;
+        for _ in 0..count {
+            let length = usize::from(u16::from_be_bytes([*record.get(place)?, *record.get(place + 1)?]));
+            parameters.push(record.get(place + 2..place + 2 + length)?.to_vec());
+            place += 2 + length;
+        }
+    }
+    Some(Codec::H264 { parameters, length_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameter_sets_are_found_and_cut_ones_are_noticed() {
+        let record = [1, 100, 0, 10, 0xff, 0xe1, 0, 2, 7, 8, 1, 0, 1, 9];
+        let expected = Codec::H264 { parameters: vec![vec![7, 8], vec![9]], length_bytes: 4 };
+        assert_eq!(parameters(&record), Some(expected));
+        for length in 0..record.len() {
+            assert_eq!(parameters(&record[..length]), None, "{length} bytes");
+        }
+    }
+}
