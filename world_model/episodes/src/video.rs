@@ -112,6 +112,11 @@ impl Delivery<'_, '_> {
         (self.visit)(frame, planes().map_err(broken)?)
     }
 
+    /// Refuses a frame that cannot be decoded, whether it was asked for or not: what follows it may be wrong, too.
+    fn refuse(&self, reason: String) -> Result<()> {
+        Err(Error::content(&self.track.path, format!("video frame {}", self.next), "a picture", reason))
+    }
+
     /// Refuses a stream that ended too early.
     fn finish(&self) -> Result<()> {
         if self.is_done() {

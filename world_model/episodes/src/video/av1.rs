@@ -24,13 +24,17 @@ pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut Visit<'_>) 
         if delivery.is_done() {
             return Ok(());
         }
+        let mut sent_before = false;
         let mut sent = decoder.send_data(track.read(&mut file, sample)?, None, None, None);
         // A decoder that is full takes more as soon as it is rid of a picture.
         while let Err(error) = sent {
             if !error.is_again() {
                 return Err(broken(error.to_string()));
             }
-            drain(&mut decoder, &mut delivery)?;
+            if drain(&mut decoder, &mut delivery)? == 0 && sent_before {
+                return Err(broken("pictures that never end".into()));
+            }
+            sent_before = true;
             sent = decoder.send_pending_data();
         }
         drain(&mut decoder, &mut delivery)?;
@@ -39,14 +43,16 @@ pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut Visit<'_>) 
     delivery.finish()
 }
 
-/// Takes all pictures that are ready.
-fn drain(decoder: &mut Decoder, delivery: &mut Delivery<'_, '_>) -> Result<()> {
+/// Takes all pictures that are ready; their number.
+fn drain(decoder: &mut Decoder, delivery: &mut Delivery<'_, '_>) -> Result<usize> {
+    let mut count = 0;
     loop {
         match decoder.get_picture() {
             Ok(picture) => delivery.deliver(|| planes(&picture))?,
-            Err(Av1Error::Again) => return Ok(()),
-            Err(error) => return delivery.deliver(|| Err(error.to_string())),
+            Err(Av1Error::Again) => return Ok(count),
+            Err(error) => delivery.refuse(error.to_string())?,
         }
+        count += 1;
     }
 }
 

@@ -113,13 +113,51 @@ impl Track {
     }
 }
 
-/// What lies where. A parser of other people's files may stumble over what they made up: that is an error of the file, not of this program.
+/// What lies where. A parser of other people's files may stumble over what they made up, or go round in circles: that is an error of the file,
+/// not of this program.
 fn parse(file: &mut File, bytes: u64) -> std::result::Result<Mp4, String> {
-    let reader = std::io::BufReader::new(file);
+    let reader = Limited { inner: std::io::BufReader::new(file), left: 4 * bytes + (1 << 20) };
     let parsed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Mp4::read(reader, bytes)));
     match parsed {
         Ok(parsed) => parsed.map_err(|error| error.to_string()),
         Err(_) => Err("boxes that contradict each other".into()),
+    }
+}
+
+/// A reader that refuses when it has read so much that it must be going round in circles.
+struct Limited<R> {
+    inner: R,
+    /// Bytes that may still be read; moving costs as much as [`MOVE`] of them.
+    left: u64,
+}
+
+/// What moving to another place costs, in bytes read.
+const MOVE: u64 = 8;
+
+impl<R> Limited<R> {
+    fn spend(&mut self, bytes: u64) -> std::io::Result<()> {
+        match self.left.checked_sub(bytes) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(std::io::Error::other("boxes that go round in circles")),
+        }
+    }
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.spend(count as u64 + 1)?;
+        Ok(count)
+    }
+}
+
+impl<R: Seek> Seek for Limited<R> {
+    fn seek(&mut self, place: SeekFrom) -> std::io::Result<u64> {
+        self.spend(MOVE)?;
+        self.inner.seek(place)
     }
 }
 

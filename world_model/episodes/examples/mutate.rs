@@ -1,0 +1,133 @@
+//! Breaks good data sets at random and reads them: `cargo run --release --example mutate -- FIXTURE SECONDS [SEED]`.
+//!
+//! FIXTURE is a folder in `tests/fixtures` or `all` (each for SECONDS). Whatever a reader says about broken data is right, as long as it is one line, comes
+//! within ten seconds and is no panic; the first case that is not ends the run, with the seed that makes it again. (cargo's own fuzzers need a
+//! nightly compiler; this one runs wherever the project builds.)
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use mindseye_episodes::open;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+const ALL: [&str; 6] = [
+    "lerobot_v3_tiny_image",
+    "lerobot_v3_tiny",
+    "lerobot_v3_tiny_h264",
+    "lerobot_v21_tiny",
+    "swm_hdf5_tiny",
+    "swm_hdf5_blosc_tiny",
+];
+const SLOW: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (Some(name), Some(seconds)) = (arguments.first(), arguments.get(1).and_then(|text| text.parse().ok())) else {
+        eprintln!("expected FIXTURE (or all) and SECONDS, got {arguments:?}");
+        return ExitCode::FAILURE;
+    };
+    let first_seed = arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let names: Vec<&str> = if name == "all" { ALL.to_vec() } else { vec![name] };
+    for name in names {
+        if let Err(reason) = run(name, Duration::from_secs(seconds), first_seed) {
+            eprintln!("{name}: {reason}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Breaks and reads for `time`.
+fn run(name: &str, time: Duration, first_seed: u64) -> Result<(), String> {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let io = |error: std::io::Error| error.to_string();
+    let folder = tempfile::tempdir().map_err(io)?;
+    let mut files = Vec::new();
+    collect(&fixture, Path::new(""), &mut files).map_err(io)?;
+    files.retain(|(path, _)| !path.ends_with("README.md") && !path.ends_with("expected.json"));
+    let started = Instant::now();
+    let (mut cases, mut refused) = (0u64, 0u64);
+    while started.elapsed() < time {
+        let seed = first_seed + cases;
+        let mut rng = StdRng::seed_from_u64(seed);
+        let broken = rng.random_range(0..files.len());
+        for (index, (path, bytes)) in files.iter().enumerate() {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap_or(folder.path())).map_err(io)?;
+            let bytes = if index == broken { mutated(bytes, &mut rng) } else { bytes.clone() };
+            fs::write(path, bytes).map_err(io)?;
+        }
+        let root = match files[broken].0.extension().is_some_and(|extension| extension == "h5") {
+            true => folder.path().join(&files[broken].0),
+            false => folder.path().to_path_buf(),
+        };
+        let case = Instant::now();
+        let read = catch_unwind(AssertUnwindSafe(|| -> mindseye_episodes::Result<()> {
+            let source = open(&root)?;
+            (0..source.len().min(8)).try_for_each(|episode| source.read_episode(episode).map(drop))
+        }));
+        match read {
+            Err(_) => return Err(format!("seed {seed}, {}: a panic", files[broken].0.display())),
+            Ok(Err(error)) if error.to_string().contains('\n') => return Err(format!("seed {seed}: {error}")),
+            Ok(outcome) => refused += u64::from(outcome.is_err()),
+        }
+        if case.elapsed() > SLOW {
+            return Err(format!("seed {seed}, {}: {:?}", files[broken].0.display(), case.elapsed()));
+        }
+        cases += 1;
+    }
+    println!(
+        "{name}: {cases} broken data sets in {:.0} s, {refused} refused, no panic",
+        started.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+fn collect(root: &Path, inside: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) -> std::io::Result<()> {
+    let mut entries = fs::read_dir(root.join(inside))?.collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let path = inside.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            collect(root, &path, files)?;
+        } else {
+            files.push((path, fs::read(entry.path())?));
+        }
+    }
+    Ok(())
+}
+
+/// `bytes` with one to eight things wrong.
+fn mutated(bytes: &[u8], rng: &mut StdRng) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..rng.random_range(1..=8) {
+        if bytes.is_empty() {
+            break;
+        }
+        let place = rng.random_range(0..bytes.len());
+        match rng.random_range(0..7) {
+            0 => bytes[place] ^= 1 << rng.random_range(0..8),
+            1 => bytes[place] = rng.random(),
+            2 => bytes[place] = [0, 1, 0x7f, 0x80, 0xff][rng.random_range(0..5)],
+            3 => bytes.truncate(place),
+            4 => {
+                let end = (place + rng.random_range(1..64)).min(bytes.len());
+                bytes[place..end].fill([0, 0xff][rng.random_range(0..2)]);
+            }
+            5 => {
+                let end = (place + rng.random_range(1..64)).min(bytes.len());
+                let part = bytes[place..end].to_vec();
+                bytes.splice(place..place, part);
+            }
+            _ => {
+                let end = (place + rng.random_range(1..16)).min(bytes.len());
+                bytes.drain(place..end);
+            }
+        }
+    }
+    bytes
+}
