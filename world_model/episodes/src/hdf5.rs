@@ -7,7 +7,7 @@
 //! proprio [N, P], state [N, K]  the body's own sense of itself, the true state; where there are any
 //! ```
 //!
-//! Both the current recorder's files and those of the older one, whose pictures went through Blosc ([`blosc`]), are read.
+//! Both the current recorder's files and those of the older one, whose pictures went through Blosc, are read.
 
 mod blosc;
 

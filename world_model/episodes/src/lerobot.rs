@@ -1,4 +1,4 @@
-//! LeRobotDataset: Hugging Face's folder format for recorded episodes. v3.0 is written and read, v2.1 ([`old`]) is read.
+//! LeRobotDataset: Hugging Face's folder format for recorded episodes. v3.0 is written and read, v2.1 is read.
 //!
 //! ```text
 //! meta/info.json                             what the data set holds; rewriting it is what commits a segment
