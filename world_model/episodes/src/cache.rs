@@ -223,15 +223,16 @@ mod tests {
     }
 
     #[test]
-    fn actions_of_any_units_become_normalised() {
-        let size = ImageSize::square(1).unwrap();
+    fn actions_of_any_units_become_normalised() -> crate::Result<()> {
+        let size = ImageSize::square(1)?;
         let mut cache = FrameCache::new(size, 2, 0, 0);
         let actions = vec![vec![100.0, 3.0], vec![300.0, 3.0], vec![150.0, 3.0]];
         let nothing = || vec![vec![]; 3];
         let frames = vec![Image::filled(size, [1; 3]); 3];
-        cache.push(&EpisodeData { frames, proprioception: nothing(), states: nothing(), actions }).unwrap();
+        cache.push(&EpisodeData { frames, proprioception: nothing(), states: nothing(), actions })?;
         assert_eq!(cache.normalise_actions(), (vec![100.0, 2.0], vec![300.0, 4.0]));
         assert_eq!(cache.actions(), [-1.0, 0.0, 1.0, 0.0, -0.5, 0.0]);
         assert_eq!(cache.normalise_actions().0, [-1.0, -1.0], "and stay so");
+        Ok(())
     }
 }

@@ -152,7 +152,7 @@ mod tests {
             assert!(unpack(chunk, 9).is_err());
         }
         let stored = [&[2, 1, 2, 1, 3, 0, 0, 0, 3, 0, 0, 0, 19, 0, 0, 0][..], &[7, 8, 9]].concat();
-        assert_eq!(unpack(&stored, 3).unwrap(), [7, 8, 9]);
+        assert_eq!(unpack(&stored, 3), Ok(vec![7, 8, 9]));
         assert!(unpack(&stored, 4).is_err());
     }
 }

@@ -112,23 +112,23 @@ impl Convert {
 mod tests {
     use super::*;
 
-    fn one(y: u8, u: u8, v: u8, colours: Colours) -> Vec<u8> {
+    fn one(y: u8, u: u8, v: u8, colours: Colours) -> Result<Vec<u8>, String> {
         let yuv = Yuv { width: 1, height: 1, subsampling: (1, 1), y: vec![y], u: vec![u], v: vec![v], colours };
-        yuv.rgb().unwrap().into_pixels()
+        yuv.rgb().map(Image::into_pixels)
     }
 
     #[test]
     fn white_black_and_red_are_what_the_standard_says() {
         let limited = Colours { bt709: false, full_range: false };
-        assert_eq!(one(235, 128, 128, limited), [255; 3]);
-        assert_eq!(one(16, 128, 128, limited), [0; 3]);
-        assert_eq!(one(81, 90, 240, limited), [254, 0, 0]); // BT.601's red
-        assert_eq!(one(63, 102, 240, Colours { bt709: true, ..limited }), [255, 1, 0]); // BT.709's
-        assert_eq!(one(77, 128, 128, Colours { full_range: true, ..limited }), [77; 3]);
+        assert_eq!(one(235, 128, 128, limited), Ok(vec![255; 3]));
+        assert_eq!(one(16, 128, 128, limited), Ok(vec![0; 3]));
+        assert_eq!(one(81, 90, 240, limited), Ok(vec![254, 0, 0])); // BT.601's red
+        assert_eq!(one(63, 102, 240, Colours { bt709: true, ..limited }), Ok(vec![255, 1, 0])); // BT.709's
+        assert_eq!(one(77, 128, 128, Colours { full_range: true, ..limited }), Ok(vec![77; 3]));
     }
 
     #[test]
-    fn colours_of_odd_sides_reach_to_the_edge() {
+    fn colours_of_odd_sides_reach_to_the_edge() -> Result<(), String> {
         let yuv = Yuv {
             width: 3,
             height: 3,
@@ -138,9 +138,10 @@ mod tests {
             v: vec![128; 4],
             colours: Colours { bt709: false, full_range: true },
         };
-        let picture = yuv.rgb().unwrap();
+        let picture = yuv.rgb()?;
         assert_eq!(picture.rgb(0, 0), [128; 3]);
         assert!(picture.rgb(2, 2)[2] > 250 && picture.rgb(1, 1) == [128; 3]);
+        Ok(())
     }
 
     #[test]
