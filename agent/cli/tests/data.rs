@@ -63,6 +63,28 @@ fn converting_loses_nothing_and_joins() {
 }
 
 #[test]
+fn what_is_joined_still_tells_how_it_came_about() {
+    let folder = tempfile::tempdir().unwrap();
+    for (scene, seed, out) in [("two_room", "3", "first"), ("two_room", "4", "second"), ("push_t", "3", "other")] {
+        let common = ["record", "--scene", scene, "--seed", seed, "--episodes", "3", "--steps", "6", "--out", out];
+        succeed(folder.path(), &common);
+    }
+    succeed(folder.path(), &["data", "convert", "first", "second", "--out", "both"]);
+    succeed(folder.path(), &["data", "convert", "both", "first", "--out", "three", "--camera", "top"]);
+    let recordings = |path: &str| -> Vec<(u64, u64)> {
+        let summary = json(folder.path(), &["inspect", path, "--json"]);
+        let recordings = summary["sidecar"]["recordings"].as_array().unwrap().clone();
+        let numbers = |recording: &serde_json::Value| {
+            (recording["first_episode"].as_u64().unwrap(), recording["seed"].as_u64().unwrap())
+        };
+        recordings.iter().map(numbers).collect()
+    };
+    assert_eq!(recordings("both"), [(0, 3), (3, 4)]);
+    assert_eq!(recordings("three"), [(0, 3), (3, 4), (6, 3)]);
+    refuse(folder.path(), &["data", "convert", "first", "other", "--out", "mixed"], &["other"]);
+}
+
+#[test]
 fn broken_episodes_are_listed_and_left_out_of_a_new_data_set() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("broken");

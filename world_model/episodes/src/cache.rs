@@ -10,7 +10,7 @@ pub use load::CacheOptions;
 
 use crate::Result;
 use crate::episode::{EpisodeData, EpisodeShape};
-use crate::picture::resized;
+use crate::picture::fit;
 
 /// Marks a moment whose picture was not kept.
 const NOT_KEPT: u32 = u32::MAX;
@@ -74,11 +74,9 @@ impl FrameCache {
     pub fn push(&mut self, episode: &EpisodeData) -> Result<()> {
         episode.check_widths(self.episodes.len(), &self.shape)?;
         for frame in episode.frames.iter().step_by(self.stride) {
-            if frame.size() == self.shape.image_size {
-                self.pictures.extend_from_slice(frame.pixels());
-            } else {
-                self.pictures.extend_from_slice(&resized(frame, self.shape.image_size));
-            }
+            let start = self.pictures.len();
+            self.pictures.resize(start + self.shape.image_size.rgb_len(), 0);
+            fit(frame, self.shape.image_size, &mut self.pictures[start..]);
         }
         self.actions.extend(episode.actions.iter().flatten());
         self.states.extend(episode.states.iter().flatten());

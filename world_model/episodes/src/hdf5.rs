@@ -20,9 +20,8 @@ use rayon::prelude::*;
 
 use crate::episode::EpisodeShape;
 use crate::lerobot::dataset::EpisodeMeta;
-use crate::lerobot::sidecar::Sidecar;
 use crate::lerobot::summary::{DatasetSummary, FeatureSummary};
-use crate::picture::resized;
+use crate::picture::fit;
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::{Error, Result};
 
@@ -206,28 +205,8 @@ impl EpisodeSource for SwmFile {
         self.frames
     }
 
-    fn frames_per_second(&self) -> Option<f64> {
-        None
-    }
-
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
         Ok(EpisodeMeta { index, length: self.range(index)?.len(), tasks: Vec::new() })
-    }
-
-    fn state_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn proprioception_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn action_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn sidecar(&self) -> Option<&Sidecar> {
-        None
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
@@ -272,12 +251,11 @@ impl EpisodeSource for SwmFile {
     ) -> Result<Vec<Numbers>> {
         let one = |wanted: Wanted<'_>| -> Result<Numbers> {
             let range = self.range(wanted.episode)?;
-            let mut numbers = self.numbers.iter().map(|column| match column {
+            let [actions, states, proprioception] = self.numbers.each_ref().map(|column| match column {
                 Some(column) => self.rows(column, range, wanted.episode),
                 None => Ok(Vec::new()),
             });
-            let mut next = || numbers.next().unwrap_or(Ok(Vec::new()));
-            let numbers = Numbers { actions: next()?, states: next()?, proprioception: next()? };
+            let numbers = Numbers { actions: actions?, states: states?, proprioception: proprioception? };
             let (own, size) = (self.shape.image_size, options.size);
             // A few pictures at a time: a row is a chunk, mostly.
             const SOME: usize = 64;
@@ -294,11 +272,7 @@ impl EpisodeSource for SwmFile {
                 };
                 let pairs = bytes.par_chunks_exact(own.rgb_len()).zip(targets.par_chunks_exact_mut(size.rgb_len()));
                 pairs.try_for_each(|(bytes, target)| -> Result<()> {
-                    if own == size {
-                        target.copy_from_slice(bytes);
-                    } else {
-                        target.copy_from_slice(&resized(&Image::new(own, bytes.to_vec())?, size));
-                    }
+                    fit(&Image::new(own, bytes.to_vec())?, size, target);
                     Ok(())
                 })?;
             }

@@ -43,6 +43,15 @@ fn one_line(error: &image::ImageError) -> String {
     error.to_string().replace('\n', " ")
 }
 
+/// Writes `image` to `target`, scaled to `size` where it is of another.
+pub(crate) fn fit(image: &Image, size: ImageSize, target: &mut [u8]) {
+    if image.size() == size {
+        target.copy_from_slice(image.pixels());
+    } else {
+        target.copy_from_slice(&resized(image, size));
+    }
+}
+
 /// `image` at another size, by area averages; deterministic.
 pub fn resized(image: &Image, size: ImageSize) -> Vec<u8> {
     let from = image.size();

@@ -65,7 +65,9 @@ pub trait EpisodeSource: Debug + Send + Sync {
     fn frames(&self) -> usize;
 
     /// Moments per second, where the format says.
-    fn frames_per_second(&self) -> Option<f64>;
+    fn frames_per_second(&self) -> Option<f64> {
+        None
+    }
 
     /// What is known of episode `index` without reading it.
     ///
@@ -74,16 +76,24 @@ pub trait EpisodeSource: Debug + Send + Sync {
     fn episode(&self, index: usize) -> Result<EpisodeMeta>;
 
     /// Names of the elements of the true state; empty where none are known.
-    fn state_names(&self) -> Vec<String>;
+    fn state_names(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Names of the elements of proprioception; empty where none are known.
-    fn proprioception_names(&self) -> Vec<String>;
+    fn proprioception_names(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Names of the elements of an action; empty where none are known.
-    fn action_names(&self) -> Vec<String>;
+    fn action_names(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What mindseye recorded beside the data; `None` for data of other tools.
-    fn sidecar(&self) -> Option<&Sidecar>;
+    fn sidecar(&self) -> Option<&Sidecar> {
+        None
+    }
 
     /// The data set at a glance; reads what describes it, not its moments.
     ///
@@ -133,19 +143,19 @@ pub fn open(path: &Path) -> Result<Box<dyn EpisodeSource>> {
         if SwmFile::is_hdf5(path) {
             return Ok(Box::new(SwmFile::open(path)?));
         }
-        return refused(match () {
-            () if name.ends_with(".zst") => "a file compressed with zstd (zstd -d FILE unpacks it)",
-            () => "another file",
-        });
+        let packed = name.ends_with(".zst");
+        return refused(if packed { "a file compressed with zstd (zstd -d FILE unpacks it)" } else { "another file" });
     }
     if path.join("meta").join("info.json").is_file() {
         return Ok(Box::new(Dataset::open(path)?));
     }
-    refused(match () {
-        () if name.ends_with(".lance") => "a Lance table (swm convert PATH --format hdf5 makes a file that is read)",
-        () if path.join("ep_len.npz").is_file() => {
-            "a stable-worldmodel folder of npz files (swm convert PATH --format hdf5 makes a file that is read)"
-        }
-        () => "another folder",
-    })
+    if name.ends_with(".lance") {
+        return refused("a Lance table (swm convert PATH --format hdf5 makes a file that is read)");
+    }
+    if path.join("ep_len.npz").is_file() {
+        return refused(
+            "a stable-worldmodel folder of npz files (swm convert PATH --format hdf5 makes a file that is read)",
+        );
+    }
+    refused("another folder")
 }

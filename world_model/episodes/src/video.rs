@@ -81,10 +81,10 @@ impl Video {
             let expected = format!("at least {} frames", range.end);
             return Err(Error::content(&self.track.path, "video", expected, self.len()));
         }
-        match self.track.codec {
+        match &self.track.codec {
             Codec::Av1 => av1::decode(&self.track, range, visit),
-            Codec::H264 { .. } => h264::decode(&self.track, range, visit),
-            Codec::Other(_) => ffmpeg::decode(&self.track, range, visit),
+            Codec::H264(stream) => h264::decode(&self.track, stream, range, visit),
+            Codec::Other(name) => ffmpeg::decode(&self.track, name, range, visit),
         }
     }
 }

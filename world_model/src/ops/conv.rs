@@ -4,8 +4,8 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::linear::column_sums;
 use super::matmul::{Matrix, matmul};
-use super::silu::{silu_in_place, times_slope};
-use super::{slice, tensor, vectorised, with_values};
+use super::silu::{self, silu_in_place};
+use super::{slice, tensor, times_slopes, vectorised, with_values};
 
 /// Shape of a convolution: square kernel, equal stride and zero padding on both axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,7 +259,7 @@ impl CustomOp3 for Convolution {
                     }
                 })?;
                 if self.silu_first {
-                    with_values(input, |input| times_slope(&mut input_gradient, input))?;
+                    with_values(input, |input| times_slopes(&mut input_gradient, input, silu::slope))?;
                 }
             }
             Ok(column_sums(gradient, outputs))

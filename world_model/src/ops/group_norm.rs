@@ -222,8 +222,8 @@ struct Back<'a> {
 
 impl<'a> Back<'a> {
     fn new(groups: usize, scale: &'a [f32], scale_gradient: &'a mut [f32], shift_gradient: &'a mut [f32]) -> Self {
-        let empty = Vec::new;
-        Self { groups, scale, scale_gradient, shift_gradient, statistics: Vec::new(), normal: empty(), inner: empty() }
+        let (statistics, normal, inner) = (Vec::new(), Vec::new(), Vec::new());
+        Self { groups, scale, scale_gradient, shift_gradient, statistics, normal, inner }
     }
 
     /// Up to [`SIDE_BY_SIDE`] rows `[n, C]`, each with its own statistics.
@@ -241,15 +241,7 @@ impl<'a> Back<'a> {
                     for (normal, input) in normal.iter_mut().zip(input) {
                         *normal = (input - mean) * inverse_std;
                     }
-                    for ((sum, gradient), normal) in scale_gradient.iter_mut().zip(gradient).zip(&*normal) {
-                        *sum += gradient * normal;
-                    }
-                    for (sum, gradient) in shift_gradient.iter_mut().zip(gradient) {
-                        *sum += gradient;
-                    }
-                    for ((inner, gradient), scale) in inner.iter_mut().zip(gradient).zip(*scale) {
-                        *inner = gradient * scale;
-                    }
+                    of_channels(gradient, normal, scale, (scale_gradient, shift_gradient, inner));
                 }
                 let (mut sums, mut dots) = ([0.0f32; SIDE_BY_SIDE], [0.0f32; SIDE_BY_SIDE]);
                 let (normals, inners) = (parts(normal, channels), parts(inner, channels));
@@ -290,15 +282,7 @@ impl<'a> Back<'a> {
                             *normal = (input - mean) * inverse_std;
                         }
                     }
-                    for ((sum, gradient), normal) in scale_gradient.iter_mut().zip(gradient).zip(&*normal) {
-                        *sum += gradient * normal;
-                    }
-                    for (sum, gradient) in shift_gradient.iter_mut().zip(gradient) {
-                        *sum += gradient;
-                    }
-                    for ((inner, gradient), scale) in inner.iter_mut().zip(gradient).zip(*scale) {
-                        *inner = gradient * scale;
-                    }
+                    of_channels(gradient, normal, scale, (scale_gradient, shift_gradient, inner));
                     for channel in 0..width {
                         for (group, (sum, dot)) in sums.iter_mut().zip(&mut dots).enumerate() {
                             let (inner, normal) = (inner[group * width + channel], normal[group * width + channel]);
@@ -323,6 +307,25 @@ impl<'a> Back<'a> {
                 }
             },
         );
+    }
+}
+
+/// Adds what one row says of scale and shift to their slopes, and writes the slopes on its normalised values to `inner`; all `[C]`.
+#[inline(always)]
+fn of_channels(
+    gradient: &[f32],
+    normal: &[f32],
+    scale: &[f32],
+    (scale_gradient, shift_gradient, inner): (&mut [f32], &mut [f32], &mut [f32]),
+) {
+    for ((sum, gradient), normal) in scale_gradient.iter_mut().zip(gradient).zip(normal) {
+        *sum += gradient * normal;
+    }
+    for (sum, gradient) in shift_gradient.iter_mut().zip(gradient) {
+        *sum += gradient;
+    }
+    for ((inner, gradient), scale) in inner.iter_mut().zip(gradient).zip(scale) {
+        *inner = gradient * scale;
     }
 }
 

@@ -79,18 +79,23 @@ fn by_slope(input: &Tensor, gradient: &Tensor, slope: impl Fn(f32) -> f32) -> Re
     let values = with_values(input, |input| {
         with_values(gradient, |gradient| -> Vec<f32> {
             let mut output = gradient.to_vec();
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (gradient, &x) in output.iter_mut().zip(input) {
-                        *gradient *= slope(x);
-                    }
-                },
-            );
+            times_slopes(&mut output, input, slope);
             output
         })
     })??;
     Ok(Some(tensor(values, input.shape().clone())?))
+}
+
+/// Multiplies `gradient` by `slope(input)`, value by value.
+fn times_slopes(gradient: &mut [f32], input: &[f32], slope: impl Fn(f32) -> f32) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (gradient, &x) in gradient.iter_mut().zip(input) {
+                *gradient *= slope(x);
+            }
+        },
+    );
 }
 
 /// A CPU tensor from values.

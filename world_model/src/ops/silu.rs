@@ -36,21 +36,9 @@ pub(crate) fn silu_back_in_place(values: &mut [f32], gradient: &[f32]) {
     );
 }
 
-/// Multiplies slopes on the SiLU of `input`, `gradient`, by those of SiLU.
-pub(super) fn times_slope(gradient: &mut [f32], input: &[f32]) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for (gradient, x) in gradient.iter_mut().zip(input) {
-                *gradient *= slope(*x);
-            }
-        },
-    );
-}
-
 /// The slope of SiLU.
 #[inline(always)]
-fn slope(x: f32) -> f32 {
+pub(super) fn slope(x: f32) -> f32 {
     let sigmoid = sigmoid(x);
     sigmoid * (1.0 + x * (1.0 - sigmoid))
 }

@@ -41,7 +41,7 @@ pub fn run(arguments: &DataArguments) -> Result<()> {
 }
 
 /// `names`, or `prefix_0`, `prefix_1`, ... if they are not `width`.
-fn names_or_numbers(names: Vec<String>, width: usize, prefix: &str) -> Vec<String> {
+pub(super) fn names_or_numbers(names: Vec<String>, width: usize, prefix: &str) -> Vec<String> {
     if names.len() == width { names } else { (0..width).map(|index| format!("{prefix}_{index}")).collect() }
 }
 

@@ -15,6 +15,7 @@ use mindseye_world_model::training::{
 };
 use serde::Serialize;
 
+use super::data::names_or_numbers;
 use super::print_json;
 use crate::assets;
 use crate::progress::{Meter, stop_on_ctrl_c};
@@ -185,18 +186,11 @@ fn load(arguments: &TrainArguments, source: &dyn EpisodeSource, recipe: &Trainin
 }
 
 /// Normalises the actions of another tool's data by their smallest and largest values; what they mean then.
-fn measured_actions(cache: &mut FrameCache, mut names: Vec<String>) -> ActionSpace {
+fn measured_actions(cache: &mut FrameCache, names: Vec<String>) -> ActionSpace {
     let (low, high) = cache.normalise_actions();
-    if names.len() != low.len() {
-        names = (0..low.len()).map(|index| format!("action_{index}")).collect();
-    }
-    let units = vec![String::new(); names.len()];
-    ActionSpace {
-        names,
-        units,
-        low: low.into_iter().map(Into::into).collect(),
-        high: high.into_iter().map(Into::into).collect(),
-    }
+    let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect();
+    let names = names_or_numbers(names, low.len(), "action");
+    ActionSpace { units: vec![String::new(); names.len()], names, low: wide(low), high: wide(high) }
 }
 
 fn tell(meter: &Meter, progress: &Progress<'_>) {

@@ -16,7 +16,7 @@ use super::summary::DatasetSummary;
 use super::tables::TableFile;
 use super::tasks::read_tasks;
 use crate::episode::EpisodeShape;
-use crate::picture::{decode_png, resized};
+use crate::picture::{decode_png, fit};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::video::Video;
 use crate::{Error, Result};
@@ -143,16 +143,9 @@ impl Dataset {
         PictureOptions { stride, size }: PictureOptions,
         target: &mut [u8],
     ) -> Result<()> {
-        let write = |picture: &Image, target: &mut [u8]| {
-            if picture.size() == size {
-                target.copy_from_slice(picture.pixels());
-            } else {
-                target.copy_from_slice(&resized(picture, size));
-            }
-        };
         let Some(pictures) = &packed.pictures else {
             return self.film(index, packed.length, stride, &mut |number, picture| {
-                write(picture, &mut target[number * size.rgb_len()..(number + 1) * size.rgb_len()]);
+                fit(picture, size, &mut target[number * size.rgb_len()..(number + 1) * size.rgb_len()]);
             });
         };
         target.par_chunks_exact_mut(size.rgb_len()).enumerate().try_for_each(|(number, target)| {
@@ -162,7 +155,7 @@ impl Dataset {
                 let field = format!("episode {index} frame {frame} {}", self.camera);
                 Error::content(table.path(), field, "a PNG picture", reason)
             };
-            write(&picture.map_err(broken)?, target);
+            fit(&picture.map_err(broken)?, size, target);
             Ok(())
         })
     }

@@ -88,6 +88,7 @@ impl Sidecar {
             return Err(Error::content(path, "sidecar", expected, format!("scene {}", other.scene)));
         }
         for recording in &other.recordings {
+            let first_episode = first_episode + recording.first_episode;
             let fresh = Recording { first_episode, ..recording.clone() };
             let goes_on = self.recordings.last().is_some_and(|last| {
                 (last.seed, &last.policy, &last.factors) == (fresh.seed, &fresh.policy, &fresh.factors)

@@ -4,20 +4,15 @@ use std::io::Read;
 use std::ops::Range;
 use std::process::{Command, Stdio};
 
-use super::mp4::{Codec, Track};
+use super::mp4::Track;
 use super::yuv::{Colours, Yuv};
 use super::{Delivery, Visit};
 use crate::{Error, Result};
 
-/// Decodes frames `range`: the program decodes from the beginning and hands on what was asked for.
-pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
-    let name = match &track.codec {
-        Codec::Other(name) => name.as_str(),
-        Codec::Av1 => "av1",
-        Codec::H264 { .. } => "h264",
-    };
+/// Decodes frames `range` of a stream of `codec`: the program decodes from the beginning and hands on what was asked for.
+pub(super) fn decode(track: &Track, codec: &str, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
     let refused = |reason: String| {
-        let got = format!("{name}, and ffmpeg, which may read it: {reason}");
+        let got = format!("{codec}, and ffmpeg, which may read it: {reason}");
         Error::content(&track.path, "video", "AV1 or H.264", got)
     };
     let select = format!("select=between(n\\,{}\\,{})", range.start, range.end - 1);

@@ -6,7 +6,7 @@ use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
 use openh264::formats::YUVSource as _;
 
-use super::mp4::{Codec, Track};
+use super::mp4::{Track, Units};
 use super::yuv::{Colours, Yuv, packed};
 use super::{Delivery, Visit};
 use crate::{Error, Result};
@@ -15,8 +15,8 @@ use crate::{Error, Result};
 const START: [u8; 4] = [0, 0, 0, 1];
 
 /// Decodes frames `range`: from the last picture before them that stands alone.
-pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
-    let Codec::H264 { parameters, length_bytes } = &track.codec else { return Ok(()) };
+pub(super) fn decode(track: &Track, stream: &Units, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
+    let Units { parameters, length_bytes } = stream;
     let broken = |reason: String| Error::content(&track.path, "video", "a stream of H.264", reason);
     // The default asks for pictures too early and loses some.
     let config = DecoderConfig::new().flush_after_decode(Flush::NoFlush);

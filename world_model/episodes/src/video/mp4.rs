@@ -16,13 +16,18 @@ const MOST_SAMPLE_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Codec {
     Av1,
-    /// With its parameter sets, each to be preceded by a start code, and the bytes of a length before every unit.
-    H264 {
-        parameters: Vec<Vec<u8>>,
-        length_bytes: usize,
-    },
+    H264(Units),
     /// By its name.
     Other(String),
+}
+
+/// How a stream of H.264 is packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Units {
+    /// Parameter sets, each to be preceded by a start code.
+    pub parameters: Vec<Vec<u8>>,
+    /// Bytes of the length before every unit.
+    pub length_bytes: usize,
 }
 
 /// One compressed picture.
@@ -65,7 +70,9 @@ impl Track {
             StsdBoxContent::Av01(_) => Codec::Av1,
             StsdBoxContent::Avc1(_) => {
                 let raw = track.raw_codec_config(&mp4).unwrap_or_default();
-                parameters(&raw).ok_or_else(|| broken("avcC", "parameter sets", format!("{} bytes", raw.len())))?
+                let units =
+                    parameters(&raw).ok_or_else(|| broken("avcC", "parameter sets", format!("{} bytes", raw.len())))?;
+                Codec::H264(units)
             }
             _ => Codec::Other(track.codec_string(&mp4).unwrap_or_else(|| "an unknown codec".into())),
         };
@@ -162,7 +169,7 @@ impl<R: Seek> Seek for Limited<R> {
 }
 
 /// Reads an `avcC` record (ISO/IEC 14496-15, 5.3.3.1.2).
-fn parameters(record: &[u8]) -> Option<Codec> {
+fn parameters(record: &[u8]) -> Option<Units> {
     let length_bytes = usize::from(record.get(4)? & 3) + 1;
     let mut parameters = Vec::new();
     let mut place = 5;
@@ -175,7 +182,7 @@ fn parameters(record: &[u8]) -> Option<Codec> {
             place += 2 + length;
         }
     }
-    Some(Codec::H264 { parameters, length_bytes })
+    Some(Units { parameters, length_bytes })
 }
 
 #[cfg(test)]
@@ -185,7 +192,7 @@ mod tests {
     #[test]
     fn parameter_sets_are_found_and_cut_ones_are_noticed() {
         let record = [1, 100, 0, 10, 0xff, 0xe1, 0, 2, 7, 8, 1, 0, 1, 9];
-        let expected = Codec::H264 { parameters: vec![vec![7, 8], vec![9]], length_bytes: 4 };
+        let expected = Units { parameters: vec![vec![7, 8], vec![9]], length_bytes: 4 };
         assert_eq!(parameters(&record), Some(expected));
         for length in 0..record.len() {
             assert_eq!(parameters(&record[..length]), None, "{length} bytes");

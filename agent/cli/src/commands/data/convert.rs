@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeSource, WriteMode, open};
+use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeSource, Sidecar, WriteMode, open};
 use mindseye_interface::config::require_range;
 use serde::Serialize;
 
@@ -96,44 +96,51 @@ pub(super) fn write(parts: &[(&dyn EpisodeSource, Vec<usize>)], out: &Path, give
             );
         }
     }
-    // What only mindseye understands goes along where all have it and mean the same.
-    let mut sidecar = first.sidecar().cloned();
-    for (other, _) in &parts[1..] {
-        sidecar = sidecar.filter(|own| {
-            other.sidecar().is_some_and(|other| own.scene == other.scene && own.action_space == other.action_space)
-        });
-    }
-    let first_episode = parts.iter().find_map(|(source, episodes)| Some((source, *episodes.first()?)));
-    let tasks =
-        first_episode.map(|(source, index)| source.episode(index)).transpose()?.map_or(Vec::new(), |meta| meta.tasks);
-    let task = tasks.first().map_or(given.task, String::as_str);
-    let spec = DatasetSpec {
-        frames_per_second: rate,
-        camera: given.camera.into(),
-        image_size: shape.image_size,
-        proprioception_names: names_or_numbers(first.proprioception_names(), shape.proprioception, "proprioception"),
-        state_names: names_or_numbers(first.state_names(), shape.state, "state"),
-        action_names: names_or_numbers(first.action_names(), shape.action, "action"),
-        task: task.into(),
-        robot: None,
-        episodes_per_file: 50,
-        sidecar,
-    };
-    let all = parts.iter().map(|(_, episodes)| episodes.len()).sum();
-    let meter = Meter::new("convert", all, "episodes");
-    let mut writer = DatasetWriter::create(out, spec, WriteMode::Error)?;
-    let mut done = 0;
-    for (source, episodes) in parts {
-        for &index in episodes {
-            let tasks = source.episode(index)?.tasks;
-            writer.begin_task(tasks.first().map_or(given.task, String::as_str))?;
-            writer.add_episode(&source.read_episode(index)?)?;
+    // What only mindseye understands goes along where all have it; that it means the same in all is checked by appending.
+    let all_have_it = parts.iter().all(|(source, _)| source.sidecar().is_some());
+    let meter = Meter::new("convert", parts.iter().map(|(_, episodes)| episodes.len()).sum(), "episodes");
+    let (mut done, mut frames) = (0, 0);
+    for (number, (source, chosen)) in parts.iter().enumerate() {
+        let task = |episode: usize| -> Result<String> {
+            Ok(source.episode(episode)?.tasks.into_iter().next().unwrap_or_else(|| given.task.into()))
+        };
+        let Some(&first_chosen) = chosen.first() else { continue };
+        let spec = DatasetSpec {
+            frames_per_second: rate,
+            camera: given.camera.into(),
+            image_size: shape.image_size,
+            proprioception_names: names_or_numbers(
+                first.proprioception_names(),
+                shape.proprioception,
+                "proprioception",
+            ),
+            state_names: names_or_numbers(first.state_names(), shape.state, "state"),
+            action_names: names_or_numbers(first.action_names(), shape.action, "action"),
+            task: task(first_chosen)?,
+            robot: None,
+            episodes_per_file: 50,
+            sidecar: source.sidecar().filter(|_| all_have_it).map(|sidecar| of_chosen(sidecar, chosen)),
+        };
+        let mode = if number == 0 { WriteMode::Error } else { WriteMode::Append };
+        let mut writer = DatasetWriter::create(out, spec, mode)?;
+        for &episode in chosen {
+            writer.begin_task(&task(episode)?)?;
+            writer.add_episode(&source.read_episode(episode)?)?;
             done += 1;
             meter.set(done, String::new);
         }
+        frames = writer.frames();
+        writer.finish()?;
     }
-    let frames = writer.frames();
-    let episodes = writer.finish()?;
     drop(meter);
-    Ok(Converted { path: out.to_path_buf(), episodes, frames })
+    Ok(Converted { path: out.to_path_buf(), episodes: done, frames })
+}
+
+/// What `sidecar` says of the episodes `chosen`, ascending, when they are counted from 0.
+fn of_chosen(sidecar: &Sidecar, chosen: &[usize]) -> Sidecar {
+    let mut sidecar = sidecar.clone();
+    for recording in &mut sidecar.recordings {
+        recording.first_episode = chosen.iter().filter(|episode| **episode < recording.first_episode).count();
+    }
+    sidecar
 }
