@@ -24,7 +24,12 @@ fn products(criterion: &mut Criterion) {
         let weight = Matrix::new(&weight, outputs, inputs).transposed();
         bencher.iter(|| matmul(&mut output, Matrix::new(&input, rows, inputs), weight, false));
     });
-    for (name, precision) in [("packed, f32", Precision::F32), ("packed, eight bits", Precision::Int8)] {
+    let precisions = [
+        ("packed, f32", Precision::F32),
+        ("packed, sixteen bits", Precision::Bf16),
+        ("packed, eight bits", Precision::Int8),
+    ];
+    for (name, precision) in precisions {
         let (map, mut rounded) = (Map::new(&weight, &vec![0.0; outputs], precision), Rounded::default());
         group.bench_function(name, |bencher| bencher.iter(|| map.apply(&input, &mut output, false, &mut rounded)));
     }
@@ -36,6 +41,8 @@ fn rollouts(criterion: &mut Criterion) {
     let (plans, horizon) = (128, 4);
     let config = ModelConfig {
         image_side: 64,
+        cameras: 1,
+        proprioception_width: 0,
         action_width: 2,
         action_block: 5,
         latent_width: 32,
@@ -48,7 +55,8 @@ fn rollouts(criterion: &mut Criterion) {
     let (start, actions) = (values(32), values(plans * horizon * block_width));
     let mut group = criterion.benchmark_group("128 plans of 4 blocks");
     group.throughput(Throughput::Elements((plans * horizon) as u64));
-    for (name, precision) in [("f32", Precision::F32), ("eight bits", Precision::Int8)] {
+    let precisions = [("f32", Precision::F32), ("sixteen bits", Precision::Bf16), ("eight bits", Precision::Int8)];
+    for (name, precision) in precisions {
         let engine = RolloutEngine::with_precision(&model, precision).unwrap();
         group.bench_function(name, |bencher| {
             bencher.iter(|| engine.rollout(&start, &actions, horizon, 1).unwrap());

@@ -16,7 +16,7 @@ use crate::layers::{Linear, Norm};
 use crate::ops::{self, with_values};
 use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, add, clip, collect};
 use crate::parameters::{Initial, Source, Weights};
-use crate::training::{TrainingData, encode_batch, thread_pool};
+use crate::training::{Batch, TrainingData, encode_batch, thread_pool};
 use crate::{Error, Result, weights_file};
 
 /// Shape of the decoder: the picture is drawn patch by patch, each from the latent and a learnt place.
@@ -224,7 +224,7 @@ pub fn train_decoder(
     let pool = thread_pool(threads)?;
     let optimiser = OptimiserConfig { learning_rate: 2e-3, ..OptimiserConfig::default() };
     let mut moments = Moments::default();
-    let mean = mean_picture(&data.training_sample(256, 1, seed.child("mean"))?.pictures, decoder.config.image_side);
+    let mean = mean_picture(&first_cameras(model, &data.training_sample(256, 1, seed.child("mean"))?));
     for step in 0..steps {
         let seed = seed.child("batch").index(step as u64);
         let part = |part: usize| gradients_of_part(&decoder, model, data, &mean, seed.index(part as u64));
@@ -260,7 +260,7 @@ fn gradients_of_part(
     let (side, patch) = (decoder.config.image_side, decoder.config.patch);
     let batch = data.training_sample(PICTURES / PARTS, 1, seed)?;
     let latents = ops::tensor(encode_batch(model, &batch)?, (batch.windows, model.config().latent_width))?;
-    let pictures: Vec<&[u8]> = batch.pictures.chunks_exact(side * side * 3).collect();
+    let pictures = first_cameras(model, &batch);
     let at = choose_patches(&pictures, mean, &decoder.config, seed.child("patches"));
     let values = patch * patch * 3;
     let mut target = vec![0.0; at.len() * values];
@@ -294,14 +294,19 @@ fn choose_patches(pictures: &[&[u8]], mean: &[u8], config: &DecoderConfig, seed:
     chosen
 }
 
+/// The first camera's picture of every frame: that one is drawn.
+fn first_cameras<'a>(model: &Jepa, batch: &'a Batch) -> Vec<&'a [u8]> {
+    let (moment, cameras) = (model.config().picture_bytes(), model.config().cameras);
+    batch.pictures.chunks_exact(moment).map(|pictures| &pictures[..moment / cameras]).collect()
+}
+
 /// Mean of pictures, byte by byte.
-fn mean_picture(pictures: &[u8], side: usize) -> Vec<u8> {
-    let length = side * side * 3;
-    let count = (pictures.len() / length).max(1);
-    let mut sums = vec![0usize; length];
-    pictures
-        .chunks_exact(length)
-        .for_each(|picture| sums.iter_mut().zip(picture).for_each(|(sum, &byte)| *sum += usize::from(byte)));
+fn mean_picture(pictures: &[&[u8]]) -> Vec<u8> {
+    let count = pictures.len().max(1);
+    let mut sums = vec![0usize; pictures.first().map_or(0, |picture| picture.len())];
+    for picture in pictures {
+        sums.iter_mut().zip(*picture).for_each(|(sum, &byte)| *sum += usize::from(byte));
+    }
     sums.into_iter().map(|sum| (sum / count) as u8).collect()
 }
 

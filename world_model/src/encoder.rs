@@ -1,4 +1,4 @@
-//! From pictures to latents: `[B, H, W, 3]` → `[B, D]`.
+//! From what is sensed to latents: pictures `[B, H, W, 3]` of every camera, and what the body feels → `[B, D]`.
 
 mod keypoint;
 mod patch;
@@ -11,6 +11,9 @@ pub use keypoint::{KeypointConfig, KeypointEncoder};
 pub use patch::{PatchConfig, PatchEncoder};
 
 use crate::Result;
+use crate::jepa::ModelConfig;
+use crate::layers::{Linear, Norm};
+use crate::ops;
 use crate::parameters::Source;
 
 /// Which encoder, with its settings.
@@ -41,38 +44,107 @@ impl EncoderConfig {
     }
 }
 
-/// A network from pictures to latents.
+/// The part of an encoder that looks at the pictures of one camera: `[B, H, W, 3]` → `[B, F]`.
 #[derive(Debug, Clone)]
-pub enum Encoder {
-    /// See [`PatchEncoder`].
+enum Eye {
     Patch(PatchEncoder),
-    /// See [`KeypointEncoder`].
     Keypoint(KeypointEncoder),
 }
 
-impl Encoder {
-    /// Builds the encoder that `config` names, for square pictures of `image_side` pixels.
-    ///
-    /// # Errors
-    /// As [`Source::weight`].
-    pub fn new(source: &mut Source, config: &EncoderConfig, image_side: usize, latent_width: usize) -> Result<Self> {
-        source.within("encoder", |source| match config {
-            EncoderConfig::Patch(config) => {
-                Ok(Self::Patch(PatchEncoder::new(source, config, image_side, latent_width)?))
-            }
-            EncoderConfig::Keypoint(config) => Ok(Self::Keypoint(KeypointEncoder::new(source, config, latent_width)?)),
-        })
+impl Eye {
+    fn new(source: &mut Source, config: &EncoderConfig) -> Result<Self> {
+        match config {
+            EncoderConfig::Patch(config) => Ok(Self::Patch(PatchEncoder::new(source, config)?)),
+            EncoderConfig::Keypoint(config) => Ok(Self::Keypoint(KeypointEncoder::new(source, config)?)),
+        }
     }
 
-    /// `[B, H, W, 3]` in `[-0.5, 0.5]` → `[B, D]`.
-    ///
-    /// # Errors
-    /// When the shapes do not fit.
-    pub fn forward(&self, pictures: &Tensor) -> Result<Tensor> {
+    fn features(&self, pictures: &Tensor) -> Result<Tensor> {
         match self {
             Self::Patch(encoder) => encoder.forward(pictures),
             Self::Keypoint(encoder) => encoder.forward(pictures),
         }
+    }
+}
+
+/// A network from what is sensed to latents: every camera has an eye of its own; what they see and what the body feels go through one
+/// projector (linear, layer norm, SiLU, linear).
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    eyes: Vec<Eye>,
+    hidden: Linear,
+    norm: Norm,
+    latent: Linear,
+}
+
+impl Encoder {
+    /// Builds the encoder of a model of the shape `config`.
+    ///
+    /// # Errors
+    /// As [`Source::weight`].
+    pub fn new(source: &mut Source, config: &ModelConfig) -> Result<Self> {
+        let side = config.image_side;
+        let (features, hidden, norm) = match &config.encoder {
+            EncoderConfig::Patch(encoder) => (encoder.features(side), encoder.hidden, "norm"),
+            EncoderConfig::Keypoint(encoder) => (encoder.features(), encoder.hidden, "hidden_norm"),
+        };
+        source.within("encoder", |source| {
+            let mut eyes = vec![Eye::new(source, &config.encoder)?];
+            for camera in 1..config.cameras {
+                eyes.push(source.within(&format!("camera_{camera}"), |source| Eye::new(source, &config.encoder))?);
+            }
+            let width = config.cameras * features + config.proprioception_width;
+            Ok(Self {
+                eyes,
+                hidden: Linear::new(source, "hidden", width, hidden, 1.0)?,
+                norm: Norm::new(source, norm, hidden, 1)?,
+                latent: Linear::new(source, "latent", hidden, config.latent_width, 1.0)?,
+            })
+        })
+    }
+
+    /// `C` pictures `[B, H, W, 3]` in `[-0.5, 0.5]`, one per camera, and proprioception `[B, P]` in standard deviations, where the model has
+    /// any → `[B, D]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(&self, pictures: &[Tensor], proprioception: Option<&Tensor>) -> Result<Tensor> {
+        let mut parts = Vec::with_capacity(self.eyes.len() + 1);
+        for (eye, pictures) in self.eyes.iter().zip(pictures) {
+            parts.push(eye.features(pictures)?);
+        }
+        parts.extend(proprioception.cloned());
+        let features = match parts.len() {
+            1 => parts.remove(0),
+            _ => Tensor::cat(&parts, 1)?,
+        };
+        let hidden = self.norm.forward(&self.hidden.forward(&features)?)?;
+        self.latent.forward(&ops::silu(&hidden)?)
+    }
+}
+
+/// What was sensed at `B` moments, as it is recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Sensed<'a> {
+    /// Bytes `[B, C, H, W, 3]`: the pictures of `C` cameras on top of each other.
+    pub pictures: &'a [u8],
+    /// `[B, P]`, in the units of the data.
+    pub proprioception: &'a [f32],
+}
+
+impl<'a> Sensed<'a> {
+    /// Pictures alone.
+    pub fn pictures(pictures: &'a [u8]) -> Self {
+        Self { pictures, proprioception: &[] }
+    }
+
+    /// In pieces of at most `moments`.
+    pub fn chunks(self, config: &ModelConfig, moments: usize) -> impl Iterator<Item = Self> {
+        let (picture, width) = (config.picture_bytes(), config.proprioception_width);
+        self.pictures.chunks(moments * picture).enumerate().map(move |(index, pictures)| {
+            let (first, count) = (index * moments * width, pictures.len() / picture * width);
+            Self { pictures, proprioception: &self.proprioception[first..first + count] }
+        })
     }
 }
 

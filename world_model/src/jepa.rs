@@ -7,11 +7,14 @@ use mindseye_interface::config::{Validate, require_range};
 use mindseye_interface::{Image, Seed};
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::{Encoder, EncoderConfig, picture_tensor};
+use crate::encoder::{Encoder, EncoderConfig, Sensed, picture_tensor};
 use crate::ops::{self, with_values};
 use crate::parameters::{Initial, Source, Weights};
 use crate::predictor::{Predictor, PredictorConfig};
 use crate::{Error, Result};
+
+/// Proprioception that varies less is taken for constant.
+const SMALLEST_SPREAD: f64 = 1e-9;
 
 /// Shape of a model. Everything needed to rebuild it from its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +22,13 @@ use crate::{Error, Result};
 pub struct ModelConfig {
     /// Side of the square pictures the encoder sees, pixels.
     pub image_side: usize,
+    /// Cameras whose pictures the encoder sees, on top of each other; each has layers of its own.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub cameras: usize,
+    /// Numbers of proprioception that the encoder takes beside the pictures; 0 for pictures alone. What a picture hides (how fast, how firmly)
+    /// the body may feel.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub proprioception_width: usize,
     /// Numbers per action (one control step).
     pub action_width: usize,
     /// Control steps per action block: the model's time step.
@@ -33,7 +43,24 @@ pub struct ModelConfig {
     pub predictor: PredictorConfig,
 }
 
+fn one() -> usize {
+    1
+}
+
+fn is_one(cameras: &usize) -> bool {
+    *cameras == 1
+}
+
+fn is_zero(width: &usize) -> bool {
+    *width == 0
+}
+
 impl ModelConfig {
+    /// Bytes of the pictures of one moment.
+    pub fn picture_bytes(&self) -> usize {
+        self.cameras * self.image_side * self.image_side * 3
+    }
+
     /// Numbers per action block.
     pub fn block_width(&self) -> usize {
         self.action_width * self.action_block
@@ -43,6 +70,8 @@ impl ModelConfig {
 impl Validate for ModelConfig {
     fn validate(&self) -> mindseye_interface::Result<()> {
         require_range("model.image_side", self.image_side, 8, 512)?;
+        require_range("model.cameras", self.cameras, 1, 16)?;
+        require_range("model.proprioception_width", self.proprioception_width, 0, 4096)?;
         require_range("model.action_width", self.action_width, 1, 256)?;
         require_range("model.action_block", self.action_block, 1, 100)?;
         require_range("model.latent_width", self.latent_width, 1, 4096)?;
@@ -59,6 +88,13 @@ struct Whitening {
     matrix: Tensor,
 }
 
+/// Constants that bring proprioception to a mean of 0 and a spread of 1.
+#[derive(Debug, Clone)]
+struct Feeling {
+    mean: Tensor,
+    scale: Tensor,
+}
+
 /// A joint-embedding predictive architecture (LeCun 2022, section 4.4), end to end from pixels.
 #[derive(Debug)]
 pub struct Jepa {
@@ -66,6 +102,7 @@ pub struct Jepa {
     encoder: Encoder,
     predictor: Predictor,
     whitening: Whitening,
+    feeling: Option<Feeling>,
     weights: Weights,
 }
 
@@ -99,15 +136,22 @@ impl Jepa {
 
     fn build(config: ModelConfig, mut source: Source) -> Result<Self> {
         let width = config.latent_width;
-        let encoder = Encoder::new(&mut source, &config.encoder, config.image_side, width)?;
+        let encoder = Encoder::new(&mut source, &config)?;
         let predictor = Predictor::new(&mut source, &config.predictor, width, config.block_width())?;
         let whitening = source.within("whitening", |source| {
             let mean = source.weight("mean", &[width], Initial::Constant(0.0))?;
             let matrix = source.weight("matrix", &[width, width], Initial::Constant(0.0))?;
             Ok(Whitening { mean, matrix })
         })?;
+        let felt = config.proprioception_width;
+        let feeling = source.within("proprioception", |source| {
+            let mut constants = |name, value| source.weight(name, &[felt], Initial::Constant(value));
+            let constants =
+                (felt > 0).then(|| Ok(Feeling { mean: constants("mean", 0.0)?, scale: constants("scale", 1.0)? }));
+            constants.transpose()
+        })?;
         let weights = source.finish()?;
-        Ok(Self { config, encoder, predictor, whitening, weights })
+        Ok(Self { config, encoder, predictor, whitening, feeling, weights })
     }
 
     /// The shape of the model.
@@ -115,7 +159,7 @@ impl Jepa {
         &self.config
     }
 
-    /// All weights by name; those under `whitening.` are statistics, not trained.
+    /// All weights by name; those under `whitening.` and `proprioception.` are statistics, not trained.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
@@ -125,12 +169,40 @@ impl Jepa {
         &self.predictor
     }
 
-    /// Raw encoder outputs `[B, D]` of pictures `[B, H, W, 3]` in `[-0.5, 0.5]`, before whitening.
+    /// Raw encoder outputs `[B, D]` of what was sensed at `B` moments, before whitening.
     ///
     /// # Errors
-    /// When the shapes do not fit.
-    pub fn encode_raw(&self, pictures: &Tensor) -> Result<Tensor> {
-        self.encoder.forward(pictures)
+    /// [`Error::Shape`] when numbers of bytes or values do not fit.
+    pub fn encode_raw(&self, sensed: Sensed<'_>) -> Result<Tensor> {
+        let (side, moment, felt) =
+            (self.config.image_side, self.config.picture_bytes(), self.config.proprioception_width);
+        let moments = sensed.pictures.len() / moment;
+        if (sensed.pictures.len(), sensed.proprioception.len()) != (moments * moment, moments * felt) {
+            return Err(Error::Shape {
+                operation: "encoding",
+                expected: format!("{moment} bytes of pictures and {felt} numbers of proprioception per moment"),
+                got: format!("{} bytes and {} numbers", sensed.pictures.len(), sensed.proprioception.len()),
+            });
+        }
+        let picture = side * side * 3;
+        let of_camera = |camera: usize| -> Result<Tensor> {
+            let bytes: Vec<u8>;
+            let bytes = if self.config.cameras == 1 {
+                sensed.pictures
+            } else {
+                let moments = sensed.pictures.chunks_exact(moment);
+                bytes = moments.flat_map(|moment| &moment[camera * picture..(camera + 1) * picture]).copied().collect();
+                &bytes
+            };
+            picture_tensor(bytes, moments, side, side)
+        };
+        let pictures = (0..self.config.cameras).map(of_camera).collect::<Result<Vec<_>>>()?;
+        let feel = |feeling: &Feeling| -> Result<Tensor> {
+            let values = ops::tensor(sensed.proprioception.to_vec(), (moments, felt))?;
+            Ok(values.broadcast_sub(&feeling.mean)?.broadcast_mul(&feeling.scale)?.detach())
+        };
+        let felt = self.feeling.as_ref().map(feel).transpose()?;
+        self.encoder.forward(&pictures, felt.as_ref())
     }
 
     /// Latents for training: raw outputs, whitened by their own batch where the model whitens.
@@ -141,13 +213,12 @@ impl Jepa {
         Ok(if self.config.whitening { ops::whiten(raw)? } else { raw.clone() })
     }
 
-    /// Latents `[B, D]` (row-major) of `batch` pictures, bytes `[B, H, W, 3]` at the model's size, with constant whitening.
+    /// Latents `[B, D]` (row-major) of what was sensed at `B` moments, with constant whitening.
     ///
     /// # Errors
-    /// When the number of bytes does not fit.
-    pub fn encode(&self, bytes: &[u8], batch: usize) -> Result<Vec<f32>> {
-        let side = self.config.image_side;
-        let raw = self.encode_raw(&picture_tensor(bytes, batch, side, side)?)?.detach();
+    /// As [`Jepa::encode_raw`].
+    pub fn encode(&self, sensed: Sensed<'_>) -> Result<Vec<f32>> {
+        let raw = self.encode_raw(sensed)?.detach();
         let latents = if self.config.whitening {
             ops::product(&raw.broadcast_sub(&self.whitening.mean)?, &self.whitening.matrix)?
         } else {
@@ -156,21 +227,31 @@ impl Jepa {
         Ok(with_values(&latents, <[f32]>::to_vec)?)
     }
 
-    /// Latent `[D]` of one picture of any size; a size other than the model's is an error.
+    /// Latent `[D]` of one moment: the pictures of all cameras on top of each other, and proprioception `[P]`, of which a model that takes
+    /// none sees nothing.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the picture has another size.
-    pub fn encode_image(&self, image: &Image) -> Result<Vec<f32>> {
-        let side = self.config.image_side;
+    /// [`Error::Shape`] when the picture has another size than the model's or proprioception is missing.
+    pub fn encode_moment(&self, image: &Image, proprioception: &[f32]) -> Result<Vec<f32>> {
+        let ModelConfig { image_side: side, cameras, proprioception_width, .. } = self.config;
         let size = image.size();
-        if (size.height(), size.width()) != (side, side) {
+        if (size.height(), size.width()) != (cameras * side, side) {
             return Err(Error::Shape {
                 operation: "encoding an image",
-                expected: format!("{side}x{side} pixels"),
+                expected: format!("{}x{side} pixels", cameras * side),
                 got: format!("{}x{}", size.height(), size.width()),
             });
         }
-        self.encode(image.pixels(), 1)
+        let proprioception = if proprioception_width == 0 { &[] } else { proprioception };
+        self.encode(Sensed { pictures: image.pixels(), proprioception })
+    }
+
+    /// As [`Jepa::encode_moment`], of a picture alone.
+    ///
+    /// # Errors
+    /// As [`Jepa::encode_moment`].
+    pub fn encode_image(&self, image: &Image) -> Result<Vec<f32>> {
+        self.encode_moment(image, &[])
     }
 
     /// Fixes the whitening constants from raw outputs `[N, D]` of many frames.
@@ -190,6 +271,22 @@ impl Jepa {
         Ok(())
     }
 
+    /// Fixes what brings proprioception to a mean of 0 and a spread of 1, from its statistics `[P]`. What never changes becomes 0.
+    ///
+    /// # Errors
+    /// When the statistics have another width.
+    pub fn fix_proprioception(&mut self, mean: &[f64], std: &[f64]) -> Result<()> {
+        let mean: Vec<f32> = mean.iter().map(|&value| value as f32).collect();
+        let scale = |&spread: &f64| if spread > SMALLEST_SPREAD { (1.0 / spread) as f32 } else { 0.0 };
+        let scale: Vec<f32> = std.iter().map(scale).collect();
+        for (name, values) in [("proprioception.mean", mean), ("proprioception.scale", scale)] {
+            if let Some(var) = self.weights.get(name) {
+                var.set(&ops::tensor(values, self.config.proprioception_width)?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Number of trained weights.
     pub fn parameters(&self) -> usize {
         trained(&self.weights).map(|(_, var)| var.elem_count()).sum()
@@ -198,5 +295,5 @@ impl Jepa {
 
 /// The weights that training moves, in order of their names.
 pub(crate) fn trained(weights: &Weights) -> impl Iterator<Item = (&String, &candle_core::Var)> {
-    weights.iter().filter(|(name, _)| !name.starts_with("whitening."))
+    weights.iter().filter(|(name, _)| !name.starts_with("whitening.") && !name.starts_with("proprioception."))
 }

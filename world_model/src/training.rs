@@ -64,6 +64,10 @@ pub struct Progress<'a> {
     pub steps: usize,
     /// Loss terms of the last step, by name.
     pub terms: &'a [(&'static str, f32)],
+    /// Seconds in which this process waited for windows to be copied together.
+    pub waited_secs: f64,
+    /// Seconds that this process has trained.
+    pub elapsed_secs: f64,
     /// The newest validation, right after it was made.
     pub validation: Option<&'a Validation>,
 }
@@ -110,7 +114,7 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
         TrainingState::load(options.folder, config, options.seed, data)?
     } else {
         config.validate_start(options.start.map(|start| &start.model))?;
-        TrainingState::fresh(config, options.seed, options.start)?
+        TrainingState::fresh(config, options.seed, options.start, data)?
     };
     let mut records = Records::open(options.folder, state.step)?;
     let stepper = Stepper::new(config, options.threads)?;
@@ -119,11 +123,14 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
     let elapsed_secs = || seconds_before + started.elapsed().as_secs_f64();
     let mut validation = None;
     let mut refinement = None;
+    let mut waited_secs = 0.0;
     let steps = config.all_steps();
     let last_step = options.stop_after.map_or(steps, |step| step.min(steps));
     while state.step < last_step && !options.stop.load(Ordering::Relaxed) {
         let outcome = if state.step < config.steps {
+            let asked = Instant::now();
             let batch = batches.get(state.step);
+            waited_secs += asked.elapsed().as_secs_f64();
             stepper.step(&mut state, &batch, options.seed)?
         } else {
             if state.step == config.steps {
@@ -158,6 +165,8 @@ pub fn train(config: &TrainingConfig, data: &TrainingData, options: &RunOptions<
             step: done,
             steps,
             terms: &outcome.terms,
+            waited_secs,
+            elapsed_secs: started.elapsed().as_secs_f64(),
             validation: validation.as_ref().filter(|_| validate_now),
         });
     }

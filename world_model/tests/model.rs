@@ -7,6 +7,7 @@ mod support;
 use candle_core::{Device, Tensor, Var};
 use mindseye_interface::Seed;
 use mindseye_world_model::decoder::train_decoder;
+use mindseye_world_model::encoder::Sensed;
 use mindseye_world_model::{Checkpoint, Jepa, LatentMetric, PlanSlopes, Precision, Result, RolloutEngine};
 use rand::Rng;
 use support::{KEYPOINT, PATCH, SIDE, data, origin, picture, recipe, run};
@@ -139,7 +140,7 @@ fn a_picture_is_seen_alike_alone_and_among_others() {
         let model = Jepa::initialise(recipe(1, encoder, false, "").model, Seed::new(3)).unwrap();
         let pictures = [[0.0, 0.0], [3.5, 7.25], [12.0, 1.0]].map(picture);
         let bytes: Vec<u8> = pictures.iter().flat_map(|picture| picture.pixels().to_vec()).collect();
-        let together = model.encode(&bytes, 3).unwrap();
+        let together = model.encode(Sensed::pictures(&bytes)).unwrap();
         for (index, picture) in pictures.iter().enumerate() {
             let alone = model.encode_image(picture).unwrap();
             assert!(alone.iter().zip(&together[index * 8..]).all(|(a, b)| (a - b).abs() < 1e-5));

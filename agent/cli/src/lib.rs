@@ -10,3 +10,4 @@ pub mod practice;
 pub mod progress;
 pub mod published;
 pub mod running;
+pub mod sources;

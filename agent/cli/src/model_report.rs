@@ -63,8 +63,9 @@ pub fn report(checkpoint: &Checkpoint, folder: &Path, out: Option<&Path>) -> Res
     if scene != checkpoint.config.scene {
         bail!("{}: scene: expected {}, got {scene}", folder.display(), checkpoint.config.scene);
     }
+    let model = &checkpoint.config.model;
     let options = CacheOptions {
-        image_size: Some(ImageSize::square(checkpoint.config.model.image_side)?),
+        image_size: Some(ImageSize::new(model.cameras * model.image_side, model.image_side)?),
         max_episodes: Some(EPISODES),
         ..CacheOptions::default()
     };
@@ -184,7 +185,8 @@ fn imagination(checkpoint: &Checkpoint, data: &TrainingData, seed: Seed) -> Resu
         }
     }
     let side = model.image_side;
-    let (picture, block_width) = (side * side * 3, model.block_width());
+    let (moment, picture, block_width) = (model.picture_bytes(), side * side * 3, model.block_width());
+    let latents = encode_batch(&checkpoint.model, &batch)?;
     let engine = RolloutEngine::new(&checkpoint.model)?;
     let scale = (128 / side).max(1);
     let cell = side * scale + 6;
@@ -197,13 +199,13 @@ fn imagination(checkpoint: &Checkpoint, data: &TrainingData, seed: Seed) -> Resu
     );
     for (row, window) in chosen.into_iter().enumerate() {
         let top = GAP + row * (2 * cell + GAP / 2);
-        let bytes = &batch.pictures[window * frames * picture..][..frames * picture];
-        let start = checkpoint.model.encode(&bytes[..picture], 1)?;
+        let bytes = &batch.pictures[window * frames * moment..][..frames * moment];
+        let start = latents[window * frames * model.latent_width..][..model.latent_width].to_vec();
         let blocks = &batch.blocks[window * BLOCKS * block_width..][..BLOCKS * block_width];
         let imagined = engine.rollout(&start, blocks, BLOCKS, 1)?;
         let drawn = decoder.draw(&[start, imagined].concat())?;
-        for (frame, (seen, drawn)) in bytes.chunks_exact(picture).zip(&drawn).enumerate() {
-            let seen = Image::new(ImageSize::square(side)?, seen.to_vec())?;
+        for (frame, (seen, drawn)) in bytes.chunks_exact(moment).zip(&drawn).enumerate() {
+            let seen = Image::new(ImageSize::square(side)?, seen[..picture].to_vec())?;
             canvas.picture(GAP + frame * cell, top, &seen, scale, FAINT);
             canvas.picture(GAP + frame * cell, top + cell, drawn, scale, if frame == 0 { GOOD } else { CURVE });
         }

@@ -88,10 +88,10 @@ impl Practice {
         rng: &mut Rng,
         seed: Seed,
     ) -> Result<Observation> {
-        let image = simulator.fork()?.set_state(goal)?.image.context("goal: expected a picture, got none")?;
+        let aim = simulator.fork()?.set_state(goal)?;
         let task = Task { budget_ms: f64::INFINITY, ..self.task.clone() };
         let method = Method::Model(self.checkpoint.clone());
-        let mut mind = Mind::new(&method, &task, simulator, &image, goal, seed, 1)?;
+        let mut mind = Mind::new(&method, &task, simulator, &aim, goal, seed, 1)?;
         let clock = SystemClock::start();
         let width = simulator.action_space().width();
         while episode.actions.len() < until && !simulator.check_goal(goal).moderate {

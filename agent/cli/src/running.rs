@@ -10,7 +10,7 @@ use mindseye_agent::memory::RingMemory;
 use mindseye_agent::perception::{JepaPerception, LewmPerception};
 use mindseye_agent::world_model::{LearnedWorldModel, LewmWorldModel, SeenSimulator, SimulatorWorldModel, WorldModel};
 use mindseye_agent::{Agent, Latent, Modules, Task, TickReport};
-use mindseye_interface::{Action, Clock, Image, Observation, Seed, Simulator};
+use mindseye_interface::{Action, Clock, Observation, Seed, Simulator};
 use mindseye_world_model::Checkpoint;
 
 use crate::evaluation::Method;
@@ -26,7 +26,7 @@ pub struct Mind {
 }
 
 impl Mind {
-    /// An agent that pursues a goal, given as a picture and (for the oracle only) as a true state.
+    /// An agent that pursues a goal, given as what is sensed there and (for the oracle only) as a true state.
     ///
     /// # Errors
     /// When the checkpoint, the goal and the scene do not fit together.
@@ -34,7 +34,7 @@ impl Mind {
         method: &Method,
         task: &Task,
         simulator: &dyn Simulator,
-        goal_image: &Image,
+        goal: &Observation,
         goal_state: &[f64],
         seed: Seed,
         threads: usize,
@@ -44,13 +44,13 @@ impl Mind {
         match *method {
             Method::Model(ref checkpoint) => {
                 let imagines = Box::new(LearnedWorldModel::new(&checkpoint.model, task.precision, threads)?);
-                learned(checkpoint, task, goal_image, seed, imagines, None)
+                learned(checkpoint, task, goal, seed, imagines, None)
             }
-            Method::Lewm(ref published) => with_lewm(published, task, goal_image, seed, threads),
+            Method::Lewm(ref published) => with_lewm(published, task, goal, seed, threads),
             Method::TrueDynamics(ref checkpoint) => {
                 let world = Arc::new(SimulatorWorldModel::new(simulator, threads)?);
                 let imagines = Box::new(SeenSimulator::new(world.clone(), checkpoint.clone()));
-                learned(checkpoint, task, goal_image, seed, imagines, Some(world))
+                learned(checkpoint, task, goal, seed, imagines, Some(world))
             }
             Method::Oracle { action_block } => without_model(task.planner.without_slopes().build(), action_block),
             Method::Random { action_block } => without_model(PlannerConfig::Random.build(), action_block),
@@ -93,13 +93,13 @@ pub fn cost(task: &Task, distance: impl IntrinsicTerm + 'static) -> CostModule {
 fn learned(
     checkpoint: &Arc<Checkpoint>,
     task: &Task,
-    goal: &Image,
+    goal: &Observation,
     seed: Seed,
     imagines: Box<dyn WorldModel>,
     oracle: Option<Arc<SimulatorWorldModel>>,
 ) -> Result<Mind> {
     let perception = JepaPerception::new(checkpoint.clone());
-    let goal = perception.encode(goal).context("goal picture")?;
+    let goal = perception.encode(goal).context("goal")?.context("goal: expected a picture, got none")?;
     let model = &checkpoint.config.model;
     let metric = GoalDistance::new(checkpoint.statistics.factor(task.metric))?;
     let modules = Modules {
@@ -114,8 +114,9 @@ fn learned(
 }
 
 /// An agent that sees and imagines with a LeWM; distances are those of its embeddings, as its authors plan.
-fn with_lewm(published: &PublishedLewm, task: &Task, goal: &Image, seed: Seed, threads: usize) -> Result<Mind> {
+fn with_lewm(published: &PublishedLewm, task: &Task, goal: &Observation, seed: Seed, threads: usize) -> Result<Mind> {
     let perception = LewmPerception::new(published.model.clone());
+    let goal = goal.image.as_ref().context("goal: expected a picture, got none")?;
     let goal = perception.encode(goal).context("goal picture")?;
     let metric = GoalDistance::euclidean(goal.width());
     let (gain, offset) = (published.gain.clone(), published.offset.clone());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mindseye_interface::{Image, Observation};
+use mindseye_interface::Observation;
 use mindseye_world_model::Checkpoint;
 
 use super::Perception;
@@ -22,17 +22,18 @@ impl JepaPerception {
         Self { checkpoint }
     }
 
-    /// The latent of a picture, for example of a goal.
+    /// The latent of a moment, for example of a goal: its picture, and what the body feels where the model takes that; `None` without a picture.
     ///
     /// # Errors
-    /// When the picture has another size than the model's.
-    pub fn encode(&self, image: &Image) -> Result<Latent> {
-        Ok(Latent::global(self.checkpoint.model.encode_image(image)?))
+    /// When the picture has another size than the model's or proprioception is missing.
+    pub fn encode(&self, moment: &Observation) -> Result<Option<Latent>> {
+        let encode = |image| Ok(Latent::global(self.checkpoint.model.encode_moment(image, &moment.proprioception)?));
+        moment.image.as_ref().map(encode).transpose()
     }
 }
 
 impl Perception for JepaPerception {
     fn perceive(&self, observation: &Observation, _directive: &Directive) -> Result<Option<Latent>> {
-        observation.image.as_ref().map(|image| self.encode(image)).transpose()
+        self.encode(observation)
     }
 }

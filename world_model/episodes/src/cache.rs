@@ -1,16 +1,18 @@
-//! All frames of a data set, decoded once, in memory at the model's size.
+//! All frames of a data set, decoded once, at the model's size: in memory, or in a file that is mapped into it.
 
 mod load;
+mod store;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use mindseye_interface::ImageSize;
 
 pub use load::CacheOptions;
 
-use crate::Result;
 use crate::episode::{EpisodeData, EpisodeShape};
 use crate::picture::fit;
+use crate::{Error, Result};
 
 /// Marks a moment whose picture was not kept.
 const NOT_KEPT: u32 = u32::MAX;
@@ -22,15 +24,42 @@ pub struct FrameCache {
     shape: EpisodeShape,
     state_names: Vec<String>,
     stride: usize,
-    pictures: Vec<u8>,
+    /// The pictures of the data sets, one after the other, each with the number of its first picture.
+    pictures: Vec<(u32, Pictures)>,
     /// Where the picture of each moment is, or [`NOT_KEPT`].
     picture_of: Vec<u32>,
     /// Number of pictures.
     kept: u32,
+    /// Index of each data set's first episode, and the share of the training windows that it is to have, in any unit; where it is `None` every
+    /// window counts the same.
+    sets: Vec<(usize, Option<f64>)>,
     actions: Vec<f32>,
     states: Vec<f32>,
     proprioception: Vec<f32>,
     episodes: Vec<Range<usize>>,
+}
+
+/// Bytes of pictures.
+#[derive(Debug, Clone)]
+enum Pictures {
+    Memory(Vec<u8>),
+    /// Shared between copies of a cache.
+    Mapped(Arc<store::Mapped>),
+}
+
+impl Pictures {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Memory(bytes) => bytes,
+            Self::Mapped(mapped) => mapped.bytes(),
+        }
+    }
+}
+
+impl PartialEq for Pictures {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
 }
 
 impl FrameCache {
@@ -60,6 +89,7 @@ impl FrameCache {
             pictures: Vec::new(),
             picture_of: Vec::new(),
             kept: 0,
+            sets: vec![(0, None)],
             actions: Vec::new(),
             states: Vec::new(),
             proprioception: Vec::new(),
@@ -73,10 +103,14 @@ impl FrameCache {
     /// [`crate::Error::Episode`] when lengths or widths do not fit; the cache is then unchanged.
     pub fn push(&mut self, episode: &EpisodeData) -> Result<()> {
         episode.check_widths(self.episodes.len(), &self.shape)?;
+        if !matches!(self.pictures.last(), Some((_, Pictures::Memory(_)))) {
+            self.pictures.push((self.kept, Pictures::Memory(Vec::new())));
+        }
+        let Some((_, Pictures::Memory(pictures))) = self.pictures.last_mut() else { return Ok(()) };
         for frame in episode.frames.iter().step_by(self.stride) {
-            let start = self.pictures.len();
-            self.pictures.resize(start + self.shape.image_size.rgb_len(), 0);
-            fit(frame, self.shape.image_size, &mut self.pictures[start..]);
+            let start = pictures.len();
+            pictures.resize(start + self.shape.image_size.rgb_len(), 0);
+            fit(frame, self.shape.image_size, &mut pictures[start..]);
         }
         self.actions.extend(episode.actions.iter().flatten());
         self.states.extend(episode.states.iter().flatten());
@@ -146,6 +180,53 @@ impl FrameCache {
         &self.actions
     }
 
+    /// Appends all episodes of another data set. `weight` is the share of the training windows that they are to have, as a number beside those of
+    /// the other data sets; without any, every window counts the same.
+    ///
+    /// # Errors
+    /// [`crate::Error::Episode`] when widths, picture size, stride or names differ, or there are more pictures than can be counted; the cache is
+    /// then unchanged.
+    pub fn join(&mut self, other: Self) -> Result<()> {
+        let episode = self.episodes.len();
+        let described =
+            |cache: &Self| format!("{:?}, stride {}, state {}", cache.shape, cache.stride, cache.state_names.join(" "));
+        if (self.shape, self.stride, &self.state_names) != (other.shape, other.stride, &other.state_names) {
+            return Err(Error::episode(episode, "data set to join", described(self), described(&other)));
+        }
+        let Some(kept) = self.kept.checked_add(other.kept).filter(|kept| *kept != NOT_KEPT) else {
+            return Err(Error::episode(episode, "pictures", format!("at most {NOT_KEPT}"), "more"));
+        };
+        let (moments, pictures) = (self.len(), self.kept);
+        self.pictures.extend(other.pictures.into_iter().map(|(first, bytes)| (first + pictures, bytes)));
+        let moved = |place: u32| if place == NOT_KEPT { place } else { place + pictures };
+        self.picture_of.extend(other.picture_of.into_iter().map(moved));
+        self.kept = kept;
+        self.actions.extend(other.actions);
+        self.states.extend(other.states);
+        self.proprioception.extend(other.proprioception);
+        self.episodes.extend(other.episodes.into_iter().map(|range| range.start + moments..range.end + moments));
+        self.sets.extend(other.sets.into_iter().map(|(first, weight)| (first + episode, weight)));
+        Ok(())
+    }
+
+    /// The same cache with the share `weight` of the training windows, see [`FrameCache::join`].
+    #[must_use]
+    pub fn with_weight(mut self, weight: f64) -> Self {
+        self.sets = vec![(0, Some(weight))];
+        self
+    }
+
+    /// The shares of the data sets; empty where every window counts the same.
+    pub fn weights(&self) -> Vec<f64> {
+        self.sets.iter().filter_map(|(_, weight)| *weight).collect()
+    }
+
+    /// Which data set episode `index` is of, and the share of the training windows that it is to have.
+    pub fn set_of(&self, index: usize) -> (usize, Option<f64>) {
+        let set = self.sets.partition_point(|(first, _)| *first <= index) - 1;
+        (set, self.sets[set].1)
+    }
+
     /// Shifts and scales every dimension of the actions to [-1, 1]; what their smallest and largest values were, `[A]` each. A dimension that
     /// never changes becomes 0.
     pub fn normalise_actions(&mut self) -> (Vec<f32>, Vec<f32>) {
@@ -190,7 +271,16 @@ impl FrameCache {
     pub fn picture(&self, index: usize) -> &[u8] {
         assert!(self.has_picture(index), "the picture of moment {index} was not kept");
         let (picture, length) = (self.picture_of[index] as usize, self.shape.image_size.rgb_len());
-        &self.pictures[picture * length..(picture + 1) * length]
+        let of = self.pictures.partition_point(|(first, _)| *first as usize <= picture) - 1;
+        let (first, pictures) = &self.pictures[of];
+        let picture = picture - *first as usize;
+        &pictures.bytes()[picture * length..(picture + 1) * length]
+    }
+
+    /// Proprioception `[P]` at moment `index`.
+    pub fn proprioception_at(&self, index: usize) -> &[f32] {
+        let width = self.shape.proprioception;
+        &self.proprioception[index * width..(index + 1) * width]
     }
 
     /// True state `[K]` at moment `index`.

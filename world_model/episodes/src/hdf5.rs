@@ -19,17 +19,20 @@ use mindseye_interface::{Image, ImageSize};
 use rayon::prelude::*;
 
 use crate::episode::EpisodeShape;
-use crate::lerobot::dataset::EpisodeMeta;
+use crate::lerobot::dataset::{EpisodeMeta, share_of};
 use crate::lerobot::summary::{DatasetSummary, FeatureSummary};
+use crate::mapping::{Columns, Kind, Known, Mapping, Part, Usual, side_by_side};
 use crate::picture::fit;
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::{Error, Result};
 
-/// Columns that may hold pictures, the first that is there counts.
-const PICTURES: [&str; 4] = ["pixels", "image", "images", "observation.images.front"];
-const ACTIONS: [&str; 2] = ["action", "actions"];
-const PROPRIOCEPTION: [&str; 2] = ["proprio", "observation.state"];
-const STATES: [&str; 1] = ["state"];
+/// Names that columns usually have.
+const USUAL: Usual = Usual {
+    cameras: Some(&["pixels", "image", "images", "observation.images.front"]),
+    action: &["action", "actions"],
+    proprioception: &["proprio", "observation.state"],
+    state: &["state"],
+};
 /// Widest row of numbers that is believed.
 const MAX_WIDTH: u64 = 1 << 16;
 /// Episodes that are believed to be one.
@@ -40,9 +43,8 @@ pub struct SwmFile {
     path: PathBuf,
     file: File,
     shape: EpisodeShape,
-    pictures: String,
-    /// Columns of numbers with their widths: actions, true state, proprioception.
-    numbers: [Option<(String, usize)>; 3],
+    columns: Columns,
+    fps: Option<f64>,
     episodes: Vec<Range<usize>>,
     frames: usize,
 }
@@ -64,37 +66,35 @@ impl SwmFile {
     /// # Errors
     /// [`Error::File`] when it is broken; [`Error::Content`] when a column is missing or contradicts the others.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, &Mapping::default())
+    }
+
+    /// As [`SwmFile::open`], with the columns that `mapping` names.
+    ///
+    /// # Errors
+    /// As [`SwmFile::open`].
+    pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
         let broken = |error: hdf5_pure::Error| Error::file(path, "reading HDF5", error);
         let file = File::open_streaming(path).map_err(broken)?;
         let names = file.root().datasets().map_err(broken)?;
-        let first_of = |wanted: &[&'static str]| -> Option<&'static str> {
-            wanted.iter().copied().find(|name| names.iter().any(|known| known == name))
-        };
-        let missing = |wanted: &[&str]| {
-            Error::content(path, wanted.join(" or "), "a column", format!("only {}", names.join(", ")))
-        };
-        let pictures = first_of(&PICTURES).ok_or_else(|| missing(&PICTURES))?;
-        let action = first_of(&ACTIONS).ok_or_else(|| missing(&ACTIONS))?;
-        let shape_of = |name: &str| file.dataset(name).and_then(|column| column.shape()).map_err(broken);
-        let (image_size, rows) = match shape_of(pictures)?[..] {
-            [rows, height, width, 3] if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
-                (ImageSize::new(height as usize, width as usize)?, rows)
+        let mut shapes = Vec::with_capacity(names.len());
+        for name in &names {
+            shapes.push((name, file.dataset(name).and_then(|column| column.shape()).map_err(broken)?));
+        }
+        let known: Vec<Known> = shapes.iter().filter_map(|(name, shape)| known(name, shape)).collect();
+        let columns = mapping.resolve(path, &known, &USUAL)?;
+        let rows_of = |wanted: &str| shapes.iter().find(|(name, _)| *name == wanted).map_or(0, |(_, shape)| shape[0]);
+        let rows = rows_of(&columns.cameras[0].0);
+        let numbers = [&columns.action, &columns.proprioception, &columns.state].into_iter().flatten();
+        for name in columns.cameras.iter().map(|(name, _)| name).chain(numbers.map(|part| &part.column)) {
+            if rows_of(name) != rows {
+                return Err(Error::content(path, name, format!("{rows} rows"), rows_of(name)));
             }
-            ref other => return Err(Error::content(path, pictures, "[N, height, width, 3]", format!("{other:?}"))),
-        };
-        let width = |name: &str| -> Result<(String, usize)> {
-            match shape_of(name)?[..] {
-                [own, width] if own == rows && (1..=MAX_WIDTH).contains(&width) => Ok((name.into(), width as usize)),
-                [own] if own == rows => Ok((name.into(), 1)),
-                ref other => Err(Error::content(path, name, format!("[{rows}, width]"), format!("{other:?}"))),
-            }
-        };
-        let optional = |wanted: &[&'static str]| first_of(wanted).map(width).transpose();
-        let numbers = [Some(width(action)?), optional(&STATES)?, optional(&PROPRIOCEPTION)?];
-        let of = |index: usize| numbers[index].as_ref().map_or(0, |(_, width)| *width);
-        let shape = EpisodeShape { image_size, action: of(0), state: of(1), proprioception: of(2) };
+        }
+        let shape = columns.shape()?;
+        let missing = |name: &str| Error::content(path, name, "a column", format!("only {}", names.join(", ")));
         let whole = |name: &str| -> Result<Vec<usize>> {
-            let column = file.dataset(name).map_err(|_| missing(&[name]))?;
+            let column = file.dataset(name).map_err(|_| missing(name))?;
             let values = column.read_i64().map_err(broken)?;
             let count = |value: i64| {
                 usize::try_from(value).map_err(|_| Error::content(path, name, "at least 0", value)) //
@@ -117,7 +117,7 @@ impl SwmFile {
             }
         }
         let frames = lengths.iter().sum();
-        Ok(Self { path: path.to_path_buf(), file, shape, pictures: pictures.into(), numbers, episodes, frames })
+        Ok(Self { path: path.to_path_buf(), file, shape, columns, fps: mapping.fps, episodes, frames })
     }
 
     fn broken(&self, error: hdf5_pure::Error) -> Error {
@@ -129,8 +129,8 @@ impl SwmFile {
     }
 
     /// Rows `range` of a column of numbers `[N, width]`.
-    fn rows(&self, column: &(String, usize), range: &Range<usize>, episode: usize) -> Result<Vec<f32>> {
-        let (name, width) = column;
+    fn rows(&self, part: &Part, range: &Range<usize>, episode: usize) -> Result<Vec<f32>> {
+        let Part { column: name, width, .. } = part;
         let values = self.floats(&self.column(name)?, name, range)?;
         if values.len() != range.len() * width {
             let field = format!("episode {episode} {name}");
@@ -163,17 +163,17 @@ impl SwmFile {
         read.map_err(|error| self.broken(error))
     }
 
-    /// The pictures of rows `range`, `[rows, H, W, 3]`.
-    fn picture_rows(&self, range: &Range<usize>) -> Result<Vec<u8>> {
-        let (column, count) = (self.column(&self.pictures)?, range.len() as u64);
+    /// The pictures of rows `range` of a camera, `[rows, H, W, 3]`.
+    fn picture_rows(&self, (name, size): (&str, ImageSize), range: &Range<usize>) -> Result<Vec<u8>> {
+        let (column, count) = (self.column(name)?, range.len() as u64);
         let bytes = if blosc::is_used(&column) {
             blosc::read_rows(&column, &self.path, range.start as u64, count)?
         } else {
             column.read_u8_rows(range.start as u64, count).map_err(|error| self.broken(error))?
         };
-        let expected = range.len() * self.shape.image_size.rgb_len();
+        let expected = range.len() * size.rgb_len();
         if bytes.len() != expected {
-            return Err(Error::content(&self.path, &self.pictures, format!("{expected} bytes"), bytes.len()));
+            return Err(Error::content(&self.path, name, format!("{expected} bytes"), bytes.len()));
         }
         Ok(bytes)
     }
@@ -205,8 +205,16 @@ impl EpisodeSource for SwmFile {
         self.frames
     }
 
+    fn frames_per_second(&self) -> Option<f64> {
+        self.fps
+    }
+
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
         Ok(EpisodeMeta { index, length: self.range(index)?.len(), tasks: Vec::new() })
+    }
+
+    fn mapping(&self) -> Mapping {
+        self.columns.mapping(self.fps)
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
@@ -229,7 +237,7 @@ impl EpisodeSource for SwmFile {
             format: self.format(),
             episodes: self.len(),
             frames: self.frames,
-            frames_per_second: None,
+            frames_per_second: self.fps,
             episode_frames: [lengths().min().unwrap_or(0), lengths().max().unwrap_or(0)],
             tasks: Vec::new(),
             features,
@@ -251,34 +259,54 @@ impl EpisodeSource for SwmFile {
     ) -> Result<Vec<Numbers>> {
         let one = |wanted: Wanted<'_>| -> Result<Numbers> {
             let range = self.range(wanted.episode)?;
-            let [actions, states, proprioception] = self.numbers.each_ref().map(|column| match column {
-                Some(column) => self.rows(column, range, wanted.episode),
-                None => Ok(Vec::new()),
-            });
-            let numbers = Numbers { actions: actions?, states: states?, proprioception: proprioception? };
-            let (own, size) = (self.shape.image_size, options.size);
-            // A few pictures at a time: a row is a chunk, mostly.
-            const SOME: usize = 64;
-            let targets = wanted.pictures.chunks_mut(SOME * size.rgb_len());
-            for (some, targets) in targets.enumerate() {
-                let count = targets.len() / size.rgb_len();
-                let first = range.start + some * SOME * options.stride;
-                let last = first + (count - 1) * options.stride;
-                let bytes = if options.stride == 1 {
-                    self.picture_rows(&(first..last + 1))?
-                } else {
-                    let rows = (first..=last).step_by(options.stride).map(|row| self.picture_rows(&(row..row + 1)));
-                    rows.collect::<Result<Vec<_>>>()?.concat()
-                };
-                let pairs = bytes.par_chunks_exact(own.rgb_len()).zip(targets.par_chunks_exact_mut(size.rgb_len()));
-                pairs.try_for_each(|(bytes, target)| -> Result<()> {
-                    fit(&Image::new(own, bytes.to_vec())?, size, target);
-                    Ok(())
-                })?;
+            let numbers = |parts: &[Part]| side_by_side(parts, |part| self.rows(part, range, wanted.episode));
+            let numbers = Numbers {
+                actions: numbers(&self.columns.action)?,
+                states: numbers(&self.columns.state)?,
+                proprioception: numbers(&self.columns.proprioception)?,
+            };
+            let each = share_of(options.size, self.columns.cameras.len())?;
+            for (number, (name, own)) in self.columns.cameras.iter().enumerate() {
+                let place = number * each.rgb_len()..(number + 1) * each.rgb_len();
+                // A few pictures at a time: a row is a chunk, mostly.
+                const SOME: usize = 64;
+                for (some, targets) in wanted.pictures.chunks_mut(SOME * options.size.rgb_len()).enumerate() {
+                    let count = targets.len() / options.size.rgb_len();
+                    let first = range.start + some * SOME * options.stride;
+                    let last = first + (count - 1) * options.stride;
+                    let camera = (name.as_str(), *own);
+                    let bytes = if options.stride == 1 {
+                        self.picture_rows(camera, &(first..last + 1))?
+                    } else {
+                        let rows = (first..=last).step_by(options.stride);
+                        let rows = rows.map(|row| self.picture_rows(camera, &(row..row + 1)));
+                        rows.collect::<Result<Vec<_>>>()?.concat()
+                    };
+                    let targets = targets.par_chunks_exact_mut(options.size.rgb_len());
+                    bytes.par_chunks_exact(own.rgb_len()).zip(targets).try_for_each(
+                        |(bytes, target)| -> Result<()> {
+                            fit(&Image::new(*own, bytes.to_vec())?, each, &mut target[place.clone()]);
+                            Ok(())
+                        },
+                    )?;
+                }
             }
             done(range.len());
             Ok(numbers)
         };
         part.into_iter().map(one).collect()
     }
+}
+
+/// What can be mapped of a column of `shape`.
+fn known(name: &str, shape: &[u64]) -> Option<Known> {
+    let kind = match *shape {
+        [_, height, width, 3] if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
+            Kind::Pictures(ImageSize::new(height as usize, width as usize).ok()?)
+        }
+        [_, width] if (1..=MAX_WIDTH).contains(&width) => Kind::Numbers(width as usize),
+        [_] => Kind::Numbers(1),
+        _ => return None,
+    };
+    Some(Known { name: name.into(), kind, elements: Vec::new() })
 }

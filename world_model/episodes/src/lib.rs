@@ -3,7 +3,8 @@
 //! - [`DatasetWriter`] records episodes into a LeRobotDataset v3.0 folder that the official tools open.
 //! - [`Dataset`] reads such a folder, ours or anyone's, v3.0 or v2.1, pictures in tables or in video files, and checks what it reads.
 //! - [`SwmFile`] reads stable-worldmodel's HDF5 files; [`open`] finds out what is at a path. All are [`EpisodeSource`]s.
-//! - [`FrameCache`] holds a whole data set decoded in memory; [`Windows`] cuts it into what training eats.
+//! - [`Mapping`] says which columns are what, where names are not the usual ones.
+//! - [`FrameCache`] holds a whole data set decoded, in memory or in a file; [`Windows`] cuts it into what training eats.
 //!
 //! Letters: `T` moments of an episode, `A` action width, `P` proprioception width, `K` true-state width, `H`, `W` pixels.
 
@@ -12,6 +13,7 @@ pub mod episode;
 pub mod error;
 pub mod hdf5;
 pub mod lerobot;
+pub mod mapping;
 pub mod picture;
 pub mod source;
 pub mod video;
@@ -26,6 +28,7 @@ pub use lerobot::sidecar::{Recording, Sidecar};
 pub use lerobot::spec::{DatasetSpec, WriteMode};
 pub use lerobot::summary::{ActionSummary, DatasetSummary, FeatureSummary};
 pub use lerobot::writer::DatasetWriter;
-pub use source::{EpisodeSource, Numbers, PictureOptions, Wanted, open};
+pub use mapping::Mapping;
+pub use source::{EpisodeSource, Numbers, PictureOptions, Wanted, open, open_with};
 pub use video::Video;
 pub use windows::{Split, WindowBatch, Windows};

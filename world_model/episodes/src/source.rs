@@ -11,6 +11,7 @@ use crate::hdf5::SwmFile;
 use crate::lerobot::dataset::{Dataset, EpisodeMeta};
 use crate::lerobot::sidecar::Sidecar;
 use crate::lerobot::summary::DatasetSummary;
+use crate::mapping::Mapping;
 use crate::{Error, Result};
 
 /// What an episode brings beside its pictures.
@@ -90,6 +91,9 @@ pub trait EpisodeSource: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The columns that are read, those that were guessed, too.
+    fn mapping(&self) -> Mapping;
+
     /// What mindseye recorded beside the data; `None` for data of other tools.
     fn sidecar(&self) -> Option<&Sidecar> {
         None
@@ -135,19 +139,27 @@ pub trait EpisodeSource: Debug + Send + Sync {
 /// # Errors
 /// [`Error::Content`] when it is none of what is read, with the command that converts it where it is known; else what the reader says.
 pub fn open(path: &Path) -> Result<Box<dyn EpisodeSource>> {
+    open_with(path, &Mapping::default())
+}
+
+/// As [`open`], with the columns that `mapping` names.
+///
+/// # Errors
+/// As [`open`]; [`Error::Content`] when a column is missing or of another kind.
+pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Box<dyn EpisodeSource>> {
     let expected = "a LeRobot folder (with meta/info.json) or a stable-worldmodel HDF5 file";
     let refused = |got: &str| Err(Error::content(path, "data set", expected, got));
     let metadata = std::fs::metadata(path).map_err(|error| Error::file(path, "opening", error))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if metadata.is_file() {
         if SwmFile::is_hdf5(path) {
-            return Ok(Box::new(SwmFile::open(path)?));
+            return Ok(Box::new(SwmFile::open_with(path, mapping)?));
         }
         let packed = name.ends_with(".zst");
         return refused(if packed { "a file compressed with zstd (zstd -d FILE unpacks it)" } else { "another file" });
     }
     if path.join("meta").join("info.json").is_file() {
-        return Ok(Box::new(Dataset::open(path)?));
+        return Ok(Box::new(Dataset::open_with(path, mapping)?));
     }
     if name.ends_with(".lance") {
         return refused("a Lance table (swm convert PATH --format hdf5 makes a file that is read)");

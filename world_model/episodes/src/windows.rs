@@ -1,5 +1,7 @@
 //! Windows of episodes for training: frames one action block apart, with the blocks between them.
 
+use std::ops::Range;
+
 use mindseye_interface::Seed;
 use rand::seq::SliceRandom;
 
@@ -43,12 +45,17 @@ pub struct WindowBatch {
     pub blocks: Vec<f32>,
     /// True states at the frames, `[B, T, K]`.
     pub states: Vec<f32>,
+    /// Proprioception at the frames, `[B, T, P]`.
+    pub proprioception: Vec<f32>,
 }
 
 /// All windows of `frames` frames, `action_block` control steps apart, within single episodes.
 #[derive(Debug, Clone)]
 pub struct Windows {
     starts: Vec<usize>,
+    /// Places among `starts` of each data set's windows, and the share that they are to have of an epoch; empty where every window counts the
+    /// same.
+    shares: Vec<(Range<usize>, f64)>,
     frames: usize,
     action_block: usize,
 }
@@ -62,15 +69,25 @@ impl Windows {
     pub fn new(cache: &FrameCache, chosen: &[usize], frames: usize, action_block: usize) -> Self {
         let span = frames.saturating_sub(1) * action_block;
         let kept = |&start: &usize| (0..frames).all(|frame| cache.has_picture(start + frame * action_block));
-        let starts = chosen
-            .iter()
-            .flat_map(|&episode| {
-                let range = &cache.episodes()[episode];
-                range.start..range.end.saturating_sub(span).max(range.start)
-            })
-            .filter(kept)
-            .collect();
-        Self { starts, frames, action_block }
+        let mut starts = Vec::new();
+        let mut shares: Vec<(usize, Range<usize>, f64)> = Vec::new();
+        for &episode in chosen {
+            let (range, first) = (&cache.episodes()[episode], starts.len());
+            starts.extend((range.start..range.end.saturating_sub(span).max(range.start)).filter(kept));
+            if let (set, Some(weight)) = cache.set_of(episode) {
+                match shares.last_mut() {
+                    Some((last, places, _)) if *last == set => places.end = starts.len(),
+                    _ => shares.push((set, first..starts.len(), weight)),
+                }
+            }
+        }
+        shares.retain(|(_, places, weight)| !places.is_empty() && *weight > 0.0);
+        Self {
+            starts,
+            shares: shares.into_iter().map(|(_, places, share)| (places, share)).collect(),
+            frames,
+            action_block,
+        }
     }
 
     /// Number of windows.
@@ -83,10 +100,26 @@ impl Windows {
         self.starts.is_empty()
     }
 
-    /// The order of all windows in epoch `epoch`: a shuffle by `seed`.
+    /// The order of all windows in epoch `epoch`: a shuffle by `seed`. Where data sets have weights, an epoch is as long as ever and has of each
+    /// as many windows as its share says, some more than once or not at all.
     pub fn epoch_order(&self, seed: Seed, epoch: usize) -> Vec<u32> {
+        let mut rng = seed.child("epoch").index(epoch as u64).rng();
         let mut order: Vec<u32> = (0..self.starts.len() as u32).collect();
-        order.shuffle(&mut seed.child("epoch").index(epoch as u64).rng());
+        if !self.shares.is_empty() {
+            let total: f64 = self.shares.iter().map(|(_, share)| share).sum();
+            let (mut mixed, mut until) = (Vec::with_capacity(order.len()), 0.0);
+            for (places, share) in &self.shares {
+                until += share / total * order.len() as f64;
+                while mixed.len() < until.round() as usize {
+                    let mut once = order[places.clone()].to_vec();
+                    once.shuffle(&mut rng);
+                    once.truncate(until.round() as usize - mixed.len());
+                    mixed.append(&mut once);
+                }
+            }
+            order = mixed;
+        }
+        order.shuffle(&mut rng);
         order
     }
 
@@ -106,11 +139,13 @@ impl Windows {
             pictures: Vec::new(),
             blocks: Vec::with_capacity(indices.len() * span * width),
             states: Vec::with_capacity(indices.len() * self.frames * cache.state_width()),
+            proprioception: Vec::with_capacity(indices.len() * self.frames * cache.proprioception_width()),
         };
         for &index in indices {
             let start = self.starts[index as usize];
             for moment in (0..self.frames).map(|frame| start + frame * self.action_block) {
                 batch.states.extend_from_slice(cache.state(moment));
+                batch.proprioception.extend_from_slice(cache.proprioception_at(moment));
                 moments.push(moment);
             }
             batch.blocks.extend_from_slice(&cache.actions()[start * width..(start + span) * width]);
@@ -174,6 +209,28 @@ mod tests {
         assert_eq!(sorted, (0..49).collect::<Vec<u32>>());
         assert_eq!(order(1), order(1));
         assert_ne!(order(0), order(1));
+    }
+
+    #[test]
+    fn data_sets_are_mixed_by_weight() {
+        let (mut few, many) = (cache(&[12]).with_weight(3.0), cache(&[100, 100]).with_weight(1.0));
+        few.join(many).unwrap();
+        let windows = Windows::new(&few, &[0, 1, 2], 3, 1);
+        assert_eq!(windows.len(), 10 + 98 + 98);
+        let order = windows.epoch_order(Seed::new(0), 0);
+        assert_eq!(order.len(), windows.len());
+        let of_first = order.iter().filter(|&&index| index < 10).count();
+        assert_eq!(of_first, (206.0f64 * 0.75).round() as usize);
+        for index in 0..10 {
+            let times = order.iter().filter(|&&other| other == index).count();
+            assert!((15..=16).contains(&times), "{times} times");
+        }
+        let batch = windows.gather(&few, &[0, 10, 205]);
+        let firsts: Vec<&[f32]> = batch.states.chunks(6).map(|states| &states[..2]).collect();
+        assert_eq!(firsts, [[0.0, 0.0], [0.0, 0.0], [1.0, 97.0]], "each from its own data set");
+        assert_eq!(batch.pictures[6 * 3..6 * 3 + 3], [1, 97, 0]);
+        let other = FrameCache::new(ImageSize::square(2).unwrap(), 1, 2, 0);
+        assert!(few.join(other).unwrap_err().to_string().contains("join"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::layers::{Conv, Linear, Norm, ResidualBlock};
+use crate::layers::{Conv, Norm, ResidualBlock};
 use crate::ops::{self, Convolution};
 use crate::parameters::{Initial, Source};
 
@@ -18,7 +18,14 @@ pub struct KeypointConfig {
     pub hidden: usize,
 }
 
-/// Two strided convolutions, a residual block, spatial softmax, and a projector to the latent.
+impl KeypointConfig {
+    /// Numbers that a picture becomes: of every keypoint, where it is and what is seen there.
+    pub(crate) fn features(&self) -> usize {
+        3 * 2 * self.channels
+    }
+}
+
+/// Two strided convolutions, a residual block, and spatial softmax: `[B, H, W, 3]` → `[B, 3 * keypoints]`.
 #[derive(Debug, Clone)]
 pub struct KeypointEncoder {
     first: Conv,
@@ -28,9 +35,6 @@ pub struct KeypointEncoder {
     block: ResidualBlock,
     keypoints: Conv,
     sharpness: Tensor,
-    hidden: Linear,
-    hidden_norm: Norm,
-    latent: Linear,
 }
 
 /// Sharpness of the attention at the start of training.
@@ -39,7 +43,7 @@ const INITIAL_SHARPNESS: f32 = 3.0;
 const GROUPS: usize = 4;
 
 impl KeypointEncoder {
-    pub(crate) fn new(source: &mut Source, config: &KeypointConfig, latent_width: usize) -> Result<Self> {
+    pub(crate) fn new(source: &mut Source, config: &KeypointConfig) -> Result<Self> {
         let narrow = config.channels;
         let wide = 2 * narrow;
         let first = Convolution { kernel: 5, stride: 2, padding: 2, silu_first: false, input_gradient: false };
@@ -52,9 +56,6 @@ impl KeypointEncoder {
             block: ResidualBlock::new(source, "block", wide)?,
             keypoints: Conv::new(source, "keypoints", (wide, wide), pointwise)?,
             sharpness: source.weight("sharpness", &[wide], Initial::Constant(INITIAL_SHARPNESS))?,
-            hidden: Linear::new(source, "hidden", 3 * wide, config.hidden, 1.0)?,
-            hidden_norm: Norm::new(source, "hidden_norm", config.hidden, 1)?,
-            latent: Linear::new(source, "latent", config.hidden, latent_width, 1.0)?,
         })
     }
 
@@ -62,8 +63,6 @@ impl KeypointEncoder {
         let coarse = self.second.forward(&self.first.forward(pictures)?)?;
         let coarse = ops::silu(&self.norm.forward(&coarse)?)?;
         let seen = self.keypoints.forward(&self.block.forward(&coarse)?)?;
-        let keypoints = ops::spatial_softmax(&seen, &self.sharpness)?;
-        let hidden = self.hidden_norm.forward(&self.hidden.forward(&keypoints)?)?;
-        self.latent.forward(&ops::silu(&hidden)?)
+        Ok(ops::spatial_softmax(&seen, &self.sharpness)?)
     }
 }

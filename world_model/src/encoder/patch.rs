@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::layers::{Conv, Linear, Norm, ResidualBlock};
+use crate::layers::{Conv, ResidualBlock};
 use crate::ops::{self, Convolution};
 use crate::parameters::Source;
 
@@ -24,41 +24,33 @@ pub struct PatchConfig {
     pub hidden: usize,
 }
 
-/// Patch convolution, residual blocks, and a projector (linear, layer norm, SiLU, linear) to the latent.
+impl PatchConfig {
+    fn grid(&self) -> Convolution {
+        Convolution { kernel: self.patch, stride: self.patch, padding: 0, silu_first: false, input_gradient: false }
+    }
+
+    /// Numbers that a picture of `image_side` pixels becomes.
+    pub(crate) fn features(&self, image_side: usize) -> usize {
+        self.grid().output_side(image_side).pow(2) * self.bottleneck
+    }
+}
+
+/// Patch convolution and residual blocks: `[B, H, W, 3]` → `[B, patches * bottleneck]`.
 #[derive(Debug, Clone)]
 pub struct PatchEncoder {
     patches: Conv,
     blocks: Vec<ResidualBlock>,
     bottleneck: Conv,
-    hidden: Linear,
-    norm: Norm,
-    latent: Linear,
 }
 
 impl PatchEncoder {
-    pub(crate) fn new(
-        source: &mut Source,
-        config: &PatchConfig,
-        image_side: usize,
-        latent_width: usize,
-    ) -> Result<Self> {
-        let patch = Convolution {
-            kernel: config.patch,
-            stride: config.patch,
-            padding: 0,
-            silu_first: false,
-            input_gradient: false,
-        };
+    pub(crate) fn new(source: &mut Source, config: &PatchConfig) -> Result<Self> {
         let pointwise = Convolution { kernel: 1, stride: 1, padding: 0, silu_first: false, input_gradient: true };
-        let side = patch.output_side(image_side);
         let block = |source: &mut Source, index| ResidualBlock::new(source, &format!("block_{index}"), config.channels);
         Ok(Self {
-            patches: Conv::new(source, "patches", (3, config.channels), patch)?,
+            patches: Conv::new(source, "patches", (3, config.channels), config.grid())?,
             blocks: (0..config.blocks).map(|index| block(source, index)).collect::<Result<_>>()?,
             bottleneck: Conv::new(source, "bottleneck", (config.channels, config.bottleneck), pointwise)?,
-            hidden: Linear::new(source, "hidden", side * side * config.bottleneck, config.hidden, 1.0)?,
-            norm: Norm::new(source, "norm", config.hidden, 1)?,
-            latent: Linear::new(source, "latent", config.hidden, latent_width, 1.0)?,
         })
     }
 
@@ -68,7 +60,6 @@ impl PatchEncoder {
             grid = block.forward(&grid)?;
         }
         let grid = ops::silu(&self.bottleneck.forward(&grid)?)?;
-        let hidden = self.norm.forward(&self.hidden.forward(&grid.flatten_from(1)?)?)?;
-        self.latent.forward(&ops::silu(&hidden)?)
+        Ok(grid.flatten_from(1)?)
     }
 }

@@ -1,7 +1,8 @@
-//! Affine maps of rows with weights that stay, kept exactly or in eight bits.
+//! Affine maps of rows with weights that stay, kept exactly or in fewer bits.
 
 use serde::{Deserialize, Serialize};
 
+use super::bfloat::BfloatLinear;
 use super::packed::PackedLinear;
 use super::quantised::{QuantisedLinear, Rounded};
 use crate::scratch::room;
@@ -13,7 +14,8 @@ pub enum Precision {
     /// As they were trained.
     #[default]
     F32,
-    /// Rounded to sixteen bits (bfloat16), read as `f32`: half of the memory.
+    /// Rounded to sixteen bits (bfloat16): half of the memory. Where the processor gains by it ([`BfloatLinear`]) rows are rounded
+    /// likewise and multiplied about twice as fast; elsewhere weights are read as `f32`.
     Bf16,
     /// In eight bits ([`QuantisedLinear`]): a quarter of the memory, faster on processors with VNNI, and imagined states that are off by
     /// about a hundredth of a typical step.
@@ -25,6 +27,8 @@ pub enum Precision {
 pub enum Map {
     /// Multiplied in `f32`.
     F32(PackedLinear),
+    /// Multiplied as sixteen-bit floats.
+    Bf16(BfloatLinear),
     /// Multiplied in whole numbers.
     Int8(QuantisedLinear),
 }
@@ -37,6 +41,7 @@ impl Map {
     pub fn new(weight: &[f32], bias: &[f32], precision: Precision) -> Self {
         match precision {
             Precision::F32 => Self::F32(PackedLinear::new(weight, bias)),
+            Precision::Bf16 if BfloatLinear::is_fast() => Self::Bf16(BfloatLinear::new(weight, bias)),
             Precision::Bf16 => Self::F32(PackedLinear::bf16(weight, bias)),
             Precision::Int8 => Self::Int8(QuantisedLinear::new(weight, bias)),
         }
@@ -46,6 +51,7 @@ impl Map {
     pub fn inputs(&self) -> usize {
         match self {
             Self::F32(map) => map.inputs(),
+            Self::Bf16(map) => map.inputs(),
             Self::Int8(map) => map.inputs(),
         }
     }
@@ -54,6 +60,7 @@ impl Map {
     pub fn outputs(&self) -> usize {
         match self {
             Self::F32(map) => map.outputs(),
+            Self::Bf16(map) => map.outputs(),
             Self::Int8(map) => map.outputs(),
         }
     }
@@ -65,6 +72,7 @@ impl Map {
     pub fn apply(&self, input: &[f32], output: &mut [f32], accumulate: bool, rounded: &mut Rounded) {
         match self {
             Self::F32(map) => map.apply(input, output, accumulate),
+            Self::Bf16(map) => map.apply(input, output, accumulate, rounded),
             Self::Int8(map) => map.apply(input, output, accumulate, rounded),
         }
     }

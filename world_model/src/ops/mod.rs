@@ -6,6 +6,7 @@
 
 mod attention;
 mod batch_norm;
+mod bfloat;
 mod conv;
 mod gate;
 mod gelu;
@@ -26,6 +27,7 @@ pub use attention::attention;
 pub(crate) use attention::{MOST_SEEN, attend_one};
 pub use batch_norm::batch_norm;
 pub(crate) use batch_norm::column_moments;
+pub use bfloat::BfloatLinear;
 pub use conv::{Convolution, convolve};
 pub use gate::gate;
 pub(crate) use gate::{gate_rows, gate_rows_back};

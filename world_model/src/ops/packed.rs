@@ -87,8 +87,11 @@ impl PackedLinear {
 }
 
 /// The bits of the bfloat16 nearest to `value`, ties to even.
-fn upper_half(value: f32) -> u32 {
+pub(super) fn upper_half(value: f32) -> u32 {
     let bits = value.to_bits();
+    if value.is_nan() {
+        return (bits >> 16) | 0x40; // rounding up could make it infinite
+    }
     (bits + 0x7fff + ((bits >> 16) & 1)) >> 16
 }
 
@@ -223,7 +226,7 @@ impl<S: Simd, const VECTORS: usize> Weights<S, VECTORS> for Halved<'_, S> {
 /// Asks for the first `count` values (of four bytes) to be brought into the second-level cache.
 #[inline(always)]
 #[allow(unsafe_code, reason = "prefetching takes a raw pointer")]
-fn prefetch<T>(values: &[T], count: usize) {
+pub(super) fn prefetch<T>(values: &[T], count: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in values[..count.min(values.len())].chunks(16) {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};

@@ -30,13 +30,15 @@ pub struct QuantisedLinear {
     outputs: usize,
 }
 
-/// Rows rounded to whole numbers; memory that is used again.
+/// Rows rounded to whole numbers or to sixteen bits; memory that is used again.
 #[derive(Debug, Clone, Default)]
 pub struct Rounded {
     /// `[N, I / 4, 4]`, each row filled up.
     values: Vec<[u8; QUAD]>,
     /// `[N]`: what a step stands for; not finite where the row was not.
     scales: Vec<f32>,
+    /// Rows rounded to sixteen bits, `[N, I / 2]` pairs.
+    pub(super) halves: Vec<u32>,
 }
 
 impl QuantisedLinear {

@@ -115,6 +115,9 @@ impl TrainingConfig {
             }
         };
         same("image side", self.model.image_side, data.image_side())?;
+        if self.model.proprioception_width > 0 {
+            same("proprioception width", self.model.proprioception_width, data.proprioception_width())?;
+        }
         same("action width", self.model.block_width(), data.block_width())?;
         if data.training_windows() == 0 {
             let expected =

@@ -7,10 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::config::TrainingConfig;
 use crate::checkpoint::DataStatistics;
+use crate::encoder::Sensed;
+use crate::jepa::ModelConfig;
 use crate::{Error, Result};
 
 /// Windows side by side, see [`WindowBatch`].
 pub type Batch = WindowBatch;
+
+/// What a model of the shape `config` is shown of `batch`; one that takes no proprioception is shown none.
+pub(crate) fn sensed<'a>(config: &ModelConfig, batch: &'a Batch) -> Sensed<'a> {
+    let proprioception = if config.proprioception_width == 0 { &[] } else { &batch.proprioception[..] };
+    Sensed { pictures: &batch.pictures, proprioception }
+}
 
 /// The frames of a data set, divided by episode.
 pub struct TrainingData {
@@ -25,12 +33,13 @@ impl TrainingData {
     /// validated on the same episodes.
     ///
     /// # Errors
-    /// [`Error::Data`] when the frames are not square.
+    /// [`Error::Data`] when the frames are not the model's number of squares on top of each other.
     pub fn new(cache: FrameCache, config: &TrainingConfig) -> Result<Self> {
-        let size = cache.image_size();
-        if size.height() != size.width() {
+        let (size, cameras) = (cache.image_size(), config.model.cameras);
+        if size.height() != cameras * size.width() {
             let got = format!("{}x{}", size.height(), size.width());
-            return Err(Error::Data { field: "image size", expected: "a square".into(), got });
+            let expected = format!("{cameras} squares, one per camera, on top of each other");
+            return Err(Error::Data { field: "image size", expected, got });
         }
         let split = Split::new(cache.episodes().len(), config.data.validation_fraction, Seed::new(0));
         Ok(Self { cache, split, frames: config.data.frames, action_block: config.model.action_block })
@@ -38,7 +47,12 @@ impl TrainingData {
 
     /// Side of the frames, pixels.
     pub fn image_side(&self) -> usize {
-        self.cache.image_size().height()
+        self.cache.image_size().width()
+    }
+
+    /// Width of proprioception.
+    pub fn proprioception_width(&self) -> usize {
+        self.cache.proprioception_width()
     }
 
     /// Numbers per action block.
@@ -136,6 +150,11 @@ impl TrainingData {
         self.cache.picture(moment)
     }
 
+    /// Proprioception at `moment`, as far as a model of the shape `config` takes it.
+    pub(super) fn proprioception(&self, moment: usize, config: &ModelConfig) -> &[f32] {
+        if config.proprioception_width == 0 { &[] } else { self.cache.proprioception_at(moment) }
+    }
+
     /// What tells these data from others: a resumed run must go on with the same.
     pub(super) fn fingerprint(&self) -> Fingerprint {
         let bytes = self.cache.actions().iter().flat_map(|action| action.to_le_bytes());
@@ -143,6 +162,7 @@ impl TrainingData {
             episodes: self.cache.episodes().len(),
             frames: self.cache.len(),
             actions_crc32c: crc32c::crc32c(&bytes.collect::<Vec<u8>>()),
+            weights: self.cache.weights(),
         }
     }
 
@@ -163,12 +183,15 @@ impl TrainingData {
 }
 
 /// See [`TrainingData::fingerprint`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fingerprint {
     episodes: usize,
     frames: usize,
     actions_crc32c: u32,
+    /// Shares of the data sets; none where every window counts the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    weights: Vec<f64>,
 }
 
 /// Mean and standard deviation of the columns of `values [N, width]`.

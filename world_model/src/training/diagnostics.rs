@@ -6,7 +6,7 @@ use mindseye_interface::Seed;
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
-use super::data::{Batch, TrainingData};
+use super::data::{Batch, TrainingData, sensed};
 use super::probe::Probe;
 use super::records::Record;
 use crate::Result;
@@ -117,11 +117,9 @@ pub fn validate(model: &Jepa, data: &TrainingData, seed: Seed) -> Result<Validat
 /// # Errors
 /// When the pictures have another size than the model's.
 pub fn encode(model: &Jepa, batch: &Batch) -> Result<Vec<f32>> {
-    let side = model.config().image_side;
-    let picture = side * side * 3;
     let mut latents = Vec::new();
-    for bytes in batch.pictures.chunks(256 * picture) {
-        latents.extend(model.encode(bytes, bytes.len() / picture)?);
+    for part in sensed(model.config(), batch).chunks(model.config(), 256) {
+        latents.extend(model.encode(part)?);
     }
     Ok(latents)
 }

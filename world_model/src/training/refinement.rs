@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::{Batches, TrainingData};
 use crate::Result;
+use crate::encoder::Sensed;
 use crate::jepa::Jepa;
 use crate::ops::tensor;
 use crate::statistics::inverse_roots;
@@ -74,7 +75,9 @@ impl<'a> Refinement<'a> {
         let moments: Vec<usize> = data.moments_with_pictures().collect();
         let encode = |chunk: &[usize]| -> Result<Vec<f32>> {
             let pictures: Vec<u8> = chunk.iter().flat_map(|&moment| data.picture(moment)).copied().collect();
-            model.encode(&pictures, chunk.len())
+            let felt = |&moment: &usize| data.proprioception(moment, model.config());
+            let proprioception: Vec<f32> = chunk.iter().flat_map(felt).copied().collect();
+            model.encode(Sensed { pictures: &pictures, proprioception: &proprioception })
         };
         let encoded: Vec<Vec<f32>> = pool.install(|| moments.par_chunks(CHUNK).map(encode).collect::<Result<_>>())?;
         let mut latents = vec![0.0; data.moments() * width];

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Start;
 use super::config::TrainingConfig;
-use super::data::{Fingerprint, TrainingData};
+use super::data::{Fingerprint, TrainingData, sensed};
 use crate::checkpoint::Checkpoint;
 use crate::jepa::{Jepa, trained};
 use crate::losses::LossHeads;
@@ -51,10 +51,15 @@ fn state_path(folder: &Path) -> PathBuf {
 
 impl TrainingState {
     /// A fresh model at step 0, or a copy of `start`.
-    pub fn fresh(config: &TrainingConfig, seed: Seed, start: Option<&Checkpoint>) -> Result<Self> {
+    pub fn fresh(config: &TrainingConfig, seed: Seed, start: Option<&Checkpoint>, data: &TrainingData) -> Result<Self> {
         let model = match start {
             Some(start) => start.model.copy()?,
-            None => Jepa::initialise(config.model.clone(), seed.child("weights"))?,
+            None => {
+                let mut model = Jepa::initialise(config.model.clone(), seed.child("weights"))?;
+                let statistics = data.statistics();
+                model.fix_proprioception(&statistics.proprioception_mean, &statistics.proprioception_std)?;
+                model
+            }
         };
         let source = Source::fresh(seed.child("weights"));
         let heads = LossHeads::new(source, config.model.latent_width, config.model.block_width())?;
@@ -74,12 +79,9 @@ impl TrainingState {
             return Ok(()); // nothing to fix, or the encoder and its constants are those of the model that the run started from
         }
         let sample = data.training_sample(WHITENING_FRAMES, 2, Seed::new(0))?;
-        let side = config.model.image_side;
         let mut raw = Vec::new();
-        for bytes in sample.pictures.chunks(256 * side * side * 3) {
-            let count = bytes.len() / (side * side * 3);
-            let pictures = crate::encoder::picture_tensor(bytes, count, side, side)?;
-            raw.extend(with_values(&self.model.encode_raw(&pictures)?, <[f32]>::to_vec)?);
+        for part in sensed(&config.model, &sample).chunks(&config.model, 256) {
+            raw.extend(with_values(&self.model.encode_raw(part)?, <[f32]>::to_vec)?);
         }
         self.model.fix_whitening(&raw)
     }

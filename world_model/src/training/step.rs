@@ -10,12 +10,12 @@ use mindseye_interface::Seed;
 use rayon::prelude::*;
 
 use super::config::TrainingConfig;
-use super::data::Batch;
+use super::data::{Batch, sensed};
 use super::records::Record;
 use super::refinement::Refinement;
 use super::require_finite;
 use super::state::TrainingState;
-use crate::encoder::picture_tensor;
+use crate::encoder::Sensed;
 use crate::jepa::trained;
 use crate::losses::{Losses, dynamics, prediction_in_steps, regularisation};
 use crate::ops::{tensor, with_values};
@@ -184,14 +184,9 @@ impl<'a> Stepper<'a> {
 
     /// Raw encoder outputs of the parts of `batch`, each with its graph.
     fn encode(&self, state: &TrainingState, batch: &Batch) -> Result<Vec<Tensor>> {
-        let side = self.config.model.image_side;
-        let picture = side * side * 3;
-        let parts: Vec<&[u8]> = batch.pictures.chunks(self.windows_per_part(batch) * batch.frames * picture).collect();
-        self.pool.install(|| {
-            let encode =
-                |bytes: &&[u8]| state.model.encode_raw(&picture_tensor(bytes, bytes.len() / picture, side, side)?);
-            parts.par_iter().map(encode).collect()
-        })
+        let moments = self.windows_per_part(batch) * batch.frames;
+        let parts: Vec<Sensed<'_>> = sensed(&self.config.model, batch).chunks(&self.config.model, moments).collect();
+        self.pool.install(|| parts.par_iter().map(|part| state.model.encode_raw(*part)).collect())
     }
 
     /// Hands the gradient `[N, D]` of the joined outputs back to the parts and adds up what they give for the encoder's weights.

@@ -15,6 +15,7 @@ use clap::{Args, ValueEnum};
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
 use mindseye_sim::{SceneOptions, demonstrator, make};
+use mindseye_world_model::encoder::Sensed;
 use mindseye_world_model::{Checkpoint, Precision};
 use serde::Serialize;
 
@@ -211,12 +212,13 @@ fn sim(arguments: &BenchArguments) -> Result<BenchReport> {
 fn encoding(arguments: &BenchArguments) -> Result<BenchReport> {
     let batch = arguments.batch.unwrap_or(1);
     let checkpoint = Checkpoint::load_for_scene(&assets::checkpoint(&arguments.scene)?, &arguments.scene)?;
-    let picture = 3 * checkpoint.config.model.image_side.pow(2);
+    let picture = checkpoint.config.model.picture_bytes();
+    let felt = vec![0.0; batch * checkpoint.config.model.proprioception_width];
     let bytes: Vec<u8> = (0..batch * picture).map(|index| (index * 7919 % 251) as u8).collect();
     let mut times = Vec::new();
     for _ in 0..100 * arguments.rounds {
         let started = Instant::now();
-        black_box(checkpoint.model.encode(&bytes, batch)?);
+        black_box(checkpoint.model.encode(Sensed { pictures: &bytes, proprioception: &felt })?);
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }
     Ok(BenchReport::Encode { scene: arguments.scene.clone(), batch, ms: Percentiles::of(times) })

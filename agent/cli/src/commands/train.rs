@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mindseye_episodes::{CacheOptions, EpisodeSource, FrameCache, open};
+use mindseye_episodes::{CacheOptions, FrameCache, Sidecar};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ActionSpace, ImageSize, Seed, config};
 use mindseye_world_model::checkpoint::{Checkpoint, Origin};
@@ -19,6 +20,10 @@ use super::data::names_or_numbers;
 use super::print_json;
 use crate::assets;
 use crate::progress::{Meter, stop_on_ctrl_c};
+use crate::sources::Sources;
+
+/// Decoded frames of more bytes than this are kept in a file.
+const LARGE_BYTES: u64 = 256 << 20;
 
 /// What other tools' data are of, unless the user says; its recipe fits any.
 const RECORDED: &str = "recorded";
@@ -31,9 +36,21 @@ const RECORDED: &str = "recorded";
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye train --data data/two_room --out runs/two_room --seed 0")]
 pub struct TrainArguments {
-    /// The data set: a LeRobot folder (v3.0 or v2.1; pictures, AV1 or H.264 videos), or a stable-worldmodel HDF5 file.
+    /// The data set: a LeRobot folder (v3.0 or v2.1; pictures, AV1 or H.264 videos), or a stable-worldmodel HDF5 file. Given several times,
+    /// the model learns from all of them.
+    #[arg(long, required = true)]
+    data: Vec<PathBuf>,
+    /// Shares of the training windows that the data sets are to have, in their order, as numbers beside each other (2,1); by default
+    /// every window counts the same.
+    #[arg(long, value_delimiter = ',')]
+    weights: Vec<f64>,
+    /// Which columns are what (TOML, see docs/recordings.md): one file for all data sets, or one for each. What it leaves out is guessed;
+    /// `mindseye inspect DATA` shows the guess.
     #[arg(long)]
-    data: PathBuf,
+    mapping: Vec<PathBuf>,
+    /// Give the encoder what the body feels (proprioception) beside the pictures.
+    #[arg(long)]
+    proprioception: bool,
     /// Name for what the data are of, where they do not say; a checkpoint of it is loaded under that name.
     #[arg(long, default_value = RECORDED)]
     scene: String,
@@ -65,7 +82,14 @@ pub struct TrainArguments {
     /// Threads; the weights do not depend on it.
     #[arg(long, default_value_t = super::default_threads())]
     threads: usize,
-    /// Memory that decoded frames may take, GiB.
+    /// Folder for decoded frames, which are then there at once for the next training from the same data. By default the user's cache
+    /// folder, if they are more than 256 MiB.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+    /// Keep decoded frames in memory alone.
+    #[arg(long, conflicts_with = "cache")]
+    no_cache: bool,
+    /// Memory that decoded frames may take if they are kept there, GiB.
     #[arg(long, default_value_t = 8.0)]
     memory_gib: f64,
     /// Print the training report as one JSON document on stdout.
@@ -81,6 +105,8 @@ struct TrainReport {
     training: TrainingReport,
     parameters: usize,
     decoder: bool,
+    /// Seconds in which this process waited for windows.
+    data_wait_secs: f64,
 }
 
 /// Runs the command.
@@ -90,25 +116,26 @@ struct TrainReport {
 pub fn run(arguments: &TrainArguments) -> Result<()> {
     require_range("--threads", arguments.threads, 1, 1024)?;
     require_range("--memory-gib", arguments.memory_gib, 0.001, 1e6)?;
-    let source = open(&arguments.data)?;
-    let sidecar = source.sidecar().cloned();
+    let sources = Sources::open(&arguments.data, &arguments.mapping, &arguments.weights)?;
+    let sidecar = sources.sidecar()?;
     let scene = sidecar.as_ref().map_or(&arguments.scene, |sidecar| &sidecar.scene).clone();
-    let control_step_secs = control_step_secs(arguments, source.as_ref())?;
-    let recipe = read_recipe(arguments, source.as_ref())?;
+    let control_step_secs = sources.control_step_secs(arguments.fps)?;
+    let recipe = read_recipe(arguments, &sources, sidecar.as_ref())?;
     let taken = ["state.safetensors", "config.json"].iter().any(|file| arguments.out.join(file).exists());
     if !arguments.resume && taken {
         bail!("{}: expected a folder without a run, or --resume, got a run or a checkpoint", arguments.out.display());
     }
     let start = arguments.from.as_ref().map(|path| Checkpoint::load_for_scene(path, &scene)).transpose()?;
     let stop = stop_on_ctrl_c()?;
-    let mut cache = load(arguments, source.as_ref(), &recipe)?;
+    let mut cache = load(arguments, &sources, &recipe)?;
     let action_space = match sidecar {
         Some(sidecar) => sidecar.action_space,
-        None => measured_actions(&mut cache, source.action_names()),
+        None => measured_actions(&mut cache, sources.action_names()),
     };
     let data = TrainingData::new(cache, &recipe)?;
     let seed = Seed::new(arguments.seed);
     let meter = Meter::new("train", recipe.all_steps(), "steps");
+    let waited = Mutex::new((0.0, 0.0));
     let options = RunOptions {
         seed,
         threads: arguments.threads,
@@ -117,13 +144,22 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
         resume: arguments.resume,
         stop_after: arguments.stop_after,
         stop,
-        progress: &|progress| tell(&meter, progress),
+        progress: &|progress| {
+            *waited.lock().unwrap_or_else(PoisonError::into_inner) = (progress.waited_secs, progress.elapsed_secs);
+            tell(&meter, progress);
+        },
     };
     let (model, training) = train(&recipe, &data, &options)?;
     drop(meter);
+    let (data_wait_secs, elapsed_secs) = waited.into_inner().unwrap_or_else(PoisonError::into_inner);
     let parameters = model.parameters();
-    let mut report =
-        TrainReport { path: arguments.out.clone(), training: training.clone(), parameters, decoder: false };
+    let mut report = TrainReport {
+        path: arguments.out.clone(),
+        training: training.clone(),
+        parameters,
+        decoder: false,
+        data_wait_secs,
+    };
     if training.finished {
         let origin = Origin { scene, control_step_secs, action_space, state_names: data.state_names().to_vec() };
         let mut checkpoint = Checkpoint::of_run(model, training, recipe.clone(), &data, origin)?;
@@ -140,31 +176,35 @@ pub fn run(arguments: &TrainArguments) -> Result<()> {
             checkpoint.save(&arguments.out)?;
         }
     }
-    say(&report, &recipe, arguments)
-}
-
-/// Duration of a control step, seconds.
-fn control_step_secs(arguments: &TrainArguments, source: &dyn EpisodeSource) -> Result<f64> {
-    if let Some(sidecar) = source.sidecar() {
-        return Ok(sidecar.control_step_secs);
-    }
-    match arguments.fps.or(source.frames_per_second()) {
-        Some(rate) if rate.is_finite() && rate > 0.0 => Ok(1.0 / rate),
-        Some(rate) => bail!("--fps: expected a number above 0, got {rate}"),
-        None => bail!("{}: expected --fps, since the data do not say, got none", arguments.data.display()),
-    }
+    say(&report, &recipe, arguments, elapsed_secs)
 }
 
 /// The recipe; where the data are another tool's, for actions as wide as theirs.
-fn read_recipe(arguments: &TrainArguments, source: &dyn EpisodeSource) -> Result<TrainingConfig> {
-    let path = match (&arguments.recipe, source.sidecar()) {
+fn read_recipe(arguments: &TrainArguments, sources: &Sources, sidecar: Option<&Sidecar>) -> Result<TrainingConfig> {
+    let path = match (&arguments.recipe, sidecar) {
         (Some(path), _) => path.clone(),
         (None, Some(sidecar)) => assets::recipe(&sidecar.scene)?,
         (None, None) => assets::recipe(RECORDED)?,
     };
     let mut recipe: TrainingConfig = config::load(&path)?;
-    if source.sidecar().is_none() {
-        recipe.model.action_width = source.shape().action;
+    let shape = sources.shape();
+    if sidecar.is_none() {
+        if shape.action == 0 {
+            bail!(
+                "{}: expected a column of actions, got none: such episodes are good for training an encoder alone, which is not offered yet",
+                sources.path().display()
+            );
+        }
+        recipe.model.action_width = shape.action;
+    }
+    if !arguments.mapping.is_empty() {
+        recipe.model.cameras = sources.cameras();
+    }
+    if arguments.proprioception {
+        if shape.proprioception == 0 {
+            bail!("{}: --proprioception: expected a column of it, got none", sources.path().display());
+        }
+        recipe.model.proprioception_width = shape.proprioception;
     }
     if let Some(steps) = arguments.steps {
         require_range("--steps", steps, 0, 100_000_000)?;
@@ -173,16 +213,24 @@ fn read_recipe(arguments: &TrainArguments, source: &dyn EpisodeSource) -> Result
     Ok(recipe)
 }
 
-fn load(arguments: &TrainArguments, source: &dyn EpisodeSource, recipe: &TrainingConfig) -> Result<FrameCache> {
+fn load(arguments: &TrainArguments, sources: &Sources, recipe: &TrainingConfig) -> Result<FrameCache> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
-    let options = CacheOptions {
-        image_size: Some(ImageSize::square(recipe.model.image_side)?),
+    let (side, cameras) = (recipe.model.image_side, recipe.model.cameras);
+    let mut options = CacheOptions {
+        image_size: Some(ImageSize::new(cameras * side, side)?),
         stride: recipe.data.picture_every,
         memory_limit_bytes: (arguments.memory_gib * f64::from(1 << 30)) as u64,
         ..CacheOptions::default()
     };
-    let meter = Meter::new("decode", source.frames(), "frames");
-    Ok(pool.install(|| FrameCache::load(source, &options, &|done, _| meter.set(done, String::new)))?)
+    let meter = Meter::new("decode", sources.frames(), "frames");
+    options.folder = arguments.cache.clone();
+    if options.folder.is_none() && !arguments.no_cache && sources.needed_bytes(&options)? > LARGE_BYTES {
+        options.folder = dirs::cache_dir().map(|folder| folder.join("mindseye").join("frames"));
+        if let Some(folder) = &options.folder {
+            meter.note(&format!("decoded frames are kept in {} (--no-cache: in memory alone)", folder.display()));
+        }
+    }
+    pool.install(|| sources.load(&options, &|done| meter.set(done, String::new)))
 }
 
 /// Normalises the actions of another tool's data by their smallest and largest values; what they mean then.
@@ -227,7 +275,7 @@ pub fn describe(validation: &Validation) -> String {
     )
 }
 
-fn say(report: &TrainReport, recipe: &TrainingConfig, arguments: &TrainArguments) -> Result<()> {
+fn say(report: &TrainReport, recipe: &TrainingConfig, arguments: &TrainArguments, elapsed_secs: f64) -> Result<()> {
     if arguments.json {
         return print_json(report);
     }
@@ -237,6 +285,8 @@ fn say(report: &TrainReport, recipe: &TrainingConfig, arguments: &TrainArguments
             "{folder}: {} steps in {:.1} minutes, {} weights",
             training.steps, training.minutes, report.parameters
         );
+        let waited = report.data_wait_secs;
+        println!("waited {waited:.1} s for data ({:.1} % of the time)", 100.0 * waited / elapsed_secs.max(1e-9));
         training.validation.iter().for_each(|validation| println!("{}", describe(validation)));
         if recipe.decoder_steps > 0 && !report.decoder {
             println!("without a decoder: stopped; --resume trains it");

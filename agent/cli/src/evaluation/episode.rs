@@ -137,13 +137,14 @@ impl Episode<'_> {
     pub fn play(&self, watch: &mut dyn FnMut(&Glimpse<'_>) -> Result<()>) -> Result<EpisodeResult> {
         let mut simulator = mindseye_sim::make(self.scene, self.options)?;
         simulator.reset(self.pair.episode)?;
-        let goal = simulator.set_state(&self.pair.goal)?.image.context("goal: expected a picture, got none")?;
+        let aim = simulator.set_state(&self.pair.goal)?;
+        let goal = aim.image.clone().context("goal: expected a picture, got none")?;
         let mut observation = simulator.set_state(&self.pair.start)?;
         let mut picture = observation.image.clone().context("start: expected a picture, got none")?;
         let unhurried = Task { budget_ms: f64::INFINITY, ..self.task.clone() };
         let task = if self.real_time { self.task } else { &unhurried };
         let mut mind =
-            Mind::new(self.method, task, simulator.as_ref(), &goal, &self.pair.goal, self.seed, self.threads)?;
+            Mind::new(self.method, task, simulator.as_ref(), &aim, &self.pair.goal, self.seed, self.threads)?;
         let clock = SystemClock::start();
         let at_start = simulator.check_goal(&self.pair.goal);
         let mut result = EpisodeResult {

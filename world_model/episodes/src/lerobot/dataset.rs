@@ -9,13 +9,14 @@ use mindseye_interface::{Image, ImageSize};
 use rayon::prelude::*;
 
 use super::episodes_table::{EpisodeRow, read_rows};
-use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, info_path};
-use super::moments_table::{PackedEpisode, read_moments};
+use super::info::{ACTION, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, info_path};
+use super::moments_table::{DEFAULT_FEATURES, PackedEpisode, read_moments};
 use super::sidecar::Sidecar;
 use super::summary::DatasetSummary;
 use super::tables::TableFile;
 use super::tasks::read_tasks;
 use crate::episode::EpisodeShape;
+use crate::mapping::{Columns, Kind, Known, Mapping, Usual, element_names};
 use crate::picture::{decode_png, fit};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::video::Video;
@@ -37,36 +38,40 @@ pub struct EpisodeMeta {
 pub struct Dataset {
     root: PathBuf,
     pub(super) info: Info,
-    camera: String,
+    columns: Columns,
+    fps: f64,
     shape: EpisodeShape,
     pub(super) rows: Vec<EpisodeRow>,
     /// Index of the first moment in each data file.
     file_starts: BTreeMap<FilePlace, usize>,
     tasks: Vec<String>,
     sidecar: Option<Sidecar>,
-    /// Video files of the camera that have been opened.
-    videos: Mutex<BTreeMap<FilePlace, Arc<Video>>>,
+    /// Video files that have been opened.
+    videos: Mutex<BTreeMap<PathBuf, Arc<Video>>>,
 }
+
+/// Names that LeRobot's columns have.
+const USUAL: Usual = Usual { cameras: None, action: &[ACTION], proprioception: &[PROPRIOCEPTION], state: &[STATE] };
 
 impl Dataset {
     /// Opens the data set in folder `path`: reads `meta/`, not the data. Its first camera is the one that is read.
     ///
     /// # Errors
     /// [`Error::File`] when a file is missing or broken; [`Error::Content`] for another version than v3.0 and v2.1, for Lance
-    /// storage, for a missing camera or action, and for tables that contradict `info.json`.
+    /// storage, for a missing camera, and for tables that contradict `info.json`.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, &Mapping::default())
+    }
+
+    /// As [`Dataset::open`], with the columns that `mapping` names.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`]; [`Error::Content`] when a column is missing or of another kind.
+    pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
         let info = Info::read(path)?;
-        let (camera, image_size) = first_camera(path, &info)?;
-        let width = |name: &str| info.features.get(name).map_or(0, Feature::width);
-        let shape = EpisodeShape {
-            image_size,
-            proprioception: width(PROPRIOCEPTION),
-            state: width(STATE),
-            action: width(ACTION),
-        };
-        if shape.action == 0 {
-            return Err(Error::content(&info_path(path), "features", "a feature called action", "none"));
-        }
+        let known: Vec<Known> = info.features.0.iter().filter_map(known).collect();
+        let columns = mapping.resolve(&info_path(path), &known, &USUAL)?;
+        let shape = columns.shape()?;
         let (rows, _) = read_rows(path, &info)?;
         let mut file_starts = BTreeMap::new();
         for row in &rows {
@@ -74,21 +79,13 @@ impl Dataset {
         }
         // An interrupted first segment may have left no table yet.
         let tasks = if info.total_tasks == 0 { Vec::new() } else { read_tasks(path, &info)? };
-        let sidecar = Sidecar::read(path, shape.action)?;
+        let sidecar = Sidecar::read(path, info.features.get(ACTION).map_or(0, Feature::width))?;
+        // What mindseye knows of the actions holds for the whole of them only.
+        let guessed = Mapping::default().resolve(&info_path(path), &known, &USUAL).map(|guess| guess.action);
+        let sidecar = sidecar.filter(|_| guessed.is_ok_and(|action| action == columns.action));
+        let fps = mapping.fps.unwrap_or(f64::from(info.fps));
         let videos = Mutex::default();
-        Ok(Self { root: path.to_path_buf(), info, camera, shape, rows, file_starts, tasks, sidecar, videos })
-    }
-
-    /// Reads another camera, by its name without `observation.images.`.
-    ///
-    /// # Errors
-    /// [`Error::Content`] when there is none of that name.
-    pub fn with_camera(mut self, name: &str) -> Result<Self> {
-        let feature = format!("{CAMERA_PREFIX}{name}");
-        self.shape.image_size = camera_size(&self.root, &self.info, &feature)?;
-        self.camera = feature;
-        self.videos = Mutex::default();
-        Ok(self)
+        Ok(Self { root: path.to_path_buf(), info, columns, fps, shape, rows, file_starts, tasks, sidecar, videos })
     }
 
     /// Moments per second, a whole number.
@@ -106,10 +103,6 @@ impl Dataset {
         &self.tasks
     }
 
-    fn element_names(&self, feature: &str) -> Vec<String> {
-        self.info.features.get(feature).map(Feature::element_names).unwrap_or_default()
-    }
-
     fn row(&self, index: usize) -> Result<&EpisodeRow> {
         let missing = || Error::content(&self.root, "episode", format!("below {}", self.len()), index);
         self.rows.get(index).ok_or_else(missing)
@@ -124,17 +117,10 @@ impl Dataset {
         let row = self.row(index)?;
         let file_start = self.file_starts.get(&row.data).copied().unwrap_or(0);
         let start = row.first_frame - file_start;
-        let camera = if self.films() { None } else { Some(self.camera.as_str()) };
-        let shape = (&self.shape, self.info.fps);
-        read_moments(table, camera, shape, start, row.length, (index, row.first_frame))
+        read_moments(table, &self.columns, &self.info, start, row.length, (index, row.first_frame))
     }
 
-    /// Whether the camera's pictures are in video files.
-    fn films(&self) -> bool {
-        self.info.features.get(&self.camera).is_some_and(Feature::is_video)
-    }
-
-    /// Decodes the pictures of every `stride`-th moment of episode `index` into `target`, scaled to `size`.
+    /// Decodes the pictures of every `stride`-th moment of episode `index` into `target`, those of all cameras scaled to `size` together.
     fn fill_pictures(
         &self,
         table: &TableFile,
@@ -143,30 +129,45 @@ impl Dataset {
         PictureOptions { stride, size }: PictureOptions,
         target: &mut [u8],
     ) -> Result<()> {
-        let Some(pictures) = &packed.pictures else {
-            return self.film(index, packed.length, stride, &mut |number, picture| {
-                fit(picture, size, &mut target[number * size.rgb_len()..(number + 1) * size.rgb_len()]);
-            });
-        };
-        target.par_chunks_exact_mut(size.rgb_len()).enumerate().try_for_each(|(number, target)| {
-            let frame = number * stride;
-            let picture = decode_png(pictures.value(frame), self.shape.image_size);
-            let broken = |reason| {
-                let field = format!("episode {index} frame {frame} {}", self.camera);
-                Error::content(table.path(), field, "a PNG picture", reason)
+        let cameras = self.columns.cameras.len();
+        let each = share_of(size, cameras)?;
+        for (number, ((name, own), pictures)) in self.columns.cameras.iter().zip(&packed.pictures).enumerate() {
+            let place = number * each.rgb_len()..(number + 1) * each.rgb_len();
+            let Some(pictures) = pictures else {
+                self.film((name, *own), index, packed.length, stride, &mut |moment, picture| {
+                    let moment = &mut target[moment * size.rgb_len()..(moment + 1) * size.rgb_len()];
+                    fit(picture, each, &mut moment[place.clone()]);
+                })?;
+                continue;
             };
-            fit(&picture.map_err(broken)?, size, target);
-            Ok(())
-        })
+            target.par_chunks_exact_mut(size.rgb_len()).enumerate().try_for_each(|(moment, target)| -> Result<()> {
+                let frame = moment * stride;
+                let picture = decode_png(pictures.value(frame), *own);
+                let broken = |reason| {
+                    let field = format!("episode {index} frame {frame} {name}");
+                    Error::content(table.path(), field, "a PNG picture", reason)
+                };
+                fit(&picture.map_err(broken)?, each, &mut target[place.clone()]);
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Decodes the pictures of every `stride`-th moment of episode `index`, `length` moments long, from its video file.
-    fn film(&self, index: usize, length: usize, stride: usize, each: &mut dyn FnMut(usize, &Image)) -> Result<()> {
-        let Some(place) = self.row(index)?.videos.get(&self.camera).copied() else {
-            return Err(Error::content(&self.root, format!("episode {index} {}", self.camera), "a video file", "none"));
+    fn film(
+        &self,
+        (camera, size): (&str, ImageSize),
+        index: usize,
+        length: usize,
+        stride: usize,
+        each: &mut dyn FnMut(usize, &Image),
+    ) -> Result<()> {
+        let Some(place) = self.row(index)?.videos.get(camera).copied() else {
+            return Err(Error::content(&self.root, format!("episode {index} {camera}"), "a video file", "none"));
         };
-        let path = self.info.video_file(&self.root, &self.camera, place.file);
-        let video = self.video(&path, place.file)?;
+        let path = self.info.video_file(&self.root, camera, place.file);
+        let video = self.video(&path)?;
         let mut wanted = Vec::with_capacity(length.div_ceil(stride));
         for frame in (0..length).step_by(stride) {
             let number = video.frame_at(place.from_secs + frame as f64 / f64::from(self.info.fps))?;
@@ -185,9 +186,9 @@ impl Dataset {
             }
             let broken = |got: String| Error::content(&path, format!("video frame {number}"), "a picture", got);
             let picture = planes.rgb().map_err(broken)?;
-            if picture.size() != self.shape.image_size {
+            if picture.size() != size {
                 let pixels = |size: ImageSize| format!("{}x{} pixels", size.height(), size.width());
-                let (expected, got) = (pixels(self.shape.image_size), pixels(picture.size()));
+                let (expected, got) = (pixels(size), pixels(picture.size()));
                 return Err(Error::content(&path, format!("video frame {number}"), expected, got));
             }
             each(next, &picture);
@@ -197,13 +198,13 @@ impl Dataset {
     }
 
     /// The video file at `path`, opened once.
-    fn video(&self, path: &Path, place: FilePlace) -> Result<Arc<Video>> {
+    fn video(&self, path: &Path) -> Result<Arc<Video>> {
         let mut videos = self.videos.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(video) = videos.get(&place) {
+        if let Some(video) = videos.get(path) {
             return Ok(video.clone());
         }
         let video = Arc::new(Video::open(path)?);
-        videos.insert(place, video.clone());
+        videos.insert(path.to_path_buf(), video.clone());
         Ok(video)
     }
 }
@@ -230,7 +231,7 @@ impl EpisodeSource for Dataset {
     }
 
     fn frames_per_second(&self) -> Option<f64> {
-        Some(f64::from(self.info.fps))
+        Some(self.fps)
     }
 
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
@@ -239,19 +240,23 @@ impl EpisodeSource for Dataset {
     }
 
     fn state_names(&self) -> Vec<String> {
-        self.element_names(STATE)
+        element_names(&self.columns.state)
     }
 
     fn proprioception_names(&self) -> Vec<String> {
-        self.element_names(PROPRIOCEPTION)
+        element_names(&self.columns.proprioception)
     }
 
     fn action_names(&self) -> Vec<String> {
-        self.element_names(ACTION)
+        element_names(&self.columns.action)
     }
 
     fn sidecar(&self) -> Option<&Sidecar> {
         self.sidecar.as_ref()
+    }
+
+    fn mapping(&self) -> Mapping {
+        self.columns.mapping(Some(self.fps))
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
@@ -290,16 +295,18 @@ impl EpisodeSource for Dataset {
     }
 }
 
-fn first_camera(root: &Path, info: &Info) -> Result<(String, ImageSize)> {
-    match info.features.0.iter().find(|(_, feature)| feature.is_camera()) {
-        Some((name, _)) => Ok((name.clone(), camera_size(root, info, name)?)),
-        None => Err(Error::content(&info_path(root), "features", "a camera with dtype image or video", "none")),
-    }
+/// What can be mapped of a feature: pictures in colour, and numbers. What only counts moments cannot.
+fn known((name, feature): &(String, Feature)) -> Option<Known> {
+    let kind = match feature.shape[..] {
+        [height, width, _] if feature.is_camera() => Kind::Pictures(ImageSize::new(height, width).ok()?),
+        _ if feature.is_image() || feature.is_video() || feature.dtype == "string" => return None,
+        _ if DEFAULT_FEATURES.contains(&name.as_str()) => return None,
+        _ => Kind::Numbers(feature.width()),
+    };
+    Some(Known { name: name.clone(), kind, elements: feature.element_names() })
 }
 
-fn camera_size(root: &Path, info: &Info, name: &str) -> Result<ImageSize> {
-    match info.features.get(name).filter(|feature| feature.is_camera()).map(|feature| &feature.shape[..]) {
-        Some(&[height, width, _]) => Ok(ImageSize::new(height, width)?),
-        _ => Err(Error::content(&info_path(root), "features", format!("a camera {name}"), "none")),
-    }
+/// The size of one picture where `cameras` on top of each other have `size`.
+pub(crate) fn share_of(size: ImageSize, cameras: usize) -> Result<ImageSize> {
+    Ok(ImageSize::new(size.height() / cameras.max(1), size.width())?)
 }

@@ -13,7 +13,7 @@ use super::columns::{element, picture_column, picture_type, vector_column};
 use super::info::{ACTION, CAMERA_PREFIX, Feature, Info, PROPRIOCEPTION, STATE};
 use super::named::Named;
 use super::tables::{TableFile, write_table};
-use crate::episode::EpisodeShape;
+use crate::mapping::{Columns, Part, side_by_side};
 use crate::source::Numbers;
 use crate::{Error, Result};
 
@@ -146,26 +146,32 @@ fn hugging_face(features: &Named<Feature>) -> String {
 pub(crate) struct PackedEpisode {
     /// `T`.
     pub length: usize,
-    /// `T` pictures as PNG, where they are in the table.
-    pub pictures: Option<BinaryArray>,
+    /// Of every camera, `T` pictures as PNG, where they are in the table.
+    pub pictures: Vec<Option<BinaryArray>>,
     pub numbers: Numbers,
 }
 
 /// Reads rows `start..start + length` of a data file as episode number `episode`, whose first moment is number `first_frame`; with the
-/// pictures of `camera`, if they are there.
+/// pictures of cameras that keep them there.
 pub(crate) fn read_moments(
     table: &TableFile,
-    camera: Option<&str>,
-    (shape, fps): (&EpisodeShape, u32),
+    columns: &Columns,
+    info: &Info,
     start: usize,
     length: usize,
     (episode, first_frame): (usize, usize),
 ) -> Result<PackedEpisode> {
-    let vectors = [(PROPRIOCEPTION, shape.proprioception), (STATE, shape.state), (ACTION, shape.action)];
-    let mut columns = vec!["episode_index", "frame_index", "index", "timestamp"];
-    columns.extend(camera);
-    columns.extend(vectors.iter().filter(|(_, width)| *width > 0).map(|(name, _)| *name));
-    let rows = table.read(&columns, start, length)?;
+    let in_table = |camera: &str| info.features.get(camera).is_some_and(Feature::is_image);
+    let Columns { cameras, action, proprioception, state } = columns;
+    let parts = [action, proprioception, state].into_iter().flatten();
+    let mut names = vec!["episode_index", "frame_index", "index", "timestamp"];
+    let cameras = || cameras.iter().map(|(name, _)| name.as_str());
+    for name in cameras().filter(|camera| in_table(camera)).chain(parts.map(|part| part.column.as_str())) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let rows = table.read(&names, start, length)?;
     for (name, first, step) in [("episode_index", episode, 0), ("frame_index", 0, 1), ("index", first_frame, 1)] {
         let values = rows.counts(name)?;
         if let Some((frame, got)) = values.iter().enumerate().find(|&(frame, got)| *got != first + frame * step) {
@@ -174,6 +180,7 @@ pub(crate) fn read_moments(
         }
     }
     // A frame's time says which picture of a video is its own.
+    let fps = info.fps;
     for (frame, got) in rows.vectors("timestamp", 1)?.into_iter().enumerate() {
         let expected = frame as f32 / fps as f32;
         if (got - expected).abs().is_nan() || (got - expected).abs() > TIME_TOLERANCE / fps as f32 {
@@ -182,20 +189,22 @@ pub(crate) fn read_moments(
             return Err(Error::content(&rows.path, field, expected, got));
         }
     }
-    let read = |(name, width): (&str, usize)| -> Result<Vec<f32>> {
-        if width == 0 {
-            return Ok(Vec::new());
-        }
-        let values = rows.vectors(name, width)?;
+    let column = |Part { column: name, width, .. }: &Part| -> Result<Vec<f32>> {
+        let values = rows.vectors(name, *width)?;
         if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
             let field = format!("episode {episode} frame {} {name}[{}]", bad / width, bad % width);
             return Err(Error::content(&rows.path, field, "a finite number", values[bad]));
         }
         Ok(values)
     };
+    let pictures = |camera: &str| in_table(camera).then(|| rows.pictures(camera)).transpose();
     Ok(PackedEpisode {
         length,
-        pictures: camera.map(|camera| rows.pictures(camera)).transpose()?,
-        numbers: Numbers { proprioception: read(vectors[0])?, states: read(vectors[1])?, actions: read(vectors[2])? },
+        pictures: cameras().map(pictures).collect::<Result<_>>()?,
+        numbers: Numbers {
+            proprioception: side_by_side(proprioception, column)?,
+            states: side_by_side(state, column)?,
+            actions: side_by_side(action, column)?,
+        },
     })
 }
