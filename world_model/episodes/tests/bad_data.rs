@@ -192,3 +192,72 @@ fn flipped_bytes_never_panic() {
     }
     assert!(tree(folder.path()) == tree(&genuine()));
 }
+
+/// `array` of whole numbers or of seconds with `change` applied to row `row`.
+fn changed<T: arrow::datatypes::ArrowPrimitiveType>(
+    array: &ArrayRef,
+    row: usize,
+    change: impl Fn(T::Native) -> T::Native,
+) -> Option<ArrayRef> {
+    let mut values = array.as_primitive::<T>().values().to_vec();
+    values[row] = change(values[row]);
+    Some(Arc::new(arrow::array::PrimitiveArray::<T>::from_iter_values(values)))
+}
+
+#[test]
+fn moments_at_other_times_than_the_rate_says_are_refused() {
+    let info = "meta/info.json";
+    expect_error(replace(info, "\"fps\": 10", "\"fps\": 20"), &["episode 0 frame 1 timestamp", "frame_index / fps"]);
+    let late = |array: &ArrayRef| changed::<Float32Type>(array, 3, |seconds| seconds + 0.05);
+    expect_error(|root| change_column(root, DATA, "timestamp", late), &["episode 0 frame 3 timestamp", "0.3500"]);
+    let never = |array: &ArrayRef| changed::<Float32Type>(array, 2, |_| f32::NAN);
+    expect_error(|root| change_column(root, DATA, "timestamp", never), &["episode 0 frame 2 timestamp", "NaN"]);
+}
+
+#[test]
+fn a_chunk_that_is_missing_is_named() {
+    expect_error(|root| fs::remove_dir_all(root.join("data/chunk-000")).unwrap(), &["data/chunk-000/file-000.parquet"]);
+}
+
+#[test]
+fn absurd_numbers_of_rows_take_no_memory() {
+    use arrow::datatypes::Int64Type;
+    let many = 1i64 << 40;
+    let long = |array: &ArrayRef| changed::<Int64Type>(array, 0, |_| many);
+    expect_error(|root| change_column(root, EPISODES, "length", long), &["episodes", "file-000.parquet"]);
+    expect_error(
+        replace("meta/info.json", "\"total_frames\": 27", "\"total_frames\": 1099511627776"),
+        &["1099511627776"],
+    );
+    expect_error(
+        replace("meta/info.json", "\"total_episodes\": 5", "\"total_episodes\": 1099511627776"),
+        &["1099511627776"],
+    );
+}
+
+#[test]
+fn a_picture_that_would_fill_the_memory_is_refused() {
+    // A few kilobytes that are a picture of 64 million pixels.
+    let side = 8000;
+    let bomb = {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let picture = image::GrayImage::new(side, side);
+        picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    };
+    assert!(bomb.len() < 200_000, "{} bytes", bomb.len());
+    let plant = |array: &ArrayRef| -> Option<ArrayRef> {
+        let pictures: &StructArray = array.as_struct();
+        let old = pictures.column_by_name("bytes")?.as_binary::<i32>();
+        let bytes = old.iter().enumerate().map(|(row, old)| if row == 4 { Some(bomb.as_slice()) } else { old });
+        let bytes: ArrayRef = Arc::new(arrow::array::BinaryArray::from_iter(bytes));
+        let columns = pictures.fields().iter().zip(pictures.columns());
+        let columns = columns.map(|(field, column)| {
+            let column = if field.name() == "bytes" { Arc::clone(&bytes) } else { Arc::clone(column) };
+            (Arc::clone(field), column)
+        });
+        Some(Arc::new(StructArray::from(columns.collect::<Vec<_>>())))
+    };
+    let planted = |root: &Path| change_column(root, DATA, "observation.images.front", plant);
+    expect_error(planted, &["episode 0 frame 4", "6x8"]);
+}

@@ -1,5 +1,6 @@
 //! `mindseye bench`: how fast this machine simulates, trains and plans.
 
+mod data;
 mod lewm;
 mod peak;
 mod planning;
@@ -30,7 +31,7 @@ use crate::evaluation::interval::Percentiles;
 #[command(after_help = "Example: mindseye bench sim")]
 pub struct BenchArguments {
     /// What to measure: sim (physics and camera, one core), train (optimiser steps), plan (ticks of the agent), scaling (how imagining
-    /// grows with its size), encode (pictures).
+    /// grows with its size), encode (pictures), data (decoding, and windows out of decoded frames).
     #[arg(value_enum)]
     what: What,
     /// Name of the scene.
@@ -61,6 +62,9 @@ pub struct BenchArguments {
     /// For plan: stop thinking after so many milliseconds, as on a robot, and count what came too late. By default nothing is cut short.
     #[arg(long)]
     deadline_ms: Option<f64>,
+    /// For data: a data set; by default a fresh recording of the scene.
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// For scaling: folder for scaling.png.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -82,6 +86,8 @@ enum What {
     Scaling,
     /// Milliseconds from picture to latent with the shipped checkpoint, on one thread.
     Encode,
+    /// Frames decoded per second, and samples per second out of decoded frames.
+    Data,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,6 +100,7 @@ enum BenchReport {
     Encode { scene: String, batch: usize, ms: Percentiles },
     LewmPlan(lewm::LewmPlan),
     LewmSpeed(lewm::LewmSpeed),
+    Data(data::DataSpeed),
 }
 
 #[derive(Debug, Serialize)]
@@ -141,6 +148,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         What::Scaling => BenchReport::Scaling(scaling::scaling(arguments, arguments.out.as_deref())?),
         What::Encode if arguments.lewm => BenchReport::LewmSpeed(lewm::encoding(arguments)?),
         What::Encode => encoding(arguments)?,
+        What::Data => BenchReport::Data(data::data_speed(arguments)?),
     };
     if arguments.json {
         return print_json(&report);
@@ -165,6 +173,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         }
         BenchReport::LewmPlan(plan) => plan.say(),
         BenchReport::LewmSpeed(speed) => speed.say(),
+        BenchReport::Data(speed) => speed.say(),
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use mindseye_episodes::{DatasetSummary, open};
+use mindseye_episodes::{DatasetSummary, Mapping, open_with};
+use mindseye_interface::config;
 use mindseye_world_model::checkpoint::CheckpointConfig;
 use mindseye_world_model::{Checkpoint, Lewm, LewmConfig};
 use serde::Serialize;
@@ -28,6 +29,9 @@ pub struct InspectArguments {
     /// Data set to measure the checkpoint's model on; record a fresh one with another --seed for episodes it has never seen.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Which columns of a data set are what (TOML, see docs/recordings.md); what it leaves out is guessed.
+    #[arg(long)]
+    mapping: Option<PathBuf>,
     /// Folder for the pictures.
     #[arg(long, requires = "data")]
     out: Option<PathBuf>,
@@ -40,9 +44,17 @@ pub struct InspectArguments {
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Finding {
-    Dataset(Box<DatasetSummary>),
+    Dataset(Box<DatasetFinding>),
     Checkpoint(Box<CheckpointSummary>),
     Lewm(Box<LewmSummary>),
+}
+
+#[derive(Debug, Serialize)]
+struct DatasetFinding {
+    #[serde(flatten)]
+    summary: DatasetSummary,
+    /// Which columns are what, those that were guessed, too.
+    mapping: Mapping,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,7 +85,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
         return print_json(&finding);
     }
     match finding {
-        Finding::Dataset(summary) => say_dataset(&summary),
+        Finding::Dataset(finding) => say_dataset(&finding),
         Finding::Checkpoint(summary) => say_checkpoint(&summary),
         Finding::Lewm(summary) => say_lewm(&summary),
     }
@@ -86,11 +98,13 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
         if arguments.data.is_some() {
             bail!("{}: expected a checkpoint beside --data, got a data set", path.display());
         }
-        let dataset = open(path)?;
+        let mapping = arguments.mapping.as_deref().map(config::load).transpose()?.unwrap_or_default();
+        let dataset = open_with(path, &mapping)?;
         for index in 0..dataset.len() {
             dataset.read_episode(index)?;
         }
-        return Ok(Finding::Dataset(Box::new(dataset.summary()?)));
+        let (summary, mapping) = (dataset.summary()?, dataset.mapping());
+        return Ok(Finding::Dataset(Box::new(DatasetFinding { summary, mapping })));
     }
     if Lewm::is_in(path) {
         if arguments.data.is_some() {
@@ -118,7 +132,7 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
     bail!("{}: expected meta/info.json (a data set) or config.json (a checkpoint), got neither", path.display())
 }
 
-fn say_dataset(summary: &DatasetSummary) {
+fn say_dataset(DatasetFinding { summary, mapping }: &DatasetFinding) {
     let [shortest, longest] = summary.episode_frames;
     println!("data set {} ({})", summary.path.display(), summary.format);
     println!("  {} episodes of {shortest} to {longest} frames, {} in all", summary.episodes, summary.frames);
@@ -130,6 +144,12 @@ fn say_dataset(summary: &DatasetSummary) {
     for feature in &summary.features {
         let names = feature.element_names.join(", ");
         println!("  {:<26} {:<8} {:?} {names}", feature.name, feature.dtype, feature.shape);
+    }
+    println!("  read as (a --mapping file with such lines says otherwise):");
+    let Mapping { cameras, action, proprioception, state, .. } = mapping;
+    let columns = [("cameras", cameras), ("action", action), ("proprioception", proprioception), ("state", state)];
+    for (field, columns) in columns {
+        println!("    {field} = {:?}", columns.as_deref().unwrap_or_default());
     }
     if let Some(action) = &summary.action {
         println!("  action mean {:.2?}, std {:.2?}", action.mean, action.std);

@@ -1,6 +1,7 @@
 //! `mindseye record`: scripted episodes of a scene as a LeRobot data set.
 
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -54,6 +55,10 @@ pub struct RecordArguments {
     /// Root of every random choice.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Record only one part of the episodes, for example 2/4, the second of four: on several machines at once. `mindseye data merge` of all parts
+    /// in their order gives the same bytes as one recording.
+    #[arg(long, value_parser = parse_shard)]
+    shard: Option<Shard>,
     /// Episodes per data file: what a crash can lose.
     #[arg(long, default_value_t = 50)]
     episodes_per_file: usize,
@@ -80,6 +85,31 @@ struct RecordReport {
     recorded_frames: usize,
     seconds: f64,
     finished: bool,
+}
+
+/// One part of a recording.
+#[derive(Debug, Clone, Copy)]
+struct Shard {
+    /// From 1 on.
+    number: usize,
+    of: usize,
+}
+
+impl Shard {
+    const WHOLE: Self = Self { number: 1, of: 1 };
+
+    /// The episodes of this part, of so many in all.
+    fn episodes(self, all: usize) -> Range<usize> {
+        (self.number - 1) * all / self.of..self.number * all / self.of
+    }
+}
+
+fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
+    let parsed = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+    match parsed {
+        Some((number, of)) if (1..=of).contains(&number) && of <= 1_000_000 => Ok(Shard { number, of }),
+        _ => Err(format!("expected number/of, for example 2/4, got {text}")),
+    }
 }
 
 /// Seed of recorded episode `index`.
@@ -133,13 +163,15 @@ fn record_into(
 ) -> Result<RecordReport> {
     let started = Instant::now();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
-    let meter = Meter::new("record", arguments.episodes, "episodes");
+    let part = arguments.shard.unwrap_or(Shard::WHOLE).episodes(arguments.episodes);
+    let meter = Meter::new("record", part.len(), "episodes");
     let (root, frames_before) = (Seed::new(arguments.seed), writer.frames());
     let together = episodes_in_memory(arguments, options);
-    while writer.episodes() < arguments.episodes && !stop.load(Ordering::Relaxed) {
+    while writer.episodes() < part.len() && !stop.load(Ordering::Relaxed) {
         let first = writer.episodes();
-        let last = arguments.episodes.min(first + together);
-        let episode = |index: usize| record_episode(arguments, options, actor, episode_seed(root, index as u64));
+        let last = part.len().min(first + together);
+        let seed = |index: usize| episode_seed(root, (part.start + index) as u64);
+        let episode = |index: usize| record_episode(arguments, options, actor, seed(index));
         let episodes: Vec<EpisodeData> =
             pool.install(|| (first..last).into_par_iter().map(episode).collect::<Result<_>>())?;
         pool.install(|| episodes.iter().try_for_each(|episode| writer.add_episode(episode)))?;
@@ -153,7 +185,7 @@ fn record_into(
         frames,
         recorded_frames: frames - frames_before,
         seconds: started.elapsed().as_secs_f64(),
-        finished: episodes >= arguments.episodes,
+        finished: episodes >= part.len(),
     })
 }
 
@@ -229,28 +261,62 @@ pub fn simulate_episode(
     Ok(episode)
 }
 
+/// Records scripted episodes of `scene` with square pictures: `episodes` of so many control steps each.
+///
+/// # Errors
+/// When there is no such scene or the disk refuses.
+pub fn record_scene(
+    scene: &str,
+    image_side: usize,
+    (episodes, steps): (usize, usize),
+    seed: Seed,
+    out: &Path,
+) -> Result<()> {
+    let options = SceneOptions::with_side(image_side)?;
+    let (mut simulator, mut demonstrator) = (make(scene, &options)?, demonstrator(scene, "mixture", &options)?);
+    let mut writer = DatasetWriter::create(out, plain_spec(scene, &options, simulator.as_ref()), WriteMode::Error)?;
+    for episode in 0..episodes as u64 {
+        let seed = episode_seed(seed, episode);
+        writer.add_episode(&simulate_episode(simulator.as_mut(), demonstrator.as_mut(), seed, steps)?)?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
 fn spec(arguments: &RecordArguments, options: &SceneOptions, simulator: &dyn Simulator) -> DatasetSpec {
-    let space = simulator.action_space();
+    let sidecar = Sidecar {
+        scene: arguments.scene.scene.clone(),
+        action_space: simulator.action_space().clone(),
+        control_step_secs: simulator.control_step_secs(),
+        recordings: vec![Recording {
+            first_episode: 0,
+            seed: Seed::new(arguments.seed),
+            policy: arguments.policy.clone(),
+            factors: options.factors.0.iter().map(|factor| factor.name().to_owned()).collect(),
+            first_of_seed: arguments
+                .shard
+                .map(|shard| shard.episodes(arguments.episodes).start)
+                .filter(|first| *first > 0),
+        }],
+    };
+    DatasetSpec {
+        episodes_per_file: arguments.episodes_per_file,
+        sidecar: Some(sidecar),
+        ..plain_spec(&arguments.scene.scene, options, simulator)
+    }
+}
+
+fn plain_spec(scene: &str, options: &SceneOptions, simulator: &dyn Simulator) -> DatasetSpec {
     DatasetSpec {
         frames_per_second: (1.0 / simulator.control_step_secs()).round() as u32,
         camera: "top".into(),
         image_size: options.image_size,
         proprioception_names: simulator.proprioception_names(),
         state_names: simulator.state_names(),
-        action_names: space.names.clone(),
-        task: format!("{} demonstrations", arguments.scene.scene),
-        robot: Some(arguments.scene.scene.clone()),
-        episodes_per_file: arguments.episodes_per_file,
-        sidecar: Some(Sidecar {
-            scene: arguments.scene.scene.clone(),
-            action_space: space.clone(),
-            control_step_secs: simulator.control_step_secs(),
-            recordings: vec![Recording {
-                first_episode: 0,
-                seed: Seed::new(arguments.seed),
-                policy: arguments.policy.clone(),
-                factors: options.factors.0.iter().map(|factor| factor.name().to_owned()).collect(),
-            }],
-        }),
+        action_names: simulator.action_space().names.clone(),
+        task: format!("{scene} demonstrations"),
+        robot: Some(scene.into()),
+        episodes_per_file: 50,
+        sidecar: None,
     }
 }

@@ -34,6 +34,22 @@ pub struct Recording {
     pub policy: String,
     /// Factors of variation that were on, for example `lighting`; empty for none.
     pub factors: Vec<String>,
+    /// Which of the seed's episodes the first one is; `None` where it is number `first_episode`. Set in a part of a recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_of_seed: Option<usize>,
+}
+
+impl Recording {
+    /// Which of the seed's episodes the first one is.
+    fn begins_at(&self) -> usize {
+        self.first_of_seed.unwrap_or(self.first_episode)
+    }
+
+    /// Whether `next`, recorded right after this one, merely goes on with it.
+    fn goes_on_in(&self, next: &Self) -> bool {
+        let same = (self.seed, &self.policy, &self.factors) == (next.seed, &next.policy, &next.factors);
+        same && next.begins_at() == self.begins_at() + (next.first_episode - self.first_episode)
+    }
 }
 
 impl Sidecar {
@@ -79,7 +95,32 @@ impl Sidecar {
 
     /// The sidecar after `other` recorded on top of `self` from episode `first_episode` on; a session that merely goes on (same
     /// seed, policy and factors) is not listed again.
-    pub(crate) fn continued(mut self, other: &Self, first_episode: usize, path: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// [`Error::Content`] about the file at `path` when scene, actions or control step differ.
+    pub(crate) fn continued(self, other: &Self, first_episode: usize, path: &Path) -> Result<Self> {
+        let moved = |recording: &Recording| Recording {
+            first_episode: first_episode + recording.first_episode,
+            first_of_seed: recording.first_of_seed.map(|first| first_episode + first),
+            ..recording.clone()
+        };
+        self.with(other, other.recordings.iter().map(moved), path)
+    }
+
+    /// The sidecar of a data set with the episodes of `self`, and from `first_episode` on those of another data set, described by `other`.
+    ///
+    /// # Errors
+    /// [`Error::Content`] about the data set at `path`, the other one, when scene, actions or control step differ.
+    pub fn joined(self, other: &Self, first_episode: usize, path: &Path) -> Result<Self> {
+        let moved = |recording: &Recording| {
+            let place = first_episode + recording.first_episode;
+            let first_of_seed = Some(recording.begins_at()).filter(|first| *first != place);
+            Recording { first_episode: place, first_of_seed, ..recording.clone() }
+        };
+        self.with(other, other.recordings.iter().map(moved), path)
+    }
+
+    fn with(mut self, other: &Self, recordings: impl Iterator<Item = Recording>, path: &Path) -> Result<Self> {
         let same = |a: &Self, b: &Self| {
             a.scene == b.scene && a.action_space == b.action_space && a.control_step_secs == b.control_step_secs
         };
@@ -87,14 +128,9 @@ impl Sidecar {
             let expected = format!("scene {} with the same action space and control step", self.scene);
             return Err(Error::content(path, "sidecar", expected, format!("scene {}", other.scene)));
         }
-        for recording in &other.recordings {
-            let first_episode = first_episode + recording.first_episode;
-            let fresh = Recording { first_episode, ..recording.clone() };
-            let goes_on = self.recordings.last().is_some_and(|last| {
-                (last.seed, &last.policy, &last.factors) == (fresh.seed, &fresh.policy, &fresh.factors)
-            });
-            if !goes_on {
-                self.recordings.push(fresh);
+        for next in recordings {
+            if !self.recordings.last().is_some_and(|last| last.goes_on_in(&next)) {
+                self.recordings.push(next);
             }
         }
         Ok(self)

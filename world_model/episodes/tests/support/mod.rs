@@ -43,6 +43,7 @@ pub fn sidecar(seed: u64) -> Sidecar {
             seed: Seed::new(seed),
             policy: "random".into(),
             factors: vec!["lighting".into()],
+            first_of_seed: None,
         }],
     }
 }

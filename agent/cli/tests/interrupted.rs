@@ -1,0 +1,89 @@
+//! A recording that is killed at any moment keeps its finished episodes, and goes on; one that is divided is the same in the end.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use mindseye_episodes::{EpisodeData, open};
+use support::{json, refuse, succeed, tree};
+
+const EPISODES: usize = 400;
+
+fn arguments(out: &str, episodes: usize) -> Vec<String> {
+    let steps = "--scene two_room --steps 6 --image-side 16 --episodes-per-file 3 --threads 2 --seed 5";
+    let mut arguments =
+        vec!["record".to_owned(), "--out".into(), out.into(), "--episodes".into(), episodes.to_string()];
+    arguments.extend(steps.split(' ').map(String::from));
+    arguments
+}
+
+fn with<'a>(arguments: &'a [String], more: &[&'a str]) -> Vec<&'a str> {
+    arguments.iter().map(String::as_str).chain(more.iter().copied()).collect()
+}
+
+fn episodes(path: &Path) -> Vec<EpisodeData> {
+    let source = open(path).unwrap();
+    (0..source.len()).map(|index| source.read_episode(index).unwrap()).collect()
+}
+
+#[test]
+fn killed_at_a_hundred_moments_a_recording_loses_no_finished_episode() {
+    let folder = tempfile::tempdir().unwrap();
+    let (killed, whole) = (arguments("killed", EPISODES), arguments("whole", EPISODES));
+    let (mut before, mut grown) = (0, 0);
+    for moment in 0..100u64 {
+        let mut recorder = Command::new(env!("CARGO_BIN_EXE_mindseye"))
+            .args(with(&killed, &["--append"]))
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // From before the first file to long after several, in an order without a pattern.
+        std::thread::sleep(Duration::from_micros(500 * (1 + moment * 37 % 101)));
+        recorder.kill().unwrap(); // SIGKILL
+        recorder.wait().unwrap();
+        if !folder.path().join("killed/meta/info.json").exists() {
+            continue; // killed before it had begun
+        }
+        let report = json(folder.path(), &["data", "validate", "killed", "--json"]);
+        let there = report["episodes"].as_u64().unwrap();
+        assert!(report["broken"].as_array().unwrap().is_empty(), "{report}");
+        assert!(there >= before, "episodes were lost: {before}, then {there}");
+        grown += u32::from(there > before);
+        before = there;
+    }
+    assert!(grown >= 10, "killed so early that nothing was recorded: the test tests nothing ({grown})");
+    succeed(folder.path(), &with(&killed, &["--append"]));
+    succeed(folder.path(), &with(&whole, &[]));
+    let (killed, whole) = (episodes(&folder.path().join("killed")), episodes(&folder.path().join("whole")));
+    assert_eq!(killed.len(), EPISODES);
+    assert!(killed == whole, "the same episodes as without interruption");
+}
+
+#[test]
+fn parts_of_a_recording_merge_to_the_bytes_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(folder.path(), &with(&arguments("whole", 20), &[]));
+    let parts = ["first", "second", "third"];
+    for (number, part) in parts.into_iter().enumerate() {
+        let shard = format!("{}/3", number + 1);
+        succeed(folder.path(), &with(&arguments(part, 20), &["--shard", &shard]));
+    }
+    let merge = |parts: &[&str], out: &str| {
+        let rest = ["--out", out, "--episodes-per-file", "3"];
+        succeed(folder.path(), &[&["data", "merge"], parts, &rest].concat());
+    };
+    merge(&parts, "merged");
+    assert!(tree(&folder.path().join("merged")) == tree(&folder.path().join("whole")));
+    // In another order they are the same episodes, and the data set says which of the seed's they are.
+    merge(&["third", "first"], "others");
+    let sidecar = open(&folder.path().join("others")).unwrap().sidecar().unwrap().clone();
+    let begins: Vec<_> = sidecar.recordings.iter().map(|part| (part.first_episode, part.first_of_seed)).collect();
+    assert_eq!(begins, [(0, Some(13)), (7, Some(0))]);
+    refuse(folder.path(), &with(&arguments("none", 20), &["--shard", "4/3"]), &["--shard", "4/3"]);
+}
