@@ -1,39 +1,38 @@
-//! stable-worldmodel's HDF5 files: columns over all steps of all episodes, with the episodes' lengths and places beside them.
+//! HDF5 files: stable-worldmodel's (columns as in [`crate::swm`], all datasets of the file's root) and [`robomimic`]'s.
 //!
-//! ```text
-//! ep_len [E], ep_offset [E]     steps of every episode, and the row of its first
-//! pixels [N, H, W, 3] u8        pictures
-//! action [N, A]                 what was done at each step, floating point
-//! proprio [N, P], state [N, K]  the body's own sense of itself, the true state; where there are any
-//! ```
-//!
-//! Both the current recorder's files and those of the older one, whose pictures went through Blosc, are read.
+//! Of stable-worldmodel, both the current recorder's files and those of the older one, whose pictures went through Blosc, are read.
 
 mod blosc;
+mod columns;
+pub mod robomimic;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hdf5_pure::{DType, Dataset as Column, File};
-use mindseye_interface::{Image, ImageSize};
-use rayon::prelude::*;
+use columns::{Column, broken};
+use hdf5_pure::File;
 
+use self::robomimic::RobomimicFile;
+use crate::Result;
 use crate::episode::EpisodeShape;
 use crate::lerobot::dataset::EpisodeMeta;
-use crate::lerobot::summary::{DatasetSummary, FeatureSummary};
-use crate::picture::fit;
+use crate::lerobot::summary::DatasetSummary;
+use crate::rows::{self, first_of, missing};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
-use crate::{Error, Result};
+use crate::swm::{ACTIONS, LENGTHS, OFFSETS, PICTURES, PROPRIOCEPTION, STATES};
 
-/// Columns that may hold pictures, the first that is there counts.
-const PICTURES: [&str; 4] = ["pixels", "image", "images", "observation.images.front"];
-const ACTIONS: [&str; 2] = ["action", "actions"];
-const PROPRIOCEPTION: [&str; 2] = ["proprio", "observation.state"];
-const STATES: [&str; 1] = ["state"];
-/// Widest row of numbers that is believed.
-const MAX_WIDTH: u64 = 1 << 16;
-/// Episodes that are believed to be one.
-const MAX_FRAMES: usize = u32::MAX as usize;
+/// Opens the HDF5 file at `path`, whoever's it is: robomimic's have a group `data`.
+///
+/// # Errors
+/// As [`SwmFile::open`] and [`RobomimicFile::open`].
+pub fn open(path: &Path) -> Result<Box<dyn EpisodeSource>> {
+    let file = File::open_streaming(path).map_err(|error| broken(path, error))?;
+    let groups = file.root().groups().map_err(|error| broken(path, error))?;
+    if groups.iter().any(|group| group == robomimic::DATA) {
+        return Ok(Box::new(RobomimicFile::open(path)?));
+    }
+    Ok(Box::new(SwmFile::open(path)?))
+}
 
 /// A file of stable-worldmodel, open for reading.
 pub struct SwmFile {
@@ -62,125 +61,31 @@ impl SwmFile {
     /// Opens the file at `path`: reads what columns there are, not their rows.
     ///
     /// # Errors
-    /// [`Error::File`] when it is broken; [`Error::Content`] when a column is missing or contradicts the others.
+    /// [`crate::Error::File`] when it is broken; [`crate::Error::Content`] when a column is missing or contradicts the others.
     pub fn open(path: &Path) -> Result<Self> {
-        let broken = |error: hdf5_pure::Error| Error::file(path, "reading HDF5", error);
-        let file = File::open_streaming(path).map_err(broken)?;
-        let names = file.root().datasets().map_err(broken)?;
-        let first_of = |wanted: &[&'static str]| -> Option<&'static str> {
-            wanted.iter().copied().find(|name| names.iter().any(|known| known == name))
+        let file = File::open_streaming(path).map_err(|error| broken(path, error))?;
+        let names = file.root().datasets().map_err(|error| broken(path, error))?;
+        let pictures = first_of(&PICTURES, &names).ok_or_else(|| missing(path, &PICTURES, &names))?;
+        let action = first_of(&ACTIONS, &names).ok_or_else(|| missing(path, &ACTIONS, &names))?;
+        let (rows, image_size) = Column::open(&file, path, pictures)?.pictures()?;
+        let width = |name: &'static str| -> Result<(String, usize)> {
+            Ok((name.into(), Column::open(&file, path, name)?.width(rows)?)) //
         };
-        let missing = |wanted: &[&str]| {
-            Error::content(path, wanted.join(" or "), "a column", format!("only {}", names.join(", ")))
-        };
-        let pictures = first_of(&PICTURES).ok_or_else(|| missing(&PICTURES))?;
-        let action = first_of(&ACTIONS).ok_or_else(|| missing(&ACTIONS))?;
-        let shape_of = |name: &str| file.dataset(name).and_then(|column| column.shape()).map_err(broken);
-        let (image_size, rows) = match shape_of(pictures)?[..] {
-            [rows, height, width, 3] if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
-                (ImageSize::new(height as usize, width as usize)?, rows)
-            }
-            ref other => return Err(Error::content(path, pictures, "[N, height, width, 3]", format!("{other:?}"))),
-        };
-        let width = |name: &str| -> Result<(String, usize)> {
-            match shape_of(name)?[..] {
-                [own, width] if own == rows && (1..=MAX_WIDTH).contains(&width) => Ok((name.into(), width as usize)),
-                [own] if own == rows => Ok((name.into(), 1)),
-                ref other => Err(Error::content(path, name, format!("[{rows}, width]"), format!("{other:?}"))),
-            }
-        };
-        let optional = |wanted: &[&'static str]| first_of(wanted).map(width).transpose();
+        let optional = |wanted: &[&'static str]| first_of(wanted, &names).map(width).transpose();
         let numbers = [Some(width(action)?), optional(&STATES)?, optional(&PROPRIOCEPTION)?];
         let of = |index: usize| numbers[index].as_ref().map_or(0, |(_, width)| *width);
         let shape = EpisodeShape { image_size, action: of(0), state: of(1), proprioception: of(2) };
-        let whole = |name: &str| -> Result<Vec<usize>> {
-            let column = file.dataset(name).map_err(|_| missing(&[name]))?;
-            let values = column.read_i64().map_err(broken)?;
-            let count = |value: i64| {
-                usize::try_from(value).map_err(|_| Error::content(path, name, "at least 0", value)) //
-            };
-            values.into_iter().map(count).collect()
+        let whole = |name: &'static str| -> Result<Vec<i64>> {
+            first_of(&[name], &names).ok_or_else(|| missing(path, &[name], &names))?;
+            Column::open(&file, path, name)?.wholes()
         };
-        let (lengths, offsets) = (whole("ep_len")?, whole("ep_offset")?);
-        if lengths.len() != offsets.len() {
-            return Err(Error::content(path, "ep_offset", format!("{} episodes", lengths.len()), offsets.len()));
-        }
-        let mut episodes = Vec::with_capacity(lengths.len());
-        let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(MAX_FRAMES);
-        for (episode, (&length, &offset)) in lengths.iter().zip(&offsets).enumerate() {
-            match offset.checked_add(length) {
-                Some(end) if length > 0 && end <= rows => episodes.push(offset..end),
-                _ => {
-                    let got = format!("{length} rows from {offset}");
-                    return Err(Error::content(path, format!("episode {episode}"), format!("rows below {rows}"), got));
-                }
-            }
-        }
-        let frames = lengths.iter().sum();
+        let episodes = rows::episodes(path, &whole(LENGTHS)?, &whole(OFFSETS)?, rows)?;
+        let frames = episodes.iter().map(Range::len).sum();
         Ok(Self { path: path.to_path_buf(), file, shape, pictures: pictures.into(), numbers, episodes, frames })
     }
 
-    fn broken(&self, error: hdf5_pure::Error) -> Error {
-        Error::file(&self.path, "reading HDF5", error)
-    }
-
-    fn column(&self, name: &str) -> Result<Column> {
-        self.file.dataset(name).map_err(|error| self.broken(error))
-    }
-
-    /// Rows `range` of a column of numbers `[N, width]`.
-    fn rows(&self, column: &(String, usize), range: &Range<usize>, episode: usize) -> Result<Vec<f32>> {
-        let (name, width) = column;
-        let values = self.floats(&self.column(name)?, name, range)?;
-        if values.len() != range.len() * width {
-            let field = format!("episode {episode} {name}");
-            return Err(Error::content(&self.path, field, format!("{} values", range.len() * width), values.len()));
-        }
-        match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(values),
-            Some(bad) => {
-                let field = format!("episode {episode} frame {} {name}[{}]", bad / width, bad % width);
-                Err(Error::content(&self.path, field, "a finite number", values[bad]))
-            }
-        }
-    }
-
-    fn floats(&self, column: &Column, name: &str, range: &Range<usize>) -> Result<Vec<f32>> {
-        let (start, count) = (range.start as u64, range.len() as u64);
-        let kind = column.dtype().map_err(|error| self.broken(error))?;
-        if blosc::is_used(column) {
-            let bytes = blosc::read_rows(column, &self.path, start, count)?;
-            return blosc::floats(&bytes, &kind).ok_or_else(|| {
-                Error::content(&self.path, name, "numbers", format!("{kind:?} compressed with Blosc")) //
-            });
-        }
-        let read = match kind {
-            DType::F32 => column.read_f32_rows(start, count),
-            _ => {
-                column.read_f64_rows(start, count).map(|values| values.into_iter().map(|value| value as f32).collect())
-            }
-        };
-        read.map_err(|error| self.broken(error))
-    }
-
-    /// The pictures of rows `range`, `[rows, H, W, 3]`.
-    fn picture_rows(&self, range: &Range<usize>) -> Result<Vec<u8>> {
-        let (column, count) = (self.column(&self.pictures)?, range.len() as u64);
-        let bytes = if blosc::is_used(&column) {
-            blosc::read_rows(&column, &self.path, range.start as u64, count)?
-        } else {
-            column.read_u8_rows(range.start as u64, count).map_err(|error| self.broken(error))?
-        };
-        let expected = range.len() * self.shape.image_size.rgb_len();
-        if bytes.len() != expected {
-            return Err(Error::content(&self.path, &self.pictures, format!("{expected} bytes"), bytes.len()));
-        }
-        Ok(bytes)
-    }
-
-    fn range(&self, episode: usize) -> Result<&Range<usize>> {
-        let missing = || Error::content(&self.path, "episode", format!("below {}", self.episodes.len()), episode);
-        self.episodes.get(episode).ok_or_else(missing)
+    fn column<'a>(&'a self, name: &'a str) -> Result<Column<'a>> {
+        Column::open(&self.file, &self.path, name)
     }
 }
 
@@ -206,41 +111,18 @@ impl EpisodeSource for SwmFile {
     }
 
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
-        Ok(EpisodeMeta { index, length: self.range(index)?.len(), tasks: Vec::new() })
+        let length = rows::episode(&self.path, &self.episodes, index)?.len();
+        Ok(EpisodeMeta { index, length, tasks: Vec::new() })
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
-        let lengths = || self.episodes.iter().map(Range::len);
-        let mut features = Vec::new();
-        for name in self.file.root().datasets().map_err(|error| self.broken(error))? {
-            let column = self.column(&name)?;
-            let shape = column.shape().map_err(|error| self.broken(error))?;
-            let dtype = column.dtype().map_err(|error| self.broken(error))?;
-            features.push(FeatureSummary {
-                name,
-                dtype: format!("{dtype:?}").to_lowercase(),
-                shape: shape.into_iter().map(|side| side as usize).collect(),
-                element_names: Vec::new(),
-            });
-        }
-        let metadata = std::fs::metadata(&self.path).map_err(|error| Error::file(&self.path, "opening", error))?;
-        Ok(DatasetSummary {
-            path: self.path.clone(),
-            format: self.format(),
-            episodes: self.len(),
-            frames: self.frames,
-            frames_per_second: None,
-            episode_frames: [lengths().min().unwrap_or(0), lengths().max().unwrap_or(0)],
-            tasks: Vec::new(),
-            features,
-            bytes_on_disk: metadata.len(),
-            action: None,
-            sidecar: None,
-        })
+        let names = self.file.root().datasets().map_err(|error| broken(&self.path, error))?;
+        let features = names.iter().map(|name| self.column(name)?.summary()).collect::<Result<_>>()?;
+        DatasetSummary::plain(self, features, self.file.file_size())
     }
 
     fn parts(&self, episodes: Range<usize>) -> Vec<Range<usize>> {
-        (episodes.start..episodes.end.min(self.len())).map(|episode| episode..episode + 1).collect()
+        rows::one_by_one(episodes, self.len())
     }
 
     fn read(
@@ -250,32 +132,13 @@ impl EpisodeSource for SwmFile {
         done: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<Numbers>> {
         let one = |wanted: Wanted<'_>| -> Result<Numbers> {
-            let range = self.range(wanted.episode)?;
+            let range = rows::episode(&self.path, &self.episodes, wanted.episode)?;
             let [actions, states, proprioception] = self.numbers.each_ref().map(|column| match column {
-                Some(column) => self.rows(column, range, wanted.episode),
+                Some((name, width)) => self.column(name)?.numbers(range, *width, wanted.episode),
                 None => Ok(Vec::new()),
             });
             let numbers = Numbers { actions: actions?, states: states?, proprioception: proprioception? };
-            let (own, size) = (self.shape.image_size, options.size);
-            // A few pictures at a time: a row is a chunk, mostly.
-            const SOME: usize = 64;
-            let targets = wanted.pictures.chunks_mut(SOME * size.rgb_len());
-            for (some, targets) in targets.enumerate() {
-                let count = targets.len() / size.rgb_len();
-                let first = range.start + some * SOME * options.stride;
-                let last = first + (count - 1) * options.stride;
-                let bytes = if options.stride == 1 {
-                    self.picture_rows(&(first..last + 1))?
-                } else {
-                    let rows = (first..=last).step_by(options.stride).map(|row| self.picture_rows(&(row..row + 1)));
-                    rows.collect::<Result<Vec<_>>>()?.concat()
-                };
-                let pairs = bytes.par_chunks_exact(own.rgb_len()).zip(targets.par_chunks_exact_mut(size.rgb_len()));
-                pairs.try_for_each(|(bytes, target)| -> Result<()> {
-                    fit(&Image::new(own, bytes.to_vec())?, size, target);
-                    Ok(())
-                })?;
-            }
+            self.column(&self.pictures)?.fill(range.start, self.shape.image_size, options, wanted.pictures)?;
             done(range.len());
             Ok(numbers)
         };
