@@ -31,7 +31,8 @@ const RECORDED: &str = "recorded";
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye train --data data/two_room --out runs/two_room --seed 0")]
 pub struct TrainArguments {
-    /// The data set: a LeRobot folder (v3.0 or v2.1; pictures, AV1 or H.264 videos), or a stable-worldmodel HDF5 file.
+    /// The data set: a LeRobot folder (v3.0 or v2.1; pictures, AV1 or H.264 videos), an HDF5 file or folder of stable-worldmodel, or an HDF5
+    /// file of robomimic.
     #[arg(long)]
     data: PathBuf,
     /// Name for what the data are of, where they do not say; a checkpoint of it is loaded under that name.
