@@ -1,4 +1,4 @@
-//! Pictures as PNG bytes and at other sizes; the same bytes on every machine.
+//! Pictures as PNG or JPEG bytes and at other sizes.
 
 use std::io::Cursor;
 
@@ -25,12 +25,44 @@ pub fn encode_png(picture: &Image) -> std::result::Result<Vec<u8>, String> {
 /// # Errors
 /// What is wrong with the bytes, on one line.
 pub fn decode_png(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
+    decode(bytes, ImageFormat::Png, size)
+}
+
+/// As [`decode_png`], of PNG or JPEG, whichever `bytes` are.
+///
+/// # Errors
+/// What is wrong with the bytes, on one line.
+pub fn decode_picture(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
+    decode(bytes, png_or_jpeg(bytes)?, size)
+}
+
+/// The size of the PNG or JPEG picture behind `bytes`.
+///
+/// # Errors
+/// What is wrong with the bytes, on one line.
+pub fn picture_size(bytes: &[u8]) -> std::result::Result<ImageSize, String> {
+    let (width, height) = decoder(bytes, png_or_jpeg(bytes)?)?.dimensions();
+    ImageSize::new(height as usize, width as usize).map_err(|error| error.to_string())
+}
+
+fn png_or_jpeg(bytes: &[u8]) -> std::result::Result<ImageFormat, String> {
+    match image::guess_format(bytes) {
+        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => Ok(format),
+        _ => Err("neither PNG nor JPEG".into()),
+    }
+}
+
+fn decoder(bytes: &[u8], format: ImageFormat) -> std::result::Result<impl ImageDecoder + '_, String> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(ImageSize::MAX_SIDE as u32);
     limits.max_image_height = Some(ImageSize::MAX_SIDE as u32);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| one_line(&error))?;
+    reader.into_decoder().map_err(|error| one_line(&error))
+}
+
+fn decode(bytes: &[u8], format: ImageFormat, size: ImageSize) -> std::result::Result<Image, String> {
+    let decoder = decoder(bytes, format)?;
     let (width, height) = decoder.dimensions();
     if (height as usize, width as usize) != (size.height(), size.width()) {
         return Err(format!("{height}x{width} pixels where {}x{} were promised", size.height(), size.width()));

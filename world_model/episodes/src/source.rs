@@ -7,12 +7,16 @@ use std::path::Path;
 use mindseye_interface::ImageSize;
 
 use crate::episode::{EpisodeData, EpisodeShape};
-use crate::hdf5::SwmFile;
+use crate::hdf5::{self, SwmFile};
 use crate::lerobot::dataset::{Dataset, EpisodeMeta};
 use crate::lerobot::sidecar::Sidecar;
 use crate::lerobot::summary::DatasetSummary;
 use crate::mapping::Mapping;
+use crate::swm::folder::SwmFolder;
 use crate::{Error, Result};
+
+/// Pictures of one episode that are held in memory at once, where nobody says how much may be.
+const MOST_EPISODE_BYTES: u64 = 8 << 30;
 
 /// What an episode brings beside its pictures.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -126,6 +130,11 @@ pub trait EpisodeSource: Debug + Send + Sync {
     /// As [`EpisodeSource::read`].
     fn read_episode(&self, index: usize) -> Result<EpisodeData> {
         let (length, shape) = (self.episode(index)?.length, *self.shape());
+        let needed_bytes = (length as u64).saturating_mul(shape.image_size.rgb_len() as u64);
+        if needed_bytes > MOST_EPISODE_BYTES {
+            let what = "one episode's pictures";
+            return Err(Error::Memory { what, limit_bytes: MOST_EPISODE_BYTES, needed_bytes });
+        }
         let mut pixels = vec![0; length * shape.image_size.rgb_len()];
         let wanted = Wanted { episode: index, pictures: &mut pixels };
         let options = PictureOptions { stride: 1, size: shape.image_size };
@@ -134,7 +143,7 @@ pub trait EpisodeSource: Debug + Send + Sync {
     }
 }
 
-/// Opens what is at `path`: a LeRobot folder or a stable-worldmodel HDF5 file.
+/// Opens what is at `path`: a LeRobot folder, an HDF5 file of stable-worldmodel or robomimic, or a folder of stable-worldmodel.
 ///
 /// # Errors
 /// [`Error::Content`] when it is none of what is read, with the command that converts it where it is known; else what the reader says.
@@ -147,13 +156,13 @@ pub fn open(path: &Path) -> Result<Box<dyn EpisodeSource>> {
 /// # Errors
 /// As [`open`]; [`Error::Content`] when a column is missing or of another kind.
 pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Box<dyn EpisodeSource>> {
-    let expected = "a LeRobot folder (with meta/info.json) or a stable-worldmodel HDF5 file";
+    let expected = "a LeRobot folder (with meta/info.json), an HDF5 file or folder of stable-worldmodel, or an HDF5 file of robomimic";
     let refused = |got: &str| Err(Error::content(path, "data set", expected, got));
     let metadata = std::fs::metadata(path).map_err(|error| Error::file(path, "opening", error))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if metadata.is_file() {
         if SwmFile::is_hdf5(path) {
-            return Ok(Box::new(SwmFile::open_with(path, mapping)?));
+            return hdf5::open(path, mapping);
         }
         let packed = name.ends_with(".zst");
         return refused(if packed { "a file compressed with zstd (zstd -d FILE unpacks it)" } else { "another file" });
@@ -164,10 +173,8 @@ pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Box<dyn EpisodeSource
     if name.ends_with(".lance") {
         return refused("a Lance table (swm convert PATH --format hdf5 makes a file that is read)");
     }
-    if path.join("ep_len.npz").is_file() {
-        return refused(
-            "a stable-worldmodel folder of npz files (swm convert PATH --format hdf5 makes a file that is read)",
-        );
+    if SwmFolder::is_one(path) {
+        return Ok(Box::new(SwmFolder::open_with(path, mapping)?));
     }
     refused("another folder")
 }

@@ -13,6 +13,7 @@ mod yuv;
 use std::ops::Range;
 use std::path::Path;
 
+use mindseye_interface::{Image, ImageSize};
 use mp4::{Codec, Track};
 pub use yuv::Yuv;
 
@@ -67,6 +68,39 @@ impl Video {
                 Err(Error::content(&self.track.path, "video", expected, got))
             }
         }
+    }
+
+    /// Size of the frames.
+    ///
+    /// # Errors
+    /// [`Error::Border`] when it is none of a picture.
+    pub fn image_size(&self) -> Result<ImageSize> {
+        Ok(ImageSize::new(self.track.height, self.track.width)?)
+    }
+
+    /// Decodes the frames `wanted`, ascending, each of `size`; `visit` gets their places in `wanted`.
+    ///
+    /// # Errors
+    /// As [`Video::decode`], and [`Error::Content`] for a frame of another size.
+    pub fn pictures(&self, wanted: &[usize], size: ImageSize, visit: &mut dyn FnMut(usize, &Image)) -> Result<()> {
+        let Some((first, last)) = wanted.first().zip(wanted.last()) else { return Ok(()) };
+        let mut next = 0;
+        self.decode(*first..*last + 1, &mut |number, planes| {
+            if wanted.get(next) != Some(&number) {
+                return Ok(());
+            }
+            let broken = |expected: String, got: String| {
+                Error::content(&self.track.path, format!("video frame {number}"), expected, got) //
+            };
+            let picture = planes.rgb().map_err(|got| broken("a picture".into(), got))?;
+            if picture.size() != size {
+                let pixels = |size: ImageSize| format!("{}x{} pixels", size.height(), size.width());
+                return Err(broken(pixels(size), pixels(picture.size())));
+            }
+            visit(next, &picture);
+            next += 1;
+            Ok(())
+        })
     }
 
     /// Decodes frames `range` in their order.

@@ -24,7 +24,7 @@ use crate::model_report::{self, ModelReport};
     after_help = "Example: mindseye inspect assets/checkpoints/two_room\n         mindseye inspect assets/checkpoints/push_t --data data/fresh --out pictures"
 )]
 pub struct InspectArguments {
-    /// A data set (a LeRobot folder, v3.0 or v2.1, or a stable-worldmodel HDF5 file), or the folder of a checkpoint or a LeWorldModel.
+    /// A data set (a LeRobot folder, v3.0 or v2.1; an HDF5 file or folder of stable-worldmodel; an HDF5 file of robomimic), or the folder of a checkpoint or a LeWorldModel.
     path: PathBuf,
     /// Data set to measure the checkpoint's model on; record a fresh one with another --seed for episodes it has never seen.
     #[arg(long)]

@@ -36,8 +36,8 @@ const RECORDED: &str = "recorded";
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye train --data data/two_room --out runs/two_room --seed 0")]
 pub struct TrainArguments {
-    /// The data set: a LeRobot folder (v3.0 or v2.1; pictures, AV1 or H.264 videos), or a stable-worldmodel HDF5 file. Given several times,
-    /// the model learns from all of them.
+    /// The data set: a LeRobot folder (v3.0 or v2.1; pictures, AV1 or H.264 videos), an HDF5 file or folder of stable-worldmodel, or an HDF5
+    /// file of robomimic. Given several times, the model learns from all of them.
     #[arg(long, required = true)]
     data: Vec<PathBuf>,
     /// Shares of the training windows that the data sets are to have, in their order, as numbers beside each other (2,1); by default

@@ -178,23 +178,7 @@ impl Dataset {
             }
             wanted.push(number);
         }
-        let Some((first, last)) = wanted.first().zip(wanted.last()) else { return Ok(()) };
-        let mut next = 0;
-        video.decode(*first..*last + 1, &mut |number, planes| {
-            if wanted.get(next) != Some(&number) {
-                return Ok(());
-            }
-            let broken = |got: String| Error::content(&path, format!("video frame {number}"), "a picture", got);
-            let picture = planes.rgb().map_err(broken)?;
-            if picture.size() != size {
-                let pixels = |size: ImageSize| format!("{}x{} pixels", size.height(), size.width());
-                let (expected, got) = (pixels(size), pixels(picture.size()));
-                return Err(Error::content(&path, format!("video frame {number}"), expected, got));
-            }
-            each(next, &picture);
-            next += 1;
-            Ok(())
-        })
+        video.pictures(&wanted, size, each)
     }
 
     /// The video file at `path`, opened once.

@@ -11,7 +11,7 @@ use super::info::{ACTION, Feature, write_json};
 use super::named::Named;
 use super::sidecar::Sidecar;
 use super::statistics::{Statistics, VECTORS};
-use crate::source::EpisodeSource as _;
+use crate::source::EpisodeSource;
 use crate::{Error, Result};
 
 /// A data set at a glance.
@@ -67,6 +67,28 @@ pub struct ActionSummary {
     pub std: Vec<f64>,
 }
 
+impl DatasetSummary {
+    /// Of a source that knows no more of itself than its episodes and `features`.
+    pub(crate) fn plain(source: &dyn EpisodeSource, features: Vec<FeatureSummary>, bytes_on_disk: u64) -> Result<Self> {
+        let lengths = (0..source.len()).map(|episode| Ok(source.episode(episode)?.length));
+        let lengths = lengths.collect::<Result<Vec<usize>>>()?;
+        let length = |of: Option<&usize>| of.copied().unwrap_or(0);
+        Ok(Self {
+            path: source.path().to_path_buf(),
+            format: source.format(),
+            episodes: source.len(),
+            frames: source.frames(),
+            frames_per_second: source.frames_per_second(),
+            episode_frames: [length(lengths.iter().min()), length(lengths.iter().max())],
+            tasks: Vec::new(),
+            features,
+            bytes_on_disk,
+            action: None,
+            sidecar: None,
+        })
+    }
+}
+
 impl Dataset {
     /// A data set at a glance; reads `meta/` and file sizes only.
     pub(super) fn at_a_glance(&self) -> Result<DatasetSummary> {
@@ -93,7 +115,8 @@ impl Dataset {
     }
 }
 
-fn folder_bytes(folder: &Path) -> Result<u64> {
+/// Bytes of all files in `folder`.
+pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
     let failed = |error| Error::file(folder, "listing", error);
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder).map_err(failed)? {

@@ -18,7 +18,7 @@ use crate::progress::Meter;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye data convert pusht.h5 --fps 10 --task \"push the T\" --out data/pusht")]
 pub struct ConvertArguments {
-    /// What to convert: LeRobot folders, stable-worldmodel HDF5 files.
+    /// What to convert: LeRobot folders, stable-worldmodel's HDF5 files and folders, robomimic's HDF5 files.
     #[arg(required = true)]
     from: Vec<PathBuf>,
     /// Folder of the new data set, which must not exist yet.

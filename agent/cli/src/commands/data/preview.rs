@@ -14,7 +14,7 @@ use crate::pictures::{BAD, CURVE, Canvas, FAINT, GOOD, INK, LETTER, write_png};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye data preview data/two_room --out sheet.png")]
 pub struct PreviewArguments {
-    /// The data set: a LeRobot folder or a stable-worldmodel HDF5 file.
+    /// The data set: a LeRobot folder, an HDF5 file or folder of stable-worldmodel, or an HDF5 file of robomimic.
     path: PathBuf,
     /// The picture (PNG).
     #[arg(long)]

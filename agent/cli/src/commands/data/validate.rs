@@ -17,7 +17,7 @@ use crate::progress::Meter;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye data validate recording --repair recording_repaired")]
 pub struct ValidateArguments {
-    /// The data set: a LeRobot folder or a stable-worldmodel HDF5 file.
+    /// The data set: a LeRobot folder, an HDF5 file or folder of stable-worldmodel, or an HDF5 file of robomimic.
     path: PathBuf,
     /// Folder of a new data set with the episodes that can be read.
     #[arg(long)]
