@@ -23,7 +23,7 @@ pub use error::{Error, Result};
 pub use hdf5::SwmFile;
 pub use lerobot::dataset::{Dataset, EpisodeMeta};
 pub use lerobot::sidecar::{Recording, Sidecar};
-pub use lerobot::spec::{DatasetSpec, WriteMode};
+pub use lerobot::spec::{DatasetSpec, PictureStorage, WriteMode};
 pub use lerobot::summary::{ActionSummary, DatasetSummary, FeatureSummary};
 pub use lerobot::writer::DatasetWriter;
 pub use source::{EpisodeSource, Numbers, PictureOptions, Wanted, open};
