@@ -5,11 +5,15 @@
 //! pixels [N, H, W, 3] u8        pictures
 //! action [N, A]                 what was done at each step, floating point
 //! proprio [N, P], state [N, K]  the body's own sense of itself, the true state; where there are any
+//! episode_idx [N], step_idx [N]  which step of which episode a row is; written, not read
 //! ```
 //!
-//! Both the current recorder's files and those of the older one, whose pictures went through Blosc, are read.
+//! Both the current recorder's files and those of the older one, whose pictures went through Blosc, are read. What is written here has what
+//! mindseye knows beside in an attribute of the root group, `mindseye`.
 
 mod blosc;
+mod notes;
+mod writer;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -18,8 +22,11 @@ use hdf5_pure::{DType, Dataset as Column, File};
 use mindseye_interface::{Image, ImageSize};
 use rayon::prelude::*;
 
+use self::notes::Notes;
+pub use self::writer::SwmWriter;
 use crate::episode::EpisodeShape;
 use crate::lerobot::dataset::EpisodeMeta;
+use crate::lerobot::sidecar::Sidecar;
 use crate::lerobot::summary::{DatasetSummary, FeatureSummary};
 use crate::picture::fit;
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
@@ -45,6 +52,8 @@ pub struct SwmFile {
     numbers: [Option<(String, usize)>; 3],
     episodes: Vec<Range<usize>>,
     frames: usize,
+    /// What mindseye wrote beside the columns.
+    notes: Option<Notes>,
 }
 
 impl std::fmt::Debug for SwmFile {
@@ -117,7 +126,8 @@ impl SwmFile {
             }
         }
         let frames = lengths.iter().sum();
-        Ok(Self { path: path.to_path_buf(), file, shape, pictures: pictures.into(), numbers, episodes, frames })
+        let notes = Notes::read(&file, path, &shape)?;
+        Ok(Self { path: path.to_path_buf(), file, shape, pictures: pictures.into(), numbers, episodes, frames, notes })
     }
 
     fn broken(&self, error: hdf5_pure::Error) -> Error {
@@ -206,7 +216,29 @@ impl EpisodeSource for SwmFile {
     }
 
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
-        Ok(EpisodeMeta { index, length: self.range(index)?.len(), tasks: Vec::new() })
+        let task = self.notes.as_ref().and_then(|notes| notes.task(index));
+        let tasks = task.map(String::from).into_iter().collect();
+        Ok(EpisodeMeta { index, length: self.range(index)?.len(), tasks })
+    }
+
+    fn frames_per_second(&self) -> Option<f64> {
+        self.notes.as_ref().map(|notes| notes.frames_per_second)
+    }
+
+    fn state_names(&self) -> Vec<String> {
+        self.notes.as_ref().map(|notes| notes.state_names.clone()).unwrap_or_default()
+    }
+
+    fn proprioception_names(&self) -> Vec<String> {
+        self.notes.as_ref().map(|notes| notes.proprioception_names.clone()).unwrap_or_default()
+    }
+
+    fn action_names(&self) -> Vec<String> {
+        self.notes.as_ref().map(|notes| notes.action_names.clone()).unwrap_or_default()
+    }
+
+    fn sidecar(&self) -> Option<&Sidecar> {
+        self.notes.as_ref()?.sidecar.as_ref()
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
@@ -216,11 +248,18 @@ impl EpisodeSource for SwmFile {
             let column = self.column(&name)?;
             let shape = column.shape().map_err(|error| self.broken(error))?;
             let dtype = column.dtype().map_err(|error| self.broken(error))?;
+            let named = |of: usize| self.numbers[of].as_ref().is_some_and(|(known, _)| *known == name);
+            let element_names = match () {
+                () if named(0) => self.action_names(),
+                () if named(1) => self.state_names(),
+                () if named(2) => self.proprioception_names(),
+                () => Vec::new(),
+            };
             features.push(FeatureSummary {
                 name,
                 dtype: format!("{dtype:?}").to_lowercase(),
                 shape: shape.into_iter().map(|side| side as usize).collect(),
-                element_names: Vec::new(),
+                element_names,
             });
         }
         let metadata = std::fs::metadata(&self.path).map_err(|error| Error::file(&self.path, "opening", error))?;
@@ -229,13 +268,13 @@ impl EpisodeSource for SwmFile {
             format: self.format(),
             episodes: self.len(),
             frames: self.frames,
-            frames_per_second: None,
+            frames_per_second: self.frames_per_second(),
             episode_frames: [lengths().min().unwrap_or(0), lengths().max().unwrap_or(0)],
-            tasks: Vec::new(),
+            tasks: self.notes.as_ref().map(Notes::texts).unwrap_or_default(),
             features,
             bytes_on_disk: metadata.len(),
             action: None,
-            sidecar: None,
+            sidecar: self.sidecar().cloned(),
         })
     }
 

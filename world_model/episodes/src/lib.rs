@@ -2,7 +2,7 @@
 //!
 //! - [`DatasetWriter`] records episodes into a LeRobotDataset v3.0 folder that the official tools open.
 //! - [`Dataset`] reads such a folder, ours or anyone's, v3.0 or v2.1, pictures in tables or in video files, and checks what it reads.
-//! - [`SwmFile`] reads stable-worldmodel's HDF5 files; [`open`] finds out what is at a path. All are [`EpisodeSource`]s.
+//! - [`SwmFile`] and [`SwmWriter`] read and write stable-worldmodel's HDF5 files; [`open`] finds out what is at a path. All are [`EpisodeSource`]s.
 //! - [`FrameCache`] holds a whole data set decoded in memory; [`Windows`] cuts it into what training eats.
 //!
 //! Letters: `T` moments of an episode, `A` action width, `P` proprioception width, `K` true-state width, `H`, `W` pixels.
@@ -20,7 +20,7 @@ pub mod windows;
 pub use cache::{CacheOptions, FrameCache};
 pub use episode::{EpisodeData, EpisodeShape};
 pub use error::{Error, Result};
-pub use hdf5::SwmFile;
+pub use hdf5::{SwmFile, SwmWriter};
 pub use lerobot::dataset::{Dataset, EpisodeMeta};
 pub use lerobot::sidecar::{Recording, Sidecar};
 pub use lerobot::spec::{DatasetSpec, PictureStorage, WriteMode};
