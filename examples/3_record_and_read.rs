@@ -5,7 +5,8 @@
 use anyhow::Result;
 use mindseye::commands::record::{episode_seed, simulate_episode};
 use mindseye_episodes::{
-    CacheOptions, Dataset, DatasetSpec, DatasetWriter, EpisodeSource, FrameCache, Split, Windows, WriteMode,
+    CacheOptions, Dataset, DatasetSpec, DatasetWriter, EpisodeSource, FrameCache, PictureStorage, Split, Windows,
+    WriteMode,
 };
 use mindseye_interface::Seed;
 use mindseye_sim::{SceneOptions, demonstrator, make};
@@ -20,6 +21,7 @@ fn main() -> Result<()> {
         frames_per_second: 10,
         camera: "top".into(),
         image_size: options.image_size,
+        pictures: PictureStorage::Png,
         proprioception_names: room.proprioception_names(),
         state_names: room.state_names(),
         action_names: room.action_space().names.clone(),

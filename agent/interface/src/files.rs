@@ -20,9 +20,23 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    let result = written.and_then(|()| std::fs::rename(&partial, path)).and_then(|()| sync_folder(path));
+    finish(path, &partial, written)
+}
+
+/// Gives a file that was written under [`partial_name`] of `path`, by whatever means, its own name: flushed to the disk first.
+///
+/// # Errors
+/// The operating system's; an existing file at `path` is then untouched, and the temporary one is gone.
+pub fn publish(path: &Path) -> std::io::Result<()> {
+    let partial = partial_name(path);
+    let written = File::open(&partial).and_then(|file| file.sync_all());
+    finish(path, &partial, written)
+}
+
+fn finish(path: &Path, partial: &Path, written: std::io::Result<()>) -> std::io::Result<()> {
+    let result = written.and_then(|()| std::fs::rename(partial, path)).and_then(|()| sync_folder(path));
     if result.is_err() {
-        let _ = std::fs::remove_file(&partial); // best effort: the error that matters is the first
+        let _ = std::fs::remove_file(partial); // best effort: the error that matters is the first
     }
     result
 }
@@ -38,7 +52,8 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn partial_name(path: &Path) -> PathBuf {
+/// The temporary name of a file on its way to `path`.
+pub fn partial_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(PARTIAL_ENDING);

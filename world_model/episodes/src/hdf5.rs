@@ -1,37 +1,46 @@
 //! HDF5 files: stable-worldmodel's (columns as in [`crate::swm`], all datasets of the file's root) and [`robomimic`]'s.
 //!
-//! Of stable-worldmodel, both the current recorder's files and those of the older one, whose pictures went through Blosc, are read.
+//! Of stable-worldmodel, both the current recorder's files and those of the older one, whose pictures went through Blosc, are read. What is
+//! written here has `episode_idx` and `step_idx` as well (which step of which episode a row is), and what mindseye knows beside in an
+//! attribute of the root group, `mindseye`.
 
 mod blosc;
 mod columns;
+mod notes;
 pub mod robomimic;
+mod writer;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use columns::{Column, broken};
 use hdf5_pure::File;
+use mindseye_interface::ImageSize;
 
+use self::notes::Notes;
 use self::robomimic::RobomimicFile;
-use crate::Result;
+pub use self::writer::SwmWriter;
 use crate::episode::EpisodeShape;
 use crate::lerobot::dataset::EpisodeMeta;
-use crate::lerobot::summary::DatasetSummary;
-use crate::rows::{self, first_of, missing};
+use crate::lerobot::sidecar::Sidecar;
+use crate::lerobot::summary::{DatasetSummary, FeatureSummary};
+use crate::mapping::{Columns, Kind, Known, Mapping, Part, element_names, side_by_side, stacked};
+use crate::rows::{self, MAX_WIDTH, missing};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
-use crate::swm::{ACTIONS, LENGTHS, OFFSETS, PICTURES, PROPRIOCEPTION, STATES};
+use crate::swm::{ACTIONS, LENGTHS, OFFSETS, USUAL};
+use crate::{Error, Result};
 
 /// Opens the HDF5 file at `path`, whoever's it is: robomimic's have a group `data`.
 ///
 /// # Errors
-/// As [`SwmFile::open`] and [`RobomimicFile::open`].
-pub fn open(path: &Path) -> Result<Box<dyn EpisodeSource>> {
+/// As [`SwmFile::open_with`] and [`RobomimicFile::open_with`].
+pub fn open(path: &Path, mapping: &Mapping) -> Result<Box<dyn EpisodeSource>> {
     let file = File::open_streaming(path).map_err(|error| broken(path, error))?;
     let groups = file.root().groups().map_err(|error| broken(path, error))?;
     if groups.iter().any(|group| group == robomimic::DATA) {
-        return Ok(Box::new(RobomimicFile::open(path)?));
+        return Ok(Box::new(RobomimicFile::open_with(path, mapping)?));
     }
-    Ok(Box::new(SwmFile::open(path)?))
+    Ok(Box::new(SwmFile::open_with(path, mapping)?))
 }
 
 /// A file of stable-worldmodel, open for reading.
@@ -43,6 +52,10 @@ pub struct SwmFile {
     fps: Option<f64>,
     episodes: Vec<Range<usize>>,
     frames: usize,
+    /// What mindseye wrote beside the columns.
+    notes: Option<Notes>,
+    /// Whether it holds for the columns that are read.
+    notes_hold: bool,
 }
 
 impl std::fmt::Debug for SwmFile {
@@ -60,31 +73,70 @@ impl SwmFile {
     /// Opens the file at `path`: reads what columns there are, not their rows.
     ///
     /// # Errors
-    /// [`crate::Error::File`] when it is broken; [`crate::Error::Content`] when a column is missing or contradicts the others.
+    /// [`Error::File`] when it is broken; [`Error::Content`] when a column is missing or contradicts the others.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, &Mapping::default())
+    }
+
+    /// As [`SwmFile::open`], with the columns that `mapping` names.
+    ///
+    /// # Errors
+    /// As [`SwmFile::open`].
+    pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
         let file = File::open_streaming(path).map_err(|error| broken(path, error))?;
         let names = file.root().datasets().map_err(|error| broken(path, error))?;
-        let pictures = first_of(&PICTURES, &names).ok_or_else(|| missing(path, &PICTURES, &names))?;
-        let action = first_of(&ACTIONS, &names).ok_or_else(|| missing(path, &ACTIONS, &names))?;
-        let (rows, image_size) = Column::open(&file, path, pictures)?.pictures()?;
-        let width = |name: &'static str| -> Result<(String, usize)> {
-            Ok((name.into(), Column::open(&file, path, name)?.width(rows)?)) //
-        };
-        let optional = |wanted: &[&'static str]| first_of(wanted, &names).map(width).transpose();
-        let numbers = [Some(width(action)?), optional(&STATES)?, optional(&PROPRIOCEPTION)?];
-        let of = |index: usize| numbers[index].as_ref().map_or(0, |(_, width)| *width);
-        let shape = EpisodeShape { image_size, action: of(0), state: of(1), proprioception: of(2) };
+        let notes = Notes::read(&file, path)?;
+        let mut known = Vec::with_capacity(names.len());
+        for name in &names {
+            let shape = file.dataset(name).and_then(|column| column.shape()).map_err(|error| broken(path, error))?;
+            let elements = notes.as_ref().map(|notes| notes.elements(name)).unwrap_or_default();
+            known.extend(kind(&shape).map(|kind| Known { name: name.clone(), kind, elements }));
+        }
+        let columns = mapping.resolve(path, &known, &USUAL)?;
+        let mut rows = None;
+        for (name, _) in &columns.cameras {
+            let (own, _) = Column::open(&file, path, name)?.pictures()?;
+            let rows = *rows.get_or_insert(own);
+            if own != rows {
+                return Err(Error::content(path, name, format!("{rows} pictures"), own));
+            }
+        }
+        let rows = rows.unwrap_or(0);
+        for part in [&columns.action, &columns.proprioception, &columns.state].into_iter().flatten() {
+            Column::open(&file, path, &part.column)?.width(rows)?;
+        }
         let whole = |name: &'static str| -> Result<Vec<i64>> {
-            first_of(&[name], &names).ok_or_else(|| missing(path, &[name], &names))?;
+            if !names.iter().any(|known| known == name) {
+                return Err(missing(path, &[name], &names));
+            }
             Column::open(&file, path, name)?.wholes()
         };
         let episodes = rows::episodes(path, &whole(LENGTHS)?, &whole(OFFSETS)?, rows)?;
         let frames = episodes.iter().map(Range::len).sum();
-        Ok(Self { path: path.to_path_buf(), file, shape, pictures: pictures.into(), numbers, episodes, frames })
+        let shape = columns.shape()?;
+        // What mindseye knows of the actions holds for the whole of them only.
+        let notes_hold = mapping.action.is_none() || columns.mapping(None).action == Some(vec![ACTIONS[0].into()]);
+        if let Some(notes) = &notes {
+            notes.check(path, |name| known.iter().find(|known| known.name == name).map(|known| known.kind))?;
+        }
+        let fps = mapping.fps.or(notes.as_ref().map(|notes| notes.frames_per_second));
+        Ok(Self { path: path.to_path_buf(), file, shape, columns, fps, episodes, frames, notes, notes_hold })
     }
 
     fn column<'a>(&'a self, name: &'a str) -> Result<Column<'a>> {
         Column::open(&self.file, &self.path, name)
+    }
+}
+
+/// What can be mapped of a column of `shape`.
+fn kind(shape: &[u64]) -> Option<Kind> {
+    match *shape {
+        [_, height, width, 3] if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
+            Some(Kind::Pictures(ImageSize::new(height as usize, width as usize).ok()?))
+        }
+        [_, width] if (1..=MAX_WIDTH).contains(&width) => Some(Kind::Numbers(width as usize)),
+        [_] => Some(Kind::Numbers(1)),
+        _ => None,
     }
 }
 
@@ -115,17 +167,42 @@ impl EpisodeSource for SwmFile {
 
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
         let length = rows::episode(&self.path, &self.episodes, index)?.len();
-        Ok(EpisodeMeta { index, length, tasks: Vec::new() })
+        let task = self.notes.as_ref().and_then(|notes| notes.task(index));
+        Ok(EpisodeMeta { index, length, tasks: task.map(String::from).into_iter().collect() })
     }
 
     fn mapping(&self) -> Mapping {
         self.columns.mapping(self.fps)
     }
 
+    fn state_names(&self) -> Vec<String> {
+        element_names(&self.columns.state)
+    }
+
+    fn proprioception_names(&self) -> Vec<String> {
+        element_names(&self.columns.proprioception)
+    }
+
+    fn action_names(&self) -> Vec<String> {
+        element_names(&self.columns.action)
+    }
+
+    fn sidecar(&self) -> Option<&Sidecar> {
+        self.notes.as_ref().filter(|_| self.notes_hold)?.sidecar.as_ref()
+    }
+
     fn summary(&self) -> Result<DatasetSummary> {
         let names = self.file.root().datasets().map_err(|error| broken(&self.path, error))?;
-        let features = names.iter().map(|name| self.column(name)?.summary()).collect::<Result<_>>()?;
-        DatasetSummary::plain(self, features, self.file.file_size())
+        let feature = |name: &String| -> Result<FeatureSummary> {
+            let element_names = self.notes.as_ref().map(|notes| notes.elements(name)).unwrap_or_default();
+            Ok(FeatureSummary { element_names, ..self.column(name)?.summary()? })
+        };
+        let features = names.iter().map(feature).collect::<Result<_>>()?;
+        Ok(DatasetSummary {
+            tasks: self.notes.as_ref().map(Notes::texts).unwrap_or_default(),
+            sidecar: self.sidecar().cloned(),
+            ..DatasetSummary::plain(self, features, self.file.file_size())?
+        })
     }
 
     fn parts(&self, episodes: Range<usize>) -> Vec<Range<usize>> {
@@ -140,28 +217,19 @@ impl EpisodeSource for SwmFile {
     ) -> Result<Vec<Numbers>> {
         let one = |wanted: Wanted<'_>| -> Result<Numbers> {
             let range = rows::episode(&self.path, &self.episodes, wanted.episode)?;
-            let [actions, states, proprioception] = self.numbers.each_ref().map(|column| match column {
-                Some((name, width)) => self.column(name)?.numbers(range, *width, wanted.episode),
-                None => Ok(Vec::new()),
-            });
-            let numbers = Numbers { actions: actions?, states: states?, proprioception: proprioception? };
-            self.column(&self.pictures)?.fill(range.start, self.shape.image_size, options, wanted.pictures)?;
+            let column = |part: &Part| self.column(&part.column)?.numbers(range, part.width, wanted.episode);
+            let Columns { cameras, action, state, proprioception } = &self.columns;
+            let numbers = Numbers {
+                actions: side_by_side(action, column)?,
+                states: side_by_side(state, column)?,
+                proprioception: side_by_side(proprioception, column)?,
+            };
+            stacked(cameras, options, wanted.pictures, &mut |(name, size), options, target| {
+                self.column(name)?.fill(range.start, size, options, target)
+            })?;
             done(range.len());
             Ok(numbers)
         };
         part.into_iter().map(one).collect()
     }
-}
-
-/// What can be mapped of a column of `shape`.
-fn known(name: &str, shape: &[u64]) -> Option<Known> {
-    let kind = match *shape {
-        [_, height, width, 3] if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
-            Kind::Pictures(ImageSize::new(height as usize, width as usize).ok()?)
-        }
-        [_, width] if (1..=MAX_WIDTH).contains(&width) => Kind::Numbers(width as usize),
-        [_] => Kind::Numbers(1),
-        _ => return None,
-    };
-    Some(Known { name: name.into(), kind, elements: Vec::new() })
 }

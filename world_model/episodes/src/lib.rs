@@ -2,7 +2,7 @@
 //!
 //! - [`DatasetWriter`] records episodes into a LeRobotDataset v3.0 folder that the official tools open.
 //! - [`Dataset`] reads such a folder, ours or anyone's, v3.0 or v2.1, pictures in tables or in video files, and checks what it reads.
-//! - [`SwmFile`] reads stable-worldmodel's HDF5 files, [`SwmFolder`] its folders of npz files with videos or pictures, [`RobomimicFile`] the HDF5 files
+//! - [`SwmFile`] and [`SwmWriter`] read and write stable-worldmodel's HDF5 files, [`SwmFolder`] reads its folders of npz files with videos or pictures, [`RobomimicFile`] the HDF5 files
 //!   of robomimic. [`open`] finds out what is at a path. All are [`EpisodeSource`]s.
 //! - [`Mapping`] says which columns are what, where names are not the usual ones.
 //! - [`FrameCache`] holds a whole data set decoded, in memory or in a file; [`Windows`] cuts it into what training eats.
@@ -25,11 +25,11 @@ pub mod windows;
 pub use cache::{CacheOptions, FrameCache};
 pub use episode::{EpisodeData, EpisodeShape};
 pub use error::{Error, Result};
-pub use hdf5::SwmFile;
 pub use hdf5::robomimic::RobomimicFile;
+pub use hdf5::{SwmFile, SwmWriter};
 pub use lerobot::dataset::{Dataset, EpisodeMeta};
 pub use lerobot::sidecar::{Recording, Sidecar};
-pub use lerobot::spec::{DatasetSpec, WriteMode};
+pub use lerobot::spec::{DatasetSpec, PictureStorage, WriteMode};
 pub use lerobot::summary::{ActionSummary, DatasetSummary, FeatureSummary};
 pub use lerobot::writer::DatasetWriter;
 pub use mapping::Mapping;

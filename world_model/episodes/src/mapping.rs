@@ -18,6 +18,7 @@ use mindseye_interface::config::Validate;
 use serde::{Deserialize, Serialize};
 
 use crate::episode::EpisodeShape;
+use crate::source::PictureOptions;
 use crate::{Error, Result};
 
 /// Most cameras whose pictures are put together.
@@ -103,6 +104,19 @@ pub(crate) struct Columns {
 }
 
 impl Mapping {
+    /// What this says, and where it says nothing, what `guess` says.
+    #[must_use]
+    pub(crate) fn or(&self, guess: Self) -> Self {
+        let mapping = self.clone();
+        Self {
+            cameras: mapping.cameras.or(guess.cameras),
+            action: mapping.action.or(guess.action),
+            proprioception: mapping.proprioception.or(guess.proprioception),
+            state: mapping.state.or(guess.state),
+            fps: mapping.fps.or(guess.fps),
+        }
+    }
+
     /// Finds what is mapped, or guessed, among the columns of the data set at `path`.
     ///
     /// # Errors
@@ -249,6 +263,32 @@ pub(crate) fn side_by_side(parts: &[Part], mut column: impl FnMut(&Part) -> Resu
         parts.iter().zip(&columns).flat_map(of_part)
     };
     Ok((0..rows).flat_map(row).collect())
+}
+
+/// Fills `target [T, C * H, W, 3]` of `options.size` with the pictures of all `cameras`, one on top of the other; `fill` gives those of one
+/// camera, `[T, H, W, 3]`.
+///
+/// # Errors
+/// What `fill` says, and [`Error::Border`] for a size that cannot be divided.
+pub(crate) fn stacked(
+    cameras: &[(String, ImageSize)],
+    options: PictureOptions,
+    target: &mut [u8],
+    fill: &mut dyn FnMut((&str, ImageSize), PictureOptions, &mut [u8]) -> Result<()>,
+) -> Result<()> {
+    if let [(name, size)] = cameras {
+        return fill((name, *size), options, target);
+    }
+    let each = ImageSize::new(options.size.height() / cameras.len().max(1), options.size.width())?;
+    let mut pictures = vec![0; target.len() / options.size.rgb_len() * each.rgb_len()];
+    for (number, (name, size)) in cameras.iter().enumerate() {
+        fill((name, *size), PictureOptions { size: each, ..options }, &mut pictures)?;
+        let moments = target.chunks_exact_mut(options.size.rgb_len());
+        for (moment, picture) in moments.zip(pictures.chunks_exact(each.rgb_len())) {
+            moment[number * each.rgb_len()..(number + 1) * each.rgb_len()].copy_from_slice(picture);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,12 +8,7 @@ use crate::{Error, Result};
 /// Widest row of numbers that is believed.
 pub(crate) const MAX_WIDTH: u64 = 1 << 16;
 /// Moments of one data set that are believed.
-const MAX_FRAMES: usize = u32::MAX as usize;
-
-/// The first of `wanted` that is among `names`.
-pub(crate) fn first_of(wanted: &[&'static str], names: &[String]) -> Option<&'static str> {
-    wanted.iter().copied().find(|name| names.iter().any(|known| known == name))
-}
+pub(crate) const MAX_FRAMES: usize = u32::MAX as usize;
 
 /// Says that none of the columns `wanted` is among `names`.
 pub(crate) fn missing(path: &Path, wanted: &[&str], names: &[String]) -> Error {

@@ -13,6 +13,8 @@ pub mod folder;
 mod npz;
 mod pictures;
 
+use crate::mapping::Usual;
+
 /// Columns that may hold pictures, the first that is there counts.
 pub(crate) const PICTURES: [&str; 4] = ["pixels", "image", "images", "observation.images.front"];
 /// Columns that may hold actions.
@@ -21,6 +23,9 @@ pub(crate) const ACTIONS: [&str; 2] = ["action", "actions"];
 pub(crate) const PROPRIOCEPTION: [&str; 2] = ["proprio", "observation.state"];
 /// Columns that may hold the true state.
 pub(crate) const STATES: [&str; 1] = ["state"];
+/// All of them.
+pub(crate) const USUAL: Usual =
+    Usual { cameras: Some(&PICTURES), action: &ACTIONS, proprioception: &PROPRIOCEPTION, state: &STATES };
 /// Steps of every episode.
 pub(crate) const LENGTHS: &str = "ep_len";
 /// Row of every episode's first step.

@@ -3,18 +3,24 @@
 //!
 //! Decoding AV1 and H.264 is normative: every right decoder gives the same planes (tests compare hashes with another library's). What becomes of
 //! them as RGB is not; here it is BT.601 or BT.709 in whole numbers, the same on every machine.
+//!
+//! What this crate writes itself is AV1 in mp4.
 
 mod av1;
+mod encode;
 mod ffmpeg;
 mod h264;
 mod mp4;
+mod mp4_writer;
 mod yuv;
 
 use std::ops::Range;
 use std::path::Path;
 
+pub(crate) use encode::{KEY_EVERY, SHORTEST_SIDE, encode};
 use mindseye_interface::{Image, ImageSize};
 use mp4::{Codec, Track};
+pub(crate) use mp4_writer::mp4;
 pub use yuv::Yuv;
 
 use crate::{Error, Result};

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::Path;
 
 use arrow::datatypes::Schema;
-use mindseye_episodes::{Dataset, DatasetSpec, DatasetWriter, EpisodeSource, WriteMode};
+use mindseye_episodes::{Dataset, DatasetSpec, DatasetWriter, EpisodeSource, PictureStorage, WriteMode};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -33,6 +33,7 @@ fn record_again(path: &Path) {
         frames_per_second: dataset.fps(),
         camera: "front".into(),
         image_size: dataset.image_size(),
+        pictures: PictureStorage::Png,
         proprioception_names: dataset.proprioception_names(),
         state_names: vec![],
         action_names: dataset.action_names(),

@@ -11,7 +11,7 @@ use mindseye_episodes::EpisodeSource;
 /// Look at recorded episodes, check them, convert and join them.
 ///
 /// Reads LeRobot folders (v3.0 and v2.1; pictures in tables, AV1 and H.264 videos), stable-worldmodel's HDF5 files and folders, and robomimic's
-/// HDF5 files; writes LeRobotDataset v3.0 with pictures in its tables. What is read is never changed.
+/// HDF5 files; writes LeRobotDataset v3.0 (pictures in its tables or as AV1) and HDF5. What is read is never changed.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples: mindseye data validate recording\n          mindseye data convert pusht.h5 --fps 10 --out data/pusht\n          mindseye data preview data/pusht --out sheet.png"

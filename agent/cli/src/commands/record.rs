@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, Recording, Sidecar, WriteMode};
+use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, PictureStorage, Recording, Sidecar, WriteMode};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Seed, Simulator};
 use mindseye_sim::{SceneOptions, demonstrate, demonstrator, make};
@@ -62,6 +62,9 @@ pub struct RecordArguments {
     /// Episodes per data file: what a crash can lose.
     #[arg(long, default_value_t = 50)]
     episodes_per_file: usize,
+    /// Keep pictures as AV1 videos instead of PNG: much smaller, with some loss, and slower to write and to read.
+    #[arg(long)]
+    video: bool,
     /// Replace the data set that is there.
     #[arg(long, conflicts_with = "append")]
     overwrite: bool,
@@ -311,6 +314,7 @@ fn plain_spec(scene: &str, options: &SceneOptions, simulator: &dyn Simulator) ->
         frames_per_second: (1.0 / simulator.control_step_secs()).round() as u32,
         camera: "top".into(),
         image_size: options.image_size,
+        pictures: if arguments.video { PictureStorage::Av1 } else { PictureStorage::Png },
         proprioception_names: simulator.proprioception_names(),
         state_names: simulator.state_names(),
         action_names: simulator.action_space().names.clone(),

@@ -13,25 +13,30 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5_pure::{AttrValue, File};
+use mindseye_interface::ImageSize;
 
 use super::columns::{Column, broken};
 use crate::episode::EpisodeShape;
 use crate::lerobot::dataset::EpisodeMeta;
 use crate::lerobot::summary::{DatasetSummary, FeatureSummary};
-use crate::rows::{self, first_of, missing};
+use crate::mapping::{Columns, Kind, Known, Mapping, Part, Usual, element_names, side_by_side, stacked};
+use crate::rows::{self, MAX_FRAMES, MAX_WIDTH, missing};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::{Error, Result};
 
 /// The group that tells robomimic's files from others.
 pub(super) const DATA: &str = "data";
 /// Cameras that are preferred, the first that is there counts; after them any other, by name.
-const CAMERAS: [&str; 5] = ["agentview_image", "agentview_rgb", "frontview_image", "front_image", "sideview_image"];
+const CAMERAS: [&str; 5] =
+    ["obs/agentview_image", "obs/agentview_rgb", "obs/frontview_image", "obs/front_image", "obs/sideview_image"];
 /// What robomimic takes as low-dimensional observations of the robot; those that are there count.
-const PROPRIOCEPTION: [&str; 3] = ["robot0_eef_pos", "robot0_eef_quat", "robot0_gripper_qpos"];
+const PROPRIOCEPTION: [&str; 3] = ["obs/robot0_eef_pos", "obs/robot0_eef_quat", "obs/robot0_gripper_qpos"];
 /// Where a file has none of these, all observations count that are numbers, but for the true poses of objects.
 const OBJECTS: [&str; 2] = ["object", "object-state"];
 const ACTIONS: &str = "actions";
 const STATES: &str = "states";
+/// Nothing is guessed beyond [`guess`].
+const NOTHING_USUAL: Usual = Usual { cameras: None, action: &[], proprioception: &[], state: &[] };
 
 /// One demonstration.
 #[derive(Debug)]
@@ -41,23 +46,12 @@ struct Demo {
     length: usize,
 }
 
-/// What is read of a demonstration, by the names of its datasets.
-#[derive(Debug)]
-struct Plan {
-    camera: String,
-    /// Those that together are proprioception.
-    felt: Vec<String>,
-    has_states: bool,
-}
-
-/// A file of robomimic, open for reading.
+/// A file of robomimic, open for reading. Columns are named as within a demonstration: `actions`, `obs/agentview_image`.
 pub struct RobomimicFile {
     path: PathBuf,
     file: File,
-    plan: Plan,
+    columns: Columns,
     shape: EpisodeShape,
-    /// Widths of what is felt.
-    widths: Vec<usize>,
     demos: Vec<Demo>,
     frames: usize,
     frames_per_second: Option<f64>,
@@ -66,7 +60,11 @@ pub struct RobomimicFile {
 impl std::fmt::Debug for RobomimicFile {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut debug = formatter.debug_struct("RobomimicFile");
-        debug.field("path", &self.path).field("plan", &self.plan).field("shape", &self.shape).finish_non_exhaustive()
+        debug
+            .field("path", &self.path)
+            .field("columns", &self.columns)
+            .field("shape", &self.shape)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,6 +74,14 @@ impl RobomimicFile {
     /// # Errors
     /// [`Error::File`] when it is broken; [`Error::Content`] when a dataset is missing or contradicts the others.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, &Mapping::default())
+    }
+
+    /// As [`RobomimicFile::open`], with the columns that `mapping` names.
+    ///
+    /// # Errors
+    /// As [`RobomimicFile::open`].
+    pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
         let file = File::open_streaming(path).map_err(|error| broken(path, error))?;
         let data = file.group(DATA).map_err(|error| broken(path, error))?;
         let groups = data.groups().map_err(|error| broken(path, error))?;
@@ -86,101 +92,125 @@ impl RobomimicFile {
         let Some((_, first)) = groups.first() else {
             return Err(Error::content(path, DATA, "groups demo_0, demo_1, ...", "none"));
         };
-        let plan = Plan::of(&file, path, first)?;
-        let (_, shape, widths) = plan.measure(&file, path, first)?;
+        let known = known(&file, path, first)?;
+        let guess = guess(&known);
+        if mapping.cameras.is_none() && guess.cameras.is_none() {
+            let names = known.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+            let got = format!("only {names} (robomimic's dataset_states_to_obs.py --camera_names adds some)");
+            return Err(Error::content(path, format!("{first}/obs"), "pictures [T, height, width, 3] of u8", got));
+        }
+        let columns = mapping.or(guess).resolve(path, &known, &NOTHING_USUAL)?;
+        let shape = columns.shape()?;
         let mut demos = Vec::with_capacity(groups.len());
         for (_, group) in groups {
-            let (length, own, own_widths) = plan.measure(&file, path, &group)?;
-            if (own, &own_widths) != (shape, &widths) {
-                return Err(Error::content(path, group, describe(&shape, &widths), describe(&own, &own_widths)));
-            }
+            let length = measure(&columns, &file, path, &group)?;
             demos.push(Demo { group, length });
         }
         let frames = demos.iter().map(|demo| demo.length).sum();
-        let frames_per_second = rate(data.attrs().map_err(|error| broken(path, error))?.get("env_args"));
-        Ok(Self { path: path.to_path_buf(), file, plan, shape, widths, demos, frames, frames_per_second })
-    }
-
-    /// Dataset `name` of `demo`, all of it.
-    fn numbers(&self, demo: &Demo, name: &str, width: usize, episode: usize) -> Result<Vec<f32>> {
-        let name = format!("{}/{name}", demo.group);
-        Column::open(&self.file, &self.path, &name)?.numbers(&(0..demo.length), width, episode)
-    }
-
-    /// What is felt in `demo`, one observation beside the other.
-    fn proprioception(&self, demo: &Demo, episode: usize) -> Result<Vec<f32>> {
-        let columns = self.plan.felt.iter().zip(&self.widths).map(|(name, &width)| {
-            Ok((self.numbers(demo, &format!("obs/{name}"), width, episode)?, width)) //
-        });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let row = |row: usize| columns.iter().flat_map(move |(values, width)| &values[row * width..(row + 1) * width]);
-        Ok((0..demo.length).flat_map(row).copied().collect())
+        let rate = || rate(data.attrs().ok()?.get("env_args"));
+        let frames_per_second = mapping.fps.or_else(rate);
+        Ok(Self { path: path.to_path_buf(), file, columns, shape, demos, frames, frames_per_second })
     }
 }
 
-impl Plan {
-    /// What there is in `group`.
-    fn of(file: &File, path: &Path, group: &str) -> Result<Self> {
-        let inside = format!("{group}/obs");
-        let observations = datasets(file, path, &inside)?;
-        let (mut pictures, mut numbers) = (Vec::new(), Vec::new());
-        for name in &observations {
-            let full = format!("{inside}/{name}");
+/// What can be mapped of the demonstration in `group`.
+fn known(file: &File, path: &Path, group: &str) -> Result<Vec<Known>> {
+    let mut known = Vec::new();
+    for (inside, prefix) in [(group.to_owned(), ""), (format!("{group}/obs"), "obs/")] {
+        for dataset in datasets(file, path, &inside)? {
+            let full = format!("{inside}/{dataset}");
             let column = Column::open(file, path, &full)?;
-            match column.shape.len() {
-                4 if column.pictures().is_ok() => pictures.push(name.clone()),
-                1 | 2 if !OBJECTS.contains(&name.as_str()) => numbers.push(name.clone()),
-                _ => (),
-            }
+            let kind = match column.shape[..] {
+                [_, _, _, _] => column.pictures().ok().map(|(_, size)| Kind::Pictures(size)),
+                [_, width] if (1..=MAX_WIDTH).contains(&width) => Some(Kind::Numbers(width as usize)),
+                [_] => Some(Kind::Numbers(1)),
+                _ => None,
+            };
+            let elements = match kind {
+                Some(Kind::Numbers(width)) if !prefix.is_empty() => {
+                    (0..width).map(|element| format!("{dataset}_{element}")).collect()
+                }
+                _ => Vec::new(),
+            };
+            known.extend(kind.map(|kind| Known { name: format!("{prefix}{dataset}"), kind, elements }));
         }
-        let preferred = first_of(&CAMERAS, &observations).map(str::to_owned);
-        let Some(camera) = preferred.or_else(|| pictures.first().cloned()) else {
-            let got = format!(
-                "only {} (robomimic's dataset_states_to_obs.py --camera_names adds some)",
-                observations.join(", ")
-            );
-            return Err(Error::content(path, inside, "pictures [T, height, width, 3] of u8", got));
-        };
-        let usual: Vec<String> =
-            PROPRIOCEPTION.iter().map(|name| String::from(*name)).filter(|name| numbers.contains(name)).collect();
-        let felt = if usual.is_empty() { numbers } else { usual };
-        let has_states = datasets(file, path, group)?.iter().any(|name| name == STATES);
-        Ok(Self { camera, felt, has_states })
     }
+    Ok(known)
+}
 
-    /// Length and shape of what is in `group`, and the widths of what is felt.
-    fn measure(&self, file: &File, path: &Path, group: &str) -> Result<(usize, EpisodeShape, Vec<usize>)> {
-        let (own, observations) = (datasets(file, path, group)?, datasets(file, path, &format!("{group}/obs"))?);
-        let column = |inside: &str, names: &[String], name: &str| -> Result<String> {
-            let full = format!("{group}/{inside}{name}");
-            if names.iter().any(|known| known == name) { Ok(full) } else { Err(missing(path, &[&full], names)) }
-        };
-        let actions = column("", &own, ACTIONS)?;
-        let actions = Column::open(file, path, &actions)?;
-        let rows = actions.shape.first().copied().unwrap_or(0);
-        let length = usize::try_from(rows).ok().filter(|length| (1..=u32::MAX as usize).contains(length));
-        let length = length.ok_or_else(|| Error::content(path, group, "actions of at least 1 moment", rows))?;
-        let attributes = file.group(group).and_then(|group| group.attrs()).map_err(|error| broken(path, error))?;
-        if let Some(samples) = attributes.get("num_samples").and_then(AttrValue::as_i64)
-            && samples != length as i64
-        {
-            return Err(Error::content(path, format!("{group} num_samples"), length, samples));
-        }
-        let width = |inside: &str, names: &[String], name: &str| -> Result<usize> {
-            Column::open(file, path, &column(inside, names, name)?)?.width(rows)
-        };
-        let state = if self.has_states { width("", &own, STATES)? } else { 0 };
-        let felt = self.felt.iter().map(|name| width("obs/", &observations, name));
-        let widths = felt.collect::<Result<Vec<usize>>>()?;
-        let camera = column("obs/", &observations, &self.camera)?;
-        let (pictures, image_size) = Column::open(file, path, &camera)?.pictures()?;
-        if pictures != rows {
-            return Err(Error::content(path, camera, format!("{rows} pictures"), pictures));
-        }
-        let shape =
-            EpisodeShape { image_size, proprioception: widths.iter().sum(), state, action: actions.width(rows)? };
-        Ok((length, shape, widths))
+/// What robomimic itself would take of the columns `known`.
+fn guess(known: &[Known]) -> Mapping {
+    let seen = |column: &&Known| matches!(column.kind, Kind::Pictures(_));
+    let preferred = CAMERAS.iter().find_map(|name| known.iter().filter(seen).find(|column| column.name == *name));
+    let camera = preferred.or_else(|| known.iter().find(seen));
+    let felt = |column: &&Known| {
+        let name = column.name.strip_prefix("obs/");
+        matches!(column.kind, Kind::Numbers(_)) && name.is_some_and(|name| !OBJECTS.contains(&name))
+    };
+    let numbers: Vec<String> = known.iter().filter(felt).map(|column| column.name.clone()).collect();
+    let usual: Vec<String> =
+        PROPRIOCEPTION.iter().map(|name| String::from(*name)).filter(|name| numbers.contains(name)).collect();
+    let there = |name: &str| known.iter().any(|column| column.name == name);
+    Mapping {
+        cameras: camera.map(|camera| vec![camera.name.clone()]),
+        action: there(ACTIONS).then(|| vec![ACTIONS.into()]),
+        proprioception: Some(if usual.is_empty() { numbers } else { usual }),
+        state: there(STATES).then(|| vec![STATES.into()]),
+        fps: None,
     }
+}
+
+/// The length of the demonstration in `group`, which must have all `columns`, as wide as they are.
+fn measure(columns: &Columns, file: &File, path: &Path, group: &str) -> Result<usize> {
+    let (own, observations) = (datasets(file, path, group)?, datasets(file, path, &format!("{group}/obs"))?);
+    let open = |name: &str, check: &dyn Fn(&Column<'_>) -> Result<()>| -> Result<()> {
+        let (names, last) = match name.strip_prefix("obs/") {
+            Some(observation) => (&observations, observation),
+            None => (&own, name),
+        };
+        let full = format!("{group}/{name}");
+        if !names.iter().any(|known| known == last) {
+            return Err(missing(path, &[&full], names));
+        }
+        check(&Column::open(file, path, &full)?)
+    };
+    let rows = std::cell::Cell::new(None::<u64>);
+    let parts = || [&columns.action, &columns.state, &columns.proprioception].into_iter().flatten();
+    let first = parts().map(|part| part.column.as_str()).next().unwrap_or(&columns.cameras[0].0);
+    open(first, &|column| {
+        rows.set(column.shape.first().copied());
+        Ok(())
+    })?;
+    let rows = rows.get().unwrap_or(0);
+    let length = usize::try_from(rows).ok().filter(|length| (1..=MAX_FRAMES).contains(length));
+    let length = length.ok_or_else(|| Error::content(path, group, format!("{first} of at least 1 moment"), rows))?;
+    let attributes = file.group(group).and_then(|group| group.attrs()).map_err(|error| broken(path, error))?;
+    if let Some(samples) = attributes.get("num_samples").and_then(AttrValue::as_i64)
+        && samples != length as i64
+    {
+        return Err(Error::content(path, format!("{group} num_samples"), length, samples));
+    }
+    for part in parts() {
+        open(&part.column, &|column| {
+            let width = column.width(rows)?;
+            if width == part.width {
+                return Ok(());
+            }
+            Err(Error::content(path, format!("{group}/{}", part.column), format!("{} wide", part.width), width))
+        })?;
+    }
+    for (name, size) in &columns.cameras {
+        open(name, &|column| {
+            let (pictures, own) = column.pictures()?;
+            if (pictures, own) == (rows, *size) {
+                return Ok(());
+            }
+            let describe =
+                |count: u64, size: ImageSize| format!("{count} pictures of {}x{}", size.height(), size.width());
+            Err(Error::content(path, format!("{group}/{name}"), describe(rows, *size), describe(pictures, own)))
+        })?;
+    }
+    Ok(length)
 }
 
 /// Names of the datasets in `group`, sorted.
@@ -189,12 +219,6 @@ fn datasets(file: &File, path: &Path, group: &str) -> Result<Vec<String>> {
     let mut names = names.map_err(|error| Error::content(path, group, "a group of datasets", error))?;
     names.sort();
     Ok(names)
-}
-
-fn describe(shape: &EpisodeShape, widths: &[usize]) -> String {
-    let (size, felt) = (shape.image_size, widths.iter().map(usize::to_string).collect::<Vec<_>>().join("+"));
-    let EpisodeShape { action, state, .. } = shape;
-    format!("{}x{} pixels, action {action}, states {state}, proprioception {felt}", size.height(), size.width())
 }
 
 /// Moments per second, where the environment's arguments say.
@@ -233,11 +257,20 @@ impl EpisodeSource for RobomimicFile {
         Ok(EpisodeMeta { index, length, tasks: Vec::new() })
     }
 
+    fn mapping(&self) -> Mapping {
+        self.columns.mapping(self.frames_per_second)
+    }
+
+    fn action_names(&self) -> Vec<String> {
+        element_names(&self.columns.action)
+    }
+
+    fn state_names(&self) -> Vec<String> {
+        element_names(&self.columns.state)
+    }
+
     fn proprioception_names(&self) -> Vec<String> {
-        let elements = |(name, &width): (&String, &usize)| -> Vec<String> {
-            (0..width).map(|element| format!("{name}_{element}")).collect()
-        };
-        self.plan.felt.iter().zip(&self.widths).flat_map(elements).collect()
+        element_names(&self.columns.proprioception)
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
@@ -264,15 +297,25 @@ impl EpisodeSource for RobomimicFile {
         done: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<Numbers>> {
         let one = |wanted: Wanted<'_>| -> Result<Numbers> {
-            let (episode, shape) = (wanted.episode, &self.shape);
+            let episode = wanted.episode;
             let demo = rows::episode(&self.path, &self.demos, episode)?;
-            let actions = self.numbers(demo, ACTIONS, shape.action, episode)?;
-            let states = if shape.state == 0 { Vec::new() } else { self.numbers(demo, STATES, shape.state, episode)? };
-            let proprioception = self.proprioception(demo, episode)?;
-            let camera = format!("{}/obs/{}", demo.group, self.plan.camera);
-            Column::open(&self.file, &self.path, &camera)?.fill(0, shape.image_size, options, wanted.pictures)?;
+            let name = |column: &str| format!("{}/{column}", demo.group);
+            let numbers = |part: &Part| {
+                let name = name(&part.column);
+                Column::open(&self.file, &self.path, &name)?.numbers(&(0..demo.length), part.width, episode)
+            };
+            let Columns { cameras, action, state, proprioception } = &self.columns;
+            let numbers = Numbers {
+                actions: side_by_side(action, numbers)?,
+                states: side_by_side(state, numbers)?,
+                proprioception: side_by_side(proprioception, numbers)?,
+            };
+            stacked(cameras, options, wanted.pictures, &mut |(camera, size), options, target| {
+                let name = name(camera);
+                Column::open(&self.file, &self.path, &name)?.fill(0, size, options, target)
+            })?;
             done(demo.length);
-            Ok(Numbers { actions, states, proprioception })
+            Ok(numbers)
         };
         part.into_iter().map(one).collect()
     }

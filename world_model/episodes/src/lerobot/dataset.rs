@@ -16,7 +16,7 @@ use super::summary::DatasetSummary;
 use super::tables::TableFile;
 use super::tasks::read_tasks;
 use crate::episode::EpisodeShape;
-use crate::mapping::{Columns, Kind, Known, Mapping, Usual, element_names};
+use crate::mapping::{Columns, Kind, Known, Mapping, Usual, element_names, stacked};
 use crate::picture::{decode_png, fit};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::video::Video;
@@ -126,32 +126,27 @@ impl Dataset {
         table: &TableFile,
         packed: &PackedEpisode,
         index: usize,
-        PictureOptions { stride, size }: PictureOptions,
+        options: PictureOptions,
         target: &mut [u8],
     ) -> Result<()> {
-        let cameras = self.columns.cameras.len();
-        let each = share_of(size, cameras)?;
-        for (number, ((name, own), pictures)) in self.columns.cameras.iter().zip(&packed.pictures).enumerate() {
-            let place = number * each.rgb_len()..(number + 1) * each.rgb_len();
-            let Some(pictures) = pictures else {
-                self.film((name, *own), index, packed.length, stride, &mut |moment, picture| {
-                    let moment = &mut target[moment * size.rgb_len()..(moment + 1) * size.rgb_len()];
-                    fit(picture, each, &mut moment[place.clone()]);
-                })?;
-                continue;
+        let mut cameras = packed.pictures.iter();
+        stacked(&self.columns.cameras, options, target, &mut |(name, own), PictureOptions { stride, size }, target| {
+            let Some(Some(pictures)) = cameras.next() else {
+                return self.film((name, own), index, packed.length, stride, &mut |moment, picture| {
+                    fit(picture, size, &mut target[moment * size.rgb_len()..(moment + 1) * size.rgb_len()]);
+                });
             };
             target.par_chunks_exact_mut(size.rgb_len()).enumerate().try_for_each(|(moment, target)| -> Result<()> {
                 let frame = moment * stride;
-                let picture = decode_png(pictures.value(frame), *own);
+                let picture = decode_png(pictures.value(frame), own);
                 let broken = |reason| {
                     let field = format!("episode {index} frame {frame} {name}");
                     Error::content(table.path(), field, "a PNG picture", reason)
                 };
-                fit(&picture.map_err(broken)?, each, &mut target[place.clone()]);
+                fit(&picture.map_err(broken)?, size, target);
                 Ok(())
-            })?;
-        }
-        Ok(())
+            })
+        })
     }
 
     /// Decodes the pictures of every `stride`-th moment of episode `index`, `length` moments long, from its video file.
@@ -288,9 +283,4 @@ fn known((name, feature): &(String, Feature)) -> Option<Known> {
         _ => Kind::Numbers(feature.width()),
     };
     Some(Known { name: name.clone(), kind, elements: feature.element_names() })
-}
-
-/// The size of one picture where `cameras` on top of each other have `size`.
-pub(crate) fn share_of(size: ImageSize, cameras: usize) -> Result<ImageSize> {
-    Ok(ImageSize::new(size.height() / cameras.max(1), size.width())?)
 }

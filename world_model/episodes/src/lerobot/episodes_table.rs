@@ -9,7 +9,6 @@ use arrow::datatypes::{Field, Schema};
 
 use super::columns::uniform_list;
 use super::info::{Feature, FilePlace, Info};
-use super::named::Named;
 use super::old;
 use super::statistics::{Statistics, VECTORS};
 use super::tables::{TableFile, write_table};
@@ -153,7 +152,7 @@ pub(crate) type EpisodeStatistics = Vec<Statistics>;
 
 /// Number of elements that statistics of `feature` have, and how many lists wrap them beyond the first.
 fn statistics_shape(feature: &Feature) -> (usize, bool) {
-    if feature.is_image() { (3, true) } else { (feature.width(), false) }
+    if feature.has_pictures() { (3, true) } else { (feature.width(), false) }
 }
 
 /// Reads the statistics of all committed episodes, for a writer that goes on from there.
@@ -194,7 +193,7 @@ pub(crate) fn read_statistics(root: &Path, info: &Info) -> Result<Vec<EpisodeSta
 pub(crate) fn write_rows(
     root: &Path,
     place: FilePlace,
-    features: &Named<Feature>,
+    info: &Info,
     first_episode: usize,
     rows: &[EpisodeRow],
     statistics: &[EpisodeStatistics],
@@ -213,7 +212,10 @@ pub(crate) fn write_rows(
         ("dataset_from_index".into(), integers(&|_, row| row.first_frame)),
         ("dataset_to_index".into(), integers(&|_, row| row.first_frame + row.length)),
     ];
-    for (number, (name, feature)) in features.0.iter().enumerate() {
+    for (camera, _) in info.features.0.iter().filter(|(_, feature)| feature.is_video()) {
+        columns.extend(video_columns(camera, rows, info.fps));
+    }
+    for (number, (name, feature)) in info.features.0.iter().enumerate() {
         let of_feature: Vec<&Statistics> = statistics.iter().map(|episode| &episode[number]).collect();
         columns.extend(statistics_columns(name, feature, &of_feature));
     }
@@ -227,6 +229,25 @@ pub(crate) fn write_rows(
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, column)| column).collect())
         .map_err(|error| Error::file(&path, "encoding", error))?;
     write_table(&path, schema, &[batch], &[])
+}
+
+/// The four `videos/<camera>/<part>` columns of one camera.
+fn video_columns(camera: &str, rows: &[EpisodeRow], fps: u32) -> Vec<(String, ArrayRef)> {
+    let places = || rows.iter().map(|row| row.videos.get(camera));
+    let integers = |of: fn(FilePlace) -> usize| -> ArrayRef {
+        Arc::new(Int64Array::from_iter(places().map(|place| place.map(|place| of(place.file) as i64))))
+    };
+    let seconds = |of: &dyn Fn(&EpisodeRow, f64) -> f64| -> ArrayRef {
+        let values = rows.iter().zip(places()).map(|(row, place)| place.map(|place| of(row, place.from_secs)));
+        Arc::new(Float64Array::from_iter(values))
+    };
+    let name = |part: &str| format!("videos/{camera}/{part}");
+    vec![
+        (name("chunk_index"), integers(|place| place.chunk)),
+        (name("file_index"), integers(|place| place.file)),
+        (name("from_timestamp"), seconds(&|_, from| from)),
+        (name("to_timestamp"), seconds(&|row, from| from + row.length as f64 / f64::from(fps))),
+    ]
 }
 
 /// The ten `stats/<feature>/<statistic>` columns of one feature.

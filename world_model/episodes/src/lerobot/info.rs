@@ -5,9 +5,10 @@ use std::path::{Component, Path, PathBuf};
 
 use mindseye_interface::{ImageSize, files};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::named::Named;
+use crate::video::KEY_EVERY;
 use crate::{Error, Result};
 
 /// Proprioception `[P]`.
@@ -50,6 +51,34 @@ impl Feature {
         Self { dtype: "image".into(), shape, names, other: BTreeMap::new() }
     }
 
+    /// A camera that keeps its pictures in video files of AV1, as this crate writes them: `fps` frames a second.
+    pub fn video(size: ImageSize, fps: u32) -> Self {
+        let info = json!({
+            "video.height": size.height(),
+            "video.width": size.width(),
+            "video.codec": "av1",
+            "video.pix_fmt": "yuv420p",
+            "video.fps": fps,
+            "video.channels": 3,
+            "video.g": KEY_EVERY,
+            "video.is_depth_map": false,
+            "has_audio": false,
+        });
+        Self { dtype: "video".into(), other: BTreeMap::from([("info".into(), info)]), ..Self::image(size) }
+    }
+
+    /// Whether episodes of `other` can be added to one of this: the same, whatever else is said of videos.
+    pub fn takes(&self, other: &Self) -> bool {
+        let same = (&self.dtype, &self.shape, &self.names) == (&other.dtype, &other.shape, &other.names);
+        let codec = |feature: &Self| feature.other.get("info").and_then(|info| info.get("video.codec")).cloned();
+        same && if self.is_video() { codec(self) == codec(other) } else { self.other == other.other }
+    }
+
+    /// Whether this is a camera, of colours or distances.
+    pub fn has_pictures(&self) -> bool {
+        self.is_image() || self.is_video()
+    }
+
     /// Whether this is a camera with its pictures in the table.
     pub fn is_image(&self) -> bool {
         self.dtype == "image"
@@ -62,7 +91,7 @@ impl Feature {
 
     /// Whether this is a camera that sees colours.
     pub fn is_camera(&self) -> bool {
-        (self.is_image() || self.is_video()) && !self.is_depth()
+        self.has_pictures() && !self.is_depth()
     }
 
     /// Whether this is a camera that sees distances: by one of the keys that LeRobot has had for it.
@@ -179,7 +208,7 @@ impl Info {
                     _ => Err(format!("{:?}", feature.shape)),
                 };
                 size.map_err(|got| Error::content(path, field(), "[height, width, 3]", got))?;
-            } else if !feature.is_image() && !feature.is_video() && !matches!(width, Some(1..=MAX_WIDTH)) {
+            } else if !feature.has_pictures() && !matches!(width, Some(1..=MAX_WIDTH)) {
                 let got = format!("{:?}", feature.shape);
                 return Err(Error::content(path, field(), format!("1 to {MAX_WIDTH} elements"), got));
             }

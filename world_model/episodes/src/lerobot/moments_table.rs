@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, Float32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use mindseye_interface::ImageSize;
 use serde_json::{Value, json};
 
 use super::columns::{element, picture_column, picture_type, vector_column};
@@ -32,7 +31,7 @@ pub(crate) struct Moments {
     pub first_frame: usize,
     /// Number of the task.
     pub task: usize,
-    /// `T` pictures as PNG.
+    /// `T` pictures as PNG, or as samples of a video.
     pub pictures: Vec<Vec<u8>>,
     /// `[T, P]`.
     pub proprioception: Vec<f32>,
@@ -80,12 +79,12 @@ impl Moments {
 /// The features of a data set with one camera, in LeRobot's order.
 pub(crate) fn features(
     camera: &str,
-    image_size: ImageSize,
+    pictures: Feature,
     proprioception: &[String],
     state: &[String],
     action: &[String],
 ) -> Named<Feature> {
-    let mut features = vec![(format!("{CAMERA_PREFIX}{camera}"), Feature::image(image_size))];
+    let mut features = vec![(format!("{CAMERA_PREFIX}{camera}"), pictures)];
     for (name, elements) in [(PROPRIOCEPTION, proprioception), (STATE, state), (ACTION, action)] {
         if !elements.is_empty() {
             features.push((name.into(), Feature::vector("float32", elements.len(), elements.into())));
@@ -98,12 +97,17 @@ pub(crate) fn features(
     Named(features)
 }
 
+/// The features that have a column: videos have files of their own.
+fn columns(features: &Named<Feature>) -> impl Iterator<Item = &(String, Feature)> {
+    features.0.iter().filter(|(_, feature)| !feature.is_video())
+}
+
 /// Writes a data file with one row group per episode.
 pub(crate) fn write_moments(path: &Path, info: &Info, episodes: &[Moments]) -> Result<()> {
     let schema = schema(&info.features);
     let mut groups = Vec::with_capacity(episodes.len());
     for moments in episodes {
-        let columns = info.features.0.iter().map(|(name, feature)| moments.column(name, feature, info.fps));
+        let columns = columns(&info.features).map(|(name, feature)| moments.column(name, feature, info.fps));
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
         groups.push(batch.map_err(|error| Error::file(path, "encoding", error))?);
     }
@@ -122,7 +126,7 @@ fn schema(features: &Named<Feature>) -> SchemaRef {
         };
         Field::new(name, data_type, true)
     };
-    let fields: Vec<Field> = features.0.iter().map(field).collect();
+    let fields: Vec<Field> = columns(features).map(field).collect();
     Arc::new(Schema::new_with_metadata(fields, HashMap::from([("huggingface".into(), hugging_face(features))])))
 }
 
@@ -137,7 +141,7 @@ fn hugging_face(features: &Named<Feature>) -> String {
         };
         format!("{}: {description}", Value::from(name.as_str()))
     };
-    let members: Vec<String> = features.0.iter().map(describe).collect();
+    let members: Vec<String> = columns(features).map(describe).collect();
     format!("{{\"info\": {{\"features\": {{{}}}}}}}", members.join(", "))
 }
 

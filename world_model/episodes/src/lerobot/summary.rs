@@ -153,7 +153,7 @@ fn read_action(root: &Path) -> Result<Option<ActionSummary>> {
 /// Writes `stats.json`: cameras as `[[[r]], [[g]], [[b]]]`, everything else as vectors.
 pub(crate) fn write_statistics(root: &Path, features: &Named<Feature>, statistics: &[Statistics]) -> Result<()> {
     let describe = |((name, feature), statistics): (&(String, Feature), &Statistics)| {
-        let nested = |vector: &[f64]| match feature.is_image() {
+        let nested = |vector: &[f64]| match feature.has_pictures() {
             true => vector.iter().map(|value| json!([[value]])).collect(),
             false => Value::from(vector),
         };

@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mindseye_interface::files;
 use rayon::prelude::*;
 
 use super::dataset::Dataset;
-use super::episodes_table::{EpisodeRow, EpisodeStatistics, read_rows, read_statistics, write_rows};
-use super::info::{ACTION, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, VERSION, info_path};
+use super::episodes_table::{EpisodeRow, EpisodeStatistics, VideoPlace, read_rows, read_statistics, write_rows};
+use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, VERSION, info_path};
 use super::moments_table::{Moments, write_moments};
 use super::sidecar::Sidecar;
-use super::spec::{DatasetSpec, WriteMode, fresh_info, make_room};
+use super::spec::{DatasetSpec, PictureStorage, WriteMode, fresh_info, make_room};
 use super::statistics::Statistics;
 use super::summary::write_statistics;
 use super::tasks::write_tasks;
 use crate::episode::{EpisodeData, EpisodeShape};
 use crate::picture::encode_png;
 use crate::source::EpisodeSource as _;
+use crate::video::{encode, mp4};
 use crate::{Error, Result};
 
 /// Writes episodes into a data set. What [`DatasetWriter::flush`] has written is on the disk whole; without
@@ -30,6 +32,7 @@ pub struct DatasetWriter {
     task: usize,
     tasks: Vec<String>,
     next_data: FilePlace,
+    next_video: FilePlace,
     next_rows: FilePlace,
     pending: Vec<Moments>,
     pending_statistics: Vec<EpisodeStatistics>,
@@ -62,12 +65,7 @@ impl DatasetWriter {
     }
 
     fn with_info(root: &Path, spec: DatasetSpec, info: Info) -> Self {
-        let shape = EpisodeShape {
-            image_size: spec.image_size,
-            proprioception: spec.proprioception_names.len(),
-            state: spec.state_names.len(),
-            action: spec.action_names.len(),
-        };
+        let shape = spec.shape();
         Self {
             root: root.to_path_buf(),
             spec,
@@ -76,6 +74,7 @@ impl DatasetWriter {
             task: 0,
             tasks: Vec::new(),
             next_data: FilePlace::FIRST,
+            next_video: FilePlace::FIRST,
             next_rows: FilePlace::FIRST,
             pending: Vec::new(),
             pending_statistics: Vec::new(),
@@ -94,7 +93,11 @@ impl DatasetWriter {
         if info.fps != fresh.fps {
             return Err(Error::content(&field, "fps", info.fps, fresh.fps));
         }
-        if info.features != fresh.features {
+        let takes = |((name, own), (other_name, other)): (&(String, Feature), &(String, Feature))| {
+            name == other_name && own.takes(other)
+        };
+        let (own, others) = (&info.features.0, &fresh.features.0);
+        if own.len() != others.len() || !own.iter().zip(others).all(takes) {
             let describe = |info: &Info| {
                 let describe = |(name, feature): &(String, Feature)| {
                     format!("{name} {}{:?} {}", feature.dtype, feature.shape, feature.names)
@@ -109,6 +112,8 @@ impl DatasetWriter {
         let chunks_size = writer.info.chunks_size;
         let last_data = existing.rows.iter().map(|row| row.data).max();
         writer.next_data = last_data.map_or(FilePlace::FIRST, |last| last.next(chunks_size));
+        let last_video = existing.rows.iter().flat_map(|row| row.videos.values().map(|place| place.file)).max();
+        writer.next_video = last_video.map_or(FilePlace::FIRST, |last| last.next(chunks_size));
         writer.next_rows = last_rows.map_or(FilePlace::FIRST, |last| last.next(chunks_size));
         for episode in &statistics {
             writer.add_statistics(episode);
@@ -146,8 +151,11 @@ impl DatasetWriter {
     pub fn add_episode(&mut self, episode: &EpisodeData) -> Result<()> {
         let number = self.episodes();
         episode.check(number, &self.shape, self.spec.sidecar.is_some())?;
-        let encoded: std::result::Result<Vec<_>, _> = episode.frames.par_iter().map(encode_png).collect();
-        let pictures = encoded.map_err(|reason| Error::episode(number, "picture", "a PNG encoding", reason))?;
+        let (encoded, expected) = match self.spec.pictures {
+            PictureStorage::Png => (episode.frames.par_iter().map(encode_png).collect(), "a PNG encoding"),
+            PictureStorage::Av1 => (encode(&episode.frames, self.shape.image_size, self.info.fps), "an AV1 encoding"),
+        };
+        let pictures: Vec<Vec<u8>> = encoded.map_err(|reason| Error::episode(number, "picture", expected, reason))?;
         let flat = |rows: &[Vec<f32>]| rows.iter().flatten().copied().collect::<Vec<f32>>();
         let moments = Moments {
             episode: number,
@@ -161,7 +169,11 @@ impl DatasetWriter {
         self.pending_statistics.push(self.episode_statistics(episode, &moments));
         self.pending_bytes += moments.pictures.iter().map(|png| png.len() as u64).sum::<u64>();
         self.pending.push(moments);
-        let file_limit = self.info.data_files_size_in_mb.saturating_mul(1 << 20);
+        let megabytes = match self.spec.pictures {
+            PictureStorage::Png => self.info.data_files_size_in_mb,
+            PictureStorage::Av1 => self.info.video_files_size_in_mb,
+        };
+        let file_limit = megabytes.saturating_mul(1 << 20);
         if self.pending.len() >= self.spec.episodes_per_file || self.pending_bytes >= file_limit {
             self.flush()?;
         }
@@ -171,7 +183,7 @@ impl DatasetWriter {
     fn episode_statistics(&self, episode: &EpisodeData, moments: &Moments) -> EpisodeStatistics {
         let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
         let of_feature = |(name, feature): &(String, Feature)| match name.as_str() {
-            _ if feature.is_image() => Statistics::of_pictures(&episode.frames),
+            _ if feature.has_pictures() => Statistics::of_pictures(&episode.frames),
             PROPRIOCEPTION => Statistics::of_rows(&wide(&moments.proprioception), self.shape.proprioception),
             STATE => Statistics::of_rows(&wide(&moments.states), self.shape.state),
             ACTION => Statistics::of_rows(&wide(&moments.actions), self.shape.action),
@@ -220,17 +232,26 @@ impl DatasetWriter {
             return Ok(());
         }
         let data = self.next_data;
-        let row = |moments: &Moments| EpisodeRow {
-            length: moments.pictures.len(),
-            tasks: vec![self.tasks[moments.task].clone()],
-            data,
-            first_frame: moments.first_frame,
-            videos: BTreeMap::new(),
+        let films = self.spec.pictures == PictureStorage::Av1;
+        if films {
+            self.write_video()?;
+        }
+        let (camera, first_frame) = (format!("{CAMERA_PREFIX}{}", self.spec.camera), self.info.total_frames);
+        let row = |moments: &Moments| {
+            let from_secs = (moments.first_frame - first_frame) as f64 / f64::from(self.info.fps);
+            let place = VideoPlace { file: self.next_video, from_secs };
+            EpisodeRow {
+                length: moments.pictures.len(),
+                tasks: vec![self.tasks[moments.task].clone()],
+                data,
+                first_frame: moments.first_frame,
+                videos: films.then(|| (camera.clone(), place)).into_iter().collect(),
+            }
         };
         let rows: Vec<EpisodeRow> = self.pending.iter().map(row).collect();
         write_moments(&self.info.data_file(&self.root, data), &self.info, &self.pending)?;
-        let (features, first) = (&self.info.features, self.info.total_episodes);
-        write_rows(&self.root, self.next_rows, features, first, &rows, &self.pending_statistics)?;
+        let first = self.info.total_episodes;
+        write_rows(&self.root, self.next_rows, &self.info, first, &rows, &self.pending_statistics)?;
 
         let mut info = self.info.clone();
         info.total_episodes = self.episodes();
@@ -245,9 +266,20 @@ impl DatasetWriter {
         self.pending.clear();
         self.pending_bytes = 0;
         self.next_data = data.next(self.info.chunks_size);
+        self.next_video = self.next_video.next(self.info.chunks_size);
         self.next_rows = self.next_rows.next(self.info.chunks_size);
         // Derived from the tables, and the next writer derives it again: a crash before this line loses nothing.
         write_statistics(&self.root, &self.info.features, self.statistics.as_deref().unwrap_or_default())
+    }
+
+    /// Writes the pictures of the episodes that wait, one after the other, to a file that nothing refers to yet.
+    fn write_video(&self) -> Result<()> {
+        let camera = format!("{CAMERA_PREFIX}{}", self.spec.camera);
+        let path = self.info.video_file(&self.root, &camera, self.next_video);
+        let episodes: Vec<&[Vec<u8>]> = self.pending.iter().map(|moments| moments.pictures.as_slice()).collect();
+        let bytes = mp4(&episodes, self.shape.image_size, self.info.fps)
+            .map_err(|reason| Error::file(&path, "encoding", reason))?;
+        files::write_whole(&path, &bytes).map_err(|error| Error::file(&path, "writing", error))
     }
 
     /// Writes the episodes that wait and ends the recording. Gives the number of episodes in the data set.

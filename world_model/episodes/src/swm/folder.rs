@@ -10,13 +10,16 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use mindseye_interface::ImageSize;
+
 use super::npz;
 use super::pictures::Pictures;
-use super::{ACTIONS, LENGTHS, OFFSETS, PROPRIOCEPTION, STATES};
+use super::{LENGTHS, OFFSETS, PICTURES, USUAL};
 use crate::episode::EpisodeShape;
 use crate::lerobot::dataset::EpisodeMeta;
 use crate::lerobot::summary::{DatasetSummary, FeatureSummary, folder_bytes};
-use crate::rows::{self, first_of, missing};
+use crate::mapping::{Columns, Kind, Known, Mapping, Part, Usual, side_by_side, stacked};
+use crate::rows::{self, MAX_WIDTH, missing};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::{Error, Result};
 
@@ -24,10 +27,13 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct SwmFolder {
     root: PathBuf,
-    pictures: Pictures,
+    columns: Columns,
+    fps: Option<f64>,
     shape: EpisodeShape,
-    /// Actions, true state, proprioception.
-    numbers: [Option<Column>; 3],
+    /// Of every camera.
+    pictures: Vec<Pictures>,
+    /// Those that are read, each once.
+    numbers: Vec<Column>,
     episodes: Vec<Range<usize>>,
 }
 
@@ -35,7 +41,7 @@ pub struct SwmFolder {
 #[derive(Debug)]
 struct Column {
     path: PathBuf,
-    name: &'static str,
+    name: String,
     rows: u64,
     width: usize,
     values: Vec<f32>,
@@ -52,27 +58,63 @@ impl SwmFolder {
     /// # Errors
     /// [`Error::File`] when a file is missing or broken; [`Error::Content`] when a column is missing or contradicts the others.
     pub fn open(path: &Path) -> Result<Self> {
-        let (columns, folders) = inside(path)?;
-        let action = first_of(&ACTIONS, &columns).ok_or_else(|| missing(path, &ACTIONS, &columns))?;
-        let action = Column::read(path, action, None)?;
-        let rows = action.rows;
-        let optional = |wanted: &[&'static str]| {
-            first_of(wanted, &columns).map(|name| Column::read(path, name, Some(rows))).transpose() //
-        };
-        let (state, proprioception) = (optional(&STATES)?, optional(&PROPRIOCEPTION)?);
+        Self::open_with(path, &Mapping::default())
+    }
+
+    /// As [`SwmFolder::open`], with the columns that `mapping` names.
+    ///
+    /// # Errors
+    /// As [`SwmFolder::open`].
+    pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
+        let (names, folders) = inside(path)?;
         let (lengths, offsets) = (wholes(path, LENGTHS)?, wholes(path, OFFSETS)?);
+        let mut known = Vec::new();
+        let (mut found, mut first_error) = (Vec::new(), None);
+        for name in folders {
+            match Pictures::find(path, &name, lengths.len()) {
+                Some(Ok((pictures, size))) => {
+                    known.push(Known { name: name.clone(), kind: Kind::Pictures(size), elements: Vec::new() });
+                    found.push((name, pictures));
+                }
+                Some(Err(error)) => first_error = first_error.or(Some(error)),
+                None => (),
+            }
+        }
+        // Folders of the usual names come before others.
+        known.sort_by_key(|column| PICTURES.iter().position(|name| *name == column.name).unwrap_or(PICTURES.len()));
+        if let (true, Some(error)) = (known.is_empty(), first_error) {
+            return Err(error);
+        }
+        for name in names {
+            let header = npz::read_header(&npz_path(path, &name));
+            let kind = header.ok().and_then(|header| match header.shape[..] {
+                [_, width] if (1..=MAX_WIDTH).contains(&width) => Some(Kind::Numbers(width as usize)),
+                [_] => Some(Kind::Numbers(1)),
+                _ => None,
+            });
+            // One that cannot be read is refused when it is wanted, with what is wrong with it.
+            known.push(Known { name, kind: kind.unwrap_or(Kind::Numbers(1)), elements: Vec::new() });
+        }
+        let columns = mapping.resolve(path, &known, &Usual { cameras: None, ..USUAL })?;
+        let mut numbers: Vec<Column> = Vec::new();
+        for part in [&columns.action, &columns.state, &columns.proprioception].into_iter().flatten() {
+            if !numbers.iter().any(|column| column.name == part.column) {
+                numbers.push(Column::read(path, &part.column, numbers.first().map(|first| first.rows))?);
+            }
+        }
+        let all = || lengths.iter().map(|length| u64::try_from(*length).unwrap_or(0)).sum();
+        let rows = numbers.first().map_or_else(all, |column| column.rows);
         let episodes = rows::episodes(&npz_path(path, LENGTHS), &lengths, &offsets, rows)?;
-        let (pictures, image_size) = Pictures::find(path, &folders, episodes.len())?;
-        let width = |column: &Option<Column>| column.as_ref().map_or(0, |column| column.width);
-        let (action_width, state_width) = (action.width, width(&state));
-        let shape = EpisodeShape {
-            image_size,
-            action: action_width,
-            state: state_width,
-            proprioception: width(&proprioception),
-        };
-        let numbers = [Some(action), state, proprioception];
-        Ok(Self { root: path.to_path_buf(), pictures, shape, numbers, episodes })
+        let mut pictures = Vec::new();
+        for (camera, _) in &columns.cameras {
+            let place = found.iter().position(|(name, _)| name == camera);
+            pictures.extend(place.map(|place| found.swap_remove(place).1));
+        }
+        if pictures.len() != columns.cameras.len() {
+            return Err(Error::content(path, "cameras", "each once", "one of them twice"));
+        }
+        let shape = columns.shape()?;
+        Ok(Self { root: path.to_path_buf(), columns, fps: mapping.fps, shape, pictures, numbers, episodes })
     }
 }
 
@@ -110,26 +152,32 @@ fn wholes(root: &Path, name: &str) -> Result<Vec<i64>> {
 
 impl Column {
     /// Reads column `name`, of `rows` rows where it is known how many there are.
-    fn read(root: &Path, name: &'static str, rows: Option<u64>) -> Result<Self> {
+    fn read(root: &Path, name: &str, rows: Option<u64>) -> Result<Self> {
         let path = npz_path(root, name);
         let array = npz::read(&path)?;
         let shape = &array.header.shape;
         let rows = rows.or(shape.first().copied()).unwrap_or(0);
         let width = rows::width(&path, name, shape, rows)?;
         let values = array.floats().ok_or_else(|| Error::content(&path, name, "numbers", array.header.type_name()))?;
-        Ok(Self { path, name, rows, width, values })
+        Ok(Self { path, name: name.into(), rows, width, values })
     }
 
     /// Rows `range`, finite.
     fn rows(&self, range: &Range<usize>, episode: usize) -> Result<Vec<f32>> {
         let values = self.values.get(range.start * self.width..range.end * self.width).unwrap_or_default();
-        rows::finite(&self.path, episode, self.name, [range.len(), self.width], values.to_vec())
+        rows::finite(&self.path, episode, &self.name, [range.len(), self.width], values.to_vec())
+    }
+}
+
+impl SwmFolder {
+    fn are_videos(&self) -> bool {
+        self.pictures.iter().any(Pictures::are_videos)
     }
 }
 
 impl EpisodeSource for SwmFolder {
     fn format(&self) -> String {
-        format!("stable-worldmodel {}", if self.pictures.are_videos() { "video" } else { "folder" })
+        format!("stable-worldmodel {}", if self.are_videos() { "video" } else { "folder" })
     }
 
     fn path(&self) -> &Path {
@@ -150,7 +198,11 @@ impl EpisodeSource for SwmFolder {
 
     // The videos' rate is no answer: the writer says 25 unless told otherwise, however fast was recorded.
     fn frames_per_second(&self) -> Option<f64> {
-        None
+        self.fps
+    }
+
+    fn mapping(&self) -> Mapping {
+        self.columns.mapping(self.fps)
     }
 
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
@@ -159,13 +211,13 @@ impl EpisodeSource for SwmFolder {
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
-        let picture = FeatureSummary {
-            name: self.pictures.name(),
-            dtype: if self.pictures.are_videos() { "video" } else { "image" }.into(),
-            shape: vec![self.frames(), self.shape.image_size.height(), self.shape.image_size.width(), 3],
+        let picture = |((_, size), pictures): (&(String, ImageSize), &Pictures)| FeatureSummary {
+            name: pictures.name(),
+            dtype: if pictures.are_videos() { "video" } else { "image" }.into(),
+            shape: vec![self.frames(), size.height(), size.width(), 3],
             element_names: Vec::new(),
         };
-        let mut features = vec![picture];
+        let mut features: Vec<FeatureSummary> = self.columns.cameras.iter().zip(&self.pictures).map(picture).collect();
         for name in inside(&self.root)?.0 {
             let header = npz::read_header(&npz_path(&self.root, &name))?;
             let (dtype, shape) = (header.type_name(), header.shape.iter().map(|side| *side as usize).collect());
@@ -187,12 +239,21 @@ impl EpisodeSource for SwmFolder {
         let one = |wanted: Wanted<'_>| -> Result<Numbers> {
             let episode = wanted.episode;
             let range = rows::episode(&self.root, &self.episodes, episode)?;
-            let [actions, states, proprioception] = self.numbers.each_ref().map(|column| match column {
-                Some(column) => column.rows(range, episode),
-                None => Ok(Vec::new()),
-            });
-            let numbers = Numbers { actions: actions?, states: states?, proprioception: proprioception? };
-            self.pictures.fill([episode, range.len()], self.shape.image_size, options, wanted.pictures)?;
+            let column = |part: &Part| {
+                let column = self.numbers.iter().find(|column| column.name == part.column);
+                column.ok_or_else(|| missing(&self.root, &[&part.column], &[]))?.rows(range, episode)
+            };
+            let Columns { cameras, action, state, proprioception } = &self.columns;
+            let numbers = Numbers {
+                actions: side_by_side(action, column)?,
+                states: side_by_side(state, column)?,
+                proprioception: side_by_side(proprioception, column)?,
+            };
+            let mut pictures = self.pictures.iter();
+            stacked(cameras, options, wanted.pictures, &mut |(_, size), options, target| match pictures.next() {
+                Some(pictures) => pictures.fill([episode, range.len()], size, options, target),
+                None => Ok(()),
+            })?;
             done(range.len());
             Ok(numbers)
         };

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use mindseye_interface::ImageSize;
 use rayon::prelude::*;
 
-use super::PICTURES;
 use crate::picture::{decode_picture, fit, picture_size};
 use crate::source::PictureOptions;
 use crate::video::Video;
@@ -24,27 +23,21 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    /// The first of `folders` with pictures, those of the usual names before others, and the pictures' size.
-    pub fn find(root: &Path, folders: &[String], episodes: usize) -> Result<(Self, ImageSize)> {
-        let usual = PICTURES.iter().map(|name| String::from(*name)).filter(|name| folders.contains(name));
-        let others = folders.iter().filter(|name| !PICTURES.contains(&name.as_str())).cloned();
+    /// The pictures in folder `name` of `root` and their size, by the first episode that tells it; `None` when there are none.
+    pub fn find(root: &Path, name: &str, episodes: usize) -> Option<Result<(Self, ImageSize)>> {
         let mut first_error = None;
-        for folder in usual.chain(others).map(|name| root.join(name)) {
-            for videos in [true, false] {
-                let pictures = Self { folder: folder.clone(), videos };
-                // Any episode will do: a broken one is for those to notice who read it.
-                for episode in 0..episodes {
-                    match pictures.size(episode) {
-                        Some(Ok(size)) => return Ok((pictures, size)),
-                        Some(Err(error)) => first_error = first_error.or(Some(error)),
-                        None => (),
-                    }
+        for videos in [true, false] {
+            let pictures = Self { folder: root.join(name), videos };
+            // Any episode will do: a broken one is for those to notice who read it.
+            for episode in 0..episodes {
+                match pictures.size(episode) {
+                    Some(Ok(size)) => return Some(Ok((pictures, size))),
+                    Some(Err(error)) => first_error = first_error.or(Some(error)),
+                    None => (),
                 }
             }
         }
-        let expected = "a folder with ep_0.mp4 or ep_0_step_0.jpeg";
-        let missing = || Error::content(root, PICTURES.join(" or "), expected, format!("folders {folders:?}"));
-        Err(first_error.unwrap_or_else(missing))
+        first_error.map(Err)
     }
 
     /// Whether each episode is a video.

@@ -47,6 +47,30 @@ impl Yuv {
         (side(self.width, self.subsampling.0), side(self.height, self.subsampling.1))
     }
 
+    /// The planes of `picture` in BT.601 of limited range, colours averaged over squares of two pixels' sides (fewer at an odd edge).
+    pub(super) fn from_rgb(picture: &Image) -> Self {
+        let (width, height) = (picture.size().width(), picture.size().height());
+        let colours = Colours { bt709: false, full_range: false };
+        let mut yuv = Self { width, height, subsampling: (1, 1), y: Vec::new(), u: Vec::new(), v: Vec::new(), colours };
+        let weigh = Weigh::new();
+        yuv.y.extend(picture.pixels().chunks_exact(3).map(|rgb| weigh.y([rgb[0], rgb[1], rgb[2]])));
+        let (colour_width, colour_height) = yuv.colour_size();
+        for row in 0..colour_height {
+            for column in 0..colour_width {
+                let (mut sum, mut pixels) = ([0i64; 3], 0);
+                for row in 2 * row..height.min(2 * row + 2) {
+                    for column in 2 * column..width.min(2 * column + 2) {
+                        sum.iter_mut().zip(picture.rgb(row, column)).for_each(|(sum, value)| *sum += i64::from(value));
+                        pixels += 1;
+                    }
+                }
+                yuv.u.push(weigh.colour(weigh.u, sum, pixels));
+                yuv.v.push(weigh.colour(weigh.v, sum, pixels));
+            }
+        }
+        yuv
+    }
+
     /// The picture, colours taken from the nearest place that has them.
     ///
     /// # Errors
@@ -108,6 +132,40 @@ impl Convert {
     }
 }
 
+/// Weights of red, green and blue in 65536ths: to ITU-R BT.601 of limited range.
+struct Weigh {
+    y: [i64; 3],
+    u: [i64; 3],
+    v: [i64; 3],
+}
+
+impl Weigh {
+    fn new() -> Self {
+        let share = [0.299, 0.587, 0.114];
+        let whole = |factor: f64, range: f64| (65_536.0 * factor * range / 255.0).round() as i64;
+        // A colour is how far blue or red lies from the brightness, stretched to the same range.
+        let colour = |own: usize| {
+            let stretch = 0.5 / (1.0 - share[own]);
+            std::array::from_fn(|channel| {
+                whole(stretch * (f64::from(u8::from(channel == own)) - share[channel]), 224.0)
+            })
+        };
+        Self { y: share.map(|share| whole(share, 219.0)), u: colour(2), v: colour(0) }
+    }
+
+    fn y(&self, rgb: [u8; 3]) -> u8 {
+        let sum: i64 = self.y.iter().zip(rgb).map(|(weight, value)| weight * i64::from(value)).sum();
+        (16 + ((sum + 32_768) >> 16)).clamp(0, 255) as u8
+    }
+
+    /// Of the `sum` of so many `pixels`.
+    fn colour(&self, weights: [i64; 3], sum: [i64; 3], pixels: i64) -> u8 {
+        let sum: i64 = weights.iter().zip(sum).map(|(weight, value)| weight * value).sum();
+        let scale = 65_536 * pixels;
+        (128 + (sum + scale / 2).div_euclid(scale)).clamp(0, 255) as u8
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +199,20 @@ mod tests {
         let picture = yuv.rgb()?;
         assert_eq!(picture.rgb(0, 0), [128; 3]);
         assert!(picture.rgb(2, 2)[2] > 250 && picture.rgb(1, 1) == [128; 3]);
+        Ok(())
+    }
+
+    #[test]
+    fn there_and_back_flat_colours_stay_what_they_are() -> Result<(), String> {
+        let size = ImageSize::new(3, 5).map_err(|error| error.to_string())?;
+        for rgb in [[0; 3], [255; 3], [255, 0, 0], [0, 255, 0], [0, 0, 255], [13, 130, 77], [201, 33, 240]] {
+            let planes = Yuv::from_rgb(&Image::filled(size, rgb));
+            assert_eq!((planes.y.len(), planes.u.len(), planes.v.len()), (15, 6, 6));
+            let back = planes.rgb()?;
+            for (value, expected) in back.rgb(2, 4).into_iter().zip(rgb) {
+                assert!(value.abs_diff(expected) <= 2, "{:?} for {rgb:?}", back.rgb(2, 4));
+            }
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mindseye_episodes::{
-    Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, Recording, Sidecar, WriteMode,
+    Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, PictureStorage, Recording, Sidecar, WriteMode,
 };
 use mindseye_interface::{ActionSpace, Image, ImageSize, Seed};
 
@@ -54,6 +54,7 @@ pub fn spec() -> DatasetSpec {
         frames_per_second: 10,
         camera: "front".into(),
         image_size: ImageSize::new(6, 8).unwrap(),
+        pictures: PictureStorage::Png,
         proprioception_names: texts(&["speed"]),
         state_names: texts(&["x_m", "y_m", "angle_rad"]),
         action_names: texts(&["velocity_x", "velocity_y"]),

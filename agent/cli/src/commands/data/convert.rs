@@ -1,10 +1,12 @@
-//! `mindseye data convert`: one or several data sets as one LeRobotDataset v3.0.
+//! `mindseye data convert`: one or several data sets as one, a LeRobotDataset v3.0 or an HDF5 file.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::Args;
-use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeSource, Sidecar, WriteMode, open};
+use clap::{Args, ValueEnum};
+use mindseye_episodes::{
+    DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, PictureStorage, Sidecar, SwmWriter, WriteMode, open,
+};
 use mindseye_interface::config::require_range;
 use serde::Serialize;
 
@@ -12,18 +14,23 @@ use super::{names_or_numbers, whole_rate};
 use crate::commands::print_json;
 use crate::progress::Meter;
 
-/// Write one or several data sets as one LeRobotDataset v3.0, pictures in its tables without loss.
+/// Write one or several data sets as one: a LeRobotDataset v3.0 or an HDF5 file of stable-worldmodel.
 ///
 /// Several are joined in the order in which they are given; they must have pictures of one size, the same widths and the same rate.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: mindseye data convert pusht.h5 --fps 10 --task \"push the T\" --out data/pusht")]
+#[command(
+    after_help = "Examples: mindseye data convert pusht.h5 --fps 10 --task \"push the T\" --out data/pusht\n          mindseye data convert data/pusht --to hdf5 --out pusht.h5"
+)]
 pub struct ConvertArguments {
     /// What to convert: LeRobot folders, stable-worldmodel's HDF5 files and folders, robomimic's HDF5 files.
     #[arg(required = true)]
     from: Vec<PathBuf>,
-    /// Folder of the new data set, which must not exist yet.
+    /// Folder of the new data set (for hdf5, the file), which must not exist yet.
     #[arg(long)]
     out: PathBuf,
+    /// What to write.
+    #[arg(long, value_enum, default_value_t = Format::Lerobot)]
+    to: Format,
     /// Moments per second, where the data do not say.
     #[arg(long)]
     fps: Option<u32>,
@@ -39,6 +46,17 @@ pub struct ConvertArguments {
     /// Print one JSON document on stdout.
     #[arg(long)]
     json: bool,
+}
+
+/// What data sets can be written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A LeRobotDataset v3.0, pictures in its tables without loss.
+    Lerobot,
+    /// A LeRobotDataset v3.0, pictures in AV1 videos: smaller, with some loss.
+    LerobotAv1,
+    /// A file for stable-worldmodel, without loss; mindseye finds all that it knows in it again.
+    Hdf5,
 }
 
 /// What was written.
@@ -59,8 +77,8 @@ pub fn run(arguments: &ConvertArguments) -> Result<()> {
     let most = arguments.max_episodes.unwrap_or(usize::MAX);
     let parts =
         sources.iter().map(|source| (source.as_ref(), (0..source.len().min(most)).collect())).collect::<Vec<_>>();
-    let converted =
-        write(&parts, &arguments.out, &Given { fps: arguments.fps, task: &arguments.task, camera: &arguments.camera })?;
+    let given = Given { fps: arguments.fps, task: &arguments.task, camera: &arguments.camera, to: arguments.to };
+    let converted = write(&parts, &arguments.out, &given)?;
     if arguments.json {
         return print_json(&converted);
     }
@@ -73,6 +91,59 @@ pub(super) struct Given<'a> {
     pub fps: Option<u32>,
     pub task: &'a str,
     pub camera: &'a str,
+    pub to: Format,
+}
+
+/// A data set that is being written.
+enum Output {
+    Lerobot(DatasetWriter),
+    Hdf5(SwmWriter),
+}
+
+impl Output {
+    fn begin(format: Format, path: &Path, spec: DatasetSpec) -> mindseye_episodes::Result<Self> {
+        Ok(match format {
+            Format::Lerobot | Format::LerobotAv1 => Self::Lerobot(DatasetWriter::create(path, spec, WriteMode::Error)?),
+            Format::Hdf5 => Self::Hdf5(SwmWriter::create(path, &spec, WriteMode::Error)?),
+        })
+    }
+
+    /// Goes on with what another source brings, which `spec` describes.
+    fn continued(self, path: &Path, spec: DatasetSpec) -> mindseye_episodes::Result<Self> {
+        match self {
+            Self::Lerobot(writer) => {
+                writer.finish()?;
+                Ok(Self::Lerobot(DatasetWriter::create(path, spec, WriteMode::Append)?))
+            }
+            Self::Hdf5(mut writer) => {
+                if let Some(sidecar) = &spec.sidecar {
+                    writer.begin_recording(sidecar)?;
+                }
+                Ok(Self::Hdf5(writer))
+            }
+        }
+    }
+
+    fn add(&mut self, task: &str, episode: &EpisodeData) -> mindseye_episodes::Result<()> {
+        match self {
+            Self::Lerobot(writer) => writer.begin_task(task).and_then(|()| writer.add_episode(episode)),
+            Self::Hdf5(writer) => writer.begin_task(task).and_then(|()| writer.add_episode(episode)),
+        }
+    }
+
+    /// The number of moments.
+    fn finish(self) -> mindseye_episodes::Result<usize> {
+        match self {
+            Self::Lerobot(writer) => {
+                let frames = writer.frames();
+                writer.finish().map(|_| frames)
+            }
+            Self::Hdf5(writer) => {
+                let frames = writer.frames();
+                writer.finish().map(|_| frames)
+            }
+        }
+    }
 }
 
 /// Writes the episodes named beside each source to a new data set in `out`.
@@ -99,8 +170,8 @@ pub(super) fn write(parts: &[(&dyn EpisodeSource, Vec<usize>)], out: &Path, give
     // What only mindseye understands goes along where all have it; that it means the same in all is checked by appending.
     let all_have_it = parts.iter().all(|(source, _)| source.sidecar().is_some());
     let meter = Meter::new("convert", parts.iter().map(|(_, episodes)| episodes.len()).sum(), "episodes");
-    let (mut done, mut frames) = (0, 0);
-    for (number, (source, chosen)) in parts.iter().enumerate() {
+    let (mut done, mut output) = (0, None::<Output>);
+    for (source, chosen) in parts {
         let task = |episode: usize| -> Result<String> {
             Ok(source.episode(episode)?.tasks.into_iter().next().unwrap_or_else(|| given.task.into()))
         };
@@ -109,6 +180,7 @@ pub(super) fn write(parts: &[(&dyn EpisodeSource, Vec<usize>)], out: &Path, give
             frames_per_second: rate,
             camera: given.camera.into(),
             image_size: shape.image_size,
+            pictures: if given.to == Format::LerobotAv1 { PictureStorage::Av1 } else { PictureStorage::Png },
             proprioception_names: names_or_numbers(
                 first.proprioception_names(),
                 shape.proprioception,
@@ -121,17 +193,18 @@ pub(super) fn write(parts: &[(&dyn EpisodeSource, Vec<usize>)], out: &Path, give
             episodes_per_file: 50,
             sidecar: source.sidecar().filter(|_| all_have_it).map(|sidecar| of_chosen(sidecar, chosen)),
         };
-        let mode = if number == 0 { WriteMode::Error } else { WriteMode::Append };
-        let mut writer = DatasetWriter::create(out, spec, mode)?;
+        let mut writer = match output {
+            None => Output::begin(given.to, out, spec)?,
+            Some(before) => before.continued(out, spec)?,
+        };
         for &episode in chosen {
-            writer.begin_task(&task(episode)?)?;
-            writer.add_episode(&source.read_episode(episode)?)?;
+            writer.add(&task(episode)?, &source.read_episode(episode)?)?;
             done += 1;
             meter.set(done, String::new);
         }
-        frames = writer.frames();
-        writer.finish()?;
+        output = Some(writer);
     }
+    let frames = output.map_or(Ok(0), Output::finish)?;
     drop(meter);
     Ok(Converted { path: out.to_path_buf(), episodes: done, frames })
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use mindseye_episodes::open;
 use serde::Serialize;
 
-use super::convert::{Given, write};
+use super::convert::{Format, Given, write};
 use crate::commands::print_json;
 use crate::progress::Meter;
 
@@ -65,7 +65,7 @@ pub fn run(arguments: &ValidateArguments) -> Result<()> {
         meter.set(episode + 1, String::new);
     }
     drop(meter);
-    let given = Given { fps: arguments.fps, task: "unknown", camera: "front" };
+    let given = Given { fps: arguments.fps, task: "unknown", camera: "front", to: Format::Lerobot };
     let repaired = arguments.repair.as_ref().map(|out| write(&[(source.as_ref(), whole)], out, &given)).transpose()?;
     let report = Report {
         path: arguments.path.clone(),

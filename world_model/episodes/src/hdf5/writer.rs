@@ -1,0 +1,210 @@
+//! Writing stable-worldmodel's HDF5 files: a whole file at once.
+
+use std::path::{Path, PathBuf};
+
+use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, MaxExtent};
+use mindseye_interface::files;
+
+use super::SwmFile;
+use super::notes::{NOTES, Notes};
+use crate::episode::{EpisodeData, EpisodeShape};
+use crate::lerobot::sidecar::Sidecar;
+use crate::lerobot::spec::{DatasetSpec, WriteMode};
+use crate::rows::MAX_FRAMES;
+use crate::swm::{ACTIONS, PICTURES, PROPRIOCEPTION, STATES};
+use crate::{Error, Result};
+
+/// Rows of numbers to a chunk. Pictures have a chunk each, as stable-worldmodel's recorder has it.
+const ROWS_PER_CHUNK: usize = 1024;
+/// Bytes of columns that are held, unless another limit is given.
+const LIMIT_BYTES: u64 = 2 << 30;
+
+/// Writes episodes into one file. The library that lays the file out takes columns of pictures whole: they are held in memory until
+/// [`SwmWriter::finish`], up to a limit, and take about three times their bytes while it works. Before that there is no file.
+#[derive(Debug)]
+pub struct SwmWriter {
+    path: PathBuf,
+    shape: EpisodeShape,
+    limit_bytes: u64,
+    notes: Notes,
+    /// `[N, H, W, 3]`.
+    pixels: Vec<u8>,
+    /// `[N, A]`.
+    actions: Vec<f32>,
+    /// `[N, K]`.
+    states: Vec<f32>,
+    /// `[N, P]`.
+    proprioception: Vec<f32>,
+    lengths: Vec<i32>,
+    frames: usize,
+    task: String,
+}
+
+impl SwmWriter {
+    /// Begins the file at `path`. Of `spec`, the camera's name, the robot, how pictures are kept and the episodes per file have no meaning here.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when the spec makes no sense, when `mode` forbids what is there, or is to append, which these files do not take;
+    /// [`Error::File`] when the disk refuses.
+    pub fn create(path: &Path, spec: &DatasetSpec, mode: WriteMode) -> Result<Self> {
+        spec.check(path)?;
+        match mode {
+            WriteMode::Append => {
+                let expected = "a new file, or the mode overwrite (LeRobot folders can be appended to)";
+                return Err(Error::content(path, "mode", expected, "append"));
+            }
+            WriteMode::Overwrite if !path.exists() || SwmFile::is_hdf5(path) => {}
+            WriteMode::Error if !path.exists() => {}
+            _ => {
+                let expected = "no file, or the mode overwrite for one of HDF5";
+                return Err(Error::content(path, "file", expected, "something of that name"));
+            }
+        }
+        let names = [&spec.action_names, &spec.state_names, &spec.proprioception_names].map(Clone::clone);
+        Ok(Self {
+            path: path.to_path_buf(),
+            shape: spec.shape(),
+            limit_bytes: LIMIT_BYTES,
+            notes: Notes::new(f64::from(spec.frames_per_second), names, spec.sidecar.clone()),
+            pixels: Vec::new(),
+            actions: Vec::new(),
+            states: Vec::new(),
+            proprioception: Vec::new(),
+            lengths: Vec::new(),
+            frames: 0,
+            task: spec.task.clone(),
+        })
+    }
+
+    /// Holds at most `bytes` of columns (2 GiB otherwise).
+    #[must_use]
+    pub fn with_limit_bytes(mut self, bytes: u64) -> Self {
+        self.limit_bytes = bytes;
+        self
+    }
+
+    /// Number of episodes so far.
+    pub fn episodes(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Number of moments so far.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// What the episodes that follow are about, in words.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when `task` is empty.
+    pub fn begin_task(&mut self, task: &str) -> Result<()> {
+        if task.is_empty() {
+            return Err(Error::content(&self.path, "task", "a text", "none"));
+        }
+        self.task = task.into();
+        Ok(())
+    }
+
+    /// How the episodes that follow came about, its `first_episode`s counted from the next one.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when it means something else than what came before.
+    pub fn begin_recording(&mut self, sidecar: &Sidecar) -> Result<()> {
+        sidecar.check(&self.path, self.shape.action)?;
+        self.notes.sidecar = Some(match self.notes.sidecar.clone() {
+            Some(old) => old.continued(sidecar, self.lengths.len(), &self.path)?,
+            None => sidecar.clone(),
+        });
+        Ok(())
+    }
+
+    /// Takes an episode.
+    ///
+    /// # Errors
+    /// [`Error::Episode`] when it does not fit (length, width, picture size, NaN, with a sidecar an action outside `[-1, 1]`);
+    /// [`Error::Memory`] when it would be too much to hold. Nothing of it is kept then.
+    pub fn add_episode(&mut self, episode: &EpisodeData) -> Result<()> {
+        let number = self.episodes();
+        episode.check(number, &self.shape, self.notes.sidecar.is_some())?;
+        let frames = self.frames + episode.len();
+        let length = i32::try_from(episode.len()).ok().filter(|_| frames <= MAX_FRAMES);
+        let Some(length) = length else {
+            return Err(Error::episode(number, "frames", format!("at most {MAX_FRAMES} in all"), frames));
+        };
+        let numbers = 4 * (self.shape.action + self.shape.state + self.shape.proprioception);
+        let needed_bytes = (frames * (self.shape.image_size.rgb_len() + numbers)) as u64;
+        if needed_bytes > self.limit_bytes {
+            let what = "an HDF5 file, which is written at once (several files, or LeRobot's format, need less)";
+            return Err(Error::Memory { what, limit_bytes: self.limit_bytes, needed_bytes });
+        }
+        episode.frames.iter().for_each(|picture| self.pixels.extend_from_slice(picture.pixels()));
+        self.actions.extend(episode.actions.iter().flatten());
+        self.states.extend(episode.states.iter().flatten());
+        self.proprioception.extend(episode.proprioception.iter().flatten());
+        self.notes.begin_task(number, &self.task);
+        self.lengths.push(length);
+        self.frames = frames;
+        Ok(())
+    }
+
+    /// Writes the file: to a temporary name, brought to the disk, then renamed. Gives the number of episodes.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when there is no episode, [`Error::File`] when the disk refuses; there is no file then, or the one that was.
+    pub fn finish(self) -> Result<usize> {
+        if self.lengths.is_empty() {
+            return Err(Error::content(&self.path, "episodes", "at least 1", 0));
+        }
+        let (path, episodes) = (self.path.clone(), self.lengths.len());
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
+        }
+        let partial = files::partial_name(&path);
+        let written = self.write(&partial);
+        if written.is_err() {
+            let _ = std::fs::remove_file(&partial); // best effort: the error that matters is the first
+        }
+        written.map_err(|error| Error::file(&path, "writing HDF5", error))?;
+        files::publish(&path).map_err(|error| Error::file(&path, "writing HDF5", error))?;
+        Ok(episodes)
+    }
+
+    fn write(self, path: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let mut builder = FileBuilder::new();
+        let (rows, size) = (self.frames, self.shape.image_size);
+        let pictures = builder.create_dataset(PICTURES[0]).with_u8_data(&self.pixels);
+        lay_out(pictures, rows, &[size.height(), size.width(), 3], 1);
+        drop(self.pixels); // the builder has its own by now
+        for (name, values, width) in [
+            (ACTIONS[0], &self.actions, self.shape.action),
+            (PROPRIOCEPTION[0], &self.proprioception, self.shape.proprioception),
+            (STATES[0], &self.states, self.shape.state),
+        ] {
+            if width > 0 {
+                lay_out(builder.create_dataset(name).with_f32_data(values), rows, &[width], ROWS_PER_CHUNK);
+            }
+        }
+        let (mut episodes, mut steps, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, length) in self.lengths.iter().enumerate() {
+            offsets.push(steps.len() as i64);
+            episodes.extend((0..*length).map(|_| number as i64));
+            steps.extend((0..*length).map(i64::from));
+        }
+        lay_out(builder.create_dataset("episode_idx").with_i64_data(&episodes), rows, &[], ROWS_PER_CHUNK);
+        lay_out(builder.create_dataset("step_idx").with_i64_data(&steps), rows, &[], ROWS_PER_CHUNK);
+        let count = self.lengths.len();
+        lay_out(builder.create_dataset("ep_len").with_i32_data(&self.lengths), count, &[], ROWS_PER_CHUNK);
+        lay_out(builder.create_dataset("ep_offset").with_i64_data(&offsets), count, &[], ROWS_PER_CHUNK);
+        builder.set_attr(NOTES, AttrValue::VarLenString(serde_json::to_string(&self.notes)?));
+        Ok(builder.write(path)?)
+    }
+}
+
+/// A column of `rows` rows of shape `row` to which the official recorder can append.
+fn lay_out(column: &mut DatasetBuilder, rows: usize, row: &[usize], rows_per_chunk: usize) {
+    let row: Vec<u64> = row.iter().map(|side| *side as u64).collect();
+    let with = |rows: usize| [&[rows as u64], row.as_slice()].concat();
+    let most = row.iter().map(|side| MaxExtent::Fixed(*side));
+    let most: Vec<MaxExtent> = std::iter::once(MaxExtent::Unlimited).chain(most).collect();
+    column.with_shape(&with(rows)).with_maxshape(&most).with_chunks(&with(rows_per_chunk));
+}
