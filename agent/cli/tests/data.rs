@@ -13,26 +13,34 @@ fn fixture(name: &str) -> String {
     folder.join(name).to_str().unwrap().to_owned()
 }
 
-const ALL: [&str; 6] = [
+const ALL: [&str; 9] = [
     "lerobot_v3_tiny_image",
     "lerobot_v3_tiny",
     "lerobot_v3_tiny_h264",
     "lerobot_v21_tiny",
     "swm_hdf5_tiny/toy_push.h5",
     "swm_hdf5_blosc_tiny/toy_push_blosc.h5",
+    "swm_video_tiny",
+    "swm_folder_tiny",
+    "robomimic_tiny/toy_lift.hdf5",
 ];
 
 #[test]
 fn every_format_is_explained_and_found_whole() {
     let folder = tempfile::tempdir().unwrap();
     for name in ALL {
-        let summary = json(folder.path(), &["inspect", &fixture(name), "--json"]);
-        assert_eq!((summary["kind"].as_str(), summary["frames"].as_u64()), (Some("dataset"), Some(60)), "{name}");
+        let summary = json(folder.path(), &["data", "inspect", &fixture(name), "--json"]);
+        assert_eq!(summary["kind"].as_str(), Some("dataset"), "{name}");
+        assert_eq!(summary["mapping"]["cameras"].as_array().unwrap().len(), 1, "{name}");
         let report = json(folder.path(), &["data", "validate", &fixture(name), "--json"]);
         assert_eq!((report["episodes"].as_u64(), report["broken"].as_array().unwrap().len()), (Some(3), 0), "{name}");
+        assert_eq!(report["frames"], summary["frames"], "{name}");
     }
     succeed(folder.path(), &["data", "preview", &fixture(ALL[1]), "--out", "sheet.png", "--episodes", "2"]);
     assert!(std::fs::read(folder.path().join("sheet.png")).unwrap().starts_with(b"\x89PNG"));
+    succeed(folder.path(), &["data", "preview", &fixture(ALL[0]), "--out", "film.gif", "--episodes", "3"]);
+    assert!(std::fs::read(folder.path().join("film.gif")).unwrap().starts_with(b"GIF89a"));
+    refuse(folder.path(), &["data", "preview", &fixture(ALL[0]), "--out", "film.avi"], &["film.avi", ".gif"]);
 }
 
 #[test]
@@ -141,4 +149,80 @@ fn a_model_is_trained_from_any_of_them() {
         &["--fps", "toy_push.h5"],
     );
     assert!(!folder.path().join("none").exists());
+}
+
+/// The recipe for recordings, cut down to a few steps of `more`.
+fn few_steps(path: &Path, more: &[(&str, i64)]) {
+    let mut recipe: toml::Table =
+        std::fs::read_to_string(assets().join("recipes/recorded.toml")).unwrap().parse().unwrap();
+    for field in ["steps", "decoder_steps"] {
+        recipe.insert(field.into(), toml::Value::Integer(4)).unwrap();
+    }
+    recipe["refinement"].as_table_mut().unwrap().insert("steps".into(), toml::Value::Integer(2));
+    recipe["data"].as_table_mut().unwrap().insert("validation_fraction".into(), toml::Value::Float(0.2));
+    for (field, value) in more {
+        recipe["model"].as_table_mut().unwrap().insert((*field).into(), toml::Value::Integer(*value));
+    }
+    std::fs::write(path, toml::to_string(&recipe).unwrap()).unwrap();
+}
+
+#[test]
+fn a_folder_an_hdf5_file_parts_and_decoded_frames_train_the_same_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    few_steps(&folder.path().join("recipe.toml"), &[]);
+    let run = |arguments: &str| succeed(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
+    run("record --scene push_t --episodes 12 --steps 40 --out whole");
+    run("record --scene push_t --episodes 12 --steps 40 --shard 1/2 --out first");
+    run("record --scene push_t --episodes 12 --steps 40 --shard 2/2 --out second");
+    run("data convert whole --to hdf5 --out whole.h5");
+    run("data convert second --to hdf5 --out second.h5");
+    let train = |data: &str, out: &str| -> [Vec<u8>; 2] {
+        run(&format!("train {data} --recipe recipe.toml --out {out}"));
+        ["model.safetensors", "decoder.safetensors"]
+            .map(|file| std::fs::read(folder.path().join(out).join(file)).unwrap())
+    };
+    let expected = train("--data whole", "from_folder");
+    assert!(train("--data whole.h5", "from_hdf5") == expected);
+    assert!(train("--data first --data second.h5", "from_parts") == expected);
+    assert!(train("--data whole --cache frames", "decoding") == expected);
+    let frames = tree(&folder.path().join("frames"));
+    assert_eq!(frames.len(), 1);
+    assert!(train("--data whole --cache frames", "decoded") == expected);
+    assert!(tree(&folder.path().join("frames")) == frames, "nothing was decoded again");
+    let mixed = train("--data first --data second --weights 3,1", "mixed");
+    assert!(mixed != expected && mixed == train("--data first --data second --weights 6,2", "mixed_alike"));
+    let evaluated = "evaluate --scene push_t --checkpoint from_hdf5 --episodes 2 --seeds 1 --budget 10 --no-baselines";
+    run(evaluated);
+    let refused = ["train", "--data", "whole", "--data", "second.h5", "--weights", "1", "--out", "none"];
+    refuse(folder.path(), &refused, &["--weights", "2 data sets", "got 1"]);
+}
+
+#[test]
+fn a_mapping_says_which_columns_are_what() {
+    let folder = tempfile::tempdir().unwrap();
+    few_steps(&folder.path().join("recipe.toml"), &[("action_block", 2)]);
+    std::fs::write(
+        folder.path().join("mapping.toml"),
+        "cameras = [\"pixels\", \"pixels\"]\naction = [\"action\", \"proprio[0..1]\"]\nproprioception = [\"state[1..3]\"]\nstate = []\nfps = 10.0\n",
+    )
+    .unwrap();
+    let data = fixture("swm_hdf5_tiny/toy_push.h5");
+    let summary = json(folder.path(), &["data", "inspect", &data, "--mapping", "mapping.toml", "--json"]);
+    assert_eq!(summary["mapping"]["action"], serde_json::json!(["action", "proprio[0..1]"]));
+    let common = ["train", "--data", &data, "--mapping", "mapping.toml", "--recipe", "recipe.toml"];
+    succeed(folder.path(), &[&common[..], &["--proprioception", "--out", "run"]].concat());
+    let summary = json(folder.path(), &["inspect", "run", "--json"]);
+    let model = &summary["model"];
+    assert_eq!(
+        [&model["cameras"], &model["action_width"], &model["proprioception_width"]],
+        [2, 3, 2],
+        "two cameras, three actions, two that are felt"
+    );
+    assert!(summary["state_names"].as_array().unwrap().is_empty());
+    std::fs::write(folder.path().join("none.toml"), "action = []\n").unwrap();
+    let refused = ["train", "--data", &data, "--mapping", "none.toml", "--fps", "10", "--out", "none"];
+    refuse(folder.path(), &refused, &["toy_push.h5", "actions", "encoder"]);
+    std::fs::write(folder.path().join("wrong.toml"), "action = [\"arm\"]\n").unwrap();
+    let refused = ["data", "inspect", &data, "--mapping", "wrong.toml"];
+    refuse(folder.path(), &refused, &["toy_push.h5", "action arm", "proprio"]);
 }

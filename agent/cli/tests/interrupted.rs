@@ -6,12 +6,12 @@ mod support;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::Instant;
 
 use mindseye_episodes::{EpisodeData, open};
 use support::{json, refuse, succeed, tree};
 
-const EPISODES: usize = 400;
+const EPISODES: usize = 1500;
 
 fn arguments(out: &str, episodes: usize) -> Vec<String> {
     let steps = "--scene two_room --steps 6 --image-side 16 --episodes-per-file 3 --threads 2 --seed 5";
@@ -34,8 +34,12 @@ fn episodes(path: &Path) -> Vec<EpisodeData> {
 fn killed_at_a_hundred_moments_a_recording_loses_no_finished_episode() {
     let folder = tempfile::tempdir().unwrap();
     let (killed, whole) = (arguments("killed", EPISODES), arguments("whole", EPISODES));
+    // How long it takes here until the first file is written.
+    let started = Instant::now();
+    succeed(folder.path(), &with(&arguments("first", 3), &[]));
+    let first_file = started.elapsed();
     let (mut before, mut grown) = (0, 0);
-    for moment in 0..100u64 {
+    for moment in 0..100u32 {
         let mut recorder = Command::new(env!("CARGO_BIN_EXE_mindseye"))
             .args(with(&killed, &["--append"]))
             .current_dir(folder.path())
@@ -43,8 +47,8 @@ fn killed_at_a_hundred_moments_a_recording_loses_no_finished_episode() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // From before the first file to long after several, in an order without a pattern.
-        std::thread::sleep(Duration::from_micros(500 * (1 + moment * 37 % 101)));
+        // From before the first file until several are written, in an order without a pattern.
+        std::thread::sleep(first_file * (1 + moment * 37 % 101) / 40);
         recorder.kill().unwrap(); // SIGKILL
         recorder.wait().unwrap();
         if !folder.path().join("killed/meta/info.json").exists() {

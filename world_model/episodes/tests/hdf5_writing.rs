@@ -121,30 +121,19 @@ fn to_hdf5_and_back_to_lerobot_nothing_is_lost() {
 }
 
 #[test]
-fn tasks_and_recordings_are_those_of_their_episodes() {
+fn tasks_are_those_of_their_episodes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.h5");
     let mut writer = SwmWriter::create(&path, &spec(), WriteMode::Error).unwrap();
     let tasks = ["there", "there", "back", "there"];
     for (number, task) in tasks.into_iter().enumerate() {
-        if number == 2 {
-            writer.begin_recording(&sidecar(8)).unwrap();
-        }
         writer.begin_task(task).unwrap();
         writer.add_episode(&episode(number, 3)).unwrap();
     }
-    let mut elsewhere = sidecar(9);
-    elsewhere.scene = "push_t".into();
-    assert!(writer.begin_recording(&elsewhere).unwrap_err().to_string().contains("push_t"));
-    let mut narrow = sidecar(9);
-    narrow.action_space.names.pop();
-    assert!(writer.begin_recording(&narrow).unwrap_err().to_string().contains("action_space"));
     writer.finish().unwrap();
     let source = open(&path).unwrap();
     assert_eq!((0..4).map(|index| source.episode(index).unwrap().tasks[0].clone()).collect::<Vec<_>>(), tasks);
     assert_eq!(source.summary().unwrap().tasks, ["there", "back"]);
-    let recordings = &source.sidecar().unwrap().recordings;
-    assert_eq!((recordings.len(), recordings[1].first_episode, recordings[1].seed), (2, 2, Seed::new(8)));
 }
 
 #[test]

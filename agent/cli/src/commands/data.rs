@@ -24,7 +24,9 @@ pub struct DataArguments {
 #[derive(Debug, Subcommand)]
 enum DataCommand {
     Validate(validate::ValidateArguments),
+    Inspect(super::inspect::InspectArguments),
     Convert(convert::ConvertArguments),
+    Merge(convert::ConvertArguments),
     Preview(preview::PreviewArguments),
 }
 
@@ -35,7 +37,8 @@ enum DataCommand {
 pub fn run(arguments: &DataArguments) -> Result<()> {
     match &arguments.command {
         DataCommand::Validate(arguments) => validate::run(arguments),
-        DataCommand::Convert(arguments) => convert::run(arguments),
+        DataCommand::Inspect(arguments) => super::inspect::run(arguments),
+        DataCommand::Convert(arguments) | DataCommand::Merge(arguments) => convert::run(arguments),
         DataCommand::Preview(arguments) => preview::run(arguments),
     }
 }

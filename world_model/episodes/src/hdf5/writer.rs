@@ -8,7 +8,6 @@ use mindseye_interface::files;
 use super::SwmFile;
 use super::notes::{NOTES, Notes};
 use crate::episode::{EpisodeData, EpisodeShape};
-use crate::lerobot::sidecar::Sidecar;
 use crate::lerobot::spec::{DatasetSpec, WriteMode};
 use crate::rows::MAX_FRAMES;
 use crate::swm::{ACTIONS, PICTURES, PROPRIOCEPTION, STATES};
@@ -102,19 +101,6 @@ impl SwmWriter {
             return Err(Error::content(&self.path, "task", "a text", "none"));
         }
         self.task = task.into();
-        Ok(())
-    }
-
-    /// How the episodes that follow came about, its `first_episode`s counted from the next one.
-    ///
-    /// # Errors
-    /// [`Error::Content`] when it means something else than what came before.
-    pub fn begin_recording(&mut self, sidecar: &Sidecar) -> Result<()> {
-        sidecar.check(&self.path, self.shape.action)?;
-        self.notes.sidecar = Some(match self.notes.sidecar.clone() {
-            Some(old) => old.continued(sidecar, self.lengths.len(), &self.path)?,
-            None => sidecar.clone(),
-        });
         Ok(())
     }
 

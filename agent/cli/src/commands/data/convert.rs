@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use mindseye_episodes::{
-    DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, PictureStorage, Sidecar, SwmWriter, WriteMode, open,
+    DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, PictureStorage, Sidecar, SwmWriter, WriteMode, open_with,
 };
-use mindseye_interface::config::require_range;
+use mindseye_interface::config::{self, require_range};
 use serde::Serialize;
 
 use super::{names_or_numbers, whole_rate};
 use crate::commands::print_json;
 use crate::progress::Meter;
 
-/// Write one or several data sets as one: a LeRobotDataset v3.0 or an HDF5 file of stable-worldmodel.
+/// Write one or several data sets as one: a LeRobotDataset v3.0 or an HDF5 file of stable-worldmodel (merge is the same).
 ///
-/// Several are joined in the order in which they are given; they must have pictures of one size, the same widths and the same rate.
+/// Several are joined in the order in which they are given; they must have pictures of one size, the same widths and the same rate. Parts of a
+/// recording (`mindseye record --shard`) become the bytes of a recording that was made at once.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples: mindseye data convert pusht.h5 --fps 10 --task \"push the T\" --out data/pusht\n          mindseye data convert data/pusht --to hdf5 --out pusht.h5"
@@ -37,9 +38,15 @@ pub struct ConvertArguments {
     /// What is being done, in words, where the data do not say.
     #[arg(long, default_value = "unknown")]
     task: String,
-    /// Name of the camera in the new data set.
-    #[arg(long, default_value = "front")]
-    camera: String,
+    /// Name of the camera in the new data set; by default as in the first one.
+    #[arg(long)]
+    camera: Option<String>,
+    /// Which columns are what (TOML, see docs/recordings.md): one file for all data sets.
+    #[arg(long)]
+    mapping: Option<PathBuf>,
+    /// Episodes per file of a LeRobot data set.
+    #[arg(long, default_value_t = EPISODES_PER_FILE)]
+    episodes_per_file: usize,
     /// Only the first so many episodes of each.
     #[arg(long)]
     max_episodes: Option<usize>,
@@ -47,6 +54,11 @@ pub struct ConvertArguments {
     #[arg(long)]
     json: bool,
 }
+
+/// Name of a camera that has none that LeRobot takes.
+const CAMERA: &str = "front";
+/// Episodes per file of a LeRobot data set, unless somebody says.
+pub(super) const EPISODES_PER_FILE: usize = 50;
 
 /// What data sets can be written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,11 +85,20 @@ pub(super) struct Converted {
 /// When data are broken or do not fit together, or the new folder cannot be written.
 pub fn run(arguments: &ConvertArguments) -> Result<()> {
     require_range("--fps", arguments.fps.unwrap_or(1), 1, 100_000)?;
-    let sources = arguments.from.iter().map(|path| open(path)).collect::<mindseye_episodes::Result<Vec<_>>>()?;
+    require_range("--episodes-per-file", arguments.episodes_per_file, 1, 1_000_000)?;
+    let mapping = arguments.mapping.as_deref().map(config::load).transpose()?.unwrap_or_default();
+    let sources =
+        arguments.from.iter().map(|path| open_with(path, &mapping)).collect::<mindseye_episodes::Result<Vec<_>>>()?;
     let most = arguments.max_episodes.unwrap_or(usize::MAX);
     let parts =
         sources.iter().map(|source| (source.as_ref(), (0..source.len().min(most)).collect())).collect::<Vec<_>>();
-    let given = Given { fps: arguments.fps, task: &arguments.task, camera: &arguments.camera, to: arguments.to };
+    let given = Given {
+        fps: arguments.fps,
+        task: &arguments.task,
+        camera: arguments.camera.clone(),
+        to: arguments.to,
+        episodes_per_file: arguments.episodes_per_file,
+    };
     let converted = write(&parts, &arguments.out, &given)?;
     if arguments.json {
         return print_json(&converted);
@@ -90,8 +111,10 @@ pub fn run(arguments: &ConvertArguments) -> Result<()> {
 pub(super) struct Given<'a> {
     pub fps: Option<u32>,
     pub task: &'a str,
-    pub camera: &'a str,
+    /// Name of the camera; by default that of the source.
+    pub camera: Option<String>,
     pub to: Format,
+    pub episodes_per_file: usize,
 }
 
 /// A data set that is being written.
@@ -106,22 +129,6 @@ impl Output {
             Format::Lerobot | Format::LerobotAv1 => Self::Lerobot(DatasetWriter::create(path, spec, WriteMode::Error)?),
             Format::Hdf5 => Self::Hdf5(SwmWriter::create(path, &spec, WriteMode::Error)?),
         })
-    }
-
-    /// Goes on with what another source brings, which `spec` describes.
-    fn continued(self, path: &Path, spec: DatasetSpec) -> mindseye_episodes::Result<Self> {
-        match self {
-            Self::Lerobot(writer) => {
-                writer.finish()?;
-                Ok(Self::Lerobot(DatasetWriter::create(path, spec, WriteMode::Append)?))
-            }
-            Self::Hdf5(mut writer) => {
-                if let Some(sidecar) = &spec.sidecar {
-                    writer.begin_recording(sidecar)?;
-                }
-                Ok(Self::Hdf5(writer))
-            }
-        }
     }
 
     fn add(&mut self, task: &str, episode: &EpisodeData) -> mindseye_episodes::Result<()> {
@@ -167,46 +174,63 @@ pub(super) fn write(parts: &[(&dyn EpisodeSource, Vec<usize>)], out: &Path, give
             );
         }
     }
-    // What only mindseye understands goes along where all have it; that it means the same in all is checked by appending.
-    let all_have_it = parts.iter().all(|(source, _)| source.sidecar().is_some());
+    let task = |source: &dyn EpisodeSource, episode: usize| -> Result<String> {
+        Ok(source.episode(episode)?.tasks.into_iter().next().unwrap_or_else(|| given.task.into()))
+    };
+    let begins = parts.iter().find_map(|(source, chosen)| Some((*source, *chosen.first()?)));
+    let Some((with_first, first_episode)) = begins else { bail!("expected an episode, got none") };
+    let sidecar = joined_sidecar(parts)?;
+    let spec = DatasetSpec {
+        frames_per_second: rate,
+        camera: given.camera.map_or_else(|| camera_of(*first), Ok)?,
+        image_size: shape.image_size,
+        pictures: if given.to == Format::LerobotAv1 { PictureStorage::Av1 } else { PictureStorage::Png },
+        proprioception_names: names_or_numbers(first.proprioception_names(), shape.proprioception, "proprioception"),
+        state_names: names_or_numbers(first.state_names(), shape.state, "state"),
+        action_names: names_or_numbers(first.action_names(), shape.action, "action"),
+        task: task(with_first, first_episode)?,
+        robot: sidecar.as_ref().map(|sidecar| sidecar.scene.clone()),
+        episodes_per_file: given.episodes_per_file,
+        sidecar,
+    };
     let meter = Meter::new("convert", parts.iter().map(|(_, episodes)| episodes.len()).sum(), "episodes");
-    let (mut done, mut output) = (0, None::<Output>);
+    let (mut done, mut output) = (0, Output::begin(given.to, out, spec)?);
     for (source, chosen) in parts {
-        let task = |episode: usize| -> Result<String> {
-            Ok(source.episode(episode)?.tasks.into_iter().next().unwrap_or_else(|| given.task.into()))
-        };
-        let Some(&first_chosen) = chosen.first() else { continue };
-        let spec = DatasetSpec {
-            frames_per_second: rate,
-            camera: given.camera.into(),
-            image_size: shape.image_size,
-            pictures: if given.to == Format::LerobotAv1 { PictureStorage::Av1 } else { PictureStorage::Png },
-            proprioception_names: names_or_numbers(
-                first.proprioception_names(),
-                shape.proprioception,
-                "proprioception",
-            ),
-            state_names: names_or_numbers(first.state_names(), shape.state, "state"),
-            action_names: names_or_numbers(first.action_names(), shape.action, "action"),
-            task: task(first_chosen)?,
-            robot: None,
-            episodes_per_file: 50,
-            sidecar: source.sidecar().filter(|_| all_have_it).map(|sidecar| of_chosen(sidecar, chosen)),
-        };
-        let mut writer = match output {
-            None => Output::begin(given.to, out, spec)?,
-            Some(before) => before.continued(out, spec)?,
-        };
         for &episode in chosen {
-            writer.add(&task(episode)?, &source.read_episode(episode)?)?;
+            output.add(&task(*source, episode)?, &source.read_episode(episode)?)?;
             done += 1;
             meter.set(done, String::new);
         }
-        output = Some(writer);
     }
-    let frames = output.map_or(Ok(0), Output::finish)?;
+    let frames = output.finish()?;
     drop(meter);
     Ok(Converted { path: out.to_path_buf(), episodes: done, frames })
+}
+
+/// What only mindseye understands goes along where all have it; refused where it means something else in one of them.
+fn joined_sidecar(parts: &[(&dyn EpisodeSource, Vec<usize>)]) -> Result<Option<Sidecar>> {
+    let (mut joined, mut episodes) = (None::<Sidecar>, 0);
+    for (source, chosen) in parts.iter().filter(|(_, chosen)| !chosen.is_empty()) {
+        let Some(sidecar) = source.sidecar() else { return Ok(None) };
+        let own = of_chosen(sidecar, chosen);
+        joined = Some(match joined {
+            None => own,
+            Some(before) => before.joined(&own, episodes, source.path())?,
+        });
+        episodes += chosen.len();
+    }
+    Ok(joined)
+}
+
+/// Name of the camera of `source`, of which there must be one, as far as LeRobot takes it.
+fn camera_of(source: &dyn EpisodeSource) -> Result<String> {
+    let cameras = source.mapping().cameras.unwrap_or_default();
+    let [camera] = &cameras[..] else {
+        bail!("{}: expected one camera to convert, got {}", source.path().display(), cameras.join(", "));
+    };
+    let name = camera.strip_prefix("observation.images.").unwrap_or(camera);
+    let plain = !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+    Ok(if plain { name.into() } else { CAMERA.into() })
 }
 
 /// What `sidecar` says of the episodes `chosen`, ascending, when they are counted from 0.

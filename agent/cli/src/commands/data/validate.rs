@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use mindseye_episodes::open;
+use mindseye_episodes::open_with;
+use mindseye_interface::config;
 use serde::Serialize;
 
-use super::convert::{Format, Given, write};
+use super::convert::{EPISODES_PER_FILE, Format, Given, write};
 use crate::commands::print_json;
 use crate::progress::Meter;
 
@@ -19,6 +20,9 @@ use crate::progress::Meter;
 pub struct ValidateArguments {
     /// The data set: a LeRobot folder, an HDF5 file or folder of stable-worldmodel, or an HDF5 file of robomimic.
     path: PathBuf,
+    /// Which columns are what (TOML, see docs/recordings.md); what it leaves out is guessed.
+    #[arg(long)]
+    mapping: Option<PathBuf>,
     /// Folder of a new data set with the episodes that can be read.
     #[arg(long)]
     repair: Option<PathBuf>,
@@ -54,7 +58,8 @@ struct Broken {
 /// # Errors
 /// When the data set cannot be opened, when an episode is broken and is not repaired, or when the new folder cannot be written.
 pub fn run(arguments: &ValidateArguments) -> Result<()> {
-    let source = open(&arguments.path)?;
+    let mapping = arguments.mapping.as_deref().map(config::load).transpose()?.unwrap_or_default();
+    let source = open_with(&arguments.path, &mapping)?;
     let meter = Meter::new("validate", source.len(), "episodes");
     let (mut broken, mut whole) = (Vec::new(), Vec::new());
     for episode in 0..source.len() {
@@ -65,7 +70,13 @@ pub fn run(arguments: &ValidateArguments) -> Result<()> {
         meter.set(episode + 1, String::new);
     }
     drop(meter);
-    let given = Given { fps: arguments.fps, task: "unknown", camera: "front", to: Format::Lerobot };
+    let given = Given {
+        fps: arguments.fps,
+        task: "unknown",
+        camera: None,
+        to: Format::Lerobot,
+        episodes_per_file: EPISODES_PER_FILE,
+    };
     let repaired = arguments.repair.as_ref().map(|out| write(&[(source.as_ref(), whole)], out, &given)).transpose()?;
     let report = Report {
         path: arguments.path.clone(),
