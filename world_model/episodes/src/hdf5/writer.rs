@@ -19,7 +19,7 @@ const ROWS_PER_CHUNK: usize = 1024;
 const LIMIT_BYTES: u64 = 2 << 30;
 
 /// Writes episodes into one file. The library that lays the file out takes columns of pictures whole: they are held in memory until
-/// [`SwmWriter::finish`], up to a limit, and take about three times their bytes while it works. Before that there is no file.
+/// [`SwmWriter::finish`], up to a limit, and copied by the library then. Before that there is no file.
 #[derive(Debug)]
 pub struct SwmWriter {
     path: PathBuf,

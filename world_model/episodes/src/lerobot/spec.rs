@@ -29,8 +29,8 @@ pub enum PictureStorage {
     /// As PNG in the tables, without loss: what any reader can read.
     #[default]
     Png,
-    /// As AV1 in video files, a file to a data file: much smaller, with a loss that is hardly seen (about 40 dB on smooth pictures), and much
-    /// slower to write. Sides of at least 16 pixels.
+    /// As AV1 in video files, a file to a data file: much smaller, with some loss (34 to 41 dB on made-up pictures), and much slower
+    /// to write. Sides of at least 16 pixels.
     Av1,
 }
 
