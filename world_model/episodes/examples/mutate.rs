@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use mindseye_episodes::open;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use mindseye_interface::{Rng, Seed};
+use rand::Rng as _;
 
 const ALL: [&str; 9] = [
     "lerobot_v3_tiny_image",
@@ -56,7 +56,7 @@ fn run(name: &str, time: Duration, first_seed: u64) -> Result<(), String> {
     let (mut cases, mut refused) = (0u64, 0u64);
     while started.elapsed() < time {
         let seed = first_seed + cases;
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = Seed::new(seed).rng();
         let broken = rng.random_range(0..files.len());
         for (index, (path, bytes)) in files.iter().enumerate() {
             let path = folder.path().join(path);
@@ -105,7 +105,7 @@ fn collect(root: &Path, inside: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) -> s
 }
 
 /// `bytes` with one to eight things wrong.
-fn mutated(bytes: &[u8], rng: &mut StdRng) -> Vec<u8> {
+fn mutated(bytes: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..rng.random_range(1..=8) {
         if bytes.is_empty() {
