@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use mindseye_episodes::{CacheOptions, FrameCache, open};
-use mindseye_interface::{Image, ImageSize, Seed};
+use mindseye_episodes::{CacheOptions, FrameCache, Mapping, Sidecar, open_with};
+use mindseye_interface::{ActionSpace, Image, ImageSize, Seed};
 use mindseye_world_model::training::{Probe, TrainingData, Validation, encode_batch, validate};
 use mindseye_world_model::{Checkpoint, RolloutEngine};
 use serde::Serialize;
@@ -57,11 +57,16 @@ const APART: f32 = 0.4;
 ///
 /// # Errors
 /// When the data set is broken, of another scene or shape, has no true state, or a picture cannot be written.
-pub fn report(checkpoint: &Checkpoint, folder: &Path, out: Option<&Path>) -> Result<ModelReport> {
-    let dataset = open(folder)?;
-    let scene = dataset.sidecar().map_or("", |sidecar| sidecar.scene.as_str());
-    if scene != checkpoint.config.scene {
+pub fn report(checkpoint: &Checkpoint, folder: &Path, mapping: &Mapping, out: Option<&Path>) -> Result<ModelReport> {
+    let dataset = open_with(folder, mapping)?;
+    if let Some(Sidecar { scene, .. }) = dataset.sidecar()
+        && *scene != checkpoint.config.scene
+    {
         bail!("{}: scene: expected {}, got {scene}", folder.display(), checkpoint.config.scene);
+    }
+    let (expected, got) = (checkpoint.config.model.action_width, dataset.shape().action);
+    if expected != got {
+        bail!("{}: actions: expected {expected} numbers, got {got}", folder.display());
     }
     let model = &checkpoint.config.model;
     let options = CacheOptions {
@@ -69,7 +74,12 @@ pub fn report(checkpoint: &Checkpoint, folder: &Path, out: Option<&Path>) -> Res
         max_episodes: Some(EPISODES),
         ..CacheOptions::default()
     };
-    let cache = FrameCache::load(dataset.as_ref(), &options, &|_, _| ())?;
+    let mut cache = FrameCache::load(dataset.as_ref(), &options, &|_, _| ())?;
+    if dataset.sidecar().is_none() {
+        let ActionSpace { low, high, .. } = &checkpoint.config.action_space;
+        let narrow = |bounds: &[f64]| bounds.iter().map(|&bound| bound as f32).collect::<Vec<f32>>();
+        cache.scale_actions(&narrow(low), &narrow(high)); // as in training
+    }
     let mut recipe = checkpoint.config.recipe.clone();
     recipe.data.validation_fraction = HELD_OUT;
     let data = TrainingData::new(cache, &recipe)?;

@@ -241,12 +241,17 @@ impl FrameCache {
                 (*low, *high) = if low.is_finite() && low == high { (*low - 1.0, *high + 1.0) } else { (-1.0, 1.0) };
             }
         }
-        for action in self.actions.chunks_exact_mut(width.max(1)) {
-            for (value, (low, high)) in action.iter_mut().zip(low.iter().zip(&high)) {
+        self.scale_actions(&low, &high);
+        (low, high)
+    }
+
+    /// Shifts and scales the actions so that `low [A]` becomes -1 and `high [A]` 1; what lies beyond is cut off.
+    pub fn scale_actions(&mut self, low: &[f32], high: &[f32]) {
+        for action in self.actions.chunks_exact_mut(self.shape.action.max(1)) {
+            for (value, (low, high)) in action.iter_mut().zip(low.iter().zip(high)) {
                 *value = ((*value - low) / (high - low) * 2.0 - 1.0).clamp(-1.0, 1.0);
             }
         }
-        (low, high)
     }
 
     /// All true states `[F, K]`.

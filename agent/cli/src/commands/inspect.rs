@@ -94,11 +94,11 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
 
 fn find(arguments: &InspectArguments) -> Result<Finding> {
     let path = arguments.path.as_path();
-    if path.is_file() || path.join("meta/info.json").exists() {
+    let mapping: Mapping = arguments.mapping.as_deref().map(config::load).transpose()?.unwrap_or_default();
+    if path.is_file() || ["meta/info.json", "ep_len.npz"].iter().any(|file| path.join(file).exists()) {
         if arguments.data.is_some() {
             bail!("{}: expected a checkpoint beside --data, got a data set", path.display());
         }
-        let mapping = arguments.mapping.as_deref().map(config::load).transpose()?.unwrap_or_default();
         let dataset = open_with(path, &mapping)?;
         for index in 0..dataset.len() {
             dataset.read_episode(index)?;
@@ -119,7 +119,7 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
     }
     if path.join("config.json").exists() {
         let checkpoint = Checkpoint::load(path)?;
-        let measure = |data: &PathBuf| model_report::report(&checkpoint, data, arguments.out.as_deref());
+        let measure = |data: &PathBuf| model_report::report(&checkpoint, data, &mapping, arguments.out.as_deref());
         let on_data = arguments.data.as_ref().map(measure).transpose()?;
         return Ok(Finding::Checkpoint(Box::new(CheckpointSummary {
             path: path.to_path_buf(),
@@ -129,7 +129,10 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
             on_data,
         })));
     }
-    bail!("{}: expected meta/info.json (a data set) or config.json (a checkpoint), got neither", path.display())
+    bail!(
+        "{}: expected a data set (meta/info.json, ep_len.npz) or a checkpoint (config.json), got neither",
+        path.display()
+    )
 }
 
 fn say_dataset(DatasetFinding { summary, mapping }: &DatasetFinding) {

@@ -303,6 +303,7 @@ fn spec(arguments: &RecordArguments, options: &SceneOptions, simulator: &dyn Sim
         }],
     };
     DatasetSpec {
+        pictures: if arguments.video { PictureStorage::Av1 } else { PictureStorage::Png },
         episodes_per_file: arguments.episodes_per_file,
         sidecar: Some(sidecar),
         ..plain_spec(&arguments.scene.scene, options, simulator)
@@ -314,7 +315,7 @@ fn plain_spec(scene: &str, options: &SceneOptions, simulator: &dyn Simulator) ->
         frames_per_second: (1.0 / simulator.control_step_secs()).round() as u32,
         camera: "top".into(),
         image_size: options.image_size,
-        pictures: if arguments.video { PictureStorage::Av1 } else { PictureStorage::Png },
+        pictures: PictureStorage::Png,
         proprioception_names: simulator.proprioception_names(),
         state_names: simulator.state_names(),
         action_names: simulator.action_space().names.clone(),

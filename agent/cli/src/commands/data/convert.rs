@@ -182,7 +182,7 @@ pub(super) fn write(parts: &[(&dyn EpisodeSource, Vec<usize>)], out: &Path, give
     let sidecar = joined_sidecar(parts)?;
     let spec = DatasetSpec {
         frames_per_second: rate,
-        camera: given.camera.map_or_else(|| camera_of(*first), Ok)?,
+        camera: given.camera.clone().map_or_else(|| camera_of(*first), Ok)?,
         image_size: shape.image_size,
         pictures: if given.to == Format::LerobotAv1 { PictureStorage::Av1 } else { PictureStorage::Png },
         proprioception_names: names_or_numbers(first.proprioception_names(), shape.proprioception, "proprioception"),
