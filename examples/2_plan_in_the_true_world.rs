@@ -32,6 +32,7 @@ fn main() -> Result<()> {
         world_model: Box::new(world.clone()),
         cost: CostModule::new(vec![Box::new(goal_energy), Box::new(Effort), Box::new(ActionLimits)]),
         actor: task.planner.build(),
+        policy: None,
         memory: Box::new(RingMemory::new(100)),
     };
     let mut agent = Agent::new(modules, Seed::new(0));

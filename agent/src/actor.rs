@@ -1,4 +1,5 @@
-//! Actor: proposes plans, has them imagined and judged, improves them, and acts (LeCun 2022, section 3.1, Mode-2).
+//! Actor: proposes plans, has them imagined and judged, improves them, and acts (LeCun 2022, section 3.1, Mode-2); or does what a policy
+//! proposes (Mode-1).
 
 mod categorical_cem;
 mod cem;
@@ -13,6 +14,7 @@ mod population;
 mod predictive_sampling;
 mod random;
 mod random_shooting;
+mod reactive;
 mod search;
 
 use std::cell::Cell;
@@ -30,6 +32,7 @@ pub use mppi::{Mppi, MppiConfig};
 pub use predictive_sampling::{PredictiveSampling, PredictiveSamplingConfig};
 pub use random::RandomActions;
 pub use random_shooting::{RandomShooting, RandomShootingConfig};
+pub use reactive::{DistilledPolicy, Policy, Reactive};
 use serde::{Deserialize, Serialize};
 
 use crate::configurator::Directive;

@@ -5,12 +5,12 @@
 
 use mindseye_interface::{Clock, Observation, Seed};
 
-use crate::actor::{Actor, Choice, Deadline, Fallback, Imagination};
+use crate::actor::{Actor, Choice, Deadline, Fallback, Imagination, Policy};
 use crate::configurator::{Configurator, Directive};
 use crate::cost::CostModule;
 use crate::latent::{Latent, Plan, Plans, Rollouts};
 use crate::memory::{Memory, Moment};
-use crate::perception::Perception;
+use crate::perception::{Perception, Sight};
 use crate::world_model::WorldModel;
 use crate::{Error, Result};
 
@@ -26,6 +26,8 @@ pub struct Modules {
     pub cost: CostModule,
     /// Decides.
     pub actor: Box<dyn Actor>,
+    /// Proposes plans without imagining, where there is one.
+    pub policy: Option<Box<dyn Policy>>,
     /// Remembers.
     pub memory: Box<dyn Memory>,
 }
@@ -64,6 +66,8 @@ pub struct TickReport {
     pub predictor_rows: usize,
     /// Mean squared difference between what was perceived and what had been predicted.
     pub surprise: Option<f32>,
+    /// How the state became known.
+    pub sight: Sight,
     /// Why the agent holds still, if it does.
     pub error: Option<String>,
 }
@@ -84,17 +88,17 @@ impl Agent {
     pub fn tick(&mut self, observation: &Observation, clock: &dyn Clock) -> TickReport {
         let started_secs = clock.now_secs();
         let directive = self.configure();
-        let decided = self.perceive(observation, &directive).and_then(|(latent, surprise)| {
+        let decided = self.perceive(observation, &directive).and_then(|(latent, surprise, sight)| {
             let energies = self.judge(&latent, &directive)?;
             let deadline = Deadline { clock, at_secs: started_secs + directive.budget_secs };
             let (choice, rows) = self.act(&latent, &directive, &deadline)?;
-            Ok((latent, surprise, energies, choice, rows))
+            Ok((latent, (surprise, sight), energies, choice, rows))
         });
         // What the chosen plan is expected to bring is not part of deciding.
         let planning_ms = (clock.now_secs() - started_secs) * 1e3;
         let deadline_missed = planning_ms > directive.budget_secs * 1e3;
         let report = match decided {
-            Ok((latent, surprise, energies, choice, rows)) => {
+            Ok((latent, (surprise, sight), energies, choice, rows)) => {
                 let expected = self.modules.world_model.imagine(&latent, &Plans::from(&choice.plan)).ok();
                 let report = TickReport {
                     tick: self.tick,
@@ -108,6 +112,7 @@ impl Agent {
                     fallback: choice.fallback,
                     predictor_rows: rows,
                     surprise,
+                    sight,
                     error: None,
                     directive,
                 };
@@ -126,6 +131,7 @@ impl Agent {
                 fallback: Some(Fallback::HoldStill),
                 predictor_rows: 0,
                 surprise: None,
+                sight: Sight::Dropped,
                 error: Some(error.to_string()),
                 directive,
             },
@@ -138,17 +144,29 @@ impl Agent {
         self.modules.configurator.configure(self.modules.memory.as_ref())
     }
 
-    /// The state behind the observation, or where nothing is seen the one predicted for now; and how surprising it is.
-    fn perceive(&self, observation: &Observation, directive: &Directive) -> Result<(Latent, Option<f32>)> {
-        let before = self.tick.checked_sub(1).and_then(|tick| self.modules.memory.at(tick));
+    /// The state behind the observation, or where nothing is seen (or what is seen cannot be true) the one predicted for now; how surprising
+    /// what was seen is.
+    fn perceive(&self, observation: &Observation, directive: &Directive) -> Result<(Latent, Option<f32>, Sight)> {
+        let (memory, completion) = (self.modules.memory.as_ref(), directive.completion);
+        let before = self.tick.checked_sub(1).and_then(|tick| memory.at(tick));
         let predicted = before.and_then(|moment| moment.predicted.as_ref());
-        match self.modules.perception.perceive(observation, directive)? {
-            Some(latent) => {
-                let surprise = predicted.map(|predicted| latent.mean_square_distance(predicted));
-                Ok((latent, surprise))
-            }
-            None => predicted.cloned().map(|latent| (latent, None)).ok_or(Error::Blind),
+        let Some(latent) = self.modules.perception.perceive(observation, directive)? else {
+            let last_seen = || memory.recent(memory.len()).into_iter().find(|moment| moment.sight == Sight::Seen);
+            let believed = if completion.predict { predicted } else { last_seen().map(|moment| &moment.latent) };
+            return believed.cloned().map(|latent| (latent, None, Sight::Dropped)).ok_or(Error::Blind);
+        };
+        let surprise = predicted.map(|predicted| latent.mean_square_distance(predicted));
+        let (Some(doubt_above), Some(predicted)) = (completion.doubt_above, predicted) else {
+            return Ok((latent, surprise, Sight::Seen));
+        };
+        let recent = memory.recent(completion.patience_ticks);
+        let patient =
+            recent.len() < completion.patience_ticks || recent.iter().any(|moment| moment.sight != Sight::Doubted);
+        // A surprise that is no number is no reason to believe.
+        if patient && !surprise.is_some_and(|surprise| surprise <= doubt_above) {
+            return Ok((predicted.clone(), surprise, Sight::Doubted));
         }
+        Ok((latent, surprise, Sight::Seen))
     }
 
     fn judge(&self, latent: &Latent, directive: &Directive) -> Result<Vec<(String, f32)>> {
@@ -158,6 +176,10 @@ impl Agent {
 
     fn act(&mut self, latent: &Latent, directive: &Directive, deadline: &Deadline<'_>) -> Result<(Choice, usize)> {
         let imagination = Imagination::new(self.modules.world_model.as_ref(), &self.modules.cost, latent, directive);
+        let imagination = match &self.modules.policy {
+            Some(policy) => imagination.with_proposals(policy.propose(latent, directive)?)?,
+            None => imagination,
+        };
         let last = self.modules.memory.recent(1).first().map(|moment| moment.sub_goal);
         if last.is_some_and(|last| last != directive.sub_goal) {
             self.modules.actor.reset(); // the last plan led elsewhere
@@ -177,6 +199,7 @@ impl Agent {
             plan: report.plan.clone(),
             predicted: report.expected.as_ref().map(|expected| expected.state(0, 0, 0)),
             surprise: report.surprise,
+            sight: report.sight,
         });
     }
 }

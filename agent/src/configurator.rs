@@ -13,6 +13,7 @@ pub use task::{SubGoals, Task};
 use crate::cost::Reduction;
 use crate::latent::Latent;
 use crate::memory::Memory;
+use crate::perception::Completion;
 
 /// What the modules are to do in one tick; nothing changes it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Directive {
     pub reduction: Reduction,
     /// Time to decide, seconds.
     pub budget_secs: f64,
+    /// What is believed when a picture is missing or cannot be true.
+    pub completion: Completion,
 }
 
 impl Directive {

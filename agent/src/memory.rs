@@ -8,6 +8,7 @@ use mindseye_interface::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::latent::{Latent, Plan};
+use crate::perception::Sight;
 
 /// One tick of a life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct Moment {
     pub predicted: Option<Latent>,
     /// Mean squared difference between this state and the prediction made for it a tick before.
     pub surprise: Option<f32>,
+    /// How the state became known.
+    #[serde(default)]
+    pub sight: Sight,
 }
 
 impl Moment {

@@ -2,9 +2,10 @@
 
 mod support;
 
+use mindseye_agent::perception::Sight;
 use mindseye_agent::{Agent, TickReport};
-use mindseye_interface::ManualClock;
-use support::{NanWorldModel, PointMass, SPEED_M, agent, observation};
+use mindseye_interface::{ManualClock, Seed};
+use support::{NanWorldModel, PointMass, SPEED_M, agent, configurator, modules, observation, task};
 
 /// Lives `ticks` ticks from the origin; `seen` says in which ticks there is something to perceive. Reports and final place.
 fn live(agent: &mut Agent, ticks: usize, seen: impl Fn(usize) -> bool) -> (Vec<TickReport>, [f32; 2]) {
@@ -64,6 +65,54 @@ fn a_dropped_frame_is_filled_by_what_was_predicted() {
     assert_eq!((reports[2].surprise, reports[4].surprise), (None, None), "what is not seen cannot surprise");
     assert!(reports[5].surprise.unwrap() < 1e-9, "three predictions in a row still fit");
     assert!(distance(place, goal) < 0.1, "{place:?}");
+}
+
+/// An agent with `completion` (a line of a task), and what it takes for its state in every tick of a life in which its eye shows `seen(tick, place)`.
+fn believe(completion: &str, ticks: usize, seen: impl Fn(usize, [f32; 2]) -> Option<[f32; 2]>) -> Vec<(Sight, f32)> {
+    let goal = [1.0, -0.5];
+    let mut modules = modules(&[goal], Box::new(PointMass));
+    modules.configurator = configurator(&task(completion), &[goal]);
+    let (mut agent, clock, mut place) = (Agent::new(modules, Seed::new(0)), ManualClock::default(), [0.0f32; 2]);
+    let mut believed = Vec::new();
+    for tick in 0..ticks {
+        let report = agent.tick(&observation(seen(tick, place)), &clock);
+        let state = agent.memory().recent(1)[0].latent.values().to_vec();
+        believed.push((report.sight, distance([state[0], state[1]], place)));
+        for action in report.block.chunks_exact(2) {
+            place.iter_mut().zip(action).for_each(|(place, action)| *place += SPEED_M * action);
+        }
+    }
+    believed
+}
+
+#[test]
+fn a_view_that_cannot_be_true_is_not_believed_until_it_stays() {
+    let elsewhere = |from: usize, until: usize| {
+        move |tick: usize, place: [f32; 2]| Some(if (from..until).contains(&tick) { [5.0, 5.0] } else { place })
+    };
+    let doubting = "completion = { doubt_above = 0.01, patience_ticks = 3 }";
+    let believed = believe(doubting, 8, elsewhere(2, 4));
+    assert!(believed[2..4].iter().all(|(sight, off)| *sight == Sight::Doubted && *off < 1e-4), "{believed:?}");
+    assert!(believed[4..].iter().all(|(sight, off)| *sight == Sight::Seen && *off < 1e-4), "{believed:?}");
+    let believed = believe(doubting, 8, elsewhere(2, 8));
+    let sights: Vec<Sight> = believed.iter().map(|(sight, _)| *sight).collect();
+    assert_eq!(
+        sights[2..6],
+        [Sight::Doubted, Sight::Doubted, Sight::Doubted, Sight::Seen],
+        "then the world is another"
+    );
+    let believed = believe("", 4, elsewhere(2, 4));
+    assert!(believed[2].0 == Sight::Seen && believed[2].1 > 1.0, "without doubt every view is believed: {believed:?}");
+}
+
+#[test]
+fn without_completion_a_dropped_frame_leaves_what_was_seen_last() {
+    let dropped = |tick: usize, place| (!(1..3).contains(&tick)).then_some(place);
+    let with = believe("", 4, dropped);
+    let without = believe("completion = { predict = false }", 4, dropped);
+    assert_eq!((with[1].0, without[1].0), (Sight::Dropped, Sight::Dropped));
+    assert!(with[1].1 < 1e-4 && without[1].1 > 0.2, "{with:?} {without:?}");
+    assert!(without[3].1 < 1e-4);
 }
 
 #[test]

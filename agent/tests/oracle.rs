@@ -75,6 +75,7 @@ fn an_agent_that_plans_with_the_true_world_reaches_its_goal() {
             Box::new(mindseye_agent::cost::Effort),
         ]),
         actor: Box::new(Icem::new(IcemConfig::default())),
+        policy: None,
         memory: Box::new(RingMemory::new(100)),
     };
     let mut agent = Agent::new(modules, Seed::new(0));

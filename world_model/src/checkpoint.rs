@@ -1,4 +1,4 @@
-//! A trained model as a folder: `config.json`, `model.safetensors`, and `decoder.safetensors` where there is one.
+//! A trained model as a folder: `config.json`, `model.safetensors`, and `decoder.safetensors` and `policy.safetensors` where there are any.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::decoder::Decoder;
 use crate::jepa::{Jepa, ModelConfig};
 use crate::ops::{tensor, with_values};
+use crate::policy::Policy;
 use crate::statistics::LatentStatistics;
 use crate::training::{TrainingConfig, TrainingData, TrainingReport};
 use crate::{Error, Result, weights_file};
@@ -72,11 +73,14 @@ pub struct Checkpoint {
     pub statistics: LatentStatistics,
     /// Draws latents for people.
     pub decoder: Option<Decoder>,
+    /// Does without imagining what a planner would do with it.
+    pub policy: Option<Policy>,
 }
 
 const CONFIG_FILE: &str = "config.json";
 const MODEL_FILE: &str = "model.safetensors";
 const DECODER_FILE: &str = "decoder.safetensors";
+const POLICY_FILE: &str = "policy.safetensors";
 const STATISTICS: &str = "statistics.";
 
 /// Where a model's episodes come from.
@@ -116,7 +120,7 @@ impl Checkpoint {
             recipe,
             training,
         };
-        Ok(Self { config, model, statistics, decoder: None })
+        Ok(Self { config, model, statistics, decoder: None, policy: None })
     }
 
     /// Writes the folder; every file whole, `config.json` last.
@@ -135,15 +139,16 @@ impl Checkpoint {
         tensors.insert(format!("{STATISTICS}covariance"), matrix(&self.statistics.covariance)?);
         tensors.insert(format!("{STATISTICS}step_covariance"), matrix(&self.statistics.step_covariance)?);
         weights_file::write(&folder.join(MODEL_FILE), &tensors, None)?;
-        let decoder_path = folder.join(DECODER_FILE);
-        match &self.decoder {
-            Some(decoder) => decoder.save(&decoder_path)?,
-            // One of an earlier model would draw nonsense.
-            None if decoder_path.exists() => {
-                std::fs::remove_file(&decoder_path).map_err(|error| Error::file(&decoder_path, error))?;
-            }
-            None => {}
-        }
+        // Those of an earlier model would draw, or do, nonsense.
+        let replace = |path: &Path, save: Option<&dyn Fn(&Path) -> Result<()>>| match save {
+            Some(save) => save(path),
+            None if path.exists() => std::fs::remove_file(path).map_err(|error| Error::file(path, error)),
+            None => Ok(()),
+        };
+        let decoder = self.decoder.as_ref().map(|decoder| move |path: &Path| decoder.save(path));
+        replace(&folder.join(DECODER_FILE), decoder.as_ref().map(|save| save as &dyn Fn(&Path) -> Result<()>))?;
+        let policy = self.policy.as_ref().map(|policy| move |path: &Path| policy.save(path));
+        replace(&folder.join(POLICY_FILE), policy.as_ref().map(|save| save as &dyn Fn(&Path) -> Result<()>))?;
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
         config.push(b'\n');
@@ -180,7 +185,12 @@ impl Checkpoint {
         if decoder.as_ref().is_some_and(|decoder| !decoder.config().fits(&config.model)) {
             return Err(Error::file(&decoder_path, "latent_width, image_side: expected the model's, got others"));
         }
-        Ok(Self { config, model, statistics, decoder })
+        let policy_path = folder.join(POLICY_FILE);
+        let policy = if policy_path.exists() { Some(Policy::load(&policy_path)?) } else { None };
+        if policy.as_ref().is_some_and(|policy| !policy.config().fits(&config.model)) {
+            return Err(Error::file(&policy_path, "latent_width, block_width: expected the model's, got others"));
+        }
+        Ok(Self { config, model, statistics, decoder, policy })
     }
 
     /// Reads `config.json` only.

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod compare;
 pub mod data;
 pub mod demo;
+pub mod distill;
 pub mod evaluate;
 pub mod inspect;
 pub mod record;

@@ -3,6 +3,7 @@
 //! Starts and goals are states of held-out episodes, the same for every method; pairs that are solved at the start are dropped;
 //! success is the task's predicate, at any step (moderate) or held at the end (strict); baselines run on the same pairs.
 
+mod disturbance;
 mod episode;
 pub mod interval;
 mod pairs;
@@ -19,6 +20,7 @@ use mindseye_interface::Seed;
 use mindseye_sim::SceneOptions;
 use rayon::prelude::*;
 
+pub use disturbance::Disturbance;
 pub use episode::{Episode, EpisodeResult, Glimpse, HOLD_STEPS, Method};
 pub use pairs::{Pair, PairKind, draw_pairs};
 pub use planner_chart::planner_chart;
@@ -48,6 +50,8 @@ pub struct Evaluation {
     pub threads: usize,
     /// Whether the baselines run too.
     pub baselines: bool,
+    /// How seeing is disturbed.
+    pub disturbance: Disturbance,
 }
 
 impl Evaluation {
@@ -78,6 +82,7 @@ impl Evaluation {
                     threads: 1,
                     real_time: false,
                     stop_when_held: false,
+                    disturbance: self.disturbance,
                 };
                 let result = episode.play(&mut |_| Ok(()));
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use mindseye_agent::actor::Actor;
+use anyhow::{Context, Result, bail};
+use mindseye_agent::actor::{Actor, DistilledPolicy, Policy};
 use mindseye_agent::configurator::{PlannerConfig, SequenceConfigurator};
 use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, IntrinsicTerm, OracleGoal, Saturating};
 use mindseye_agent::memory::RingMemory;
@@ -102,12 +102,17 @@ fn learned(
     let goal = perception.encode(goal).context("goal")?.context("goal: expected a picture, got none")?;
     let model = &checkpoint.config.model;
     let metric = GoalDistance::new(checkpoint.statistics.factor(task.metric))?;
+    let policy = DistilledPolicy::of(checkpoint).filter(|_| task.proposals || task.planner == PlannerConfig::Policy);
+    if policy.is_none() && task.planner == PlannerConfig::Policy {
+        bail!("planner policy: expected a checkpoint with a policy (mindseye distill makes one), got none");
+    }
     let modules = Modules {
         configurator: Box::new(SequenceConfigurator::new(task, vec![goal], model.action_block, model.action_width)?),
         perception: Box::new(perception),
         world_model: imagines,
         cost: cost(task, metric),
         actor: task.planner.build(),
+        policy: policy.map(|policy| Box::new(policy) as Box<dyn Policy>),
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
     };
     Ok(Mind { agent: Agent::new(modules, seed), oracle })
@@ -128,6 +133,7 @@ fn with_lewm(published: &PublishedLewm, task: &Task, goal: &Observation, seed: S
         world_model: Box::new(imagines),
         cost: cost(task, metric),
         actor: task.planner.build(),
+        policy: None,
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
     };
     Ok(Mind { agent: Agent::new(modules, seed), oracle: None })
@@ -152,6 +158,7 @@ fn true_world(
         world_model: Box::new(world.clone()),
         cost: cost(task, OracleGoal::new(world.clone(), action_block)?),
         actor,
+        policy: None,
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
     };
     Ok(Mind { agent: Agent::new(modules, seed), oracle: Some(world) })

@@ -169,7 +169,7 @@ fn few_steps(path: &Path, more: &[(&str, i64)]) {
 #[test]
 fn a_folder_an_hdf5_file_parts_and_decoded_frames_train_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
-    few_steps(&folder.path().join("recipe.toml"), &[]);
+    few_steps(&folder.path().join("recipe.toml"), &[("image_side", 32)]);
     let run = |arguments: &str| succeed(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
     run("record --scene push_t --episodes 12 --steps 40 --out whole");
     run("record --scene push_t --episodes 12 --steps 40 --shard 1/2 --out first");
@@ -191,7 +191,7 @@ fn a_folder_an_hdf5_file_parts_and_decoded_frames_train_the_same_weights() {
     assert!(tree(&folder.path().join("frames")) == frames, "nothing was decoded again");
     let mixed = train("--data first --data second --weights 3,1", "mixed");
     assert!(mixed != expected && mixed == train("--data first --data second --weights 6,2", "mixed_alike"));
-    let evaluated = "evaluate --scene push_t --checkpoint from_hdf5 --episodes 2 --seeds 1 --budget 10 --no-baselines";
+    let evaluated = "evaluate --scene push_t --image-side 32 --checkpoint from_hdf5 --episodes 2 --seeds 1 --budget 10 --no-baselines";
     run(evaluated);
     let refused = ["train", "--data", "whole", "--data", "second.h5", "--weights", "1", "--out", "none"];
     refuse(folder.path(), &refused, &["--weights", "2 data sets", "got 1"]);

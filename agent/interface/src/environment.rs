@@ -116,6 +116,11 @@ pub trait Simulator: Environment {
     /// the task's unit. Zero at the goal.
     fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64;
 
+    /// Where in the camera's picture that is which the task is about (row, column; 0 to 1 from the top left): for putting something in front of it.
+    fn subject(&self) -> Option<[f64; 2]> {
+        None
+    }
+
     /// In scenes with a block: how far it has to go from the state `start` to the state `goal`.
     fn block_move(&self, _start: &[f64], _goal: &[f64]) -> Option<BlockMove> {
         None

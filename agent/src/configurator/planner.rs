@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::{
     Actor, CategoricalCem, CategoricalCemConfig, Cem, CemConfig, Gradient, GradientConfig, Hold, Hybrid, HybridConfig,
     Icem, IcemConfig, Mppi, MppiConfig, PredictiveSampling, PredictiveSamplingConfig, RandomActions, RandomShooting,
-    RandomShootingConfig,
+    RandomShootingConfig, Reactive,
 };
 
 /// Which planner, with its settings.
@@ -30,6 +30,8 @@ pub enum PlannerConfig {
     Hybrid(HybridConfig),
     /// See [`CategoricalCem`].
     CategoricalCem(CategoricalCemConfig),
+    /// Mode-1: what the policy proposes, see [`Reactive`].
+    Policy,
     /// See [`RandomActions`].
     Random,
     /// See [`Hold`].
@@ -48,6 +50,7 @@ impl PlannerConfig {
             Self::Gradient(config) => Box::new(Gradient::new(config.clone())),
             Self::Hybrid(config) => Box::new(Hybrid::new(config.clone())),
             Self::CategoricalCem(config) => Box::new(CategoricalCem::new(config.clone())),
+            Self::Policy => Box::new(Reactive),
             Self::Random => Box::new(RandomActions),
             Self::Hold => Box::new(Hold),
         }
@@ -63,6 +66,7 @@ impl PlannerConfig {
             Self::Gradient(_) => "gradient",
             Self::Hybrid(_) => "hybrid",
             Self::CategoricalCem(_) => "categorical_cem",
+            Self::Policy => "policy",
             Self::Random => "random",
             Self::Hold => "hold",
         }
@@ -72,7 +76,7 @@ impl PlannerConfig {
     #[must_use]
     pub fn without_slopes(&self) -> Self {
         match self {
-            Self::Gradient(_) => Self::Icem(IcemConfig::default()),
+            Self::Gradient(_) | Self::Policy => Self::Icem(IcemConfig::default()),
             Self::Hybrid(config) => Self::Icem(config.sampling.clone()),
             other => other.clone(),
         }
@@ -106,7 +110,7 @@ impl PlannerConfig {
             Self::CategoricalCem(config) => {
                 scaled(&mut config.samples, Some(&mut config.elites), plans / config.iterations);
             }
-            Self::Random | Self::Hold => {}
+            Self::Policy | Self::Random | Self::Hold => {}
         }
         result
     }
@@ -123,7 +127,7 @@ impl Validate for PlannerConfig {
             Self::Gradient(config) => config.validate(),
             Self::Hybrid(config) => config.validate(),
             Self::CategoricalCem(config) => config.validate(),
-            Self::Random | Self::Hold => Ok(()),
+            Self::Policy | Self::Random | Self::Hold => Ok(()),
         }
     }
 }

@@ -36,6 +36,7 @@ impl SequenceConfigurator {
             weights: task.weights.iter().map(|(name, weight)| (name.clone(), *weight)).collect(),
             reduction: task.reduction,
             budget_secs: task.budget_ms / 1e3,
+            completion: task.completion,
         };
         Ok(Self {
             directives: goals.into_iter().enumerate().map(directive).collect(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PlannerConfig;
 use crate::cost::Reduction;
+use crate::perception::Completion;
 
 /// What is wanted, how it is judged, and how much thought may go into it. The goal itself (a picture) comes with the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,12 +35,22 @@ pub struct Task {
     pub weights: BTreeMap<String, f32>,
     /// How plans are found.
     pub planner: PlannerConfig,
+    /// Whether plans that a policy proposes take part in the search, where the checkpoint has a policy.
+    #[serde(default = "yes")]
+    pub proposals: bool,
     /// How the weights of the world model are kept while imagining.
     #[serde(default)]
     pub precision: Precision,
     /// When to move on in a sequence of goals.
     #[serde(default)]
     pub sub_goals: SubGoals,
+    /// What is believed when a picture is missing or cannot be true.
+    #[serde(default)]
+    pub completion: Completion,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// When a sub-goal is done with.
@@ -63,6 +74,10 @@ impl Validate for Task {
         require_range("horizon_blocks", self.horizon_blocks, 1, 1000)?;
         require_range("budget_ms", self.budget_ms, 0.1, 1e6)?;
         require_range("sub_goals.timeout_ticks", self.sub_goals.timeout_ticks, 1, 1_000_000)?;
+        require_range("completion.patience_ticks", self.completion.patience_ticks, 0, 1_000_000)?;
+        if let Some(doubt) = self.completion.doubt_above {
+            require_range("completion.doubt_above", doubt, 1e-6, 1e6)?;
+        }
         if let LatentMetric::StepWhitened { power } = self.metric {
             require_range("metric.power", power, 0.0, 4.0)?;
         }

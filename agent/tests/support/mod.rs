@@ -9,7 +9,7 @@ use mindseye_agent::actor::{Actor, Choice, Deadline, Icem, IcemConfig, Imaginati
 use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
 use mindseye_agent::cost::{CostModule, Effort, GoalDistance, Reduction};
 use mindseye_agent::memory::{Moment, RingMemory};
-use mindseye_agent::perception::ProprioceptivePerception;
+use mindseye_agent::perception::{Completion, ProprioceptivePerception, Sight};
 use mindseye_agent::world_model::{Judge, WorldModel};
 use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Plans, Result, Rollouts, Task};
 use mindseye_interface::{
@@ -81,6 +81,7 @@ pub fn directive(goal: [f32; 2], horizon_blocks: usize) -> Directive {
         weights: vec![("goal_distance".into(), 1.0)],
         reduction: Reduction::Last,
         budget_secs: 1e6,
+        completion: Completion::default(),
     }
 }
 
@@ -143,6 +144,7 @@ pub fn modules(goals: &[[f32; 2]], world_model: Box<dyn WorldModel>) -> Modules 
         world_model,
         cost: cost(),
         actor: Box::new(Icem::new(IcemConfig { iterations: 4, ..IcemConfig::default() })),
+        policy: None,
         memory: Box::new(RingMemory::new(1000)),
     }
 }
@@ -158,6 +160,7 @@ pub fn moment(tick: u64, place: [f32; 2], sub_goal: usize, energy: f32) -> Momen
         plan: Plan::zeros(2, ACTION_BLOCK * 2),
         predicted: tick.is_multiple_of(2).then(|| Latent::global(vec![1.0 / 3.0, -0.0])),
         surprise: tick.is_multiple_of(3).then_some(0.1),
+        sight: if tick.is_multiple_of(5) { Sight::Dropped } else { Sight::Seen },
     }
 }
 

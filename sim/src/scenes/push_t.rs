@@ -198,6 +198,11 @@ impl Simulator for PushT {
         state::NAMES.map(str::to_owned).to_vec()
     }
 
+    fn subject(&self) -> Option<[f64; 2]> {
+        let state = self.state();
+        Some([state[3] / SIDE_M, state[2] / SIDE_M]) // the camera sees all of the floor, from straight above
+    }
+
     fn proprioception_names(&self) -> Vec<String> {
         vec![state::NAMES[0].into(), state::NAMES[1].into()] // the body feels where it is
     }

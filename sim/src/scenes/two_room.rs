@@ -174,6 +174,11 @@ impl Simulator for TwoRoom {
         vec!["agent_x_m".into(), "agent_y_m".into()]
     }
 
+    fn subject(&self) -> Option<[f64; 2]> {
+        let state = self.state();
+        Some([state[1] / SIDE_M, state[0] / SIDE_M]) // the camera sees all of the floor, from straight above
+    }
+
     fn proprioception_names(&self) -> Vec<String> {
         self.state_names() // the body feels where it is
     }

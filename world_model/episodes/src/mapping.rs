@@ -178,8 +178,8 @@ impl Mapping {
 
 /// `name` and the range of `name[first..end]`.
 fn split(text: &str) -> Option<(&str, Option<Range<usize>>)> {
-    let Some(inner) = text.strip_suffix(']') else { return Some((text, None)) };
-    let (name, range) = inner.rsplit_once('[')?;
+    let Some((name, range)) = text.rsplit_once('[') else { return Some((text, None)) };
+    let range = range.strip_suffix(']')?;
     let (first, end) = range.split_once("..")?;
     Some((name, Some(first.trim().parse().ok()?..end.trim().parse().ok()?)))
 }

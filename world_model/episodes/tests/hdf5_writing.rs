@@ -10,7 +10,6 @@ use mindseye_episodes::{
     CacheOptions, Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, Error, FrameCache, SwmFile,
     SwmWriter, WriteMode, open,
 };
-use mindseye_interface::Seed;
 use support::{LENGTHS, episode, episodes, read_all, record, sidecar, spec, tree};
 
 fn write(path: &Path, spec: &DatasetSpec, episodes: &[EpisodeData]) {

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{Pairs, SceneArguments, load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::{Percentiles, SuccessRate};
-use crate::evaluation::{Evaluation, Method, PairKind, planner_chart};
+use crate::evaluation::{Disturbance, Evaluation, Method, PairKind, planner_chart};
 use crate::pictures::write_png;
 use crate::progress::Meter;
 
@@ -150,6 +150,7 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
                 seeds: seeds.clone(),
                 threads: arguments.threads,
                 baselines: false,
+                disturbance: Disturbance::default(),
             };
             let before = rows.len() * each;
             let (report, _) = evaluation.run(&|done, _| meter.set(before + done, || format!("{name} {plans}")))?;

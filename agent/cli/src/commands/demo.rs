@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::Percentiles;
-use crate::evaluation::{Episode, EpisodeResult, Method, Pair, PairKind, draw_pairs};
+use crate::evaluation::{Disturbance, Episode, EpisodeResult, Method, Pair, PairKind, draw_pairs};
 use crate::filming::Film;
 use crate::pictures::write_gif;
 
@@ -127,6 +127,7 @@ fn show(arguments: &DemoArguments, scene: &str) -> Result<DemoReport> {
             threads: arguments.threads,
             real_time: true,
             stop_when_held: true,
+            disturbance: Disturbance::default(),
         };
         film.begin(&format!("episode {} of {}", pair.index + 1, arguments.episodes));
         let result = pool.install(|| episode.play(&mut |glimpse| film.shoot(glimpse)))?;

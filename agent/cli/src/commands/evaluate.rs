@@ -12,7 +12,7 @@ use mindseye_world_model::{Checkpoint, Lewm};
 use super::{Pairs, SceneArguments, load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::Percentiles;
-use crate::evaluation::{Evaluation, EvaluationReport, Method, Rates, sheet, success_chart};
+use crate::evaluation::{Disturbance, Evaluation, EvaluationReport, Method, Rates, sheet, success_chart};
 use crate::pictures::write_png;
 use crate::progress::Meter;
 use crate::published::PublishedLewm;
@@ -70,6 +70,12 @@ pub struct EvaluateArguments {
     /// For a LeWorldModel: their standard deviation.
     #[arg(long, value_delimiter = ',')]
     action_std: Vec<f32>,
+    /// Share of the pictures that never reach the agent, drawn at random for each.
+    #[arg(long, default_value_t = 0.0)]
+    drop_frames: f64,
+    /// For so many control steps, once in an episode, something is in front of what the task is about.
+    #[arg(long, default_value_t = 0)]
+    occlude: usize,
     /// Leave out the baselines.
     #[arg(long)]
     no_baselines: bool,
@@ -92,6 +98,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     require_range("--seed", arguments.seed, 0, u64::MAX - 1000)?;
     require_range("--goal-offset", arguments.goal_offset, 1, 100_000)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
+    require_range("--drop-frames", arguments.drop_frames, 0.0, 1.0)?;
     let scene = arguments.scene.scene.clone();
     let options = arguments.scene.options()?;
     mindseye_sim::make(&scene, &options)?;
@@ -113,6 +120,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         seeds: (arguments.seed..arguments.seed + arguments.seeds).collect(),
         threads: arguments.threads,
         baselines: !arguments.no_baselines,
+        disturbance: Disturbance { drop_frames: arguments.drop_frames, occlude_steps: arguments.occlude },
     };
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?; // before the work, not after it
@@ -176,6 +184,14 @@ fn say(report: &EvaluationReport) -> Result<()> {
     println!("planning: {p50:.1} ms median, {p95:.1} p95, {p99:.1} p99, {max:.1} max");
     let (misses, fallbacks, budget) = (report.deadline_misses, report.fallbacks, settings.task.budget_ms);
     println!("deadline misses: {misses} of {} ticks ({budget} ms); fallbacks: {fallbacks}", report.ticks);
+    let Percentiles { p50, p95, p99, max } = report.surprise;
+    println!("surprise: {p50:.3} median, {p95:.3} p95, {p99:.3} p99, {max:.3} max");
+    if report.dropped_ticks + report.doubted_ticks > 0 {
+        println!(
+            "ticks without a picture: {}; with one that was not believed: {}",
+            report.dropped_ticks, report.doubted_ticks
+        );
+    }
     println!("imagined states per episode: {:.0}", report.predictor_rows_per_episode);
     Ok(())
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use mindseye_agent::perception::Sight;
 use mindseye_agent::{Task, TickReport};
 use mindseye_interface::{Image, Seed, SystemClock};
 use mindseye_sim::SceneOptions;
 use mindseye_world_model::Checkpoint;
 
+use super::disturbance::{Disturbance, Disturber};
 use super::pairs::Pair;
 use crate::published::PublishedLewm;
 use crate::running::{Mind, execute};
@@ -83,6 +85,8 @@ pub struct Episode<'a> {
     /// Whether the episode ends when the moderate predicate has been true and the strict one has held long enough (in push_t the
     /// latter knows nothing of the pusher).
     pub stop_when_held: bool,
+    /// How seeing is disturbed.
+    pub disturbance: Disturbance,
 }
 
 /// How an episode went.
@@ -106,6 +110,10 @@ pub struct EpisodeResult {
     pub fallbacks: usize,
     /// States imagined.
     pub predictor_rows: usize,
+    /// How far what was seen was from what had been predicted, tick by tick where both are known.
+    pub surprises: Vec<f32>,
+    /// Ticks without a picture, and ticks whose picture was not believed.
+    pub unseen: [usize; 2],
     /// The first error for which the agent held still.
     pub error: Option<String>,
     /// What the camera saw at the start, the goal, and what it saw at the end.
@@ -145,6 +153,7 @@ impl Episode<'_> {
         let task = if self.real_time { self.task } else { &unhurried };
         let mut mind =
             Mind::new(self.method, task, simulator.as_ref(), &aim, &self.pair.goal, self.seed, self.threads)?;
+        let mut disturber = Disturber::new(self.disturbance, self.pair.episode, self.budget_steps);
         let clock = SystemClock::start();
         let at_start = simulator.check_goal(&self.pair.goal);
         let mut result = EpisodeResult {
@@ -157,6 +166,8 @@ impl Episode<'_> {
             deadline_misses: 0,
             fallbacks: 0,
             predictor_rows: 0,
+            surprises: Vec::new(),
+            unseen: [0; 2],
             error: None,
             pictures: [picture.clone(), goal.clone(), picture.clone()],
         };
@@ -172,6 +183,9 @@ impl Episode<'_> {
             result.deadline_misses += usize::from(report.planning_ms > self.task.budget_ms);
             result.fallbacks += usize::from(report.fallback.is_some());
             result.predictor_rows += report.predictor_rows;
+            result.surprises.extend(report.surprise);
+            result.unseen[0] += usize::from(report.sight == Sight::Dropped);
+            result.unseen[1] += usize::from(report.sight == Sight::Doubted);
             result.error = result.error.or(report.error);
             let steps_left = self.budget_steps - result.steps;
             observation = execute(simulator.as_mut(), &report.block, steps_left, |simulator| {
@@ -187,6 +201,7 @@ impl Episode<'_> {
                 result.final_distance = check.distance;
             })?;
             picture = observation.image.clone().unwrap_or(picture);
+            observation.image = disturber.pass(observation.image.take(), simulator.as_ref(), result.steps);
         }
         result.strict = strict_steps >= hold_steps;
         result.pictures[2] = picture;

@@ -5,6 +5,7 @@ use mindseye_sim::Factors;
 use serde::Serialize;
 
 use super::Evaluation;
+use super::disturbance::Disturbance;
 use super::episode::{EpisodeResult, Method};
 use super::interval::{Histogram, Percentiles, SuccessRate};
 use super::pairs::{Pair, PairKind};
@@ -109,6 +110,9 @@ pub struct Settings {
     pub threads: usize,
     /// Whether the agent imagined in the simulator instead of the learned dynamics.
     pub true_dynamics: bool,
+    /// How seeing was disturbed.
+    #[serde(skip_serializing_if = "Disturbance::is_none")]
+    pub disturbance: Disturbance,
     /// What the agent was to do, with planner and costs.
     pub task: Task,
     /// Seed the model was trained with; none where that is not known.
@@ -155,6 +159,12 @@ pub struct EvaluationReport {
     pub fallbacks: usize,
     /// Ticks in all.
     pub ticks: usize,
+    /// How far what was seen was from what had been predicted, mean squared difference per dimension of the latent.
+    pub surprise: Percentiles,
+    /// Ticks without a picture.
+    pub dropped_ticks: usize,
+    /// Ticks whose picture was not believed.
+    pub doubted_ticks: usize,
     /// Mean number of states imagined per episode.
     pub predictor_rows_per_episode: f64,
     /// How the evaluation was set up.
@@ -179,6 +189,11 @@ impl EvaluationReport {
             steps_to_success: Percentiles::of(
                 results.iter().filter_map(|result| result.moderate_step).map(|step| step as f64).collect(),
             ),
+            surprise: Percentiles::of(
+                results.iter().flat_map(|result| result.surprises.iter().map(|&value| f64::from(value))).collect(),
+            ),
+            dropped_ticks: results.iter().map(|result| result.unseen[0]).sum(),
+            doubted_ticks: results.iter().map(|result| result.unseen[1]).sum(),
             ticks: planning_ms.len(),
             planning_histogram: Histogram::of(&planning_ms),
             planning_ms: Percentiles::of(planning_ms),
@@ -194,6 +209,7 @@ impl EvaluationReport {
                 seeds: evaluation.seeds.clone(),
                 threads: evaluation.threads,
                 true_dynamics: matches!(evaluation.model, Method::TrueDynamics(_)),
+                disturbance: evaluation.disturbance,
                 task: evaluation.task.clone(),
                 training_seed: evaluation.model.training_seed(),
             },

@@ -70,7 +70,8 @@ impl SwmFolder {
         let (lengths, offsets) = (wholes(path, LENGTHS)?, wholes(path, OFFSETS)?);
         let mut known = Vec::new();
         let (mut found, mut first_error) = (Vec::new(), None);
-        for name in folders {
+        for name in &folders {
+            let name = name.clone();
             match Pictures::find(path, &name, lengths.len()) {
                 Some(Ok((pictures, size))) => {
                     known.push(Known { name: name.clone(), kind: Kind::Pictures(size), elements: Vec::new() });
@@ -82,8 +83,10 @@ impl SwmFolder {
         }
         // Folders of the usual names come before others.
         known.sort_by_key(|column| PICTURES.iter().position(|name| *name == column.name).unwrap_or(PICTURES.len()));
-        if let (true, Some(error)) = (known.is_empty(), first_error) {
-            return Err(error);
+        if known.is_empty() && mapping.cameras.is_none() {
+            let expected = "a folder with ep_0.mp4 or ep_0_step_0.jpeg";
+            let missing = || Error::content(path, PICTURES.join(" or "), expected, format!("folders {folders:?}"));
+            return Err(first_error.unwrap_or_else(missing));
         }
         for name in names {
             let header = npz::read_header(&npz_path(path, &name));

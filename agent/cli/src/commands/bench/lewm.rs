@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use mindseye_agent::actor::{Actor, Cem, CemConfig, Deadline, Imagination};
 use mindseye_agent::cost::{CostModule, GoalDistance, Reduction};
+use mindseye_agent::perception::Completion;
 use mindseye_agent::world_model::LewmWorldModel;
 use mindseye_agent::{Directive, Latent, Plans};
 use mindseye_interface::{Seed, SystemClock};
@@ -94,6 +95,7 @@ pub fn plan(arguments: &BenchArguments) -> Result<LewmPlan> {
         weights: vec![(GoalDistance::NAME.into(), 1.0)],
         reduction: Reduction::Last,
         budget_secs: f64::INFINITY,
+        completion: Completion::default(),
     };
     let config = CemConfig::default();
     let start = place(0.0);

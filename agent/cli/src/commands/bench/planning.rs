@@ -14,7 +14,7 @@ use super::{BenchArguments, Weights, cpu_secs};
 use crate::assets;
 use crate::commands::load_task;
 use crate::evaluation::interval::{Histogram, Percentiles};
-use crate::evaluation::{Episode, Method, PairKind, draw_pairs};
+use crate::evaluation::{Disturbance, Episode, Method, PairKind, draw_pairs};
 
 /// Plays `arguments.rounds` episodes with the agent of `arguments.scene`.
 ///
@@ -49,6 +49,7 @@ pub fn plan(arguments: &BenchArguments) -> Result<Plan> {
             threads: arguments.threads,
             real_time: arguments.deadline_ms.is_some(),
             stop_when_held: false,
+            disturbance: Disturbance::default(),
         };
         let started = Instant::now();
         let result = pool.install(|| episode.play(&mut |_| Ok(())))?;
