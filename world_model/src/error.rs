@@ -8,6 +8,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Errors that say the operation, what was expected and what came.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// What judges a policy's plans refused.
+    #[error("judging a policy's plan: {0}")]
+    Teacher(String),
     /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),

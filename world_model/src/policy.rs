@@ -1,5 +1,8 @@
-//! A reactive policy: from a state and a goal straight to a plan, without imagining anything (LeCun 2022, section 3.1, Mode-1). It is
-//! trained to do what a planner would (section 3.1.3): minimise the difference between its plan and the one that was found by thinking.
+//! A reactive policy: from a state and a goal straight to a plan, without imagining anything (LeCun 2022, section 3.1, Mode-1).
+//!
+//! It learns what a planner looks for, once for all states and goals instead of anew for each: its plans are imagined and judged, and the slopes
+//! of their energy, the same that a planner by gradient descends, change the weights that they came from. (To imitate plans that were found, as
+//! section 3.1.3 has it, teaches little here: which way through a block is found is chance; see `docs/experiments.md`.)
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +10,6 @@ use std::path::Path;
 use candle_core::Tensor;
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
-use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -142,141 +144,99 @@ impl Policy {
     }
 }
 
-/// What a planner did: `N` states `[N, D]`, goals `[N, D]` and the plans `[N, H * A]` that were found for them.
+/// States and goals to learn from.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Lessons {
-    /// Where the planner was.
+pub struct Situations {
+    /// `[N, D]`.
     pub states: Vec<f32>,
-    /// Where it wanted to be.
+    /// `[N, D]`.
     pub goals: Vec<f32>,
-    /// What it would do.
-    pub plans: Vec<f32>,
 }
 
-/// What a policy has learnt, on lessons that were kept back.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct PolicyReport {
-    /// Lessons that it learnt from.
-    pub lessons: usize,
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Mean squared difference between its first blocks and the planner's.
-    pub first_block_error: f64,
-    /// The same of a policy that always does the planner's mean first block.
-    pub first_block_error_of_mean: f64,
+/// The energy of a plan, and its slopes `[H * A]`.
+pub type Judged = (f32, Vec<f32>);
+
+/// What a policy is taught by.
+pub struct Teacher<'a> {
+    /// Draws `count` situations for what the policy is now.
+    pub draw: &'a (dyn Fn(&Policy, usize, Seed) -> Result<Situations> + Sync),
+    /// Judges the plan `[H * A]` for getting from a state `[D]` to a goal `[D]`.
+    pub judge: &'a (dyn Fn(&[f32], &[f32], &[f32]) -> Result<Judged> + Sync),
 }
 
-/// Lessons per step.
-const BATCH: usize = 512;
+/// Situations per step.
+const BATCH: usize = 256;
 /// Parts a step is done in, each on a thread if there are as many; sums are made part by part.
 const PARTS: usize = 2;
-/// One of so many lessons is kept back.
-const KEPT_BACK: usize = 20;
-/// Weight of the first block among all blocks of a plan: it is what is done.
-const FIRST_BLOCK_WEIGHT: f32 = 3.0;
 
-/// Trains a policy on `lessons`. `go_on` hears of every step done; when it says no, training stops early. The result does not depend on the
-/// number of threads.
+/// Trains a policy; the mean energy of its plans over the last tenth of the steps. `go_on` hears of every step and its mean energy; when it says
+/// no, training stops and gives nothing. The result does not depend on the number of threads.
 ///
 /// # Errors
-/// [`Error::Data`] when lessons are too few or their widths do not fit; [`Error::Diverged`] when the loss is not finite.
+/// The teacher's; [`Error::Diverged`] when an energy is not finite.
 pub fn train_policy(
     config: PolicyConfig,
-    lessons: &Lessons,
+    teacher: &Teacher<'_>,
     steps: usize,
     seed: Seed,
     threads: usize,
-    mut go_on: impl FnMut(usize) -> bool,
-) -> Result<(Policy, PolicyReport)> {
-    let (width, plan_width) = (config.latent_width, config.plan_width());
-    let count = lessons.states.len() / width;
-    let lengths = (lessons.states.len(), lessons.goals.len(), lessons.plans.len());
-    if count < 2 * KEPT_BACK || lengths != (count * width, count * width, count * plan_width) {
-        let expected = format!("at least {} of {width}, {width} and {plan_width} numbers", 2 * KEPT_BACK);
-        return Err(Error::Data { field: "lessons", expected, got: format!("{lengths:?} numbers") });
-    }
+    mut go_on: impl FnMut(usize, f64) -> bool,
+) -> Result<Option<(Policy, f64)>> {
     let policy = Policy::build(config, Source::fresh(seed.child("policy")))?;
-    let (held, learnt): (Vec<usize>, Vec<usize>) = (0..count).partition(|index| index % KEPT_BACK == 0);
-    let weights = block_weights(policy.config())?;
     let pool = thread_pool(threads)?;
     let optimiser = OptimiserConfig::default();
     let mut moments = Moments::default();
-    let mut order: Vec<usize> = Vec::new();
+    let mut energies = Vec::with_capacity(steps);
     for step in 0..steps {
-        if order.len() < BATCH {
-            order = learnt.iter().copied().cycle().take(learnt.len().max(BATCH)).collect();
-            order.shuffle(&mut seed.child("order").index(step as u64).rng());
-        }
-        let batch = order.split_off(order.len() - BATCH);
-        let part = |indices: &[usize]| -> Result<(f32, Gradients)> {
-            let loss = loss(&policy, lessons, indices, &weights)?;
-            let store = (&loss / PARTS as f64)?.backward()?;
-            let mut gradients = Gradients::new();
-            collect(&mut gradients, policy.weights.iter(), &store)?;
-            Ok((loss.to_scalar::<f32>()?, gradients))
-        };
-        let parts = pool.install(|| batch.par_chunks(BATCH / PARTS).map(part).collect::<Result<Vec<_>>>())?;
-        let mut gradients = Gradients::new();
-        for (loss, part) in parts {
-            require_finite(step, "the loss of the policy", f64::from(loss))?;
+        let situations =
+            pool.install(|| (teacher.draw)(&policy, BATCH, seed.child("situations").index(step as u64)))?;
+        let width = policy.config.latent_width;
+        let part = |(states, goals): (&[f32], &[f32])| gradients_of_part(&policy, teacher, states, goals);
+        let size = BATCH / PARTS * width;
+        let parts = situations.states.par_chunks(size).zip(situations.goals.par_chunks(size));
+        let parts = pool.install(|| parts.map(part).collect::<Result<Vec<_>>>())?;
+        let (mut gradients, mut energy) = (Gradients::new(), 0.0);
+        for (part_energy, part) in parts {
+            energy += part_energy / BATCH as f64;
             part.into_iter().for_each(|(name, values)| add(&mut gradients, name, values));
         }
+        require_finite(step, "the energy of the policy's plans", energy)?;
+        gradients.values_mut().flatten().for_each(|value| *value /= BATCH as f32);
         clip(&mut gradients, optimiser.clip_norm);
         let rate = optimiser.learning_rate_at(step, steps);
         pool.install(|| adamw(policy.weights.iter(), &gradients, &mut moments, &optimiser, rate, step))?;
-        if !go_on(step + 1) {
-            break;
+        energies.push(energy);
+        if !go_on(step + 1, energy) {
+            return Ok(None);
         }
     }
-    let report = PolicyReport {
-        lessons: learnt.len(),
-        steps,
-        first_block_error: first_block_error(&policy, lessons, &held)?,
-        first_block_error_of_mean: first_block_error_of_mean(policy.config(), lessons, &learnt, &held),
+    let last = &energies[energies.len() - energies.len().div_ceil(10)..];
+    let mean = last.iter().sum::<f64>() / last.len().max(1) as f64;
+    Ok(Some((policy, mean)))
+}
+
+/// The sum of the energies of the policy's plans for some situations, and what its weights have to do with it.
+fn gradients_of_part(
+    policy: &Policy,
+    teacher: &Teacher<'_>,
+    states: &[f32],
+    goals: &[f32],
+) -> Result<(f64, Gradients)> {
+    let (width, plan_width) = (policy.config.latent_width, policy.config.plan_width());
+    let count = states.len() / width;
+    let rows = |values: &[f32]| tensor(values.to_vec(), (count, width));
+    let plans = policy.forward(&rows(states)?, &rows(goals)?)?;
+    let values = with_values(&plans, <[f32]>::to_vec)?;
+    let judge = |index: usize| {
+        let of = |values: &'_ [f32], width: usize| values[index * width..(index + 1) * width].to_vec();
+        (teacher.judge)(&of(states, width), &of(goals, width), &of(&values, plan_width))
     };
-    Ok((policy, report))
-}
-
-/// `[1, H * A]`, 1 on average.
-fn block_weights(config: &PolicyConfig) -> Result<Tensor> {
-    let mut weights = vec![1.0; config.plan_width()];
-    weights[..config.block_width].fill(FIRST_BLOCK_WEIGHT);
-    let mean = weights.iter().sum::<f32>() / weights.len() as f32;
-    weights.iter_mut().for_each(|weight| *weight /= mean);
-    Ok(tensor(weights, (1, config.plan_width()))?)
-}
-
-/// Rows `indices` of `values [N, width]`.
-fn rows(values: &[f32], width: usize, indices: &[usize]) -> Result<Tensor> {
-    let picked = indices.iter().flat_map(|&index| &values[index * width..(index + 1) * width]).copied().collect();
-    Ok(tensor(picked, (indices.len(), width))?)
-}
-
-fn loss(policy: &Policy, lessons: &Lessons, indices: &[usize], weights: &Tensor) -> Result<Tensor> {
-    let width = policy.config.latent_width;
-    let (states, goals) = (rows(&lessons.states, width, indices)?, rows(&lessons.goals, width, indices)?);
-    let plans = rows(&lessons.plans, policy.config.plan_width(), indices)?;
-    Ok((policy.forward(&states, &goals)? - plans)?.sqr()?.broadcast_mul(weights)?.mean_all()?)
-}
-
-fn first_block_error(policy: &Policy, lessons: &Lessons, indices: &[usize]) -> Result<f64> {
-    let PolicyConfig { latent_width: width, block_width, .. } = policy.config;
-    let plan_width = policy.config.plan_width();
-    let (states, goals) = (rows(&lessons.states, width, indices)?, rows(&lessons.goals, width, indices)?);
-    let plans = with_values(&policy.forward(&states, &goals)?, <[f32]>::to_vec)?;
-    let pairs = plans.chunks_exact(plan_width).zip(indices);
-    let squares = pairs.flat_map(|(plan, &index)| {
-        let wanted = &lessons.plans[index * plan_width..][..block_width];
-        plan[..block_width].iter().zip(wanted).map(|(got, wanted)| f64::from(got - wanted).powi(2)).collect::<Vec<_>>()
-    });
-    Ok(squares.sum::<f64>() / (indices.len() * block_width).max(1) as f64)
-}
-
-fn first_block_error_of_mean(config: &PolicyConfig, lessons: &Lessons, learnt: &[usize], held: &[usize]) -> f64 {
-    let first = |index: usize, value: usize| f64::from(lessons.plans[index * config.plan_width() + value]);
-    let of_value = |value: usize| {
-        let mean = learnt.iter().map(|&index| first(index, value)).sum::<f64>() / learnt.len().max(1) as f64;
-        held.iter().map(|&index| (first(index, value) - mean).powi(2)).sum::<f64>()
-    };
-    (0..config.block_width).map(of_value).sum::<f64>() / (held.len() * config.block_width).max(1) as f64
+    let judged: Vec<Judged> = (0..count).into_par_iter().map(judge).collect::<Result<_>>()?;
+    let energy = judged.iter().map(|(energy, _)| f64::from(*energy)).sum();
+    let slopes: Vec<f32> = judged.into_iter().flat_map(|(_, slopes)| slopes).collect();
+    // The sum of plan times slope has the energy's gradient on the weights.
+    let store = (&plans * tensor(slopes, (count, plan_width))?)?.sum_all()?.backward()?;
+    let mut gradients = Gradients::new();
+    collect(&mut gradients, policy.weights.iter(), &store)?;
+    Ok((energy, gradients))
 }

@@ -62,7 +62,18 @@ fn keep_freed_memory_for_a_minute() {
     }
 }
 
+/// Leaves panics in libraries that are caught and become errors unprinted: bad input is one line.
+fn say_nothing_of_what_is_caught() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !mindseye_episodes::is_guarded() {
+            hook(panic);
+        }
+    }));
+}
+
 fn main() -> ExitCode {
+    say_nothing_of_what_is_caught();
     one_thread_per_tensor_operation();
     keep_freed_memory_for_a_minute();
     match run(&Arguments::parse().command) {

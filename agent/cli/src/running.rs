@@ -106,12 +106,13 @@ fn learned(
     if policy.is_none() && task.planner == PlannerConfig::Policy {
         bail!("planner policy: expected a checkpoint with a policy (mindseye distill makes one), got none");
     }
+    let planner = task.with_policy.as_ref().filter(|_| policy.is_some()).unwrap_or(&task.planner);
     let modules = Modules {
         configurator: Box::new(SequenceConfigurator::new(task, vec![goal], model.action_block, model.action_width)?),
         perception: Box::new(perception),
         world_model: imagines,
         cost: cost(task, metric),
-        actor: task.planner.build(),
+        actor: planner.build(),
         policy: policy.map(|policy| Box::new(policy) as Box<dyn Policy>),
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
     };

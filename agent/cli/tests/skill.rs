@@ -224,3 +224,22 @@ fn the_shipped_pusher_does_no_worse_with_weights_of_eight_bits() {
     assert_eq!(evaluation["settings"]["task"]["precision"], "int8");
     assert!(rate("moderate") >= 0.7 && rate("block") >= 0.85, "{}", evaluation["moderate"]);
 }
+
+#[test]
+fn the_shipped_policy_does_at_once_what_the_planner_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(assets().join("tasks/two_room.toml")).unwrap();
+    let mut task: toml::Table = text.parse().unwrap();
+    task.remove("with_policy").unwrap();
+    task.insert("planner".into(), toml::Table::from_iter([("kind".into(), "policy".into())]).into());
+    std::fs::write(folder.path().join("mode_1.toml"), toml::to_string(&task).unwrap()).unwrap();
+    let common = ["evaluate", "--episodes", "20", "--seeds", "2", "--seed", "1000", "--no-baselines", "--json"];
+    let mode_1 = json(folder.path(), &[&common[..], &["--task", "mode_1.toml"]].concat());
+    assert!(mode_1["moderate"]["rate"].as_f64().unwrap() >= 0.9, "{}", mode_1["moderate"]);
+    assert_eq!(mode_1["predictor_rows_per_episode"], 0.0, "nothing is imagined");
+    let mode_2 = json(folder.path(), &common);
+    assert!(
+        mode_2["predictor_rows_per_episode"].as_f64().unwrap() < 6000.0,
+        "a fifth of what it takes without a policy"
+    );
+}

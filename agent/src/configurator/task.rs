@@ -35,7 +35,11 @@ pub struct Task {
     pub weights: BTreeMap<String, f32>,
     /// How plans are found.
     pub planner: PlannerConfig,
-    /// Whether plans that a policy proposes take part in the search, where the checkpoint has a policy.
+    /// How plans are found where the checkpoint has a policy, whose proposals take part: a search that begins near a good plan needs fewer. By
+    /// default as without one.
+    #[serde(default)]
+    pub with_policy: Option<PlannerConfig>,
+    /// Whether plans that a policy proposes take part in the search at all.
     #[serde(default = "yes")]
     pub proposals: bool,
     /// How the weights of the world model are kept while imagining.
@@ -92,6 +96,7 @@ impl Validate for Task {
         if let Some((name, weight)) = self.weights.iter().find(|(_, weight)| !weight.is_finite()) {
             return Err(Error::field(format!("weights.{name}"), "a finite number", weight));
         }
+        self.with_policy.as_ref().map_or(Ok(()), PlannerConfig::validate)?;
         self.planner.validate()
     }
 }

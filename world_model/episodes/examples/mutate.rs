@@ -28,6 +28,12 @@ const ALL: [&str; 9] = [
 const SLOW: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !mindseye_episodes::is_guarded() {
+            hook(panic);
+        }
+    }));
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (Some(name), Some(seconds)) = (arguments.first(), arguments.get(1).and_then(|text| text.parse().ok())) else {
         eprintln!("expected FIXTURE (or all) and SECONDS, got {arguments:?}");

@@ -12,6 +12,7 @@
 pub mod cache;
 pub mod episode;
 pub mod error;
+mod guard;
 pub mod hdf5;
 pub mod lerobot;
 pub mod mapping;
@@ -25,6 +26,7 @@ pub mod windows;
 pub use cache::{CacheOptions, FrameCache};
 pub use episode::{EpisodeData, EpisodeShape};
 pub use error::{Error, Result};
+pub use guard::is_guarded;
 pub use hdf5::robomimic::RobomimicFile;
 pub use hdf5::{SwmFile, SwmWriter};
 pub use lerobot::dataset::{Dataset, EpisodeMeta};

@@ -265,6 +265,9 @@ pub(crate) fn side_by_side(parts: &[Part], mut column: impl FnMut(&Part) -> Resu
     Ok((0..rows).flat_map(row).collect())
 }
 
+/// Fills the last argument with the pictures of a camera, by its name and their size.
+pub(crate) type FillCamera<'a> = dyn FnMut((&str, ImageSize), PictureOptions, &mut [u8]) -> Result<()> + 'a;
+
 /// Fills `target [T, C * H, W, 3]` of `options.size` with the pictures of all `cameras`, one on top of the other; `fill` gives those of one
 /// camera, `[T, H, W, 3]`.
 ///
@@ -274,7 +277,7 @@ pub(crate) fn stacked(
     cameras: &[(String, ImageSize)],
     options: PictureOptions,
     target: &mut [u8],
-    fill: &mut dyn FnMut((&str, ImageSize), PictureOptions, &mut [u8]) -> Result<()>,
+    fill: &mut FillCamera<'_>,
 ) -> Result<()> {
     if let [(name, size)] = cameras {
         return fill((name, *size), options, target);

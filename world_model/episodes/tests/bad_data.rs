@@ -259,5 +259,5 @@ fn a_picture_that_would_fill_the_memory_is_refused() {
         Some(Arc::new(StructArray::from(columns.collect::<Vec<_>>())))
     };
     let planted = |root: &Path| change_column(root, DATA, "observation.images.front", plant);
-    expect_error(planted, &["episode 0 frame 4", "6x8"]);
+    expect_error(planted, &["episode 0 frame 4", "limit"]);
 }

@@ -164,10 +164,13 @@ fn what_contradicts_itself_or_the_first_demonstration_is_named() {
         &["data/demo_1/obs/agentview_rgb", "a column", "only "],
     );
     refused(|demo| demo.cameras[0].1 = [2, 2, 2, 3], &["obs/agentview_rgb", "expected 3 pictures of 2x2, got 2"]);
-    refused(|demo| demo.cameras[0].1 = [3, 3, 2, 3], &["data/demo_1", "2x2 pixels", "got 3x2 pixels"]);
+    refused(
+        |demo| demo.cameras[0].1 = [3, 3, 2, 3],
+        &["data/demo_1", "expected 3 pictures of 2x2, got 3 pictures of 3x2"],
+    );
     refused(|demo| demo.cameras[0].1 = [3, 2, 2, 1], &["obs/agentview_rgb", "[N, height, width, 3] of u8"]);
     let wider = |demo: &mut Demo| demo.observations[1] = ("ee_pos", vec![1.0; 9], vec![3, 3]);
-    refused(wider, &["data/demo_1", "proprioception 2+1", "proprioception 3+1"]);
+    refused(wider, &["data/demo_1", "expected 2 wide, got 3"]);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::progress::Meter;
 
 /// Compare planners: success and planning time of each, at several numbers of imagined plans a tick, on the same held-out pairs.
 ///
-/// Everything but the planner is the task's. Every planner is scaled to each number of plans by its number of samples; a plan that slopes
+/// Everything but the planner is the task's; no policy proposes anything. Every planner is scaled to each number of plans by its number of samples; a plan that slopes
 /// are carried back from counts three times.
 #[derive(Debug, Args)]
 #[command(
@@ -143,7 +143,7 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
                 scene: scene.clone(),
                 options: options.clone(),
                 model: Method::Model(checkpoint.clone()),
-                task: Task { planner: planner.clone(), ..task.clone() },
+                task: Task { planner: planner.clone(), with_policy: None, proposals: false, ..task.clone() },
                 pairs,
                 budget_steps: pairs.default_budget(),
                 episodes: arguments.episodes,

@@ -1,7 +1,7 @@
 //! `mindseye distill`: from a planner to a policy that does the same without imagining.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -10,12 +10,12 @@ use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
 use mindseye_agent::cost::{CostModule, GoalDistance};
 use mindseye_agent::memory::RingMemory;
 use mindseye_agent::world_model::LearnedWorldModel;
-use mindseye_agent::{Latent, Task};
+use mindseye_agent::{Directive, Latent, Plans, Task};
 use mindseye_episodes::{CacheOptions, FrameCache};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ImageSize, Seed, SystemClock};
 use mindseye_world_model::encoder::Sensed;
-use mindseye_world_model::policy::{Lessons, PolicyConfig, PolicyReport, train_policy};
+use mindseye_world_model::policy::{Judged, PolicyConfig, Situations, Teacher, train_policy};
 use mindseye_world_model::{Checkpoint, Policy, RolloutEngine};
 use rand::Rng as _;
 use rayon::prelude::*;
@@ -28,9 +28,9 @@ use crate::sources::Sources;
 
 /// Teach a policy to do at once what a planner finds by imagining.
 ///
-/// States and goals are drawn from recorded episodes, the task's planner plans from one to the other in the checkpoint's model, and a small network
-/// learns the plans. In the second half, states are those that the policy itself leads to, as the model imagines them. The checkpoint is written to --out with the
-/// policy beside it: planners then begin with its proposals, it is what is done when there is no time to think, and the planner `policy` does nothing else (Mode-1).
+/// States and goals are drawn from recorded episodes; half of the states are those that the policy itself leads to, as the model imagines them. The
+/// policy's plans are imagined and judged by the task's costs, and the slopes of their energy teach it. The checkpoint is written to --out with the policy
+/// beside it: planners then begin with its proposals, it is what is done when there is no time to think, and the planner `policy` does nothing else (Mode-1).
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: mindseye distill --scene push_t --checkpoint assets/checkpoints/push_t --data data/push_t --out runs/with_policy"
@@ -42,7 +42,7 @@ pub struct DistillArguments {
     /// Folder of the checkpoint.
     #[arg(long)]
     checkpoint: PathBuf,
-    /// Task file (TOML): the planner to learn from; by default the shipped one of the scene.
+    /// Task file (TOML): the costs to learn from; by default the shipped one of the scene.
     #[arg(long)]
     task: Option<PathBuf>,
     /// Data set to draw states and goals from.
@@ -51,14 +51,11 @@ pub struct DistillArguments {
     /// Folder for the checkpoint with its policy.
     #[arg(long)]
     out: PathBuf,
-    /// Plans to learn from.
-    #[arg(long, default_value_t = 40_000)]
-    lessons: usize,
     /// Goals are at most so many blocks away.
     #[arg(long, default_value_t = 10)]
     goal_blocks: usize,
-    /// Optimiser steps of each half.
-    #[arg(long, default_value_t = 4000)]
+    /// Optimiser steps, of 256 situations each.
+    #[arg(long, default_value_t = 5000)]
     steps: usize,
     /// Root of every random choice.
     #[arg(long, default_value_t = 0)]
@@ -75,8 +72,13 @@ pub struct DistillArguments {
 #[derive(Debug, Serialize)]
 struct DistillReport {
     path: PathBuf,
-    #[serde(flatten)]
-    policy: PolicyReport,
+    steps: usize,
+    /// Mean energy of the policy's plans, over the last tenth of the steps.
+    energy: f64,
+    /// Mean energy, on recorded situations, of the policy's plans, of those that the planner finds, and of doing nothing.
+    energy_of_policy: f64,
+    energy_of_planner: f64,
+    energy_of_nothing: f64,
 }
 
 /// Most blocks that the policy leads away from a recorded state before the planner takes over.
@@ -87,7 +89,6 @@ const LED_BLOCKS: std::ops::RangeInclusive<usize> = 1..=5;
 /// # Errors
 /// When an argument makes no sense, data and checkpoint do not fit together, or a file cannot be written.
 pub fn run(arguments: &DistillArguments) -> Result<()> {
-    require_range("--lessons", arguments.lessons, 100, 100_000_000)?;
     require_range("--goal-blocks", arguments.goal_blocks, 1, 10_000)?;
     require_range("--steps", arguments.steps, 1, 100_000_000)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
@@ -101,35 +102,31 @@ pub fn run(arguments: &DistillArguments) -> Result<()> {
     let school = pool.install(|| School::open(&checkpoint, &task, arguments))?;
     let seed = Seed::new(arguments.seed).child("distill");
     let config = PolicyConfig::for_model(&checkpoint.config.model, task.horizon_blocks);
-    let mut lessons = Lessons::default();
-    let mut taught: Option<(Policy, PolicyReport)> = None;
-    for half in 0..2u64 {
-        let meter = Meter::new("plan", arguments.lessons / 2, "lessons");
-        let policy = taught.as_ref().map(|(policy, _)| policy);
-        pool.install(|| school.teach(arguments.lessons / 2, seed.index(half), policy, &meter, &mut lessons))?;
-        drop(meter);
-        let meter = Meter::new("learn", arguments.steps, "steps");
-        let go_on = |step| {
-            meter.set(step, String::new);
-            !stop.load(Ordering::Relaxed)
-        };
-        taught = Some(train_policy(config.clone(), &lessons, arguments.steps, seed, arguments.threads, go_on)?);
-        if stop.load(Ordering::Relaxed) {
-            bail!("stopped; nothing was written");
-        }
-    }
-    let Some((policy, report)) = taught else { bail!("expected a policy, got none") };
+    let meter = Meter::new("distill", arguments.steps, "steps");
+    let go_on = |step, energy: f64| {
+        meter.set(step, || format!("energy {energy:.3}"));
+        !stop.load(Ordering::Relaxed)
+    };
+    let draw = |policy: &Policy, count: usize, seed: Seed| school.draw(Some(policy), count, seed);
+    let judge = |state: &[f32], goal: &[f32], plan: &[f32]| school.judge(state, goal, plan);
+    let teacher = Teacher { draw: &draw, judge: &judge };
+    let Some((policy, energy)) = train_policy(config, &teacher, arguments.steps, seed, arguments.threads, go_on)?
+    else {
+        bail!("stopped; nothing was written");
+    };
+    drop(meter);
+    let compared = pool.install(|| school.compare(&policy, seed.child("compare")))?;
     checkpoint.policy = Some(policy);
     checkpoint.save(&arguments.out)?;
-    let report = DistillReport { path: arguments.out.clone(), policy: report };
+    let [energy_of_policy, energy_of_planner, energy_of_nothing] = compared;
+    let (path, steps) = (arguments.out.clone(), arguments.steps);
+    let report = DistillReport { path, steps, energy, energy_of_policy, energy_of_planner, energy_of_nothing };
     if arguments.json {
         return print_json(&report);
     }
-    let PolicyReport { lessons, first_block_error, first_block_error_of_mean, .. } = report.policy;
-    println!("{}: a policy taught by {lessons} plans", arguments.out.display());
+    println!("{}: a policy beside its model", arguments.out.display());
     println!(
-        "its first blocks are {:.3} off from the planner's (mean square; their mean is {first_block_error_of_mean:.3} off)",
-        first_block_error
+        "mean energy of its plans {energy_of_policy:.3}, of those that the planner finds {energy_of_planner:.3}, of doing nothing {energy_of_nothing:.3}"
     );
     Ok(())
 }
@@ -178,57 +175,72 @@ impl<'a> School<'a> {
         })
     }
 
-    /// Adds `count` lessons; with a `policy`, states are those that it leads to.
-    fn teach(
-        &self,
-        count: usize,
-        seed: Seed,
-        policy: Option<&Policy>,
-        meter: &Meter,
-        lessons: &mut Lessons,
-    ) -> Result<()> {
-        let done = AtomicUsize::new(0);
+    /// Situations out of recorded episodes; with a `policy`, half of the states are those that it leads to.
+    fn draw(&self, policy: Option<&Policy>, count: usize, seed: Seed) -> mindseye_world_model::Result<Situations> {
         let one = |index: usize| {
-            let lesson = self.lesson(seed.index(index as u64), policy);
-            meter.set(done.fetch_add(1, Ordering::Relaxed) + 1, String::new);
-            lesson
+            let mut rng = seed.index(index as u64).rng();
+            let episode = &self.episodes[rng.random_range(0..self.episodes.len())];
+            let start = rng.random_range(episode.start..episode.end - 1);
+            let ahead = rng.random_range(1..=self.goal_blocks.min(episode.end - 1 - start));
+            let latent = |place: usize| self.latents[place * self.width..(place + 1) * self.width].to_vec();
+            let (mut state, goal) = (latent(start), latent(start + ahead));
+            if let Some(policy) = policy.filter(|_| index % 2 == 1) {
+                for _ in 0..rng.random_range(LED_BLOCKS) {
+                    let block = policy.plan(&state, &goal)?[..self.block.0 * self.block.1].to_vec();
+                    state = self.engine.rollout(&state, &block, 1, 1)?;
+                }
+            }
+            Ok((state, goal))
         };
-        let taught: Vec<[Vec<f32>; 3]> = (0..count).into_par_iter().map(one).collect::<Result<_>>()?;
-        for [state, goal, plan] in taught {
-            lessons.states.extend(state);
-            lessons.goals.extend(goal);
-            lessons.plans.extend(plan);
-        }
-        Ok(())
+        let drawn: Vec<(Vec<f32>, Vec<f32>)> =
+            (0..count).into_par_iter().map(one).collect::<mindseye_world_model::Result<_>>()?;
+        let (states, goals): (Vec<Vec<f32>>, Vec<Vec<f32>>) = drawn.into_iter().unzip();
+        Ok(Situations { states: states.concat(), goals: goals.concat() })
     }
 
-    /// A state, a goal, and the plan that the planner finds.
-    fn lesson(&self, seed: Seed, policy: Option<&Policy>) -> Result<[Vec<f32>; 3]> {
-        let mut rng = seed.rng();
-        let episode = &self.episodes[rng.random_range(0..self.episodes.len())];
-        let start = rng.random_range(episode.start..episode.end - 1);
-        let ahead = rng.random_range(1..=self.goal_blocks.min(episode.end - 1 - start));
-        let latent = |place: usize| self.latents[place * self.width..(place + 1) * self.width].to_vec();
-        let (mut state, goal) = (latent(start), latent(start + ahead));
-        if let Some(policy) = policy {
-            let block_width = self.block.0 * self.block.1;
-            for _ in 0..rng.random_range(LED_BLOCKS) {
-                let block = policy.plan(&state, &goal)?[..block_width].to_vec();
-                state = self.engine.rollout(&state, &block, 1, 1)?;
-            }
-        }
-        let goals = vec![Latent::global(goal.clone())];
+    fn directive(&self, goal: &[f32]) -> mindseye_agent::Result<Directive> {
+        let goals = vec![Latent::global(goal.to_vec())];
         let configurator = SequenceConfigurator::new(self.task, goals, self.block.0, self.block.1)?;
-        let directive = configurator.configure(&RingMemory::new(1));
-        let start = Latent::global(state.clone());
-        let imagination = Imagination::new(&self.world, &self.cost, &start, &directive);
-        let clock = SystemClock::start();
-        let deadline = Deadline { clock: &clock, at_secs: f64::INFINITY };
-        let choice = self.task.planner.build().act(&imagination, &mut seed.child("planner").rng(), &deadline)?;
-        Ok([state, goal, choice.plan.values().to_vec()])
+        Ok(configurator.configure(&RingMemory::new(1)))
+    }
+
+    /// The energy of `plan` and its slopes.
+    fn judge(&self, state: &[f32], goal: &[f32], plan: &[f32]) -> mindseye_world_model::Result<Judged> {
+        let judge = || -> mindseye_agent::Result<Judged> {
+            let (directive, start) = (self.directive(goal)?, Latent::global(state.to_vec()));
+            let plans = Plans::new(1, directive.horizon_blocks, directive.block_width(), plan.to_vec())?;
+            let (energies, slopes) =
+                Imagination::new(&self.world, &self.cost, &start, &directive).energies_and_slopes(&plans)?;
+            Ok((energies[0], slopes))
+        };
+        judge().map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))
+    }
+
+    /// Mean energies of plans of the policy, of the planner, and of doing nothing, on the same recorded situations.
+    fn compare(&self, policy: &Policy, seed: Seed) -> Result<[f64; 3]> {
+        let Situations { states, goals } = self.draw(None, COMPARED, seed)?;
+        let one = |index: usize| -> Result<[f64; 3]> {
+            let of = |values: &[f32]| values[index * self.width..(index + 1) * self.width].to_vec();
+            let (state, goal) = (of(&states), of(&goals));
+            let (directive, start) = (self.directive(&goal)?, Latent::global(state.clone()));
+            let imagination = Imagination::new(&self.world, &self.cost, &start, &directive);
+            let clock = SystemClock::start();
+            let deadline = Deadline { clock: &clock, at_secs: f64::INFINITY };
+            let mut rng = seed.child("planner").index(index as u64).rng();
+            let found = self.task.planner.build().act(&imagination, &mut rng, &deadline)?.plan.values().to_vec();
+            let plans =
+                [policy.plan(&state, &goal)?, found, vec![0.0; directive.horizon_blocks * directive.block_width()]];
+            let plans = Plans::new(3, directive.horizon_blocks, directive.block_width(), plans.concat())?;
+            let energies = imagination.energies(&plans)?;
+            Ok([0, 1, 2].map(|plan: usize| f64::from(energies[plan])))
+        };
+        let all: Vec<[f64; 3]> = (0..COMPARED).into_par_iter().map(one).collect::<Result<_>>()?;
+        Ok([0, 1, 2].map(|plan: usize| all.iter().map(|energies| energies[plan]).sum::<f64>() / COMPARED as f64))
     }
 }
 
+/// Situations on which policy and planner are compared.
+const COMPARED: usize = 200;
 /// Moments encoded at a time.
 const CHUNK: usize = 256;
 

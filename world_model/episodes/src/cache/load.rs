@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mindseye_interface::ImageSize;
 use rayon::prelude::*;
 
-use super::store::{self, Header, Mapped, Store};
+use super::store::{self, Header, Store, Stored};
 use super::{FrameCache, Pictures};
 use crate::episode::EpisodeShape;
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
@@ -73,18 +73,16 @@ impl FrameCache {
         };
         let header = cache.header(lengths);
         let path = folder.join(format!("{}.frames", store::key(source.path(), &cache.wanted(source)?)?));
-        if let Some((found, mapped, numbers)) = store::open(&path)?
-            && found == header
-        {
+        if let Some(stored) = store::open(&path)?.filter(|stored| stored.header == header) {
             progress(cache.len(), cache.len());
-            return Ok(cache.with_stored(mapped, numbers));
+            return Ok(cache.with_stored(stored));
         }
         let store = Store::begin(&path, &header)?;
         let numbers = cache.decode(source, &header.lengths, progress, Target::File(&store))?;
         cache.take(numbers);
         store.finish([&cache.actions, &cache.states, &cache.proprioception])?;
         match store::open(&path)? {
-            Some((_, mapped, numbers)) => Ok(cache.with_stored(mapped, numbers)),
+            Some(stored) => Ok(cache.with_stored(stored)),
             None => Err(Error::content(&path, "file of frames", "as it was written", "another")),
         }
     }
@@ -161,8 +159,9 @@ impl FrameCache {
         }
     }
 
-    fn with_stored(self, mapped: Mapped, [actions, states, proprioception]: [Vec<f32>; 3]) -> Self {
-        let pictures = vec![(0, Pictures::Mapped(Arc::new(mapped)))];
+    fn with_stored(self, stored: Stored) -> Self {
+        let [actions, states, proprioception] = stored.numbers;
+        let pictures = vec![(0, Pictures::Mapped(Arc::new(stored.pictures)))];
         Self { pictures, actions, states, proprioception, ..self }
     }
 

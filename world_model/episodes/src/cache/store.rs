@@ -142,8 +142,16 @@ impl Drop for Store {
     }
 }
 
+/// What a file of frames holds.
+pub(super) struct Stored {
+    pub header: Header,
+    pub pictures: Mapped,
+    /// Actions, states and proprioception of all moments.
+    pub numbers: [Vec<f32>; 3],
+}
+
 /// What is in the file at `path`: `None` when there is none, or none that is whole (it is then made again).
-pub(super) fn open(path: &Path) -> Result<Option<(Header, Mapped, [Vec<f32>; 3])>> {
+pub(super) fn open(path: &Path) -> Result<Option<Stored>> {
     let Ok(mut file) = File::open(path) else { return Ok(None) };
     match read(&mut file) {
         Ok(found) => Ok(found),
@@ -152,7 +160,7 @@ pub(super) fn open(path: &Path) -> Result<Option<(Header, Mapped, [Vec<f32>; 3])
 }
 
 #[allow(unsafe_code, reason = "a file is mapped into memory")]
-fn read(file: &mut File) -> std::io::Result<Option<(Header, Mapped, [Vec<f32>; 3])>> {
+fn read(file: &mut File) -> std::io::Result<Option<Stored>> {
     let size = file.metadata()?.len();
     let mut front = [0; MAGIC.len() + 8];
     if size < front.len() as u64 {
@@ -182,8 +190,8 @@ fn read(file: &mut File) -> std::io::Result<Option<(Header, Mapped, [Vec<f32>; 3
     // SAFETY: files of frames are never changed once they have their name (they are replaced by renaming), and this one is as long as
     // it says. Whoever shortens it while it is in use ends this process, as with every mapped file.
     let map = unsafe { Mmap::map(&*file)? };
-    let mapped = Mapped { map, start: start as usize, length: header.picture_bytes() as usize };
-    Ok(Some((header, mapped, numbers)))
+    let pictures = Mapped { map, start: start as usize, length: header.picture_bytes() as usize };
+    Ok(Some(Stored { header, pictures, numbers }))
 }
 
 /// A name for what lies at `path` (a file, or all files of a folder but hidden ones) together with `more`: the SHA-256 of names and bytes.
