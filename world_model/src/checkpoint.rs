@@ -96,6 +96,14 @@ pub struct Origin {
     pub state_names: Vec<String>,
 }
 
+/// Removes the file at `path`, if there is one.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, error)),
+        _ => Ok(()),
+    }
+}
+
 impl Checkpoint {
     /// What a finished run leaves: the model with the statistics of its latent space. The decoder is added when it is trained.
     ///
@@ -140,15 +148,9 @@ impl Checkpoint {
         tensors.insert(format!("{STATISTICS}step_covariance"), matrix(&self.statistics.step_covariance)?);
         weights_file::write(&folder.join(MODEL_FILE), &tensors, None)?;
         // Those of an earlier model would draw, or do, nonsense.
-        let replace = |path: &Path, save: Option<&dyn Fn(&Path) -> Result<()>>| match save {
-            Some(save) => save(path),
-            None if path.exists() => std::fs::remove_file(path).map_err(|error| Error::file(path, error)),
-            None => Ok(()),
-        };
-        let decoder = self.decoder.as_ref().map(|decoder| move |path: &Path| decoder.save(path));
-        replace(&folder.join(DECODER_FILE), decoder.as_ref().map(|save| save as &dyn Fn(&Path) -> Result<()>))?;
-        let policy = self.policy.as_ref().map(|policy| move |path: &Path| policy.save(path));
-        replace(&folder.join(POLICY_FILE), policy.as_ref().map(|save| save as &dyn Fn(&Path) -> Result<()>))?;
+        let (decoder_path, policy_path) = (folder.join(DECODER_FILE), folder.join(POLICY_FILE));
+        self.decoder.as_ref().map_or_else(|| remove(&decoder_path), |decoder| decoder.save(&decoder_path))?;
+        self.policy.as_ref().map_or_else(|| remove(&policy_path), |policy| policy.save(&policy_path))?;
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
         config.push(b'\n');

@@ -156,12 +156,15 @@ pub struct Situations {
 /// The energy of a plan, and its slopes `[H * A]`.
 pub type Judged = (f32, Vec<f32>);
 
+/// From a state `[D]`, a goal `[D]` and a plan `[H * A]` to its energy.
+pub type Judge<'a> = dyn Fn(&[f32], &[f32], &[f32]) -> Result<Judged> + Sync + 'a;
+
 /// What a policy is taught by.
 pub struct Teacher<'a> {
     /// Draws `count` situations for what the policy is now.
     pub draw: &'a (dyn Fn(&Policy, usize, Seed) -> Result<Situations> + Sync),
     /// Judges the plan `[H * A]` for getting from a state `[D]` to a goal `[D]`.
-    pub judge: &'a (dyn Fn(&[f32], &[f32], &[f32]) -> Result<Judged> + Sync),
+    pub judge: &'a Judge<'a>,
 }
 
 /// Situations per step.

@@ -1,7 +1,7 @@
 //! Breaks good data sets at random and reads them: `cargo run --release --example mutate -- FIXTURE SECONDS [SEED]`.
 //!
 //! FIXTURE is a folder in `tests/fixtures` or `all` (each for SECONDS). Whatever a reader says about broken data is right, as long as it is one line, comes
-//! within ten seconds and is no panic; the first case that is not ends the run, with the seed that makes it again. (cargo's own fuzzers need a
+//! within ten seconds of work and is no panic; the first case that is not ends the run, with the seed that makes it again. (cargo's own fuzzers need a
 //! nightly compiler; this one runs wherever the project builds.)
 
 use std::fs;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use cpu_time::ProcessTime;
 use mindseye_episodes::open;
 use mindseye_interface::{Rng, Seed};
 use rand::Rng as _;
@@ -74,7 +75,7 @@ fn run(name: &str, time: Duration, first_seed: u64) -> Result<(), String> {
             true => folder.path().join(&files[broken].0),
             false => folder.path().to_path_buf(),
         };
-        let case = Instant::now();
+        let case = ProcessTime::now();
         let read = catch_unwind(AssertUnwindSafe(|| -> mindseye_episodes::Result<()> {
             let source = open(&root)?;
             (0..source.len().min(8)).try_for_each(|episode| source.read_episode(episode).map(drop))

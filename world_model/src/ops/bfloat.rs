@@ -271,12 +271,12 @@ mod pairs {
                     transmute::<__m512i, __m512bh>(_mm512_loadu_si512(weights.as_ptr().add(LANES).cast())),
                 ]
             };
-            for row in 0..N {
+            for (row, totals) in totals.iter_mut().enumerate() {
                 // SAFETY: there are N rows of as many pairs as the panel has; a vector's bits, whatever they stand for.
                 let pair: __m512bh =
                     unsafe { transmute(_mm512_set1_epi32(*rows.get_unchecked(row * pairs + step) as i32)) };
-                totals[row][0] = _mm512_dpbf16_ps(totals[row][0], pair, weights[0]);
-                totals[row][1] = _mm512_dpbf16_ps(totals[row][1], pair, weights[1]);
+                totals[0] = _mm512_dpbf16_ps(totals[0], pair, weights[0]);
+                totals[1] = _mm512_dpbf16_ps(totals[1], pair, weights[1]);
             }
         }
         for (row, totals) in totals.iter().enumerate() {

@@ -207,7 +207,7 @@ enum Recorded {
     /// A script.
     Demonstrator,
     /// The agent.
-    Agent(Practice),
+    Agent(Box<Practice>),
 }
 
 /// Name of the policy that records the agent itself.
@@ -226,7 +226,7 @@ fn choose_actor(arguments: &RecordArguments, options: &SceneOptions) -> Result<R
     let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, scene)?);
     let side = checkpoint.config.model.image_side;
     require_range("--image-side (the checkpoint's)", arguments.scene.image_side, side, side)?;
-    Ok(Recorded::Agent(Practice { checkpoint, task: load_task(arguments.task.as_deref(), scene)? }))
+    Ok(Recorded::Agent(Box::new(Practice { checkpoint, task: load_task(arguments.task.as_deref(), scene)? })))
 }
 
 fn record_episode(

@@ -119,15 +119,17 @@ pub(super) struct Given<'a> {
 
 /// A data set that is being written.
 enum Output {
-    Lerobot(DatasetWriter),
-    Hdf5(SwmWriter),
+    Lerobot(Box<DatasetWriter>),
+    Hdf5(Box<SwmWriter>),
 }
 
 impl Output {
     fn begin(format: Format, path: &Path, spec: DatasetSpec) -> mindseye_episodes::Result<Self> {
         Ok(match format {
-            Format::Lerobot | Format::LerobotAv1 => Self::Lerobot(DatasetWriter::create(path, spec, WriteMode::Error)?),
-            Format::Hdf5 => Self::Hdf5(SwmWriter::create(path, &spec, WriteMode::Error)?),
+            Format::Lerobot | Format::LerobotAv1 => {
+                Self::Lerobot(Box::new(DatasetWriter::create(path, spec, WriteMode::Error)?))
+            }
+            Format::Hdf5 => Self::Hdf5(Box::new(SwmWriter::create(path, &spec, WriteMode::Error)?)),
         })
     }
 
