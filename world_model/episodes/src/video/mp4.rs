@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mindseye_interface::ImageSize;
 use re_mp4::{Mp4, StsdBoxContent, TrackKind};
 
+use crate::guard::guarded;
 use crate::{Error, Result};
 
 /// Samples that are believed to be one.
@@ -61,7 +62,7 @@ impl Track {
         let broken = |field: &str, expected: &str, got: String| Error::content(path, field, expected, got);
         let mut file = File::open(path).map_err(|error| Error::file(path, "opening", error))?;
         let bytes = file.metadata().map_err(|error| Error::file(path, "opening", error))?.len();
-        let mp4 = parse(&mut file, bytes).map_err(|reason| broken("video", "an mp4 file", reason))?;
+        let mp4 = parse(path, &mut file, bytes)?;
         let video = mp4.tracks().values().find(|track| track.kind == Some(TrackKind::Video));
         let track = video.ok_or_else(|| broken("video", "a video track", "none".into()))?;
         let (width, height) = (usize::from(track.width), usize::from(track.height));
@@ -122,13 +123,11 @@ impl Track {
 
 /// What lies where. A parser of other people's files may stumble over what they made up, or go round in circles: that is an error of the file,
 /// not of this program.
-fn parse(file: &mut File, bytes: u64) -> std::result::Result<Mp4, String> {
+fn parse(path: &Path, file: &mut File, bytes: u64) -> Result<Mp4> {
     let reader = Limited { inner: std::io::BufReader::new(file), left: 4 * bytes + (1 << 20) };
-    let parsed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Mp4::read(reader, bytes)));
-    match parsed {
-        Ok(parsed) => parsed.map_err(|error| error.to_string()),
-        Err(_) => Err("boxes that contradict each other".into()),
-    }
+    guarded(path, "reading the video's description", || {
+        Mp4::read(reader, bytes).map_err(|error| Error::content(path, "video", "an mp4 file", error))
+    })
 }
 
 /// A reader that refuses when it has read so much that it must be going round in circles.
