@@ -6,12 +6,14 @@ mod support;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mindseye_episodes::{EpisodeData, open};
 use support::{json, succeed, tree};
 
 const EPISODES: usize = 1500;
+/// Longest mean time to the next kill.
+const LONGEST: Duration = Duration::from_millis(300);
 
 fn arguments(out: &str, episodes: usize) -> Vec<String> {
     let steps = "--scene two_room --steps 6 --image-side 16 --episodes-per-file 3 --threads 2 --seed 5";
@@ -37,7 +39,7 @@ fn killed_at_a_hundred_moments_a_recording_loses_no_finished_episode() {
     // How long it takes here until the first file is written.
     let started = Instant::now();
     succeed(folder.path(), &with(&arguments("first", 3), &[]));
-    let first_file = started.elapsed();
+    let mut patience = started.elapsed();
     let (mut before, mut grown) = (0, 0);
     for moment in 0..100u32 {
         let mut recorder = Command::new(env!("CARGO_BIN_EXE_mindseye"))
@@ -47,11 +49,12 @@ fn killed_at_a_hundred_moments_a_recording_loses_no_finished_episode() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // From before the first file until several are written, in an order without a pattern.
-        std::thread::sleep(first_file * (1 + moment * 37 % 101) / 15);
+        // From before the first file until several are written, in an order without a pattern, however fast the machine is just now.
+        std::thread::sleep(patience * (1 + moment * 37 % 101) / 50);
         recorder.kill().unwrap(); // SIGKILL
         recorder.wait().unwrap();
         if !folder.path().join("killed/meta/info.json").exists() {
+            patience = patience.mul_f64(1.2).min(LONGEST);
             continue; // killed before it had begun
         }
         let report = json(folder.path(), &["data", "validate", "killed", "--json"]);
@@ -59,6 +62,8 @@ fn killed_at_a_hundred_moments_a_recording_loses_no_finished_episode() {
         assert!(report["broken"].as_array().unwrap().is_empty(), "{report}");
         assert!(there >= before, "episodes were lost: {before}, then {there}");
         grown += u32::from(there > before);
+        let factor = if there > before { 0.8 } else { 1.2 };
+        patience = patience.mul_f64(factor).min(LONGEST);
         before = there;
     }
     assert!(grown >= 10, "killed so early that nothing was recorded: the test tests nothing ({grown})");
