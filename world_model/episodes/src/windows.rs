@@ -212,9 +212,9 @@ mod tests {
     }
 
     #[test]
-    fn data_sets_are_mixed_by_weight() {
+    fn data_sets_are_mixed_by_weight() -> crate::Result<()> {
         let (mut few, many) = (cache(&[12]).with_weight(3.0), cache(&[100, 100]).with_weight(1.0));
-        few.join(many).unwrap();
+        few.join(many)?;
         let windows = Windows::new(&few, &[0, 1, 2], 3, 1);
         assert_eq!(windows.len(), 10 + 98 + 98);
         let order = windows.epoch_order(Seed::new(0), 0);
@@ -229,8 +229,10 @@ mod tests {
         let firsts: Vec<&[f32]> = batch.states.chunks(6).map(|states| &states[..2]).collect();
         assert_eq!(firsts, [[0.0, 0.0], [0.0, 0.0], [1.0, 97.0]], "each from its own data set");
         assert_eq!(batch.pictures[6 * 3..6 * 3 + 3], [1, 97, 0]);
-        let other = FrameCache::new(ImageSize::square(2).unwrap(), 1, 2, 0);
-        assert!(few.join(other).unwrap_err().to_string().contains("join"));
+        let other = FrameCache::new(ImageSize::square(2)?, 1, 2, 0);
+        let refused = few.join(other).map_err(|error| error.to_string());
+        assert!(refused.is_err_and(|error| error.contains("join")));
+        Ok(())
     }
 
     #[test]
