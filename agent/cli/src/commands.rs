@@ -17,6 +17,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use mindseye_agent::Task;
+use mindseye_episodes::Mapping;
 use mindseye_interface::{ImageSize, config};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use serde::Serialize;
@@ -87,6 +88,14 @@ pub fn load_task(path: Option<&Path>, scene: &str) -> Result<Task> {
         bail!("{}: weights: expected terms of {}, got {name}", path.display(), terms.join(", "));
     }
     Ok(task)
+}
+
+/// The mapping in `path`, or none: everything is guessed.
+///
+/// # Errors
+/// When the file is broken.
+pub fn load_mapping(path: Option<&Path>) -> Result<Mapping> {
+    Ok(path.map(config::load).transpose()?.unwrap_or_default())
 }
 
 /// Threads used unless told otherwise: as many as there are cores.

@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use columns::{Column, broken};
 use hdf5_pure::File;
-use mindseye_interface::ImageSize;
 
 use self::notes::Notes;
 use self::robomimic::RobomimicFile;
@@ -25,7 +24,7 @@ use crate::lerobot::dataset::EpisodeMeta;
 use crate::lerobot::sidecar::Sidecar;
 use crate::lerobot::summary::{DatasetSummary, FeatureSummary};
 use crate::mapping::{Columns, Kind, Known, Mapping, Part, element_names, side_by_side, stacked};
-use crate::rows::{self, MAX_WIDTH, missing};
+use crate::rows::{self, missing};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::swm::{ACTIONS, LENGTHS, OFFSETS, USUAL};
 use crate::{Error, Result};
@@ -54,8 +53,6 @@ pub struct SwmFile {
     frames: usize,
     /// What mindseye wrote beside the columns.
     notes: Option<Notes>,
-    /// Whether it holds for the columns that are read.
-    notes_hold: bool,
 }
 
 impl std::fmt::Debug for SwmFile {
@@ -85,12 +82,12 @@ impl SwmFile {
     pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
         let file = File::open_streaming(path).map_err(|error| broken(path, error))?;
         let names = file.root().datasets().map_err(|error| broken(path, error))?;
-        let notes = Notes::read(&file, path)?;
+        let mut notes = Notes::read(&file, path)?;
         let mut known = Vec::with_capacity(names.len());
         for name in &names {
             let shape = file.dataset(name).and_then(|column| column.shape()).map_err(|error| broken(path, error))?;
             let elements = notes.as_ref().map(|notes| notes.elements(name)).unwrap_or_default();
-            known.extend(kind(&shape).map(|kind| Known { name: name.clone(), kind, elements }));
+            known.extend(Kind::of(&shape).map(|kind| Known { name: name.clone(), kind, elements }));
         }
         let columns = mapping.resolve(path, &known, &USUAL)?;
         let mut rows = None;
@@ -114,29 +111,16 @@ impl SwmFile {
         let episodes = rows::episodes(path, &whole(LENGTHS)?, &whole(OFFSETS)?, rows)?;
         let frames = episodes.iter().map(Range::len).sum();
         let shape = columns.shape()?;
-        // What mindseye knows of the actions holds for the whole of them only.
-        let notes_hold = mapping.action.is_none() || columns.mapping(None).action == Some(vec![ACTIONS[0].into()]);
-        if let Some(notes) = &notes {
+        if let Some(notes) = &mut notes {
             notes.check(path, |name| known.iter().find(|known| known.name == name).map(|known| known.kind))?;
+            notes.sidecar = notes.sidecar.take().filter(|_| columns.act_by(ACTIONS[0]));
         }
         let fps = mapping.fps.or(notes.as_ref().map(|notes| notes.frames_per_second));
-        Ok(Self { path: path.to_path_buf(), file, shape, columns, fps, episodes, frames, notes, notes_hold })
+        Ok(Self { path: path.to_path_buf(), file, shape, columns, fps, episodes, frames, notes })
     }
 
     fn column<'a>(&'a self, name: &'a str) -> Result<Column<'a>> {
         Column::open(&self.file, &self.path, name)
-    }
-}
-
-/// What can be mapped of a column of `shape`.
-fn kind(shape: &[u64]) -> Option<Kind> {
-    match *shape {
-        [_, height, width, 3] if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
-            Some(Kind::Pictures(ImageSize::new(height as usize, width as usize).ok()?))
-        }
-        [_, width] if (1..=MAX_WIDTH).contains(&width) => Some(Kind::Numbers(width as usize)),
-        [_] => Some(Kind::Numbers(1)),
-        _ => None,
     }
 }
 
@@ -188,7 +172,7 @@ impl EpisodeSource for SwmFile {
     }
 
     fn sidecar(&self) -> Option<&Sidecar> {
-        self.notes.as_ref().filter(|_| self.notes_hold)?.sidecar.as_ref()
+        self.notes.as_ref()?.sidecar.as_ref()
     }
 
     fn summary(&self) -> Result<DatasetSummary> {

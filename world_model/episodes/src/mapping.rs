@@ -18,6 +18,7 @@ use mindseye_interface::config::Validate;
 use serde::{Deserialize, Serialize};
 
 use crate::episode::EpisodeShape;
+use crate::rows::MAX_WIDTH;
 use crate::source::PictureOptions;
 use crate::{Error, Result};
 
@@ -71,6 +72,20 @@ pub(crate) enum Kind {
     Pictures(ImageSize),
     /// Rows of so many numbers.
     Numbers(usize),
+}
+
+impl Kind {
+    /// What rows along the first axis of `shape` hold: pictures `[_, height, width, 3]`, or numbers.
+    pub fn of(shape: &[u64]) -> Option<Self> {
+        match *shape {
+            [_, height, width, 3] if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
+                ImageSize::new(height as usize, width as usize).ok().map(Self::Pictures)
+            }
+            [_, width] if (1..=MAX_WIDTH).contains(&width) => Some(Self::Numbers(width as usize)),
+            [_] => Some(Self::Numbers(1)),
+            _ => None,
+        }
+    }
 }
 
 /// Names that columns usually have: the first that is there counts.
@@ -160,6 +175,9 @@ impl Mapping {
             mapped
                 .iter()
                 .map(|text| {
+                    if let Some(column) = known.iter().find(|column| column.name == *text) {
+                        return part(path, column, None);
+                    }
                     let (name, elements) = split(text).ok_or_else(|| {
                         Error::content(path, format!("{field} {text}"), "a name, or name[first..end]", "neither")
                     })?;
@@ -212,6 +230,11 @@ impl Columns {
             proprioception: width(&self.proprioception),
             state: width(&self.state),
         })
+    }
+
+    /// Whether an action is the whole of `column` and nothing else: what is known of that column holds for it.
+    pub fn act_by(&self, column: &str) -> bool {
+        matches!(&self.action[..], [only] if only.column == column && only.elements == (0..only.width))
     }
 
     /// Everything that is read, by name.

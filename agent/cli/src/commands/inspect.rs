@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_episodes::{DatasetSummary, Mapping, open_with};
-use mindseye_interface::config;
 use mindseye_world_model::checkpoint::CheckpointConfig;
 use mindseye_world_model::{Checkpoint, Lewm, LewmConfig};
 use serde::Serialize;
 
-use super::print_json;
 use super::train::describe;
+use super::{load_mapping, print_json};
 use crate::model_report::{self, ModelReport};
 
 /// Say what a data set or a checkpoint is: what it holds, where it comes from, how good it is. Everything in it is read and checked.
@@ -94,7 +93,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
 
 fn find(arguments: &InspectArguments) -> Result<Finding> {
     let path = arguments.path.as_path();
-    let mapping: Mapping = arguments.mapping.as_deref().map(config::load).transpose()?.unwrap_or_default();
+    let mapping = load_mapping(arguments.mapping.as_deref())?;
     if path.is_file() || ["meta/info.json", "ep_len.npz"].iter().any(|file| path.join(file).exists()) {
         if arguments.data.is_some() {
             bail!("{}: expected a checkpoint beside --data, got a data set", path.display());

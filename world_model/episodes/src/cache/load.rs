@@ -177,10 +177,10 @@ impl FrameCache {
         }
     }
 
-    /// What of `source` is wanted, beside what its files say.
+    /// What of `source` is wanted, beside what its files say: which columns, and how.
     fn wanted(&self, source: &dyn EpisodeSource) -> Result<String> {
         let header = Header { lengths: vec![self.episodes.len()], ..self.header(Vec::new()) };
-        let text = serde_json::to_string(&header);
+        let text = serde_json::to_string(&(header, source.mapping()));
         text.map_err(|error| Error::content(source.path(), "frame cache", "a description", error))
     }
 

@@ -27,6 +27,8 @@ use crate::{Error, Result};
 const MAGIC: [u8; 24] = *b"mindseye frames\0version1";
 /// Pictures begin at a multiple of a page.
 const PAGE: u64 = 4096;
+/// Folders of a data set in one another.
+const DEEPEST: usize = 16;
 /// Longest header that is believed, bytes.
 const MAX_HEADER: u64 = 1 << 30;
 
@@ -197,7 +199,7 @@ fn read(file: &mut File) -> std::io::Result<Option<Stored>> {
 /// A name for what lies at `path` (a file, or all files of a folder but hidden ones) together with `more`: the SHA-256 of names and bytes.
 pub(super) fn key(path: &Path, more: &str) -> Result<String> {
     let mut files = Vec::new();
-    collect(path, &mut files)?;
+    collect(path, 0, &mut files)?;
     files.sort();
     let digest = |file: &PathBuf| -> Result<Vec<u8>> {
         let mut hasher = Sha256::new();
@@ -220,18 +222,20 @@ pub(super) fn key(path: &Path, more: &str) -> Result<String> {
     Ok(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds the file at `path`, or all files of the folder. Links are followed (downloaded data sets are folders of links), but not in circles.
+fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     let broken = |error| Error::file(path, "reading", error);
     if !std::fs::metadata(path).map_err(broken)?.is_dir() {
         files.push(path.to_path_buf());
         return Ok(());
     }
+    if depth == DEEPEST {
+        return Err(Error::content(path, "folders", format!("at most {DEEPEST} in one another"), "more"));
+    }
     for entry in std::fs::read_dir(path).map_err(broken)? {
         let entry = entry.map_err(broken)?;
-        // A link could lead in a circle; what a data set links to is read, but not part of its name.
-        let kind = entry.file_type().map_err(broken)?;
-        if !entry.file_name().to_string_lossy().starts_with('.') && !kind.is_symlink() {
-            collect(&entry.path(), files)?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            collect(&entry.path(), depth + 1, files)?;
         }
     }
     Ok(())

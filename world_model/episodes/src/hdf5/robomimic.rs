@@ -20,7 +20,7 @@ use crate::episode::EpisodeShape;
 use crate::lerobot::dataset::EpisodeMeta;
 use crate::lerobot::summary::{DatasetSummary, FeatureSummary};
 use crate::mapping::{Columns, Kind, Known, Mapping, Part, Usual, element_names, side_by_side, stacked};
-use crate::rows::{self, MAX_FRAMES, MAX_WIDTH, missing};
+use crate::rows::{self, MAX_FRAMES, missing};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::{Error, Result};
 
@@ -120,12 +120,8 @@ fn known(file: &File, path: &Path, group: &str) -> Result<Vec<Known>> {
         for dataset in datasets(file, path, &inside)? {
             let full = format!("{inside}/{dataset}");
             let column = Column::open(file, path, &full)?;
-            let kind = match column.shape[..] {
-                [_, _, _, _] => column.pictures().ok().map(|(_, size)| Kind::Pictures(size)),
-                [_, width] if (1..=MAX_WIDTH).contains(&width) => Some(Kind::Numbers(width as usize)),
-                [_] => Some(Kind::Numbers(1)),
-                _ => None,
-            };
+            let seen = |kind: &Kind| matches!(kind, Kind::Numbers(_)) || column.pictures().is_ok();
+            let kind = Kind::of(&column.shape).filter(seen);
             let elements = match kind {
                 Some(Kind::Numbers(width)) if !prefix.is_empty() => {
                     (0..width).map(|element| format!("{dataset}_{element}")).collect()

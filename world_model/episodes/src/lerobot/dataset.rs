@@ -80,9 +80,7 @@ impl Dataset {
         // An interrupted first segment may have left no table yet.
         let tasks = if info.total_tasks == 0 { Vec::new() } else { read_tasks(path, &info)? };
         let sidecar = Sidecar::read(path, info.features.get(ACTION).map_or(0, Feature::width))?;
-        // What mindseye knows of the actions holds for the whole of them only.
-        let guessed = Mapping::default().resolve(&info_path(path), &known, &USUAL).map(|guess| guess.action);
-        let sidecar = sidecar.filter(|_| guessed.is_ok_and(|action| action == columns.action));
+        let sidecar = sidecar.filter(|_| columns.act_by(ACTION));
         let fps = mapping.fps.unwrap_or(f64::from(info.fps));
         let videos = Mutex::default();
         Ok(Self { root: path.to_path_buf(), info, columns, fps, shape, rows, file_starts, tasks, sidecar, videos })

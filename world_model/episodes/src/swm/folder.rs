@@ -19,7 +19,7 @@ use crate::episode::EpisodeShape;
 use crate::lerobot::dataset::EpisodeMeta;
 use crate::lerobot::summary::{DatasetSummary, FeatureSummary, folder_bytes};
 use crate::mapping::{Columns, Kind, Known, Mapping, Part, Usual, side_by_side, stacked};
-use crate::rows::{self, MAX_WIDTH, missing};
+use crate::rows::{self, missing};
 use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
 use crate::{Error, Result};
 
@@ -90,11 +90,8 @@ impl SwmFolder {
         }
         for name in names {
             let header = npz::read_header(&npz_path(path, &name));
-            let kind = header.ok().and_then(|header| match header.shape[..] {
-                [_, width] if (1..=MAX_WIDTH).contains(&width) => Some(Kind::Numbers(width as usize)),
-                [_] => Some(Kind::Numbers(1)),
-                _ => None,
-            });
+            let kind = header.ok().and_then(|header| Kind::of(&header.shape));
+            let kind = kind.filter(|kind| matches!(kind, Kind::Numbers(_)));
             // One that cannot be read is refused when it is wanted, with what is wrong with it.
             known.push(Known { name, kind: kind.unwrap_or(Kind::Numbers(1)), elements: Vec::new() });
         }

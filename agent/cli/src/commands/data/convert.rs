@@ -7,11 +7,11 @@ use clap::{Args, ValueEnum};
 use mindseye_episodes::{
     DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, PictureStorage, Sidecar, SwmWriter, WriteMode, open_with,
 };
-use mindseye_interface::config::{self, require_range};
+use mindseye_interface::config::require_range;
 use serde::Serialize;
 
 use super::{names_or_numbers, whole_rate};
-use crate::commands::print_json;
+use crate::commands::{load_mapping, print_json};
 use crate::progress::Meter;
 
 /// Write one or several data sets as one: a LeRobotDataset v3.0 or an HDF5 file of stable-worldmodel (merge is the same).
@@ -86,7 +86,7 @@ pub(super) struct Converted {
 pub fn run(arguments: &ConvertArguments) -> Result<()> {
     require_range("--fps", arguments.fps.unwrap_or(1), 1, 100_000)?;
     require_range("--episodes-per-file", arguments.episodes_per_file, 1, 1_000_000)?;
-    let mapping = arguments.mapping.as_deref().map(config::load).transpose()?.unwrap_or_default();
+    let mapping = load_mapping(arguments.mapping.as_deref())?;
     let sources =
         arguments.from.iter().map(|path| open_with(path, &mapping)).collect::<mindseye_episodes::Result<Vec<_>>>()?;
     let most = arguments.max_episodes.unwrap_or(usize::MAX);

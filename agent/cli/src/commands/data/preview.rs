@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_episodes::{EpisodeData, EpisodeSource, open_with};
-use mindseye_interface::config::{self, require_range};
+use mindseye_interface::config::require_range;
 use mindseye_interface::{Image, ImageSize};
 
+use crate::commands::load_mapping;
 use crate::pictures::{BAD, CURVE, Canvas, FAINT, GOOD, INK, LETTER, write_gif, write_png};
 
 /// Draw sampled episodes: a sheet of pictures along each, or all of them playing side by side, with their actions and states as curves.
@@ -51,7 +52,7 @@ const GAP: usize = 10;
 pub fn run(arguments: &PreviewArguments) -> Result<()> {
     require_range("--episodes", arguments.episodes, 1, 12)?;
     require_range("--pictures", arguments.pictures, 2, 16)?;
-    let mapping = arguments.mapping.as_deref().map(config::load).transpose()?.unwrap_or_default();
+    let mapping = load_mapping(arguments.mapping.as_deref())?;
     let source = open_with(&arguments.path, &mapping)?;
     let moving = match arguments.out.extension().and_then(|ending| ending.to_str()) {
         Some("png") => false,

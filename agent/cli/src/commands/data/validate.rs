@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_episodes::open_with;
-use mindseye_interface::config;
 use serde::Serialize;
 
 use super::convert::{EPISODES_PER_FILE, Format, Given, write};
-use crate::commands::print_json;
+use crate::commands::{load_mapping, print_json};
 use crate::progress::Meter;
 
 /// Read every episode and list what is broken.
@@ -58,7 +57,7 @@ struct Broken {
 /// # Errors
 /// When the data set cannot be opened, when an episode is broken and is not repaired, or when the new folder cannot be written.
 pub fn run(arguments: &ValidateArguments) -> Result<()> {
-    let mapping = arguments.mapping.as_deref().map(config::load).transpose()?.unwrap_or_default();
+    let mapping = load_mapping(arguments.mapping.as_deref())?;
     let source = open_with(&arguments.path, &mapping)?;
     let meter = Meter::new("validate", source.len(), "episodes");
     let (mut broken, mut whole) = (Vec::new(), Vec::new());
