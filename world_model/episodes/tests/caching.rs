@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Mutex;
 
-use mindseye_episodes::{CacheOptions, Dataset, FrameCache, Windows};
+use mindseye_episodes::{CacheOptions, Dataset, FrameCache, Mapping, Windows, open_with};
 use mindseye_interface::ImageSize;
 use support::{episodes, record};
 
@@ -81,4 +81,38 @@ fn progress_ends_at_the_number_of_moments() {
     let seen = seen.into_inner().unwrap();
     assert_eq!(seen.len(), 5);
     assert_eq!(seen.iter().max(), Some(&(27, 27)));
+}
+
+#[test]
+fn decoded_frames_of_one_mapping_are_not_taken_for_those_of_another() {
+    let (folder, frames) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    record(folder.path());
+    let options = CacheOptions { folder: Some(frames.path().to_path_buf()), ..Default::default() };
+    let names = |names: [&str; 2]| Some(names.map(|name| format!("action[{name}]")).to_vec());
+    for action in [names(["0..1", "1..2"]), names(["1..2", "0..1"])] {
+        let source = open_with(folder.path(), &Mapping { action, ..Default::default() }).unwrap();
+        let fresh = FrameCache::load(source.as_ref(), &CacheOptions::default(), &|_, _| ()).unwrap();
+        for _ in 0..2 {
+            assert!(FrameCache::load(source.as_ref(), &options, &|_, _| ()).unwrap() == fresh);
+        }
+    }
+    assert_eq!(std::fs::read_dir(frames.path()).unwrap().count(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_links_lead_to_is_part_of_a_data_set() {
+    let [target, links, frames] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    record(target.path());
+    for entry in std::fs::read_dir(target.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::os::unix::fs::symlink(entry.path(), links.path().join(entry.file_name())).unwrap();
+    }
+    let options = CacheOptions { folder: Some(frames.path().to_path_buf()), ..Default::default() };
+    let load = || FrameCache::load(&Dataset::open(links.path()).unwrap(), &options, &|_, _| ()).unwrap();
+    let first = load();
+    let info = target.path().join("meta/info.json");
+    std::fs::write(&info, std::fs::read_to_string(&info).unwrap() + "\n").unwrap();
+    assert!(load() == first);
+    assert_eq!(std::fs::read_dir(frames.path()).unwrap().count(), 2);
 }
