@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::decoder::Decoder;
 use crate::jepa::{Jepa, ModelConfig};
 use crate::ops::{tensor, with_values};
+use crate::part;
 use crate::policy::Policy;
 use crate::statistics::LatentStatistics;
 use crate::training::{TrainingConfig, TrainingData, TrainingReport};
@@ -79,8 +80,6 @@ pub struct Checkpoint {
 
 const CONFIG_FILE: &str = "config.json";
 const MODEL_FILE: &str = "model.safetensors";
-const DECODER_FILE: &str = "decoder.safetensors";
-const POLICY_FILE: &str = "policy.safetensors";
 const STATISTICS: &str = "statistics.";
 
 /// Where a model's episodes come from.
@@ -94,14 +93,6 @@ pub struct Origin {
     pub action_space: ActionSpace,
     /// Names of the true state's dimensions; empty without a true state.
     pub state_names: Vec<String>,
-}
-
-/// Removes the file at `path`, if there is one.
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, error)),
-        _ => Ok(()),
-    }
 }
 
 impl Checkpoint {
@@ -147,10 +138,8 @@ impl Checkpoint {
         tensors.insert(format!("{STATISTICS}covariance"), matrix(&self.statistics.covariance)?);
         tensors.insert(format!("{STATISTICS}step_covariance"), matrix(&self.statistics.step_covariance)?);
         weights_file::write(&folder.join(MODEL_FILE), &tensors, None)?;
-        // Those of an earlier model would draw, or do, nonsense.
-        let (decoder_path, policy_path) = (folder.join(DECODER_FILE), folder.join(POLICY_FILE));
-        self.decoder.as_ref().map_or_else(|| remove(&decoder_path), |decoder| decoder.save(&decoder_path))?;
-        self.policy.as_ref().map_or_else(|| remove(&policy_path), |policy| policy.save(&policy_path))?;
+        part::save_to(folder, self.decoder.as_ref())?;
+        part::save_to(folder, self.policy.as_ref())?;
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
         config.push(b'\n');
@@ -182,16 +171,8 @@ impl Checkpoint {
             step_covariance: DMatrix::from_row_iterator(width, width, take("step_covariance", width * width)?),
         };
         let model = Jepa::from_weights(config.model.clone(), tensors).map_err(|error| Error::file(&path, error))?;
-        let decoder_path = folder.join(DECODER_FILE);
-        let decoder = if decoder_path.exists() { Some(Decoder::load(&decoder_path)?) } else { None };
-        if decoder.as_ref().is_some_and(|decoder| !decoder.config().fits(&config.model)) {
-            return Err(Error::file(&decoder_path, "latent_width, image_side: expected the model's, got others"));
-        }
-        let policy_path = folder.join(POLICY_FILE);
-        let policy = if policy_path.exists() { Some(Policy::load(&policy_path)?) } else { None };
-        if policy.as_ref().is_some_and(|policy| !policy.config().fits(&config.model)) {
-            return Err(Error::file(&policy_path, "latent_width, block_width: expected the model's, got others"));
-        }
+        let decoder = part::load_from(folder, &config.model)?;
+        let policy = part::load_from(folder, &config.model)?;
         Ok(Self { config, model, statistics, decoder, policy })
     }
 

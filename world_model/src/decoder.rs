@@ -1,9 +1,6 @@
 //! A decoder for people: draws latents as pictures. It is trained after the model, on detached latents, and nothing that plans
 //! ever reads it.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use candle_core::{Device, Tensor, Var};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Image, ImageSize, Seed};
@@ -12,12 +9,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::jepa::{Jepa, ModelConfig};
-use crate::layers::{Linear, Norm};
+use crate::layers::{GatedTrunk, Linear};
 use crate::ops::{self, with_values};
 use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, add, clip, collect};
 use crate::parameters::{Initial, Source, Weights};
+use crate::part::{Part, require_sizes};
 use crate::training::{Batch, TrainingData, encode_batch, thread_pool};
-use crate::{Error, Result, weights_file};
+use crate::{Error, Result};
 
 /// Shape of the decoder: the picture is drawn patch by patch, each from the latent and a learnt place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,11 +41,6 @@ impl DecoderConfig {
         Self { latent_width: model.config().latent_width, image_side, patch, hidden: 192, layers: 2 }
     }
 
-    /// Whether this is a decoder for `model`.
-    pub(crate) fn fits(&self, model: &ModelConfig) -> bool {
-        (self.latent_width, self.image_side) == (model.latent_width, model.image_side)
-    }
-
     fn patches(&self) -> usize {
         let across = self.image_side / self.patch;
         across * across
@@ -59,15 +52,17 @@ impl DecoderConfig {
 #[derive(Debug)]
 pub struct Decoder {
     config: DecoderConfig,
-    input: Linear,
+    trunk: GatedTrunk,
     places: Tensor,
-    input_norm: Norm,
-    layers: Vec<(Linear, Norm)>,
     output: Linear,
     weights: Weights,
 }
 
-impl Decoder {
+impl Part for Decoder {
+    type Config = DecoderConfig;
+
+    const FILE: &'static str = "decoder.safetensors";
+
     fn build(config: DecoderConfig, mut source: Source) -> Result<Self> {
         require_range("decoder.patch", config.patch, 1, 512)?;
         require_range("decoder.image_side", config.image_side, config.patch, 512)?;
@@ -75,27 +70,37 @@ impl Decoder {
         require_range("decoder.hidden", config.hidden, 1, 8192)?;
         require_range("decoder.layers", config.layers, 0, 64)?;
         let hidden = config.hidden;
-        let (input, places, input_norm, layers, output) = source.within("decoder", |source| {
-            let layer = |source: &mut Source, index: usize| {
-                let linear = Linear::new(source, &format!("layer_{index}"), hidden, 2 * hidden, 1.0)?;
-                Ok((linear, Norm::new(source, &format!("norm_{index}"), 2 * hidden, 1)?))
-            };
+        let (trunk, places, output) = source.within("decoder", |source| {
             Ok((
-                Linear::new(source, "input", config.latent_width, 2 * hidden, 1.0)?,
+                GatedTrunk::new(source, config.latent_width, hidden, config.layers)?,
                 source.weight("places", &[config.patches(), 2 * hidden], Initial::Uniform { bound: 1.0 })?,
-                Norm::new(source, "input_norm", 2 * hidden, 1)?,
-                (0..config.layers).map(|index| layer(source, index)).collect::<Result<_>>()?,
                 Linear::new(source, "output", hidden, config.patch * config.patch * 3, 1.0)?,
             ))
         })?;
         let weights = source.finish()?;
-        Ok(Self { config, input, places, input_norm, layers, output, weights })
+        Ok(Self { config, trunk, places, output, weights })
     }
 
+    fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn require_fit(&self, model: &ModelConfig) -> Result<()> {
+        let DecoderConfig { latent_width, image_side, .. } = self.config;
+        let sizes = [("latent_width", latent_width, model.latent_width), ("image_side", image_side, model.image_side)];
+        require_sizes("decoder", &sizes)
+    }
+}
+
+impl Decoder {
     /// Patches `[B * P, patch * patch * 3]` in `[-0.5, 0.5]` of latents `[B, D]`.
     fn forward(&self, latents: &Tensor) -> Result<Tensor> {
         let (batch, patches, inner) = (latents.dim(0)?, self.config.patches(), 2 * self.config.hidden);
-        let seen = self.input.forward(latents)?.reshape((batch, 1, inner))?;
+        let seen = self.trunk.input.forward(latents)?.reshape((batch, 1, inner))?;
         let placed = seen.broadcast_add(&self.places.reshape((1, patches, inner))?)?;
         self.draw_patches(&placed.reshape((batch * patches, inner))?)
     }
@@ -104,21 +109,12 @@ impl Decoder {
     fn forward_at(&self, latents: &Tensor, at: &[(u32, u32)]) -> Result<Tensor> {
         let (rows, places): (Vec<u32>, Vec<u32>) = at.iter().copied().unzip();
         let index = |values: Vec<u32>| Tensor::from_vec(values, at.len(), &Device::Cpu);
-        let seen = self.input.forward(latents)?.index_select(&index(rows)?, 0)?;
+        let seen = self.trunk.input.forward(latents)?.index_select(&index(rows)?, 0)?;
         self.draw_patches(&(seen + self.places.index_select(&index(places)?, 0)?)?)
     }
 
     fn draw_patches(&self, placed: &Tensor) -> Result<Tensor> {
-        let mut hidden = ops::gate(&self.input_norm.forward(placed)?)?;
-        for (linear, norm) in &self.layers {
-            hidden = (&hidden + ops::gate(&norm.forward(&linear.forward(&hidden)?)?)?)?;
-        }
-        self.output.forward(&hidden)
-    }
-
-    /// Its shape.
-    pub(crate) fn config(&self) -> &DecoderConfig {
-        &self.config
+        self.output.forward(&self.trunk.after_input(placed)?)
     }
 
     /// Draws latents `[B, D]` (row-major), one picture each.
@@ -141,28 +137,6 @@ impl Decoder {
                 .collect::<mindseye_interface::Result<Vec<_>>>()
         })?;
         Ok(images?)
-    }
-
-    /// Reads a decoder that [`Decoder::save`] wrote.
-    ///
-    /// # Errors
-    /// [`Error::File`] when the file is missing or broken.
-    pub fn load(path: &Path) -> Result<Self> {
-        let (tensors, header) = weights_file::read(path)?;
-        let header = header.ok_or_else(|| Error::file(path, "header: expected a decoder's config, got none"))?;
-        let config = serde_json::from_str(&header).map_err(|error| Error::file(path, error))?;
-        Self::build(config, Source::stored(tensors)).map_err(|error| Error::file(path, error))
-    }
-
-    /// Writes weights and config to one file.
-    ///
-    /// # Errors
-    /// [`Error::File`] when it cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let header = serde_json::to_string(&self.config).map_err(|error| Error::file(path, error))?;
-        let tensors: BTreeMap<String, Tensor> =
-            self.weights.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
-        weights_file::write(path, &tensors, Some(header))
     }
 }
 

@@ -147,3 +147,50 @@ impl ResidualBlock {
         Ok((input + self.second.forward(&self.first.forward(input)?)?)?)
     }
 }
+
+/// The gated residual perceptron that policies, decoders and their like are made of: `h = gate(norm(W x))`, `h += gate(norm(W h))` per layer,
+/// `[N, I]` → `[N, hidden]` (see [`ops::gate`]).
+#[derive(Debug)]
+pub struct GatedTrunk {
+    pub(crate) input: Linear,
+    pub(crate) input_norm: Norm,
+    pub(crate) layers: Vec<(Linear, Norm)>,
+}
+
+impl GatedTrunk {
+    /// Weights `input`, `input_norm`, `layer_0`, `norm_0`, and so on.
+    ///
+    /// # Errors
+    /// As [`Source::weight`].
+    pub fn new(source: &mut Source, inputs: usize, hidden: usize, layers: usize) -> Result<Self> {
+        let layer = |source: &mut Source, index: usize| {
+            let linear = Linear::new(source, &format!("layer_{index}"), hidden, 2 * hidden, 1.0)?;
+            Ok((linear, Norm::new(source, &format!("norm_{index}"), 2 * hidden, 1)?))
+        };
+        Ok(Self {
+            input: Linear::new(source, "input", inputs, 2 * hidden, 1.0)?,
+            input_norm: Norm::new(source, "input_norm", 2 * hidden, 1)?,
+            layers: (0..layers).map(|index| layer(source, index)).collect::<Result<_>>()?,
+        })
+    }
+
+    /// `[N, I]` → `[N, hidden]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(&self, rows: &Tensor) -> Result<Tensor> {
+        self.after_input(&self.input.forward(rows)?)
+    }
+
+    /// What follows the input's affine map: `[N, 2 hidden]` → `[N, hidden]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn after_input(&self, inner: &Tensor) -> Result<Tensor> {
+        let mut hidden = ops::gate(&self.input_norm.forward(inner)?)?;
+        for (linear, norm) in &self.layers {
+            hidden = (&hidden + ops::gate(&norm.forward(&linear.forward(&hidden)?)?)?)?;
+        }
+        Ok(hidden)
+    }
+}

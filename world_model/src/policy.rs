@@ -4,9 +4,6 @@
 //! of their energy, the same that a planner by gradient descends, change the weights that they came from. (To imitate plans that were found, as
 //! section 3.1.3 has it, teaches little here: which way through a block is found is chance; see `docs/experiments.md`.)
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use candle_core::Tensor;
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
@@ -14,12 +11,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::jepa::ModelConfig;
-use crate::layers::{Linear, Norm};
-use crate::ops::{self, tensor, with_values};
+use crate::layers::{GatedTrunk, Linear};
+use crate::ops::{tensor, with_values};
 use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, add, clip, collect};
 use crate::parameters::{Source, Weights};
+use crate::part::{Part, require_sizes};
 use crate::training::{require_finite, thread_pool};
-use crate::{Error, Result, weights_file};
+use crate::{Error, Result};
 
 /// Shape of the policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,64 +42,60 @@ impl PolicyConfig {
         Self { latent_width, horizon_blocks, block_width, hidden: 256, layers: 2 }
     }
 
-    /// Whether this is a policy for `model`.
-    pub(crate) fn fits(&self, model: &ModelConfig) -> bool {
-        (self.latent_width, self.block_width) == (model.latent_width, model.block_width())
-    }
-
     fn plan_width(&self) -> usize {
         self.horizon_blocks * self.block_width
     }
 }
 
-/// `h = gate(norm(W [z; g; g - z]))`, `h += gate(norm(W h))` per layer, `plan = tanh(W h)`.
+/// `plan = tanh(W trunk([z; g; g - z]))`.
 #[derive(Debug)]
 pub struct Policy {
     config: PolicyConfig,
-    input: Linear,
-    input_norm: Norm,
-    layers: Vec<(Linear, Norm)>,
+    trunk: GatedTrunk,
     output: Linear,
     weights: Weights,
 }
 
-impl Policy {
+impl Part for Policy {
+    type Config = PolicyConfig;
+
+    const FILE: &'static str = "policy.safetensors";
+
     fn build(config: PolicyConfig, mut source: Source) -> Result<Self> {
         require_range("policy.latent_width", config.latent_width, 1, 4096)?;
         require_range("policy.horizon_blocks", config.horizon_blocks, 1, 1000)?;
         require_range("policy.block_width", config.block_width, 1, 25_600)?;
         require_range("policy.hidden", config.hidden, 1, 8192)?;
         require_range("policy.layers", config.layers, 0, 64)?;
-        let hidden = config.hidden;
-        let (input, input_norm, layers, output) = source.within("policy", |source| {
-            let layer = |source: &mut Source, index: usize| {
-                let linear = Linear::new(source, &format!("layer_{index}"), hidden, 2 * hidden, 1.0)?;
-                Ok((linear, Norm::new(source, &format!("norm_{index}"), 2 * hidden, 1)?))
-            };
-            Ok((
-                Linear::new(source, "input", 3 * config.latent_width, 2 * hidden, 1.0)?,
-                Norm::new(source, "input_norm", 2 * hidden, 1)?,
-                (0..config.layers).map(|index| layer(source, index)).collect::<Result<_>>()?,
-                Linear::new(source, "output", hidden, config.plan_width(), 1.0)?,
-            ))
+        let (trunk, output) = source.within("policy", |source| {
+            let trunk = GatedTrunk::new(source, 3 * config.latent_width, config.hidden, config.layers)?;
+            Ok((trunk, Linear::new(source, "output", config.hidden, config.plan_width(), 1.0)?))
         })?;
         let weights = source.finish()?;
-        Ok(Self { config, input, input_norm, layers, output, weights })
+        Ok(Self { config, trunk, output, weights })
     }
 
-    /// Its shape.
-    pub fn config(&self) -> &PolicyConfig {
+    fn config(&self) -> &PolicyConfig {
         &self.config
     }
 
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn require_fit(&self, model: &ModelConfig) -> Result<()> {
+        let PolicyConfig { latent_width, block_width, .. } = self.config;
+        let sizes =
+            [("latent_width", latent_width, model.latent_width), ("block_width", block_width, model.block_width())];
+        require_sizes("policy", &sizes)
+    }
+}
+
+impl Policy {
     /// `states [B, D]`, `goals [B, D]` → plans `[B, H * A]` within -1 and 1.
     fn forward(&self, states: &Tensor, goals: &Tensor) -> Result<Tensor> {
         let input = Tensor::cat(&[states, goals, &(goals - states)?], 1)?;
-        let mut hidden = ops::gate(&self.input_norm.forward(&self.input.forward(&input)?)?)?;
-        for (linear, norm) in &self.layers {
-            hidden = (&hidden + ops::gate(&norm.forward(&linear.forward(&hidden)?)?)?)?;
-        }
-        Ok(self.output.forward(&hidden)?.tanh()?)
+        Ok(self.output.forward(&self.trunk.forward(&input)?)?.tanh()?)
     }
 
     /// The plan `[H, A]` for getting from `state [D]` to `goal [D]`.
@@ -119,28 +113,6 @@ impl Policy {
         }
         let row = |values: &[f32]| tensor(values.to_vec(), (1, width));
         Ok(with_values(&self.forward(&row(state)?, &row(goal)?)?, <[f32]>::to_vec)?)
-    }
-
-    /// Reads a policy that [`Policy::save`] wrote.
-    ///
-    /// # Errors
-    /// [`Error::File`] when the file is missing or broken.
-    pub fn load(path: &Path) -> Result<Self> {
-        let (tensors, header) = weights_file::read(path)?;
-        let header = header.ok_or_else(|| Error::file(path, "header: expected a policy's config, got none"))?;
-        let config = serde_json::from_str(&header).map_err(|error| Error::file(path, error))?;
-        Self::build(config, Source::stored(tensors)).map_err(|error| Error::file(path, error))
-    }
-
-    /// Writes weights and config to one file.
-    ///
-    /// # Errors
-    /// [`Error::File`] when it cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let header = serde_json::to_string(&self.config).map_err(|error| Error::file(path, error))?;
-        let tensors: BTreeMap<String, Tensor> =
-            self.weights.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
-        weights_file::write(path, &tensors, Some(header))
     }
 }
 

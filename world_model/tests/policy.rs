@@ -4,7 +4,7 @@
 
 use mindseye_interface::Seed;
 use mindseye_world_model::policy::{Judged, PolicyConfig, Situations, Teacher, train_policy};
-use mindseye_world_model::{Error, Policy, Result};
+use mindseye_world_model::{Error, Part, Policy, Result};
 use rand::Rng;
 
 const CONFIG: PolicyConfig = PolicyConfig { latent_width: 3, horizon_blocks: 2, block_width: 4, hidden: 32, layers: 1 };

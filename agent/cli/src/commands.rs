@@ -4,10 +4,10 @@ pub mod bench;
 pub mod compare;
 pub mod data;
 pub mod demo;
-pub mod distill;
 pub mod evaluate;
 pub mod inspect;
 pub mod record;
+pub mod teach;
 pub mod train;
 
 use std::io::Write;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use mindseye::commands::{bench, compare, data, demo, distill, evaluate, inspect, record, train};
+use mindseye::commands::{bench, compare, data, demo, evaluate, inspect, record, teach, train};
 
 /// Training allocates and frees the same large buffers at every step; glibc gives each back to the system and faults it in again.
 #[global_allocator]
@@ -29,7 +29,7 @@ enum Command {
     Demo(demo::DemoArguments),
     Record(record::RecordArguments),
     Train(train::TrainArguments),
-    Distill(distill::DistillArguments),
+    Teach(teach::TeachArguments),
     Evaluate(evaluate::EvaluateArguments),
     Compare(compare::CompareArguments),
     Inspect(inspect::InspectArguments),
@@ -90,7 +90,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Train(arguments) => train::run(arguments),
-        Command::Distill(arguments) => distill::run(arguments),
+        Command::Teach(arguments) => teach::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),

@@ -104,7 +104,7 @@ fn learned(
     let metric = GoalDistance::new(checkpoint.statistics.factor(task.metric))?;
     let policy = DistilledPolicy::of(checkpoint).filter(|_| task.proposals || task.planner == PlannerConfig::Policy);
     if policy.is_none() && task.planner == PlannerConfig::Policy {
-        bail!("planner policy: expected a checkpoint with a policy (mindseye distill makes one), got none");
+        bail!("planner policy: expected a checkpoint with a policy (mindseye teach policy makes one), got none");
     }
     let planner = task.with_policy.as_ref().filter(|_| policy.is_some()).unwrap_or(&task.planner);
     let modules = Modules {

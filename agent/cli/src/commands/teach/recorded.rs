@@ -1,0 +1,79 @@
+//! Recorded episodes as a world model sees them.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use mindseye_episodes::{CacheOptions, FrameCache};
+use mindseye_interface::ImageSize;
+use mindseye_world_model::Checkpoint;
+use mindseye_world_model::encoder::Sensed;
+use rayon::prelude::*;
+
+use crate::progress::Meter;
+use crate::sources::Sources;
+
+/// Moments encoded at a time.
+const CHUNK: usize = 256;
+
+/// Latents of recorded episodes, one action block apart.
+#[derive(Debug)]
+pub struct Recorded {
+    /// `[F, D]`.
+    latents: Vec<f32>,
+    /// Width `D`.
+    pub width: usize,
+    /// The moments of every episode of two and more.
+    pub episodes: Vec<Range<usize>>,
+}
+
+impl Recorded {
+    /// The episodes of the data sets at `data`, seen by the model of `checkpoint`.
+    ///
+    /// # Errors
+    /// When a data set is broken, does not fit the model, or has no episode of at least two blocks.
+    pub fn open(checkpoint: &Checkpoint, data: &[PathBuf]) -> Result<Self> {
+        let model = &checkpoint.config.model;
+        let sources = Sources::open(data, &[], &[])?;
+        let side = model.image_side;
+        let options = CacheOptions {
+            image_size: Some(ImageSize::new(model.cameras * side, side)?),
+            stride: model.action_block,
+            ..CacheOptions::default()
+        };
+        let meter = Meter::new("decode", sources.frames(), "frames");
+        let cache = sources.load(&options, &|done| meter.set(done, String::new))?;
+        drop(meter);
+        let (mut moments, mut episodes) = (Vec::new(), Vec::new());
+        for episode in cache.episodes() {
+            let first = moments.len();
+            moments.extend(episode.clone().filter(|&moment| cache.has_picture(moment)));
+            if moments.len() - first > 1 {
+                episodes.push(first..moments.len());
+            }
+        }
+        if episodes.is_empty() {
+            bail!("{}: expected episodes of at least two blocks, got none", sources.path().display());
+        }
+        let latents = encode(checkpoint, &cache, &moments)?;
+        Ok(Self { latents, width: model.latent_width, episodes })
+    }
+
+    /// The latent `[D]` of a moment.
+    pub fn latent(&self, moment: usize) -> &[f32] {
+        &self.latents[moment * self.width..(moment + 1) * self.width]
+    }
+}
+
+/// Latents of moments with pictures.
+fn encode(checkpoint: &Checkpoint, cache: &FrameCache, moments: &[usize]) -> Result<Vec<f32>> {
+    let feels = checkpoint.config.model.proprioception_width > 0;
+    let encode = |chunk: &[usize]| -> Result<Vec<f32>> {
+        let pictures: Vec<u8> = chunk.iter().flat_map(|&moment| cache.picture(moment)).copied().collect();
+        let felt = |&moment: &usize| if feels { cache.proprioception_at(moment) } else { &[] };
+        let proprioception: Vec<f32> = chunk.iter().flat_map(felt).copied().collect();
+        Ok(checkpoint.model.encode(Sensed { pictures: &pictures, proprioception: &proprioception })?)
+    };
+    let parts: Vec<Vec<f32>> = moments.par_chunks(CHUNK).map(encode).collect::<Result<_>>()?;
+    Ok(parts.concat())
+}
