@@ -4,12 +4,14 @@
 mod action_limits;
 mod effort;
 mod goal_distance;
+mod learned_critic;
 mod oracle_goal;
 mod saturating;
 
 pub use action_limits::ActionLimits;
 pub use effort::Effort;
 pub use goal_distance::GoalDistance;
+pub use learned_critic::LearnedCritic;
 pub use oracle_goal::OracleGoal;
 pub use saturating::Saturating;
 
@@ -17,7 +19,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::configurator::Directive;
 use crate::latent::{Latent, Plans, Rollouts};
-use crate::memory::Moment;
 use crate::{Error, Result};
 
 /// One fixed, named source of discomfort.
@@ -61,19 +62,21 @@ impl Slopes {
     }
 }
 
-/// Predicts the intrinsic energy still to come from a state (LeCun 2022, section 3.2: the trainable critic).
+/// Predicts the intrinsic energy still to come from a state (LeCun 2022, section 3.2: the trainable critic), linear in the directive's weights.
 pub trait Critic: Send + Sync {
-    /// Energies to come `[N]` from `states`, one latent each.
+    /// Energies to come `[N]` from the states `[N, P, D]`.
     ///
     /// # Errors
     /// When the shapes do not fit.
-    fn future_energy(&self, states: &[Latent], directive: &Directive) -> Result<Vec<f32>>;
+    fn future_energy(&self, states: &[f32], directive: &Directive) -> Result<Vec<f32>>;
 
-    /// Learns from remembered moments.
+    /// The energies, and their slopes on the states, `[N, P, D]`.
     ///
     /// # Errors
-    /// When the moments do not fit.
-    fn learn(&mut self, moments: &[Moment]) -> Result<()>;
+    /// When the shapes do not fit; [`Error::NoSlopes`] where a critic has none.
+    fn future_energy_and_slopes(&self, _states: &[f32], _directive: &Directive) -> Result<(Vec<f32>, Vec<f32>)> {
+        Err(Error::NoSlopes { part: CRITIC })
+    }
 }
 
 /// How the energies of a plan's blocks become one number.
@@ -96,6 +99,12 @@ pub enum Reduction {
         /// Price of a block of waiting; 1 is the mean goal distance of one action block.
         per_block: f32,
     },
+    /// `(1 - discount)` times the sum over blocks, each of which counts `discount` times what the one before it does; what a critic says
+    /// of the end counts as all blocks after it. The mean energy of a life, of which the near future is the larger part.
+    Discounted {
+        /// Between 0 and 1: a plan is judged by about `1 / (1 - discount)` blocks.
+        discount: f32,
+    },
 }
 
 impl Reduction {
@@ -112,6 +121,17 @@ impl Reduction {
                 // `f32::min` would forget a NaN.
                 priced.reduce(|a, b| if b < a || b.is_nan() { b } else { a }).unwrap_or(0.0)
             }
+            Self::Discounted { discount } => {
+                (1.0 - discount) * energies.iter().rev().fold(0.0, |later, energy| energy + discount * later)
+            }
+        }
+    }
+
+    /// What the energy that a critic expects after `horizon` blocks counts.
+    pub fn tail(self, horizon: usize) -> f32 {
+        match self {
+            Self::Discounted { discount } => discount.powi(i32::try_from(horizon).unwrap_or(i32::MAX)),
+            _ => 1.0,
         }
     }
 
@@ -127,6 +147,9 @@ impl Reduction {
             Self::Soonest { per_block } => {
                 let priced = |block: usize| energies[block] + per_block * block as f32;
                 at((0..count).min_by(|&a, &b| priced(a).total_cmp(&priced(b))).unwrap_or(0))
+            }
+            Self::Discounted { discount } => {
+                std::iter::successors(Some(1.0 - discount), |slope| Some(slope * discount)).take(count).collect()
             }
         }
     }
@@ -175,13 +198,8 @@ impl CostModule {
         let totals = self.totals(rollouts, plans, directive)?;
         let futures = totals.chunks(rollouts.horizon().max(1)).map(|energies| directive.reduction.reduce(energies));
         let mut energies: Vec<f32> = futures.collect();
-        if let Some((critic, weight)) = self.critic.as_ref().zip(directive.weight(CRITIC)) {
-            let last = rollouts.horizon().saturating_sub(1);
-            let ends: Vec<Latent> = (0..rollouts.plans())
-                .flat_map(|plan| (0..rollouts.futures()).map(move |future| (plan, future)))
-                .map(|(plan, future)| rollouts.state(plan, future, last))
-                .collect();
-            let to_come = critic.future_energy(&ends, directive)?;
+        if let Some((critic, weight)) = self.critic(rollouts, directive) {
+            let to_come = critic.future_energy(&ends(rollouts), directive)?;
             energies.iter_mut().zip(to_come).for_each(|(energy, to_come)| *energy += weight * to_come);
         }
         let futures = rollouts.futures().max(1);
@@ -198,9 +216,6 @@ impl CostModule {
         plans: &Plans,
         directive: &Directive,
     ) -> Result<(Vec<f32>, Slopes)> {
-        if self.critic.is_some() && directive.weight(CRITIC).is_some() {
-            return Err(Error::NoSlopes { part: CRITIC });
-        }
         let totals = self.totals(rollouts, plans, directive)?;
         let futures = rollouts.futures().max(1) as f32;
         let by_future = totals.chunks(rollouts.horizon().max(1));
@@ -211,7 +226,22 @@ impl CostModule {
             let pull: Vec<f32> = reduced.iter().map(|slope| weight * slope).collect();
             term.add_slopes(rollouts, plans, directive, &pull, &mut slopes)?;
         }
+        if let Some((critic, weight)) = self.critic(rollouts, directive) {
+            let (length, rollout_len) = (rollouts.state_len(), rollouts.horizon() * rollouts.state_len());
+            let (_, on_ends) = critic.future_energy_and_slopes(&ends(rollouts), directive)?;
+            let rollouts = slopes.states.chunks_exact_mut(rollout_len.max(1));
+            for (rollout, on_end) in rollouts.zip(on_ends.chunks_exact(length.max(1))) {
+                let end = &mut rollout[rollout_len - length..];
+                end.iter_mut().zip(on_end).for_each(|(sum, slope)| *sum += weight / futures * slope);
+            }
+        }
         Ok((self.judge(rollouts, plans, directive)?, slopes))
+    }
+
+    /// The critic, where it has a say, and what an energy that it expects after `rollouts` counts.
+    fn critic(&self, rollouts: &Rollouts, directive: &Directive) -> Option<(&dyn Critic, f32)> {
+        let weight = directive.weight(CRITIC)? * directive.reduction.tail(rollouts.horizon());
+        Some((self.critic.as_deref()?, weight))
     }
 
     /// Weighted sums of the terms' energies, `[N, S, H]`.
@@ -229,12 +259,22 @@ impl CostModule {
     /// # Errors
     /// When the shapes do not fit.
     pub fn energies_of(&self, latent: &Latent, directive: &Directive) -> Result<Vec<(String, f32)>> {
-        let (state, still) = (
-            Rollouts::of_state(latent),
-            Plans::new(1, 1, directive.block_width(), vec![0.0; directive.block_width()])?,
-        );
+        self.energies_of_step(latent, &vec![0.0; directive.block_width()], directive)
+    }
+
+    /// The unweighted energies of the state `latent` that the action block `block [A]` led to, by name.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn energies_of_step(
+        &self,
+        latent: &Latent,
+        block: &[f32],
+        directive: &Directive,
+    ) -> Result<Vec<(String, f32)>> {
+        let (state, done) = (Rollouts::of_state(latent), Plans::new(1, 1, directive.block_width(), block.to_vec())?);
         let weighted = self.weighted(directive);
-        weighted.map(|(term, _)| Ok((term.name().to_owned(), term.energy(&state, &still, directive)?[0]))).collect()
+        weighted.map(|(term, _)| Ok((term.name().to_owned(), term.energy(&state, &done, directive)?[0]))).collect()
     }
 
     fn weighted<'a>(&'a self, directive: &'a Directive) -> impl Iterator<Item = (&'a dyn IntrinsicTerm, f32)> + 'a {
@@ -245,3 +285,10 @@ impl CostModule {
 
 /// Name of the critic's weight.
 pub const CRITIC: &str = "critic";
+
+/// The last states of all futures, `[N * S, P, D]`.
+fn ends(rollouts: &Rollouts) -> Vec<f32> {
+    let length = rollouts.state_len();
+    let futures = rollouts.values().chunks_exact((rollouts.horizon() * length).max(1));
+    futures.flat_map(|states| &states[states.len() - length..]).copied().collect()
+}

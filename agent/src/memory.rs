@@ -1,8 +1,12 @@
 //! Short-term memory: what happened, what was expected, what it cost (LeCun 2022, section 3).
 
+mod forgetful;
 mod ring;
+mod soft;
 
+pub use forgetful::Forgetful;
 pub use ring::RingMemory;
+pub use soft::{Recollection, Slot, SoftMemory, SoftMemoryConfig};
 
 use mindseye_interface::Rng;
 use serde::{Deserialize, Serialize};

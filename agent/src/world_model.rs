@@ -5,12 +5,14 @@ mod learned;
 mod lewm;
 mod seen_simulator;
 mod simulator;
+mod unchanging;
 
 pub use ensemble::Ensemble;
 pub use learned::LearnedWorldModel;
 pub use lewm::LewmWorldModel;
 pub use seen_simulator::SeenSimulator;
 pub use simulator::SimulatorWorldModel;
+pub use unchanging::Unchanging;
 
 use crate::latent::{Latent, Plans, Rollouts};
 use crate::{Error, Result};

@@ -7,12 +7,16 @@ mod support;
 use mindseye_agent::cost::{
     ActionLimits, CostModule, Critic, Effort, GoalDistance, IntrinsicTerm, Reduction, Saturating,
 };
-use mindseye_agent::memory::Moment;
-use mindseye_agent::{Directive, Latent, Plans, Result, Rollouts};
+use mindseye_agent::{Directive, Plans, Result, Rollouts};
 use support::directive;
 
-const REDUCTIONS: [Reduction; 4] =
-    [Reduction::Last, Reduction::Mean, Reduction::MeanPlusLast { weight: 5.0 }, Reduction::Soonest { per_block: 0.0 }];
+const REDUCTIONS: [Reduction; 5] = [
+    Reduction::Last,
+    Reduction::Mean,
+    Reduction::MeanPlusLast { weight: 5.0 },
+    Reduction::Soonest { per_block: 0.0 },
+    Reduction::Discounted { discount: 0.5 },
+];
 
 /// Three plans with two futures over four blocks.
 fn imagined() -> (Rollouts, Plans) {
@@ -136,7 +140,8 @@ fn effort_and_limits_are_those_of_the_plan_in_every_future() {
 fn reductions_are_what_they_are_called() {
     let energies = [4.0, 1.0, 3.0, 2.0];
     let reduced = REDUCTIONS.map(|reduction| reduction.reduce(&energies));
-    assert_eq!(reduced, [2.0, 2.5, 2.5 + 5.0 * 2.0, 1.0]);
+    assert_eq!(reduced, [2.0, 2.5, 2.5 + 5.0 * 2.0, 1.0, 0.5 * (4.0 + 0.5 + 0.75 + 0.25)]);
+    assert_eq!(REDUCTIONS.map(|reduction| reduction.tail(2)), [1.0, 1.0, 1.0, 1.0, 0.25]);
     for reduction in REDUCTIONS {
         assert!(reduction.reduce(&[1.0, 2.0, f32::NAN]).is_nan(), "{reduction:?} forgets a NaN");
     }
@@ -163,11 +168,8 @@ fn a_plan_costs_the_mean_of_its_futures() {
 fn a_critic_adds_what_is_still_to_come_after_the_last_block() {
     struct FirstValue;
     impl Critic for FirstValue {
-        fn future_energy(&self, states: &[Latent], _directive: &Directive) -> Result<Vec<f32>> {
-            Ok(states.iter().map(|state| state.values()[0]).collect())
-        }
-        fn learn(&mut self, _moments: &[Moment]) -> Result<()> {
-            Ok(())
+        fn future_energy(&self, states: &[f32], _directive: &Directive) -> Result<Vec<f32>> {
+            Ok(states.iter().step_by(2).copied().collect())
         }
     }
     let (rollouts, plans) = imagined();

@@ -1,4 +1,5 @@
-//! A trained model as a folder: `config.json`, `model.safetensors`, and `decoder.safetensors` and `policy.safetensors` where there are any.
+//! A trained model as a folder: `config.json`, `model.safetensors`, and and the parts beside it where there are any:
+//! `decoder.safetensors`, `policy.safetensors`, `critic.safetensors`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,6 +10,7 @@ use mindseye_interface::{ActionSpace, Seed, files};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
+use crate::critic::CriticNetwork;
 use crate::decoder::Decoder;
 use crate::jepa::{Jepa, ModelConfig};
 use crate::ops::{tensor, with_values};
@@ -76,6 +78,8 @@ pub struct Checkpoint {
     pub decoder: Option<Decoder>,
     /// Does without imagining what a planner would do with it.
     pub policy: Option<Policy>,
+    /// Says what is still to come beyond the horizon.
+    pub critic: Option<CriticNetwork>,
 }
 
 const CONFIG_FILE: &str = "config.json";
@@ -119,7 +123,7 @@ impl Checkpoint {
             recipe,
             training,
         };
-        Ok(Self { config, model, statistics, decoder: None, policy: None })
+        Ok(Self { config, model, statistics, decoder: None, policy: None, critic: None })
     }
 
     /// Writes the folder; every file whole, `config.json` last.
@@ -140,6 +144,7 @@ impl Checkpoint {
         weights_file::write(&folder.join(MODEL_FILE), &tensors, None)?;
         part::save_to(folder, self.decoder.as_ref())?;
         part::save_to(folder, self.policy.as_ref())?;
+        part::save_to(folder, self.critic.as_ref())?;
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
         config.push(b'\n');
@@ -173,7 +178,8 @@ impl Checkpoint {
         let model = Jepa::from_weights(config.model.clone(), tensors).map_err(|error| Error::file(&path, error))?;
         let decoder = part::load_from(folder, &config.model)?;
         let policy = part::load_from(folder, &config.model)?;
-        Ok(Self { config, model, statistics, decoder, policy })
+        let critic = part::load_from(folder, &config.model)?;
+        Ok(Self { config, model, statistics, decoder, policy, critic })
     }
 
     /// Reads `config.json` only.

@@ -5,6 +5,7 @@
 //! steps times action width), `N` plans, `H` horizon in blocks, `K` width of the true state.
 
 pub mod checkpoint;
+pub mod critic;
 pub mod decoder;
 pub mod encoder;
 pub mod error;
@@ -23,9 +24,11 @@ pub mod rollout;
 mod scratch;
 pub mod statistics;
 pub mod training;
+mod trunk_slopes;
 mod weights_file;
 
 pub use checkpoint::Checkpoint;
+pub use critic::{CriticEngine, CriticNetwork};
 pub use decoder::Decoder;
 pub use error::{Error, Result};
 pub use jepa::{Jepa, ModelConfig};

@@ -7,65 +7,35 @@
 use rayon::prelude::*;
 
 use crate::jepa::Jepa;
-use crate::layers::{Linear, Norm};
-use crate::ops::{
-    Map, Precision, Rounded, gate_rows, gate_rows_back, normalise_rows_back, normalise_rows_keeping,
-    silu_back_in_place, silu_in_place, with_values,
-};
+use crate::ops::{Map, Precision};
 use crate::scratch::{Spare, group_of};
+use crate::trunk_slopes::{Bench, Kept, TrunkSlopes};
 use crate::{Error, Result};
 
 /// Most plans that go forward and back together: what they keep stays in the second-level cache.
 const GROUP: usize = 32;
-
-/// An affine map, a norm and an activation, with the map's transpose for the way back.
-#[derive(Debug, Clone)]
-struct Layer {
-    forward: Map,
-    back: Map,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-}
 
 /// A predictor whose weights stay as they are.
 #[derive(Debug, Clone)]
 pub struct PlanSlopes {
     latent_width: usize,
     block_width: usize,
-    gated: bool,
-    layers: Vec<Layer>,
+    trunk: TrunkSlopes,
     output: (Map, Map),
     /// What no group is using.
     spare: Spare<Tape>,
 }
 
-/// What a group of `n` plans keeps on its way forward, and what it works with on its way back. `C` is the width inside a layer, `W` that
-/// of the hidden state.
+/// What a group of `n` plans keeps on its way forward, and what it works with on its way back.
 #[derive(Debug, Default)]
 struct Tape {
-    /// Of every block and layer: normalised rows `[n, C]`, and those scaled and shifted.
-    normal: Vec<Vec<f32>>,
-    affine: Vec<Vec<f32>>,
-    /// 1 / standard deviation, `[n]`.
-    inverse_std: Vec<Vec<f32>>,
+    /// Of every block, what its layers keep.
+    kept: Vec<Kept>,
     joined: Vec<f32>,
     hidden: Vec<f32>,
-    active: Vec<f32>,
     latents: Vec<f32>,
     on_latents: Vec<f32>,
-    on_inner: Vec<f32>,
-    rounded: Rounded,
-}
-
-impl Layer {
-    fn of((linear, norm): (&Linear, &Norm)) -> Result<Self> {
-        Ok(Self {
-            forward: linear.packed(Precision::F32)?,
-            back: linear.transposed()?,
-            scale: with_values(&norm.scale, <[f32]>::to_vec)?,
-            shift: with_values(&norm.shift, <[f32]>::to_vec)?,
-        })
-    }
+    bench: Bench,
 }
 
 impl PlanSlopes {
@@ -76,12 +46,10 @@ impl PlanSlopes {
     pub fn new(model: &Jepa) -> Result<Self> {
         let (config, predictor) = (model.config(), model.predictor());
         let input = (&predictor.input, &predictor.input_norm);
-        let inner = predictor.layers.iter().map(|(linear, norm)| (linear, norm));
         Ok(Self {
             latent_width: config.latent_width,
             block_width: config.block_width(),
-            gated: predictor.gated,
-            layers: std::iter::once(input).chain(inner).map(Layer::of).collect::<Result<_>>()?,
+            trunk: TrunkSlopes::new(input, &predictor.layers, predictor.gated)?,
             output: (predictor.output.packed(Precision::F32)?, predictor.output.transposed()?),
             spare: Spare::default(),
         })
@@ -150,10 +118,8 @@ impl PlanSlopes {
     fn forward(&self, start: &[f32], plans: &[f32], horizon: usize, latents: &mut [f32], tape: &mut Tape) {
         let (width, block_width) = (self.latent_width, self.block_width);
         let rows = plans.len() / (horizon * block_width);
-        let kept = horizon * self.layers.len();
-        for buffers in [&mut tape.normal, &mut tape.affine, &mut tape.inverse_std] {
-            buffers.resize(kept.max(buffers.len()), Vec::new());
-        }
+        let layers = self.trunk.len();
+        tape.kept.resize((horizon * layers).max(tape.kept.len()), Kept::default());
         tape.latents.clear();
         (0..rows).for_each(|_| tape.latents.extend_from_slice(start));
         for step in 0..horizon {
@@ -162,30 +128,9 @@ impl PlanSlopes {
                 tape.joined.extend_from_slice(latent);
                 tape.joined.extend_from_slice(&plan[step * block_width..(step + 1) * block_width]);
             }
-            for (index, layer) in self.layers.iter().enumerate() {
-                let place = step * self.layers.len() + index;
-                let (normal, affine) = (&mut tape.normal[place], &mut tape.affine[place]);
-                let input = if index == 0 { &tape.joined } else { &tape.hidden };
-                layer.forward.replace(input, normal, &mut tape.rounded);
-                let inverse_std = &mut tape.inverse_std[place];
-                inverse_std.resize(rows, 0.0);
-                affine.resize(normal.len(), 0.0);
-                normalise_rows_keeping(normal, inverse_std, affine, &layer.scale, &layer.shift);
-                let out = self.output.0.inputs();
-                tape.active.resize(rows * out, 0.0);
-                if self.gated {
-                    gate_rows(affine, &mut tape.active, out);
-                } else {
-                    tape.active.copy_from_slice(affine);
-                    silu_in_place(&mut tape.active);
-                }
-                if index == 0 {
-                    std::mem::swap(&mut tape.hidden, &mut tape.active);
-                } else {
-                    tape.hidden.iter_mut().zip(&tape.active).for_each(|(hidden, active)| *hidden += active);
-                }
-            }
-            self.output.0.apply(&tape.hidden, &mut tape.latents, true, &mut tape.rounded);
+            let kept = &mut tape.kept[step * layers..(step + 1) * layers];
+            self.trunk.forward(&tape.joined, &mut tape.hidden, kept, &mut tape.bench);
+            self.output.0.apply(&tape.hidden, &mut tape.latents, true, &mut tape.bench.rounded);
             for (row, latents) in latents.chunks_exact_mut(horizon * width).enumerate() {
                 latents[step * width..(step + 1) * width]
                     .copy_from_slice(&tape.latents[row * width..(row + 1) * width]);
@@ -196,7 +141,7 @@ impl PlanSlopes {
     /// Slopes on plans `[n, H, A]` from those on latents, `pull [n, H, D]`.
     fn back(&self, pull: &[f32], horizon: usize, slopes: &mut [f32], tape: &mut Tape) {
         let (width, block_width) = (self.latent_width, self.block_width);
-        let rows = pull.len() / (horizon * width);
+        let (rows, layers) = (pull.len() / (horizon * width), self.trunk.len());
         tape.on_latents.clear();
         tape.on_latents.resize(rows * width, 0.0);
         for step in (0..horizon).rev() {
@@ -205,24 +150,9 @@ impl PlanSlopes {
                 on_latent.iter_mut().zip(pull).for_each(|(sum, pull)| *sum += pull);
             }
             // From here on `hidden` holds the slopes on the hidden state.
-            self.output.1.replace(&tape.on_latents, &mut tape.hidden, &mut tape.rounded);
-            for (index, layer) in self.layers.iter().enumerate().rev() {
-                let place = step * self.layers.len() + index;
-                let (normal, affine) = (&tape.normal[place], &tape.affine[place]);
-                tape.on_inner.clear();
-                tape.on_inner.extend_from_slice(affine);
-                if self.gated {
-                    gate_rows_back(&mut tape.on_inner, &tape.hidden, self.output.0.inputs());
-                } else {
-                    silu_back_in_place(&mut tape.on_inner, &tape.hidden);
-                }
-                normalise_rows_back(normal, &tape.inverse_std[place], &layer.scale, &mut tape.on_inner);
-                if index == 0 {
-                    layer.back.replace(&tape.on_inner, &mut tape.joined, &mut tape.rounded);
-                } else {
-                    layer.back.apply(&tape.on_inner, &mut tape.hidden, true, &mut tape.rounded);
-                }
-            }
+            self.output.1.replace(&tape.on_latents, &mut tape.hidden, &mut tape.bench.rounded);
+            let kept = &tape.kept[step * layers..(step + 1) * layers];
+            self.trunk.back(&mut tape.hidden, &mut tape.joined, kept, &mut tape.bench);
             for (row, joined) in tape.joined.chunks_exact(width + block_width).enumerate() {
                 let (on_latent, on_block) = joined.split_at(width);
                 let sums = tape.on_latents[row * width..(row + 1) * width].iter_mut();

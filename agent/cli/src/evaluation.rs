@@ -3,6 +3,8 @@
 //! Starts and goals are states of held-out episodes, the same for every method; pairs that are solved at the start are dropped;
 //! success is the task's predicate, at any step (moderate) or held at the end (strict); baselines run on the same pairs.
 
+mod ablation;
+mod ablation_chart;
 mod disturbance;
 mod episode;
 pub mod interval;
@@ -20,6 +22,8 @@ use mindseye_interface::Seed;
 use mindseye_sim::SceneOptions;
 use rayon::prelude::*;
 
+pub use ablation::{AblationRow, Comparison, Score, Without, comparisons};
+pub use ablation_chart::ablation_chart;
 pub use disturbance::Disturbance;
 pub use episode::{Episode, EpisodeResult, Glimpse, HOLD_STEPS, Method};
 pub use pairs::{Pair, PairKind, draw_pairs};

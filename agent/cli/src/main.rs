@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use mindseye::commands::{bench, compare, data, demo, evaluate, inspect, record, teach, train};
+use mindseye::commands::{ablate, bench, compare, data, demo, evaluate, inspect, record, teach, train};
 
 /// Training allocates and frees the same large buffers at every step; glibc gives each back to the system and faults it in again.
 #[global_allocator]
@@ -32,6 +32,7 @@ enum Command {
     Teach(teach::TeachArguments),
     Evaluate(evaluate::EvaluateArguments),
     Compare(compare::CompareArguments),
+    Ablate(ablate::AblateArguments),
     Inspect(inspect::InspectArguments),
     Data(data::DataArguments),
     Bench(bench::BenchArguments),
@@ -93,6 +94,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Teach(arguments) => teach::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
+        Command::Ablate(arguments) => ablate::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Data(arguments) => data::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use mindseye_agent::actor::{Actor, DistilledPolicy, Policy};
 use mindseye_agent::configurator::{PlannerConfig, SequenceConfigurator};
-use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, IntrinsicTerm, OracleGoal, Saturating};
-use mindseye_agent::memory::RingMemory;
+use mindseye_agent::cost::{
+    ActionLimits, CRITIC, CostModule, Effort, GoalDistance, IntrinsicTerm, LearnedCritic, OracleGoal, Reduction,
+    Saturating,
+};
+use mindseye_agent::memory::{Forgetful, RingMemory};
 use mindseye_agent::perception::{JepaPerception, LewmPerception};
-use mindseye_agent::world_model::{LearnedWorldModel, LewmWorldModel, SeenSimulator, SimulatorWorldModel, WorldModel};
+use mindseye_agent::world_model::{
+    LearnedWorldModel, LewmWorldModel, SeenSimulator, SimulatorWorldModel, Unchanging, WorldModel,
+};
 use mindseye_agent::{Agent, Latent, Modules, Task, TickReport};
 use mindseye_interface::{Action, Clock, Observation, Seed, Simulator};
-use mindseye_world_model::Checkpoint;
+use mindseye_world_model::{Checkpoint, Part};
 
-use crate::evaluation::Method;
+use crate::evaluation::{Method, Without};
 use crate::published::PublishedLewm;
 
 /// Moments that a life remembers.
@@ -46,6 +51,15 @@ impl Mind {
                 let imagines = Box::new(LearnedWorldModel::new(&checkpoint.model, task.precision, threads)?);
                 learned(checkpoint, task, goal, seed, imagines, None)
             }
+            Method::Without(ref checkpoint, Without::Memory) => {
+                let imagines = Box::new(LearnedWorldModel::new(&checkpoint.model, task.precision, threads)?);
+                let mut modules = learned_modules(checkpoint, task, goal, imagines)?;
+                modules.memory = Box::new(Forgetful);
+                Ok(Self { agent: Agent::new(modules, seed), oracle: None })
+            }
+            Method::Without(ref checkpoint, Without::WorldModel) => {
+                learned(checkpoint, task, goal, seed, Box::new(Unchanging), None)
+            }
             Method::Lewm(ref published) => with_lewm(published, task, goal, seed, threads),
             Method::TrueDynamics(ref checkpoint) => {
                 let world = Arc::new(SimulatorWorldModel::new(simulator, threads)?);
@@ -76,8 +90,8 @@ impl Mind {
 }
 
 /// Names of the cost terms that agents here are built with.
-pub fn cost_terms() -> [&'static str; 3] {
-    [GoalDistance::NAME, Effort.name(), ActionLimits.name()]
+pub fn cost_terms() -> [&'static str; 4] {
+    [GoalDistance::NAME, Effort.name(), ActionLimits.name(), CRITIC]
 }
 
 /// The cost of `task`: distance to the goal by `distance`, and the other terms.
@@ -98,6 +112,16 @@ fn learned(
     imagines: Box<dyn WorldModel>,
     oracle: Option<Arc<SimulatorWorldModel>>,
 ) -> Result<Mind> {
+    let modules = learned_modules(checkpoint, task, goal, imagines)?;
+    Ok(Mind { agent: Agent::new(modules, seed), oracle })
+}
+
+fn learned_modules(
+    checkpoint: &Arc<Checkpoint>,
+    task: &Task,
+    goal: &Observation,
+    imagines: Box<dyn WorldModel>,
+) -> Result<Modules> {
     let perception = JepaPerception::new(checkpoint.clone());
     let goal = perception.encode(goal).context("goal")?.context("goal: expected a picture, got none")?;
     let model = &checkpoint.config.model;
@@ -106,17 +130,45 @@ fn learned(
     if policy.is_none() && task.planner == PlannerConfig::Policy {
         bail!("planner policy: expected a checkpoint with a policy (mindseye teach policy makes one), got none");
     }
+    let cost = match task.weights.get(CRITIC) {
+        Some(_) => cost(task, metric).with_critic(Box::new(critic(checkpoint, task)?)),
+        None => cost(task, metric),
+    };
     let planner = task.with_policy.as_ref().filter(|_| policy.is_some()).unwrap_or(&task.planner);
-    let modules = Modules {
+    Ok(Modules {
         configurator: Box::new(SequenceConfigurator::new(task, vec![goal], model.action_block, model.action_width)?),
         perception: Box::new(perception),
         world_model: imagines,
-        cost: cost(task, metric),
+        cost,
         actor: planner.build(),
         policy: policy.map(|policy| Box::new(policy) as Box<dyn Policy>),
         memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
+    })
+}
+
+/// The critic of `checkpoint`, if it foresees what `task` weighs.
+fn critic(checkpoint: &Checkpoint, task: &Task) -> Result<LearnedCritic> {
+    let Some(network) = &checkpoint.critic else {
+        bail!("weights.critic: expected a checkpoint with a critic (mindseye teach critic makes one), got none");
     };
-    Ok(Mind { agent: Agent::new(modules, seed), oracle })
+    let config = network.config();
+    if (config.metric, config.goal_saturation) != (task.metric, task.goal_saturation) {
+        let (metric, saturation) = (config.metric, config.goal_saturation);
+        bail!(
+            "weights.critic: expected a task with the metric {metric:?} and goal_saturation {saturation:?} that the critic was taught, got {:?} and {:?}",
+            task.metric,
+            task.goal_saturation
+        );
+    }
+    if let Some(name) = task.weights.keys().find(|name| *name != CRITIC && !config.terms.contains(name)) {
+        bail!("weights.{name}: expected terms that the critic foresees ({}), got another", config.terms.join(", "));
+    }
+    if let Reduction::Discounted { discount } = task.reduction
+        && discount != config.discount
+    {
+        bail!("reduction.discount: expected the critic's {}, got {discount}", config.discount);
+    }
+    Ok(LearnedCritic::new(network.engine()?))
 }
 
 /// An agent that sees and imagines with a LeWM; distances are those of its embeddings, as its authors plan.
@@ -151,6 +203,10 @@ fn true_world(
     threads: usize,
 ) -> Result<Mind> {
     let world = Arc::new(SimulatorWorldModel::new(simulator, threads)?);
+    // A critic foresees from a model's latents; who knows the true state has none.
+    let mut task = task.clone();
+    task.weights.remove(CRITIC);
+    let task = &task;
     let goal = Latent::global(goal.iter().map(|&value| value as f32).collect());
     let width = simulator.action_space().width();
     let modules = Modules {

@@ -92,6 +92,7 @@ impl Validate for Task {
             Reduction::Last | Reduction::Mean => {}
             Reduction::MeanPlusLast { weight } => require_range("reduction.weight", weight, 0.0, 1e6)?,
             Reduction::Soonest { per_block } => require_range("reduction.per_block", per_block, 0.0, 1e6)?,
+            Reduction::Discounted { discount } => require_range("reduction.discount", discount, 0.0, 0.9999)?,
         }
         if let Some((name, weight)) = self.weights.iter().find(|(_, weight)| !weight.is_finite()) {
             return Err(Error::field(format!("weights.{name}"), "a finite number", weight));

@@ -92,7 +92,7 @@ impl SwmFile {
         let columns = mapping.resolve(path, &known, &USUAL)?;
         let mut rows = None;
         for (name, _) in &columns.cameras {
-            let (own, _) = Column::open(&file, path, name)?.pictures()?;
+            let (own, _) = Column::open(&file, path, name)?.within(&file)?.pictures()?;
             let rows = *rows.get_or_insert(own);
             if own != rows {
                 return Err(Error::content(path, name, format!("{rows} pictures"), own));
@@ -100,13 +100,13 @@ impl SwmFile {
         }
         let rows = rows.unwrap_or(0);
         for part in [&columns.action, &columns.proprioception, &columns.state].into_iter().flatten() {
-            Column::open(&file, path, &part.column)?.width(rows)?;
+            Column::open(&file, path, &part.column)?.within(&file)?.width(rows)?;
         }
         let whole = |name: &'static str| -> Result<Vec<i64>> {
             if !names.iter().any(|known| known == name) {
                 return Err(missing(path, &[name], &names));
             }
-            Column::open(&file, path, name)?.wholes()
+            Column::open(&file, path, name)?.within(&file)?.wholes()
         };
         let episodes = rows::episodes(path, &whole(LENGTHS)?, &whole(OFFSETS)?, rows)?;
         let frames = episodes.iter().map(Range::len).sum();

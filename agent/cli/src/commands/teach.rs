@@ -1,5 +1,6 @@
 //! `mindseye teach`: what is learnt on top of a world model that stays as it is; one part of the agent per file.
 
+pub mod critic;
 pub mod policy;
 mod recorded;
 
@@ -21,6 +22,7 @@ pub struct TeachArguments {
 
 #[derive(Debug, Subcommand)]
 enum Part {
+    Critic(critic::CriticArguments),
     Policy(policy::PolicyArguments),
 }
 
@@ -30,6 +32,7 @@ enum Part {
 /// Those of the part.
 pub fn run(arguments: &TeachArguments) -> Result<()> {
     match &arguments.part {
+        Part::Critic(arguments) => critic::run(arguments),
         Part::Policy(arguments) => policy::run(arguments),
     }
 }

@@ -9,6 +9,7 @@ use mindseye_interface::{Image, Seed, SystemClock};
 use mindseye_sim::SceneOptions;
 use mindseye_world_model::Checkpoint;
 
+use super::ablation::Without;
 use super::disturbance::{Disturbance, Disturber};
 use super::pairs::Pair;
 use crate::published::PublishedLewm;
@@ -19,6 +20,8 @@ use crate::running::{Mind, execute};
 pub enum Method {
     /// An agent with a learned model.
     Model(Arc<Checkpoint>),
+    /// The same agent with nothing in the place of one module.
+    Without(Arc<Checkpoint>, Without),
     /// An agent with a LeWorldModel that others have trained.
     Lewm(Arc<PublishedLewm>),
     /// The same agent with the simulator in place of the learned dynamics: it sees, judges and wants as the model does.
@@ -44,7 +47,9 @@ impl Method {
     /// Control steps per action block.
     pub fn action_block(&self) -> usize {
         match self {
-            Self::Model(checkpoint) | Self::TrueDynamics(checkpoint) => checkpoint.config.model.action_block,
+            Self::Model(checkpoint) | Self::Without(checkpoint, _) | Self::TrueDynamics(checkpoint) => {
+                checkpoint.config.model.action_block
+            }
             Self::Lewm(published) => published.action_block,
             Self::Random { action_block } | Self::Nothing { action_block } | Self::Oracle { action_block } => {
                 *action_block
@@ -55,7 +60,9 @@ impl Method {
     /// Seed that the model was trained with, where that is known.
     pub fn training_seed(&self) -> Option<u64> {
         match self {
-            Self::Model(checkpoint) | Self::TrueDynamics(checkpoint) => Some(checkpoint.config.training.seed),
+            Self::Model(checkpoint) | Self::Without(checkpoint, _) | Self::TrueDynamics(checkpoint) => {
+                Some(checkpoint.config.training.seed)
+            }
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use hdf5_pure::{DType, Dataset, File};
+use hdf5_pure::{Chunk, DType, Dataset, File};
 use mindseye_interface::{Image, ImageSize};
 use rayon::prelude::*;
 
@@ -31,13 +31,32 @@ impl<'a> Column<'a> {
         let data = file.dataset(name).map_err(|error| broken(path, error))?;
         let shape = data.shape().map_err(|error| broken(path, error))?;
         let element = data.element_size().map_err(|error| broken(path, error))?;
-        let bytes = shape.iter().try_fold(element, |bytes, side| bytes.checked_mul(*side));
         let factor = if data.filters().is_empty() { 1 } else { MOST_UNPACKED };
-        if bytes.is_none_or(|bytes| bytes > file.file_size().saturating_mul(factor)) {
-            let expected = format!("what {} bytes of file can hold", file.file_size());
-            return Err(Error::content(path, name, expected, format!("{shape:?} values of {element} bytes")));
+        let most = file.file_size().saturating_mul(factor);
+        // A chunk is unpacked whole, whatever of it is wanted.
+        let chunk = data.chunk_shape().map_err(|error| broken(path, error))?.unwrap_or_default();
+        for (what, sides) in [("values", &shape), ("values in a chunk", &chunk)] {
+            let bytes = sides.iter().try_fold(element, |bytes, side| bytes.checked_mul(*side));
+            if bytes.is_none_or(|bytes| bytes > most) {
+                let expected = format!("what {} bytes of file can hold", file.file_size());
+                return Err(Error::content(path, name, expected, format!("{sides:?} {what} of {element} bytes")));
+            }
         }
         Ok(Self { path, name, data, shape })
+    }
+
+    /// The same column, if all of its chunks lie in `file`: one that says it is larger would have memory cleared for it before it is missed.
+    pub fn within(self, file: &File) -> Result<Self> {
+        // Where the list of chunks cannot be read, reading rows says why.
+        let chunks = if self.data.is_chunked() { self.data.chunks().unwrap_or_default() } else { Vec::new() };
+        let end = |chunk: &Chunk| chunk.address.saturating_add(chunk.storage_size);
+        match chunks.iter().map(end).max().filter(|end| *end > file.file_size()) {
+            None => Ok(self),
+            Some(end) => {
+                let (expected, got) = (format!("chunks within {} bytes of file", file.file_size()), end);
+                Err(Error::content(self.path, self.name, expected, format!("one that ends at byte {got}")))
+            }
+        }
     }
 
     /// Number of rows, and the size of the pictures in them.

@@ -168,7 +168,7 @@ fn measure(columns: &Columns, file: &File, path: &Path, group: &str) -> Result<u
         if !names.iter().any(|known| known == last) {
             return Err(missing(path, &[&full], names));
         }
-        check(&Column::open(file, path, &full)?)
+        check(&Column::open(file, path, &full)?.within(file)?)
     };
     let rows = std::cell::Cell::new(None::<u64>);
     let parts = || [&columns.action, &columns.state, &columns.proprioception].into_iter().flatten();

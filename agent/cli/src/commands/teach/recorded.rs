@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use mindseye_episodes::{CacheOptions, FrameCache};
-use mindseye_interface::ImageSize;
+use mindseye_interface::{ActionSpace, ImageSize};
 use mindseye_world_model::Checkpoint;
 use mindseye_world_model::encoder::Sensed;
 use rayon::prelude::*;
@@ -21,8 +21,11 @@ const CHUNK: usize = 256;
 pub struct Recorded {
     /// `[F, D]`.
     latents: Vec<f32>,
+    /// The action block after every moment, `[F, A]`; of an episode's last moment zeros where there were fewer actions.
+    blocks: Vec<f32>,
     /// Width `D`.
     pub width: usize,
+    block_width: usize,
     /// The moments of every episode of two and more.
     pub episodes: Vec<Range<usize>>,
 }
@@ -42,8 +45,13 @@ impl Recorded {
             ..CacheOptions::default()
         };
         let meter = Meter::new("decode", sources.frames(), "frames");
-        let cache = sources.load(&options, &|done| meter.set(done, String::new))?;
+        let mut cache = sources.load(&options, &|done| meter.set(done, String::new))?;
         drop(meter);
+        if sources.sidecar()?.is_none() {
+            let ActionSpace { low, high, .. } = &checkpoint.config.action_space;
+            let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<f32>>();
+            cache.scale_actions(&narrow(low), &narrow(high)); // as in training
+        }
         let (mut moments, mut episodes) = (Vec::new(), Vec::new());
         for episode in cache.episodes() {
             let first = moments.len();
@@ -56,12 +64,18 @@ impl Recorded {
             bail!("{}: expected episodes of at least two blocks, got none", sources.path().display());
         }
         let latents = encode(checkpoint, &cache, &moments)?;
-        Ok(Self { latents, width: model.latent_width, episodes })
+        let blocks = blocks(&cache, &moments, model.action_block);
+        Ok(Self { latents, blocks, width: model.latent_width, block_width: model.block_width(), episodes })
     }
 
     /// The latent `[D]` of a moment.
     pub fn latent(&self, moment: usize) -> &[f32] {
         &self.latents[moment * self.width..(moment + 1) * self.width]
+    }
+
+    /// The action block `[A]` after a moment.
+    pub fn block(&self, moment: usize) -> &[f32] {
+        &self.blocks[moment * self.block_width..(moment + 1) * self.block_width]
     }
 }
 
@@ -76,4 +90,20 @@ fn encode(checkpoint: &Checkpoint, cache: &FrameCache, moments: &[usize]) -> Res
     };
     let parts: Vec<Vec<f32>> = moments.par_chunks(CHUNK).map(encode).collect::<Result<_>>()?;
     Ok(parts.concat())
+}
+
+/// The actions of `steps` control steps after each of `moments`, zeros beyond the end of an episode.
+fn blocks(cache: &FrameCache, moments: &[usize], steps: usize) -> Vec<f32> {
+    let width = cache.action_width();
+    let mut blocks = Vec::with_capacity(moments.len() * steps * width);
+    for episode in cache.episodes() {
+        let first = moments.partition_point(|&moment| moment < episode.start);
+        let end = moments.partition_point(|&moment| moment < episode.end);
+        for &moment in &moments[first..end] {
+            let known = &cache.actions()[moment * width..(moment + steps).min(episode.end) * width];
+            blocks.extend_from_slice(known);
+            blocks.resize(blocks.len() + steps * width - known.len(), 0.0);
+        }
+    }
+    blocks
 }

@@ -1,0 +1,133 @@
+//! A critic foresees what it will cost to get somewhere.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+use mindseye_interface::Seed;
+use mindseye_world_model::critic::{CriticConfig, CriticLesson, CriticTraining, Lessons, train_critic};
+use mindseye_world_model::{CriticNetwork, Error, LatentMetric, Part, Result};
+use rand::Rng;
+
+const DISCOUNT: f32 = 0.8;
+/// Length of a block's move.
+const MOVE: f32 = 0.25;
+
+fn config() -> CriticConfig {
+    CriticConfig {
+        latent_width: 2,
+        hidden: 48,
+        layers: 1,
+        members: 2,
+        discount: DISCOUNT,
+        terms: vec!["goal_distance".into(), "effort".into()],
+        scales: vec![0.5, 1.0],
+        metric: LatentMetric::Euclidean,
+        goal_saturation: None,
+    }
+}
+
+fn training(steps: usize, expectile: f32) -> CriticTraining {
+    CriticTraining { steps, batch: 256, expectile, weights: vec![1.0, 0.0], follow: 0.02 }
+}
+
+/// On a line (the second number says nothing): half of the moves lead towards the goal, half away from it. A state costs its distance, a move 1.
+fn draw(count: usize, seed: Seed) -> Result<Lessons> {
+    let mut rng = seed.rng();
+    let lesson = |_| {
+        let (state, goal): (f32, f32) = (rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0));
+        let away = goal - state;
+        let towards = away.signum() * MOVE.min(away.abs());
+        let next = if rng.random_bool(0.5) { state + towards } else { state - away.signum() * MOVE };
+        CriticLesson {
+            state: vec![state, rng.random_range(-1.0..1.0)],
+            next: vec![next, rng.random_range(-1.0..1.0)],
+            goal: vec![goal, rng.random_range(-1.0..1.0)],
+            energies: vec![(goal - next).abs(), 1.0],
+            arrived: next == goal,
+        }
+    };
+    Ok((0..count).map(lesson).collect())
+}
+
+/// What the straight way costs: `(1 - γ) Σ γ^j |distance after j + 1 moves|`.
+fn straight(mut distance: f32) -> f32 {
+    let (mut sum, mut share) = (0.0, 1.0 - DISCOUNT);
+    while distance > 0.0 {
+        distance = (distance - MOVE).max(0.0);
+        sum += share * distance;
+        share *= DISCOUNT;
+    }
+    sum
+}
+
+fn learnt(expectile: f32, threads: usize, steps: usize) -> CriticNetwork {
+    train_critic(config(), &training(steps, expectile), &draw, Seed::new(3), threads, |_, _| true).unwrap().unwrap().0
+}
+
+#[test]
+fn it_foresees_the_best_of_what_was_lived() {
+    let (best, average) = (learnt(0.95, 2, 1500), learnt(0.5, 2, 1500));
+    let (best, average) = (best.engine().unwrap(), average.engine().unwrap());
+    let goal = [0.6f32, 0.0];
+    let places = [-0.9f32, -0.5, -0.1, 0.3, 0.6];
+    let states: Vec<f32> = places.iter().flat_map(|&place| [place, 0.2]).collect();
+    let foreseen = best.energies(&states, &goal, &[1.0, 0.0]).unwrap();
+    for (place, foreseen) in places.iter().zip(&foreseen) {
+        let expected = straight(0.6 - place);
+        assert!((foreseen - expected).abs() < 0.12, "from {place}: {foreseen}, the straight way costs {expected}");
+    }
+    assert!(foreseen.windows(2).all(|pair| pair[0] > pair[1]), "nearer is cheaper: {foreseen:?}");
+    let (dear, cheap) = (average.energies(&states[..2], &goal, &[1.0, 0.0]).unwrap()[0], foreseen[0]);
+    assert!(dear > cheap + 0.1, "going to and fro ({dear}) costs more than going there ({cheap})");
+}
+
+#[test]
+fn slopes_are_those_of_the_energies() {
+    let engine = learnt(0.7, 1, 30).engine().unwrap();
+    let (states, goal, weights) = ([0.3f32, -0.2, -0.7, 0.9, 0.1, 0.4], [0.5f32, 0.1], [0.7, 0.4]);
+    let (energies, slopes) = engine.energies_and_slopes(&states, &goal, &weights).unwrap();
+    assert_eq!(energies, engine.energies(&states, &goal, &weights).unwrap());
+    for index in 0..states.len() {
+        let moved = |by: f32| {
+            let mut states = states;
+            states[index] += by;
+            engine.energies(&states, &goal, &weights).unwrap()[index / 2]
+        };
+        let measured = (moved(1e-3) - moved(-1e-3)) / 2e-3;
+        assert!((measured - slopes[index]).abs() < 2e-3 + 0.01 * measured.abs(), "{measured} {}", slopes[index]);
+    }
+}
+
+#[test]
+fn threads_change_no_bit_and_files_keep_all() {
+    let (one, two) = (learnt(0.7, 1, 20), learnt(0.7, 2, 20));
+    let ask =
+        |critic: &CriticNetwork| critic.engine().unwrap().energies(&[0.3, -0.2], &[0.5, 0.1], &[1.0, 0.5]).unwrap();
+    assert_eq!(ask(&one), ask(&two));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(CriticNetwork::FILE);
+    one.save(&path).unwrap();
+    assert_eq!(ask(&CriticNetwork::load(&path).unwrap()), ask(&one));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let engine = learnt(0.7, 1, 1).engine().unwrap();
+    let refused =
+        |states: &[f32], goal: &[f32], weights: &[f32]| engine.energies(states, goal, weights).unwrap_err().to_string();
+    assert!(refused(&[0.0; 3], &[0.0; 2], &[1.0; 2]).contains("latents of 2"));
+    assert!(refused(&[0.0; 2], &[0.0; 3], &[1.0; 2]).contains("a goal of 3 values"));
+    assert!(refused(&[0.0; 2], &[0.0; 2], &[1.0]).contains("expected 2 weights, got 1"));
+    let narrow = |count: usize, seed: Seed| -> Result<Lessons> {
+        let mut rng = seed.rng();
+        let lesson = |_| CriticLesson {
+            state: vec![rng.random()],
+            next: vec![0.0],
+            goal: vec![0.0],
+            energies: vec![0.0; 2],
+            arrived: false,
+        };
+        Ok((0..count).map(lesson).collect())
+    };
+    let error = train_critic(config(), &training(1, 0.5), &narrow, Seed::new(0), 1, |_, _| true).unwrap_err();
+    assert!(matches!(error, Error::Shape { .. }) && error.to_string().contains("2 values per latent"), "{error}");
+}
