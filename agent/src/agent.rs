@@ -54,6 +54,8 @@ pub struct TickReport {
     pub expected: Option<Rollouts>,
     /// Unweighted energies of the state perceived, by name.
     pub energies: Vec<(String, f32)>,
+    /// What the critic foresees from that state on, where there is one.
+    pub foreseen: Option<f32>,
     /// The best plan's energy after every round of improvement.
     pub planning_energies: Vec<f32>,
     /// Time from observation to decision, milliseconds.
@@ -70,6 +72,12 @@ pub struct TickReport {
     pub sight: Sight,
     /// Why the agent holds still, if it does.
     pub error: Option<String>,
+}
+
+/// What the state perceived costs by every term, and what the critic foresees from there.
+struct Judgement {
+    energies: Vec<(String, f32)>,
+    foreseen: Option<f32>,
 }
 
 impl Agent {
@@ -89,16 +97,16 @@ impl Agent {
         let started_secs = clock.now_secs();
         let directive = self.configure();
         let decided = self.perceive(observation, &directive).and_then(|(latent, surprise, sight)| {
-            let energies = self.judge(&latent, &directive)?;
+            let judged = self.judge(&latent, &directive)?;
             let deadline = Deadline { clock, at_secs: started_secs + directive.budget_secs };
             let (choice, rows) = self.act(&latent, &directive, &deadline)?;
-            Ok((latent, (surprise, sight), energies, choice, rows))
+            Ok((latent, (surprise, sight), judged, choice, rows))
         });
         // What the chosen plan is expected to bring is not part of deciding.
         let planning_ms = (clock.now_secs() - started_secs) * 1e3;
         let deadline_missed = planning_ms > directive.budget_secs * 1e3;
         let report = match decided {
-            Ok((latent, (surprise, sight), energies, choice, rows)) => {
+            Ok((latent, (surprise, sight), Judgement { energies, foreseen }, choice, rows)) => {
                 let expected = self.modules.world_model.imagine(&latent, &Plans::from(&choice.plan)).ok();
                 let report = TickReport {
                     tick: self.tick,
@@ -106,6 +114,7 @@ impl Agent {
                     plan: choice.plan,
                     expected,
                     energies,
+                    foreseen,
                     planning_energies: choice.energies,
                     planning_ms,
                     deadline_missed,
@@ -125,6 +134,7 @@ impl Agent {
                 plan: Plan::zeros(directive.horizon_blocks, directive.block_width()),
                 expected: None,
                 energies: Vec::new(),
+                foreseen: None,
                 planning_energies: Vec::new(),
                 planning_ms,
                 deadline_missed,
@@ -169,9 +179,10 @@ impl Agent {
         Ok((latent, surprise, Sight::Seen))
     }
 
-    fn judge(&self, latent: &Latent, directive: &Directive) -> Result<Vec<(String, f32)>> {
-        self.modules.cost.require_terms(directive)?;
-        self.modules.cost.energies_of(latent, directive)
+    fn judge(&self, latent: &Latent, directive: &Directive) -> Result<Judgement> {
+        let cost = &self.modules.cost;
+        cost.require_terms(directive)?;
+        Ok(Judgement { energies: cost.energies_of(latent, directive)?, foreseen: cost.foreseen(latent, directive)? })
     }
 
     fn act(&mut self, latent: &Latent, directive: &Directive, deadline: &Deadline<'_>) -> Result<(Choice, usize)> {

@@ -254,6 +254,15 @@ impl CostModule {
         Ok(totals)
     }
 
+    /// What the critic foresees from a state, where it has a say: for reports.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn foreseen(&self, latent: &Latent, directive: &Directive) -> Result<Option<f32>> {
+        let critic = self.critic.as_ref().filter(|_| directive.weight(CRITIC).is_some());
+        critic.map(|critic| Ok(critic.future_energy(latent.values(), directive)?[0])).transpose()
+    }
+
     /// The unweighted energies of one state, by name: for reports.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::statistics::LatentMetric;
 use crate::trunk_slopes::HeadSlopes;
 use crate::{Error, Result};
 
-pub use training::{CriticLesson, CriticTraining, Lessons, train_critic};
+pub use training::{CriticLesson, CriticTraining, Drawing, Lessons, train_critic};
 
 /// Shape of a critic, and what it predicts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

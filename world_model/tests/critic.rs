@@ -30,7 +30,7 @@ fn training(steps: usize, expectile: f32) -> CriticTraining {
 }
 
 /// On a line (the second number says nothing): half of the moves lead towards the goal, half away from it. A state costs its distance, a move 1.
-fn draw(count: usize, seed: Seed) -> Result<Lessons> {
+fn draw(_critic: &CriticNetwork, count: usize, seed: Seed) -> Result<Lessons> {
     let mut rng = seed.rng();
     let lesson = |_| {
         let (state, goal): (f32, f32) = (rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0));
@@ -41,8 +41,8 @@ fn draw(count: usize, seed: Seed) -> Result<Lessons> {
             state: vec![state, rng.random_range(-1.0..1.0)],
             next: vec![next, rng.random_range(-1.0..1.0)],
             goal: vec![goal, rng.random_range(-1.0..1.0)],
-            energies: vec![(goal - next).abs(), 1.0],
-            arrived: next == goal,
+            energies: vec![(1.0 - DISCOUNT) * (goal - next).abs(), 1.0 - DISCOUNT],
+            tail: if next == goal { 0.0 } else { DISCOUNT },
         }
     };
     Ok((0..count).map(lesson).collect())
@@ -117,14 +117,14 @@ fn what_does_not_fit_is_refused() {
     assert!(refused(&[0.0; 3], &[0.0; 2], &[1.0; 2]).contains("latents of 2"));
     assert!(refused(&[0.0; 2], &[0.0; 3], &[1.0; 2]).contains("a goal of 3 values"));
     assert!(refused(&[0.0; 2], &[0.0; 2], &[1.0]).contains("expected 2 weights, got 1"));
-    let narrow = |count: usize, seed: Seed| -> Result<Lessons> {
+    let narrow = |_: &CriticNetwork, count: usize, seed: Seed| -> Result<Lessons> {
         let mut rng = seed.rng();
         let lesson = |_| CriticLesson {
             state: vec![rng.random()],
             next: vec![0.0],
             goal: vec![0.0],
             energies: vec![0.0; 2],
-            arrived: false,
+            tail: DISCOUNT,
         };
         Ok((0..count).map(lesson).collect())
     };

@@ -1,8 +1,9 @@
-//! How a critic learns: from single steps of what was lived, with goals given in hindsight.
+//! How a critic learns: from pieces of lives, with goals given in hindsight.
 //!
-//! What is to come from a state is what the next one costs, and what is to come from there (temporal differences, with slowly following
+//! What is to come from a state is what the next ones cost, and what is to come from there (temporal differences, with slowly following
 //! copies of the networks on the right-hand side). What was lived was rarely the best way: steps that lead on more cheaply than expected
-//! pull harder than dearer ones (expectile regression; Kostrikov et al. 2021, "Offline reinforcement learning with implicit Q-learning").
+//! pull harder than dearer ones (expectile regression; Kostrikov et al. 2021, "Offline reinforcement learning with implicit Q-learning"). Lessons
+//! may be imagined as well: whoever draws them sees what the critic believes by then.
 
 use mindseye_interface::Seed;
 use rayon::prelude::*;
@@ -15,19 +16,19 @@ use crate::part::Part;
 use crate::training::{require_finite, thread_pool};
 use crate::{Error, Result};
 
-/// One step of what was lived, with a goal.
+/// A piece of a life, lived or imagined, with a goal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CriticLesson {
     /// The state before, `[D]`.
     pub state: Vec<f32>,
-    /// The state a block later, `[D]`.
+    /// The state at the end, `[D]`.
     pub next: Vec<f32>,
     /// The goal, `[D]`.
     pub goal: Vec<f32>,
-    /// What that block cost by every term, `[T]`, unweighted.
+    /// What it cost by every term, `[T]`, unweighted: `(1 - γ) Σ γ^j e_j` over its blocks.
     pub energies: Vec<f32>,
-    /// Whether the goal was reached by it: nothing is to come then.
-    pub arrived: bool,
+    /// What counts of what is to come after it: `γ^n` after `n` blocks, 0 where the goal was reached.
+    pub tail: f32,
 }
 
 /// Many lessons, side by side.
@@ -37,8 +38,7 @@ pub struct Lessons {
     next: Vec<f32>,
     goals: Vec<f32>,
     energies: Vec<f32>,
-    /// 1, or 0 where the goal was reached.
-    goes_on: Vec<f32>,
+    tails: Vec<f32>,
 }
 
 impl FromIterator<CriticLesson> for Lessons {
@@ -49,7 +49,7 @@ impl FromIterator<CriticLesson> for Lessons {
             all.next.extend(lesson.next);
             all.goals.extend(lesson.goal);
             all.energies.extend(lesson.energies);
-            all.goes_on.push(f32::from(u8::from(!lesson.arrived)));
+            all.tails.push(lesson.tail);
         }
         all
     }
@@ -73,7 +73,10 @@ pub struct CriticTraining {
 /// Parts a step of a member is done in; sums are made part by part.
 const PARTS: usize = 2;
 
-/// Trains a critic on what `lessons` draws (how many, from which seed); the mean loss over the last tenth of the steps. `go_on` hears of every
+/// Draws lessons for what a critic believes by now: how many, from which seed.
+pub type Drawing<'a> = dyn Fn(&CriticNetwork, usize, Seed) -> Result<Lessons> + Sync + 'a;
+
+/// Trains a critic on what `lessons` draws; the mean loss over the last tenth of the steps. `go_on` hears of every
 /// step and its loss; when it says no, training stops and gives nothing. The result does not depend on the number of threads.
 ///
 /// # Errors
@@ -81,7 +84,7 @@ const PARTS: usize = 2;
 pub fn train_critic(
     config: CriticConfig,
     training: &CriticTraining,
-    lessons: &(dyn Fn(usize, Seed) -> Result<Lessons> + Sync),
+    lessons: &Drawing<'_>,
     seed: Seed,
     threads: usize,
     mut go_on: impl FnMut(usize, f64) -> bool,
@@ -93,7 +96,7 @@ pub fn train_critic(
     let mut moments = Moments::default();
     let mut losses = Vec::with_capacity(training.steps);
     for step in 0..training.steps {
-        let lessons = pool.install(|| lessons(training.batch, seed.child("lessons").index(step as u64)))?;
+        let lessons = pool.install(|| lessons(&copy, training.batch, seed.child("lessons").index(step as u64)))?;
         require_shape(&config, &lessons)?;
         let (loss, mut gradients) = pool.install(|| gradients(&critic, &copy, &lessons, training))?;
         require_finite(step, "the critic's loss", loss)?;
@@ -113,7 +116,7 @@ pub fn train_critic(
 
 fn require_shape(config: &CriticConfig, lessons: &Lessons) -> Result<()> {
     let (width, terms) = (config.latent_width, config.terms.len());
-    let count = lessons.goes_on.len();
+    let count = lessons.tails.len();
     let sizes = [lessons.states.len(), lessons.next.len(), lessons.goals.len(), lessons.energies.len()];
     if count > 0 && sizes == [count * width, count * width, count * width, count * terms] {
         return Ok(());
@@ -132,7 +135,7 @@ fn gradients(
     lessons: &Lessons,
     training: &CriticTraining,
 ) -> Result<(f64, Gradients)> {
-    let count = lessons.goes_on.len();
+    let count = lessons.tails.len();
     let size = count.div_ceil(PARTS);
     let work: Vec<(usize, usize, usize)> = (0..critic.members.len())
         .flat_map(|member| (0..count).step_by(size).map(move |first| (member, first, size.min(count - first))))
@@ -156,8 +159,8 @@ fn gradients_of_part(
     (first, rows): (usize, usize),
     training: &CriticTraining,
 ) -> Result<(f64, Gradients)> {
-    let (config, share) = (critic.config(), rows as f64 / lessons.goes_on.len() as f64 / critic.members.len() as f64);
-    let (width, terms, discount) = (config.latent_width, config.terms.len(), config.discount);
+    let (config, share) = (critic.config(), rows as f64 / lessons.tails.len() as f64 / critic.members.len() as f64);
+    let (width, terms) = (config.latent_width, config.terms.len());
     let latents = |values: &[f32]| tensor(values[first * width..(first + rows) * width].to_vec(), (rows, width));
     let (states, next, goals) = (latents(&lessons.states)?, latents(&lessons.next)?, latents(&lessons.goals)?);
     let to_come = with_values(&copy.forward(member, &next, &goals)?.detach(), <[f32]>::to_vec)?;
@@ -171,7 +174,7 @@ fn gradients_of_part(
             lessons.energies[of(lesson, terms)].iter().zip(&to_come[own.clone()]).zip(&values[own]).enumerate()
         {
             let scale = config.scales[term];
-            let target = (1.0 - discount) * energy / scale + discount * lessons.goes_on[lesson] * to_come;
+            let target = energy / scale + lessons.tails[lesson] * to_come;
             cheaper += training.weights.get(term).copied().unwrap_or(0.0) * scale * (value - target);
             targets.push(target);
         }

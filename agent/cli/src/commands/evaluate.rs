@@ -12,7 +12,7 @@ use mindseye_world_model::{Checkpoint, Lewm};
 use super::{Pairs, SceneArguments, load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::Percentiles;
-use crate::evaluation::{Disturbance, Evaluation, EvaluationReport, Method, Rates, sheet, success_chart};
+use crate::evaluation::{Disturbance, Evaluation, EvaluationReport, Foresight, Method, Rates, sheet, success_chart};
 use crate::pictures::write_png;
 use crate::progress::Meter;
 use crate::published::PublishedLewm;
@@ -186,6 +186,9 @@ fn say(report: &EvaluationReport) -> Result<()> {
     println!("deadline misses: {misses} of {} ticks ({budget} ms); fallbacks: {fallbacks}", report.ticks);
     let Percentiles { p50, p95, p99, max } = report.surprise;
     println!("surprise: {p50:.3} median, {p95:.3} p95, {p99:.3} p99, {max:.3} max");
+    if let Some(Foresight { r2, r2_as_now, .. }) = report.foresight {
+        println!("the critic foresaw what came with an R2 of {r2:.3} (that all goes on as now: {r2_as_now:.3})");
+    }
     if report.dropped_ticks + report.doubted_ticks > 0 {
         println!(
             "ticks without a picture: {}; with one that was not believed: {}",

@@ -6,7 +6,7 @@ use super::ablation::{AblationRow, Score};
 use super::interval::SuccessRate;
 use crate::pictures::{BAD, Canvas, FAINT, GOOD, INK, LETTER};
 
-const WIDTH: usize = 460;
+const WIDTH: usize = 860;
 const ROW: usize = 5 * LETTER;
 const LEFT: usize = 24;
 

@@ -7,7 +7,7 @@ use mindseye_agent::perception::Sight;
 use mindseye_agent::{Task, TickReport};
 use mindseye_interface::{Image, Seed, SystemClock};
 use mindseye_sim::SceneOptions;
-use mindseye_world_model::Checkpoint;
+use mindseye_world_model::{Checkpoint, Part};
 
 use super::ablation::Without;
 use super::disturbance::{Disturbance, Disturber};
@@ -54,6 +54,16 @@ impl Method {
             Self::Random { action_block } | Self::Nothing { action_block } | Self::Oracle { action_block } => {
                 *action_block
             }
+        }
+    }
+
+    /// What the critic's energies count for each block that they lie farther ahead, where there is one.
+    pub fn critic_discount(&self) -> Option<f32> {
+        match self {
+            Self::Model(checkpoint) | Self::Without(checkpoint, _) | Self::TrueDynamics(checkpoint) => {
+                checkpoint.critic.as_ref().map(|critic| critic.config().discount)
+            }
+            _ => None,
         }
     }
 
@@ -119,6 +129,8 @@ pub struct EpisodeResult {
     pub predictor_rows: usize,
     /// How far what was seen was from what had been predicted, tick by tick where both are known.
     pub surprises: Vec<f32>,
+    /// What every tick's state cost, weighted, and what the critic foresaw from there on, where there is one.
+    pub costs: Vec<(f32, Option<f32>)>,
     /// Ticks without a picture, and ticks whose picture was not believed.
     pub unseen: [usize; 2],
     /// The first error for which the agent held still.
@@ -174,6 +186,7 @@ impl Episode<'_> {
             fallbacks: 0,
             predictor_rows: 0,
             surprises: Vec::new(),
+            costs: Vec::new(),
             unseen: [0; 2],
             error: None,
             pictures: [picture.clone(), goal.clone(), picture.clone()],
@@ -191,6 +204,8 @@ impl Episode<'_> {
             result.fallbacks += usize::from(report.fallback.is_some());
             result.predictor_rows += report.predictor_rows;
             result.surprises.extend(report.surprise);
+            let weighted = |(name, energy): &(String, f32)| energy * report.directive.weight(name).unwrap_or(0.0);
+            result.costs.push((report.energies.iter().map(weighted).sum(), report.foreseen));
             result.unseen[0] += usize::from(report.sight == Sight::Dropped);
             result.unseen[1] += usize::from(report.sight == Sight::Doubted);
             result.error = result.error.or(report.error);

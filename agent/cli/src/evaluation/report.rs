@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Evaluation;
 use super::disturbance::Disturbance;
 use super::episode::{EpisodeResult, Method};
+use super::foresight::Foresight;
 use super::interval::{Histogram, Percentiles, SuccessRate};
 use super::pairs::{Pair, PairKind};
 
@@ -161,6 +162,9 @@ pub struct EvaluationReport {
     pub ticks: usize,
     /// How far what was seen was from what had been predicted, mean squared difference per dimension of the latent.
     pub surprise: Percentiles,
+    /// How well the critic foresaw what came, where it has a say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foresight: Option<Foresight>,
     /// Ticks without a picture.
     pub dropped_ticks: usize,
     /// Ticks whose picture was not believed.
@@ -192,6 +196,10 @@ impl EvaluationReport {
             surprise: Percentiles::of(
                 results.iter().flat_map(|result| result.surprises.iter().map(|&value| f64::from(value))).collect(),
             ),
+            foresight: evaluation
+                .model
+                .critic_discount()
+                .and_then(|discount| Foresight::of(results.iter(), f64::from(discount))),
             dropped_ticks: results.iter().map(|result| result.unseen[0]).sum(),
             doubted_ticks: results.iter().map(|result| result.unseen[1]).sum(),
             ticks: planning_ms.len(),

@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use mindseye_agent::actor::{Actor, Deadline, Gradient, GradientConfig, Imagination};
 use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
-use mindseye_agent::cost::{CRITIC, CostModule, GoalDistance};
+use mindseye_agent::cost::{CRITIC, CostModule, GoalDistance, LearnedCritic, Reduction};
 use mindseye_agent::memory::RingMemory;
-use mindseye_agent::{Directive, Latent, Task};
+use mindseye_agent::world_model::{LearnedWorldModel, WorldModel};
+use mindseye_agent::{Directive, Latent, Plans, Task};
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Rng, Seed};
+use mindseye_interface::{Rng, Seed, SystemClock};
 use mindseye_world_model::critic::{CriticConfig, CriticLesson, CriticTraining, Lessons, train_critic};
 use mindseye_world_model::{Checkpoint, CriticNetwork};
 use rand::Rng as _;
@@ -24,8 +26,9 @@ use crate::running::cost;
 
 /// Teach a critic: what will it cost from here to the goal, beyond what is imagined?
 ///
-/// It learns from single blocks of recorded episodes, whoever acted in them, with goals given in hindsight: states that came later in the same episode,
-/// and states of others. The checkpoint is written to --out with the critic beside it. A task whose weights have `critic` (and whose reduction is
+/// It learns from recorded episodes, whoever acted in them, with goals given in hindsight: states that came later in the same episode, and states of
+/// others. Half of its lessons are single blocks as they were lived; the others begin at recorded states and go on as a planner would, who looks two blocks
+/// ahead and asks the critic for the rest: so it comes to foresee what planning costs, not what was done. The checkpoint is written to --out with the critic beside it. A task whose weights have `critic` (and whose reduction is
 /// `discounted`) then judges plans by what they cost until the horizon and by what the critic expects after it: a short horizon sees far.
 #[derive(Debug, Args)]
 #[command(
@@ -43,10 +46,13 @@ pub struct CriticArguments {
     /// How much harder cheaper ways pull than dearer ones: 0.5 expects what was done on average, towards 1 the best of it.
     #[arg(long, default_value_t = 0.7)]
     expectile: f32,
+    /// Share of the lessons that are imagined.
+    #[arg(long, default_value_t = 0.5)]
+    imagined: f64,
     /// Networks that learn the same; the one that expects most counts.
     #[arg(long, default_value_t = 2)]
     members: usize,
-    /// Optimiser steps, of 256 blocks each.
+    /// Optimiser steps, of 256 lessons each.
     #[arg(long, default_value_t = 10_000)]
     steps: usize,
 }
@@ -67,7 +73,9 @@ struct CriticReport {
     r2_as_now: f64,
 }
 
-/// Blocks of lived time per step.
+/// Blocks that an imagined lesson goes on for.
+const IMAGINED_BLOCKS: usize = 2;
+/// Lessons per step.
 const BATCH: usize = 256;
 /// Width and depth of the networks.
 const HIDDEN: usize = 256;
@@ -93,6 +101,7 @@ const LATER: f64 = 0.9;
 pub fn run(arguments: &CriticArguments) -> Result<()> {
     require_range("--discount", arguments.discount, 0.0, 0.999)?;
     require_range("--expectile", arguments.expectile, 0.01, 0.99)?;
+    require_range("--imagined", arguments.imagined, 0.0, 1.0)?;
     require_range("--members", arguments.members, 1, 64)?;
     require_range("--steps", arguments.steps, 1, 100_000_000)?;
     let lesson = &arguments.lesson;
@@ -102,7 +111,7 @@ pub fn run(arguments: &CriticArguments) -> Result<()> {
     let pool = lesson.pool()?;
     let recorded = pool.install(|| Recorded::open(&checkpoint, &lesson.data))?;
     let seed = Seed::new(lesson.seed).child("critic");
-    let school = School::new(&checkpoint, &task, recorded)?;
+    let school = School::new(&checkpoint, &task, recorded, arguments)?;
     let (terms, weights): (Vec<String>, Vec<f32>) = school.weights().into_iter().unzip();
     let config = CriticConfig {
         latent_width: checkpoint.config.model.latent_width,
@@ -127,7 +136,7 @@ pub fn run(arguments: &CriticArguments) -> Result<()> {
         meter.set(step, || format!("loss {loss:.4}"));
         !stop.load(Ordering::Relaxed)
     };
-    let draw = |count: usize, seed: Seed| school.draw(count, seed);
+    let draw = |critic: &CriticNetwork, count: usize, seed: Seed| school.draw(critic, count, seed);
     let Some((critic, loss)) = train_critic(config, &training, &draw, seed, lesson.threads, go_on)? else {
         bail!("stopped; nothing was written");
     };
@@ -160,12 +169,22 @@ struct School<'a> {
     /// Episodes to learn from, and those kept back.
     learnt: Vec<usize>,
     held_out: Vec<usize>,
+    world: LearnedWorldModel,
     cost: CostModule,
+    distance: GoalDistance,
     block: (usize, usize),
+    discount: f32,
+    imagined: f64,
+}
+
+/// A planner that imagines lessons.
+struct Planner {
+    cost: CostModule,
+    config: GradientConfig,
 }
 
 impl<'a> School<'a> {
-    fn new(checkpoint: &Checkpoint, task: &'a Task, recorded: Recorded) -> Result<Self> {
+    fn new(checkpoint: &Checkpoint, task: &'a Task, recorded: Recorded, arguments: &CriticArguments) -> Result<Self> {
         let model = &checkpoint.config.model;
         let (held_out, learnt): (Vec<usize>, Vec<usize>) =
             (0..recorded.episodes.len()).partition(|episode| episode % HELD_OUT == HELD_OUT - 1);
@@ -173,8 +192,19 @@ impl<'a> School<'a> {
             let got = recorded.episodes.len();
             bail!("--data: expected {HELD_OUT} episodes or more (one in {HELD_OUT} is kept back), got {got}");
         }
-        let cost = cost(task, GoalDistance::new(checkpoint.statistics.factor(task.metric))?);
-        Ok(Self { task, recorded, learnt, held_out, cost, block: (model.action_block, model.action_width) })
+        let distance = GoalDistance::new(checkpoint.statistics.factor(task.metric))?;
+        Ok(Self {
+            task,
+            recorded,
+            learnt,
+            held_out,
+            world: LearnedWorldModel::new(&checkpoint.model, task.precision, 1)?,
+            cost: cost(task, distance.clone()),
+            distance,
+            block: (model.action_block, model.action_width),
+            discount: arguments.discount,
+            imagined: arguments.imagined,
+        })
     }
 
     /// The terms that are foreseen, and what they weigh.
@@ -191,47 +221,97 @@ impl<'a> School<'a> {
         Ok(directive)
     }
 
-    /// What the block after `moment` cost on the way to `goal`, term by term.
-    fn energies(&self, moment: usize, directive: &Directive) -> mindseye_world_model::Result<Vec<f32>> {
-        let next = Latent::global(self.recorded.latent(moment + 1).to_vec());
-        let energies = self.cost.energies_of_step(&next, self.recorded.block(moment), directive);
-        let named = energies.map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))?;
+    /// What it costs to be in `state` after `block`, term by term.
+    fn energies(&self, state: &Latent, block: &[f32], directive: &Directive) -> mindseye_agent::Result<Vec<f32>> {
+        let named = self.cost.energies_of_step(state, block, directive)?;
         let of = |name: &String| named.iter().find(|(known, _)| known == name).map_or(0.0, |(_, energy)| *energy);
         Ok(self.task.weights.keys().filter(|name| *name != CRITIC).map(of).collect())
     }
 
-    /// A block of an episode to learn from, with a goal.
-    fn lesson(&self, rng: &mut Rng) -> mindseye_world_model::Result<CriticLesson> {
+    /// What the recorded block after `moment` cost on the way to the directive's goal, term by term.
+    fn lived_energies(&self, moment: usize, directive: &Directive) -> mindseye_agent::Result<Vec<f32>> {
+        let next = Latent::global(self.recorded.latent(moment + 1).to_vec());
+        self.energies(&next, self.recorded.block(moment), directive)
+    }
+
+    /// A moment of an episode to learn from, with a goal: which moment that was.
+    fn situation(&self, rng: &mut Rng) -> (usize, usize) {
         let any = |rng: &mut Rng| self.recorded.episodes[self.learnt[rng.random_range(0..self.learnt.len())]].clone();
         let moments = any(rng);
         let moment = rng.random_range(moments.start..moments.end - 1);
         let kind: f64 = rng.random();
-        let goal = if kind < AT_GOAL {
-            moment + 1
-        } else if kind < AT_GOAL + ANYWHERE {
+        if kind < AT_GOAL {
+            return (moment, moment + 1);
+        }
+        if kind < AT_GOAL + ANYWHERE {
             let other = any(rng);
-            rng.random_range(other)
-        } else {
-            let mut goal = moment + 1;
-            while goal + 1 < moments.end && rng.random_bool(LATER) {
-                goal += 1;
-            }
-            goal
-        };
-        let latent = |moment: usize| self.recorded.latent(moment).to_vec();
-        let directive = self.directive(self.recorded.latent(goal));
-        let directive = directive.map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))?;
+            return (moment, rng.random_range(other));
+        }
+        let mut goal = moment + 1;
+        while goal + 1 < moments.end && rng.random_bool(LATER) {
+            goal += 1;
+        }
+        (moment, goal)
+    }
+
+    /// A block as it was lived.
+    fn lived(&self, (moment, goal): (usize, usize)) -> mindseye_agent::Result<CriticLesson> {
+        let directive = self.directive(self.recorded.latent(goal))?;
+        let energies = self.lived_energies(moment, &directive)?;
         Ok(CriticLesson {
-            state: latent(moment),
-            next: latent(moment + 1),
-            goal: latent(goal),
-            energies: self.energies(moment, &directive)?,
-            arrived: goal == moment + 1,
+            state: self.recorded.latent(moment).to_vec(),
+            next: self.recorded.latent(moment + 1).to_vec(),
+            goal: self.recorded.latent(goal).to_vec(),
+            energies: energies.into_iter().map(|energy| (1.0 - self.discount) * energy).collect(),
+            tail: if goal == moment + 1 { 0.0 } else { self.discount },
         })
     }
 
-    fn draw(&self, count: usize, seed: Seed) -> mindseye_world_model::Result<Lessons> {
-        let one = |index: usize| self.lesson(&mut seed.index(index as u64).rng());
+    /// What a planner would do from a recorded state, as the model imagines it.
+    fn imagined(
+        &self,
+        (moment, goal): (usize, usize),
+        planner: &Planner,
+        rng: &mut Rng,
+    ) -> mindseye_agent::Result<CriticLesson> {
+        let mut directive = self.directive(self.recorded.latent(goal))?;
+        directive.horizon_blocks = IMAGINED_BLOCKS;
+        directive.reduction = Reduction::Discounted { discount: self.discount };
+        directive.weights.push((CRITIC.into(), 1.0));
+        let start = Latent::global(self.recorded.latent(moment).to_vec());
+        let imagination = Imagination::new(&self.world, &planner.cost, &start, &directive);
+        let clock = SystemClock::start();
+        let deadline = Deadline { clock: &clock, at_secs: f64::INFINITY };
+        let plan = Gradient::new(planner.config.clone()).act(&imagination, rng, &deadline)?.plan;
+        let rollouts = self.world.imagine(&start, &Plans::from(&plan))?;
+        let (mut energies, mut share) = (vec![0.0; self.weights().len()], 1.0);
+        for (block, actions) in plan.values().chunks_exact(directive.block_width()).enumerate() {
+            let cost = self.energies(&rollouts.state(0, 0, block), actions, &directive)?;
+            energies.iter_mut().zip(cost).for_each(|(sum, cost)| *sum += share * (1.0 - self.discount) * cost);
+            share *= self.discount;
+        }
+        Ok(CriticLesson {
+            state: start.values().to_vec(),
+            next: rollouts.state(0, 0, IMAGINED_BLOCKS - 1).values().to_vec(),
+            goal: self.recorded.latent(goal).to_vec(),
+            energies,
+            tail: share,
+        })
+    }
+
+    fn draw(&self, critic: &CriticNetwork, count: usize, seed: Seed) -> mindseye_world_model::Result<Lessons> {
+        let cost = cost(self.task, self.distance.clone());
+        let planner = Planner {
+            cost: cost.with_critic(Box::new(LearnedCritic::new(critic.engine()?))),
+            config: GradientConfig { samples: 4, iterations: 4, ..GradientConfig::default() },
+        };
+        let one = |index: usize| {
+            let mut rng = seed.index(index as u64).rng();
+            let situation = self.situation(&mut rng);
+            let imagines = rng.random_bool(self.imagined);
+            let lesson = if imagines { self.imagined(situation, &planner, &mut rng) } else { self.lived(situation) };
+            lesson.map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))
+        };
         let lessons: Vec<CriticLesson> =
             (0..count).into_par_iter().map(one).collect::<mindseye_world_model::Result<_>>()?;
         Ok(lessons.into_iter().collect())
@@ -239,7 +319,10 @@ impl<'a> School<'a> {
 
     /// Mean energy of every term.
     fn scales(&self, seed: Seed) -> Result<Vec<f32>> {
-        let one = |index: usize| Ok(self.lesson(&mut seed.index(index as u64).rng())?.energies);
+        let one = |index: usize| -> Result<Vec<f32>> {
+            let (moment, goal) = self.situation(&mut seed.index(index as u64).rng());
+            Ok(self.lived_energies(moment, &self.directive(self.recorded.latent(goal))?)?)
+        };
         let all: Vec<Vec<f32>> = (0..SCALED).into_par_iter().map(one).collect::<Result<_>>()?;
         let terms = all.first().map_or(0, Vec::len);
         let mean = |term: usize| all.iter().map(|energies| energies[term].abs()).sum::<f32>() / SCALED as f32;
@@ -259,7 +342,7 @@ impl<'a> School<'a> {
             let weighted = |energies: Vec<f32>| energies.iter().zip(weights).map(|(e, w)| e * w).sum::<f32>();
             let mut came = 0.0;
             for moment in (start..goal).rev() {
-                came = (1.0 - discount) * weighted(self.energies(moment, &directive)?) + discount * came;
+                came = (1.0 - discount) * weighted(self.lived_energies(moment, &directive)?) + discount * came;
             }
             let state = self.recorded.latent(start);
             let foreseen = engine.energies(state, directive.goal.values(), weights)?[0];
