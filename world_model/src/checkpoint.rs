@@ -1,5 +1,5 @@
-//! A trained model as a folder: `config.json`, `model.safetensors`, and and the parts beside it where there are any:
-//! `decoder.safetensors`, `policy.safetensors`, `critic.safetensors`.
+//! A trained model as a folder: `config.json`, `model.safetensors`, and the parts beside it where there are any
+//! (`decoder.safetensors`, `policy.safetensors`, `critic.safetensors`, `readout.safetensors`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +16,7 @@ use crate::jepa::{Jepa, ModelConfig};
 use crate::ops::{tensor, with_values};
 use crate::part;
 use crate::policy::Policy;
+use crate::readout::Readout;
 use crate::statistics::LatentStatistics;
 use crate::training::{TrainingConfig, TrainingData, TrainingReport};
 use crate::{Error, Result, weights_file};
@@ -80,6 +81,8 @@ pub struct Checkpoint {
     pub policy: Option<Policy>,
     /// Says what is still to come beyond the horizon.
     pub critic: Option<CriticNetwork>,
+    /// Reads latents as people name states, for costs about named things.
+    pub readout: Option<Readout>,
 }
 
 const CONFIG_FILE: &str = "config.json";
@@ -123,7 +126,7 @@ impl Checkpoint {
             recipe,
             training,
         };
-        Ok(Self { config, model, statistics, decoder: None, policy: None, critic: None })
+        Ok(Self { config, model, statistics, decoder: None, policy: None, critic: None, readout: None })
     }
 
     /// Writes the folder; every file whole, `config.json` last.
@@ -145,6 +148,7 @@ impl Checkpoint {
         part::save_to(folder, self.decoder.as_ref())?;
         part::save_to(folder, self.policy.as_ref())?;
         part::save_to(folder, self.critic.as_ref())?;
+        part::save_to(folder, self.readout.as_ref())?;
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
         config.push(b'\n');
@@ -179,7 +183,8 @@ impl Checkpoint {
         let decoder = part::load_from(folder, &config.model)?;
         let policy = part::load_from(folder, &config.model)?;
         let critic = part::load_from(folder, &config.model)?;
-        Ok(Self { config, model, statistics, decoder, policy, critic })
+        let readout = part::load_from(folder, &config.model)?;
+        Ok(Self { config, model, statistics, decoder, policy, critic, readout })
     }
 
     /// Reads `config.json` only.

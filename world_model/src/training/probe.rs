@@ -22,6 +22,39 @@ pub struct ProbeErrors {
     pub median: Vec<f64>,
 }
 
+impl ProbeErrors {
+    /// Errors of states `[N, K]` that were `read`, where `states` is the truth and `angles [K]` says which dimensions are angles.
+    pub(crate) fn between(read: &[f32], states: &[f32], angles: &[bool]) -> Self {
+        let rows = (states.len() / angles.len().max(1)).max(1) as f64;
+        let mut errors = Self::default();
+        for (index, &angle) in angles.iter().enumerate() {
+            let of = |values: &[f32]| -> Vec<f64> {
+                values.iter().skip(index).step_by(angles.len()).map(|&value| f64::from(value)).collect()
+            };
+            let (read, truth) = (of(read), of(states));
+            // An angle is a point on the circle: what is left and what there was are distances between points.
+            let parts: &[fn(f64) -> f64] = if angle { &[f64::sin, f64::cos] } else { &[std::convert::identity] };
+            let (mut left, mut spread) = (0.0, 0.0);
+            for part in parts {
+                let mean = truth.iter().map(|&value| part(value)).sum::<f64>() / rows;
+                left += read.iter().zip(&truth).map(|(&read, &truth)| (part(read) - part(truth)).powi(2)).sum::<f64>();
+                spread += truth.iter().map(|&truth| (part(truth) - mean).powi(2)).sum::<f64>();
+            }
+            errors.r2.push(1.0 - left / spread.max(1e-12));
+            let mut off: Vec<f64> = read.iter().zip(&truth).map(|(read, truth)| apart(read - truth, angle)).collect();
+            errors.rmse.push((off.iter().map(|off| off * off).sum::<f64>() / rows).sqrt());
+            off.sort_by(f64::total_cmp);
+            errors.median.push(off.get(off.len() / 2).copied().unwrap_or(f64::NAN));
+        }
+        errors
+    }
+}
+
+/// The size of a difference; an angle's goes round at most half a turn.
+fn apart(off: f64, angle: bool) -> f64 {
+    if angle { off.sin().atan2(off.cos()).abs() } else { off.abs() }
+}
+
 /// Ridge added to the normal equations, relative to the number of rows.
 const RIDGE: f64 = 1e-4;
 
@@ -75,12 +108,7 @@ impl Probe {
             errors.r2.push(1.0 - left / columns.clone().map(spread).sum::<f64>().max(1e-12));
             column = columns.end;
             let pairs = read.iter().skip(index).step_by(count).zip(states.iter().skip(index).step_by(count));
-            let mut off: Vec<f64> = pairs
-                .map(|(read, &truth)| {
-                    let off = read - f64::from(truth);
-                    if angle { off.sin().atan2(off.cos()).abs() } else { off.abs() }
-                })
-                .collect();
+            let mut off: Vec<f64> = pairs.map(|(read, &truth)| apart(read - f64::from(truth), angle)).collect();
             errors.rmse.push((off.iter().map(|off| off * off).sum::<f64>() / rows).sqrt());
             off.sort_by(f64::total_cmp);
             errors.median.push(off.get(off.len() / 2).copied().unwrap_or(f64::NAN));

@@ -2,6 +2,7 @@
 
 pub mod critic;
 pub mod policy;
+pub mod readout;
 mod recorded;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub struct TeachArguments {
 enum Part {
     Critic(critic::CriticArguments),
     Policy(policy::PolicyArguments),
+    Readout(readout::ReadoutArguments),
 }
 
 /// Runs the command.
@@ -34,6 +36,7 @@ pub fn run(arguments: &TeachArguments) -> Result<()> {
     match &arguments.part {
         Part::Critic(arguments) => critic::run(arguments),
         Part::Policy(arguments) => policy::run(arguments),
+        Part::Readout(arguments) => readout::run(arguments),
     }
 }
 

@@ -26,6 +26,10 @@ pub struct Recorded {
     /// Width `D`.
     pub width: usize,
     block_width: usize,
+    /// True states `[F, K]`.
+    states: Vec<f32>,
+    /// Names of the true state's dimensions; none where nobody recorded it.
+    pub state_names: Vec<String>,
     /// The moments of every episode of two and more.
     pub episodes: Vec<Range<usize>>,
 }
@@ -65,7 +69,17 @@ impl Recorded {
         }
         let latents = encode(checkpoint, &cache, &moments)?;
         let blocks = blocks(&cache, &moments, model.action_block);
-        Ok(Self { latents, blocks, width: model.latent_width, block_width: model.block_width(), episodes })
+        let states = moments.iter().flat_map(|&moment| cache.state(moment)).copied().collect();
+        let state_names = cache.state_names().to_vec();
+        Ok(Self {
+            latents,
+            blocks,
+            width: model.latent_width,
+            block_width: model.block_width(),
+            states,
+            state_names,
+            episodes,
+        })
     }
 
     /// The latent `[D]` of a moment.
@@ -76,6 +90,12 @@ impl Recorded {
     /// The action block `[A]` after a moment.
     pub fn block(&self, moment: usize) -> &[f32] {
         &self.blocks[moment * self.block_width..(moment + 1) * self.block_width]
+    }
+
+    /// The true state `[K]` at a moment; empty where nobody recorded it.
+    pub fn state(&self, moment: usize) -> &[f32] {
+        let width = self.state_names.len();
+        &self.states[moment * width..(moment + 1) * width]
     }
 }
 
