@@ -1,6 +1,7 @@
 //! Actor: proposes plans, has them imagined and judged, improves them, and acts (LeCun 2022, section 3.1, Mode-2); or does what a policy
 //! proposes (Mode-1).
 
+mod arbiter;
 mod categorical_cem;
 mod cem;
 mod colored_noise;
@@ -19,6 +20,7 @@ mod search;
 
 use std::cell::Cell;
 
+pub use arbiter::Arbiter;
 pub use categorical_cem::{CategoricalCem, CategoricalCemConfig};
 pub use cem::{Cem, CemConfig};
 pub use colored_noise::ColoredNoise;
@@ -35,7 +37,7 @@ pub use random_shooting::{RandomShooting, RandomShootingConfig};
 pub use reactive::{DistilledPolicy, Policy, Reactive};
 use serde::{Deserialize, Serialize};
 
-use crate::configurator::Directive;
+use crate::configurator::{Directive, Mode, ModeReason};
 use crate::cost::CostModule;
 use crate::latent::{Latent, Plan, Plans};
 use crate::world_model::WorldModel;
@@ -137,12 +139,16 @@ pub struct Choice {
     pub energies: Vec<f32>,
     /// What this is instead of a plan that was thought out, when there was no time for one.
     pub fallback: Option<Fallback>,
+    /// Whether it was thought about.
+    pub mode: Mode,
+    /// Why so.
+    pub reason: ModeReason,
 }
 
 impl Choice {
     /// A choice that needed no imagination.
     fn unthinking(plan: Plan) -> Self {
-        Self { plan, energies: Vec::new(), fallback: None }
+        Self { plan, energies: Vec::new(), fallback: None, mode: Mode::Mode1, reason: ModeReason::Task }
     }
 }
 

@@ -6,7 +6,7 @@
 use mindseye_interface::{Clock, Observation, Seed};
 
 use crate::actor::{Actor, Choice, Deadline, Fallback, Imagination, Policy};
-use crate::configurator::{Configurator, Directive};
+use crate::configurator::{Configurator, Directive, Mode, ModeReason};
 use crate::cost::CostModule;
 use crate::latent::{Latent, Plan, Plans, Rollouts};
 use crate::memory::{Memory, Moment};
@@ -64,6 +64,10 @@ pub struct TickReport {
     pub deadline_missed: bool,
     /// What the plan is instead of one that was thought out, when there was no time for one.
     pub fallback: Option<Fallback>,
+    /// Whether it was thought about.
+    pub mode: Mode,
+    /// Why so.
+    pub mode_reason: ModeReason,
     /// States imagined.
     pub predictor_rows: usize,
     /// Mean squared difference between what was perceived and what had been predicted.
@@ -84,6 +88,11 @@ impl Agent {
     /// An agent that has not lived yet.
     pub fn new(modules: Modules, seed: Seed) -> Self {
         Self { modules, seed, tick: 0 }
+    }
+
+    /// What tells its intrinsic cost from others ([`CostModule::fingerprint`]): the same for a whole life.
+    pub fn cost_fingerprint(&self) -> String {
+        self.modules.cost.fingerprint()
     }
 
     /// What the agent remembers.
@@ -119,6 +128,8 @@ impl Agent {
                     planning_ms,
                     deadline_missed,
                     fallback: choice.fallback,
+                    mode: choice.mode,
+                    mode_reason: choice.reason,
                     predictor_rows: rows,
                     surprise,
                     sight,
@@ -139,6 +150,8 @@ impl Agent {
                 planning_ms,
                 deadline_missed,
                 fallback: Some(Fallback::HoldStill),
+                mode: Mode::Mode1,
+                mode_reason: ModeReason::Task,
                 predictor_rows: 0,
                 surprise: None,
                 sight: Sight::Dropped,

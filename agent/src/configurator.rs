@@ -1,13 +1,21 @@
 //! Configurator: turns a task into one immutable directive per tick, and moves on to the next sub-goal (LeCun 2022, section 3).
 
+mod aims;
+mod goal;
+mod mode;
 mod planner;
 mod sequence;
+mod switchboard;
 mod task;
 
 use std::sync::Arc;
 
+pub use aims::{Aims, Interval, Place, Wanted};
+pub use goal::{Bounds, GoalConfig, KeepOut};
+pub use mode::{Confidence, Mode, ModeConfig, ModeOrder, ModeReason};
 pub use planner::PlannerConfig;
 pub use sequence::SequenceConfigurator;
+pub use switchboard::{Assigner, Switchboard};
 pub use task::{SubGoals, Task};
 
 use crate::cost::Reduction;
@@ -18,8 +26,14 @@ use crate::perception::Completion;
 /// What the modules are to do in one tick; nothing changes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Directive {
-    /// The state to bring about.
+    /// Name of the task.
+    pub task: Arc<str>,
+    /// The state to bring about; empty where the goal is no picture.
     pub goal: Arc<Latent>,
+    /// Name of the cost term that says how far the goal is.
+    pub goal_term: &'static str,
+    /// What is wanted and forbidden of the state as people name it.
+    pub aims: Arc<Aims>,
     /// Index of the sub-goal that this is.
     pub sub_goal: usize,
     /// How far to imagine, action blocks.
@@ -36,6 +50,8 @@ pub struct Directive {
     pub budget_secs: f64,
     /// What is believed when a picture is missing or cannot be true.
     pub completion: Completion,
+    /// Whether to think.
+    pub mode: ModeOrder,
 }
 
 impl Directive {

@@ -3,17 +3,25 @@
 
 mod action_limits;
 mod effort;
+mod fingerprint;
 mod goal_distance;
 mod learned_critic;
+mod named;
 mod oracle_goal;
+mod reading;
 mod saturating;
+mod smoothness;
 
 pub use action_limits::ActionLimits;
 pub use effort::Effort;
+pub use fingerprint::Fingerprint;
 pub use goal_distance::GoalDistance;
 pub use learned_critic::LearnedCritic;
+pub use named::Named;
 pub use oracle_goal::OracleGoal;
+pub use reading::{LearnedReader, SharedReader, StateReader, TrueState};
 pub use saturating::Saturating;
+pub use smoothness::Smoothness;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +52,15 @@ pub trait IntrinsicTerm: Send + Sync {
         pull: &[f32],
         slopes: &mut Slopes,
     ) -> Result<()>;
+
+    /// Whether the term counts in every block of a plan, added up, whatever the directive's reduction: for safety, where nothing that happens on
+    /// the way is forgiven.
+    fn every_block(&self) -> bool {
+        false
+    }
+
+    /// Adds the name and every parameter: what the term is does not change in a life.
+    fn describe(&self, fingerprint: &mut Fingerprint);
 }
 
 /// Slopes of an energy.
@@ -189,15 +206,28 @@ impl CostModule {
         }
     }
 
-    /// One energy per plan, `[N]`: the weighted sum of the terms, reduced over blocks, averaged over futures, plus the critic's
-    /// energy of the last state.
+    /// What tells this cost from others: names and parameters of all terms, 64 hexadecimal digits. There is no way to change a term, so that it
+    /// stays the same for a life.
+    pub fn fingerprint(&self) -> String {
+        let mut fingerprint = Fingerprint::default();
+        self.terms.iter().for_each(|term| term.describe(&mut fingerprint));
+        fingerprint.digits()
+    }
+
+    /// One energy per plan, `[N]`: the weighted sum of the terms, reduced over blocks (those that count in every block added up), averaged over
+    /// futures, plus the critic's energy of the last state.
     ///
     /// # Errors
     /// When the shapes do not fit.
     pub fn judge(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
-        let totals = self.totals(rollouts, plans, directive)?;
+        let totals = self.totals(rollouts, plans, directive, false)?;
         let futures = totals.chunks(rollouts.horizon().max(1)).map(|energies| directive.reduction.reduce(energies));
         let mut energies: Vec<f32> = futures.collect();
+        if self.weighted(directive).any(|(term, _)| term.every_block()) {
+            let always = self.totals(rollouts, plans, directive, true)?;
+            let sums = always.chunks(rollouts.horizon().max(1)).map(|energies| energies.iter().sum::<f32>());
+            energies.iter_mut().zip(sums).for_each(|(energy, sum)| *energy += sum);
+        }
         if let Some((critic, weight)) = self.critic(rollouts, directive) {
             let to_come = critic.future_energy(&ends(rollouts), directive)?;
             energies.iter_mut().zip(to_come).for_each(|(energy, to_come)| *energy += weight * to_come);
@@ -216,14 +246,15 @@ impl CostModule {
         plans: &Plans,
         directive: &Directive,
     ) -> Result<(Vec<f32>, Slopes)> {
-        let totals = self.totals(rollouts, plans, directive)?;
+        let totals = self.totals(rollouts, plans, directive, false)?;
         let futures = rollouts.futures().max(1) as f32;
         let by_future = totals.chunks(rollouts.horizon().max(1));
         let reduced = by_future.flat_map(|energies| directive.reduction.slopes(energies));
         let reduced: Vec<f32> = reduced.map(|slope| slope / futures).collect();
         let mut slopes = Slopes::level(rollouts, plans);
         for (term, weight) in self.weighted(directive) {
-            let pull: Vec<f32> = reduced.iter().map(|slope| weight * slope).collect();
+            let slope = |reduced: &f32| if term.every_block() { 1.0 / futures } else { *reduced };
+            let pull: Vec<f32> = reduced.iter().map(|reduced| weight * slope(reduced)).collect();
             term.add_slopes(rollouts, plans, directive, &pull, &mut slopes)?;
         }
         if let Some((critic, weight)) = self.critic(rollouts, directive) {
@@ -244,10 +275,16 @@ impl CostModule {
         Some((self.critic.as_deref()?, weight))
     }
 
-    /// Weighted sums of the terms' energies, `[N, S, H]`.
-    fn totals(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
+    /// Weighted sums of the energies of the terms that count in every block, or of the others, `[N, S, H]`.
+    fn totals(
+        &self,
+        rollouts: &Rollouts,
+        plans: &Plans,
+        directive: &Directive,
+        every_block: bool,
+    ) -> Result<Vec<f32>> {
         let mut totals = vec![0.0f32; rollouts.states()];
-        for (term, weight) in self.weighted(directive) {
+        for (term, weight) in self.weighted(directive).filter(|(term, _)| term.every_block() == every_block) {
             let energies = term.energy(rollouts, plans, directive)?;
             totals.iter_mut().zip(energies).for_each(|(total, energy)| *total += weight * energy);
         }

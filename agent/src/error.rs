@@ -26,6 +26,20 @@ pub enum Error {
         /// The name that came.
         got: String,
     },
+    /// A task was assigned to an agent that does not listen.
+    #[error("assigning task {task}: expected an agent that listens, but {reason}")]
+    Unheard {
+        /// Name of the task.
+        task: String,
+        /// Why it is not heard.
+        reason: &'static str,
+    },
+    /// A task speaks of the state by name where nothing can read it.
+    #[error("{field}: expected a checkpoint with a readout (mindseye teach readout makes one), got none")]
+    NoReadout {
+        /// The part of the task.
+        field: &'static str,
+    },
     /// There is neither a picture nor a prediction of it.
     #[error("perception: expected an image or a prediction of it, got neither")]
     Blind,

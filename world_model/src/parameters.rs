@@ -6,10 +6,23 @@ use candle_core::{Device, Tensor, Var};
 use mindseye_interface::Seed;
 use rand::Rng;
 
+use crate::ops::with_values;
 use crate::{Error, Result};
 
 /// Weights by name, sorted: `BTreeMap` because optimisers, norms and hashes must see them in the same order every time.
 pub type Weights = BTreeMap<String, Var>;
+
+/// All values of `weights`, in the order of their names: for comparing networks.
+///
+/// # Errors
+/// When a weight is not on the CPU.
+pub fn values_of(weights: &Weights) -> Result<Vec<f32>> {
+    let mut values = Vec::new();
+    for weight in weights.values() {
+        with_values(weight, |weight| values.extend_from_slice(weight))?;
+    }
+    Ok(values)
+}
 
 /// How a fresh weight is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,6 +3,7 @@
 use super::population::{Candidate, ranked};
 use super::{Choice, Deadline, Fallback, Imagination};
 use crate::Result;
+use crate::configurator::{Mode, ModeReason};
 use crate::latent::{Plan, Plans};
 
 /// Plans judged between two looks at the clock, where there is a deadline.
@@ -115,7 +116,7 @@ impl<'a> Search<'a> {
             (None, None, None) => (Plan::zeros(horizon, block_width), Some(Fallback::HoldStill), 0),
         };
         *last = LastPlan { plan: Some(plan.clone()), thought_of };
-        Ok(Choice { plan, energies: self.energies, fallback })
+        Ok(Choice { plan, energies: self.energies, fallback, mode: Mode::Mode2, reason: ModeReason::Task })
     }
 
     fn offer(&mut self, challenger: &Candidate) {

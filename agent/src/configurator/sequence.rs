@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Configurator, Directive, SubGoals, Task};
-use crate::cost::GoalDistance;
+use super::{Aims, Configurator, Directive, ModeConfig, SubGoals, Task};
 use crate::latent::Latent;
 use crate::memory::Memory;
 use crate::{Error, Result};
@@ -12,6 +11,7 @@ use crate::{Error, Result};
 pub struct SequenceConfigurator {
     directives: Vec<Directive>,
     sub_goals: SubGoals,
+    mode: ModeConfig,
 }
 
 impl SequenceConfigurator {
@@ -20,6 +20,20 @@ impl SequenceConfigurator {
     /// # Errors
     /// [`Error::Shape`] without a goal.
     pub fn new(task: &Task, goals: Vec<Latent>, action_block: usize, action_width: usize) -> Result<Self> {
+        let goals = goals.into_iter().map(|goal| (goal, Aims::default())).collect();
+        Self::with_aims(task, goals, action_block, action_width)
+    }
+
+    /// The same with aims beside every goal. A goal that is no picture has an empty latent.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] without a goal.
+    pub fn with_aims(
+        task: &Task,
+        goals: Vec<(Latent, Aims)>,
+        action_block: usize,
+        action_width: usize,
+    ) -> Result<Self> {
         if goals.is_empty() {
             return Err(Error::Shape {
                 operation: "configurator",
@@ -27,8 +41,12 @@ impl SequenceConfigurator {
                 got: "none".into(),
             });
         }
-        let directive = |(sub_goal, goal): (usize, Latent)| Directive {
+        let name: Arc<str> = task.name.as_str().into();
+        let directive = |(sub_goal, (goal, aims)): (usize, (Latent, Aims))| Directive {
+            task: name.clone(),
             goal: Arc::new(goal),
+            goal_term: task.goal.term(),
+            aims: Arc::new(aims),
             sub_goal,
             horizon_blocks: task.horizon_blocks,
             action_block,
@@ -37,25 +55,39 @@ impl SequenceConfigurator {
             reduction: task.reduction,
             budget_secs: task.budget_ms / 1e3,
             completion: task.completion,
+            mode: super::ModeOrder::Use(super::Mode::Mode2, super::ModeReason::Task),
         };
         Ok(Self {
             directives: goals.into_iter().enumerate().map(directive).collect(),
             sub_goals: task.sub_goals.clone(),
+            mode: task.mode,
         })
+    }
+
+    /// Number of goals.
+    pub fn goals(&self) -> usize {
+        self.directives.len()
+    }
+
+    /// The directive of the next tick, where this task's sub-goals are numbered from `first` on; what was pursued under lower numbers was
+    /// another task's.
+    pub(super) fn configure_from(&self, first: usize, memory: &dyn Memory) -> Directive {
+        let newest = memory.recent(1).first().copied().filter(|moment| moment.sub_goal >= first);
+        let index = newest.map_or(0, |moment| {
+            let energy = moment.energy(self.directives[0].goal_term);
+            let reached = energy.is_some_and(|energy| energy < self.sub_goals.reached_energy);
+            let pursued = memory.recent(self.sub_goals.timeout_ticks);
+            let timed_out = pursued.len() == self.sub_goals.timeout_ticks
+                && pursued.iter().all(|earlier| earlier.sub_goal == moment.sub_goal);
+            moment.sub_goal - first + usize::from((reached || timed_out) && !self.sub_goals.frozen)
+        });
+        let index = index.min(self.directives.len() - 1);
+        Directive { sub_goal: first + index, mode: self.mode.order(memory), ..self.directives[index].clone() }
     }
 }
 
 impl Configurator for SequenceConfigurator {
     fn configure(&self, memory: &dyn Memory) -> Directive {
-        let newest = memory.recent(1);
-        let index = newest.first().map_or(0, |moment| {
-            let reached =
-                moment.energy(GoalDistance::NAME).is_some_and(|energy| energy < self.sub_goals.reached_energy);
-            let pursued = memory.recent(self.sub_goals.timeout_ticks);
-            let timed_out = pursued.len() == self.sub_goals.timeout_ticks
-                && pursued.iter().all(|earlier| earlier.sub_goal == moment.sub_goal);
-            moment.sub_goal + usize::from(reached || timed_out)
-        });
-        self.directives[index.min(self.directives.len() - 1)].clone()
+        self.configure_from(0, memory)
     }
 }

@@ -7,11 +7,13 @@ use mindseye_interface::{Error, Result};
 use mindseye_world_model::{LatentMetric, Precision};
 use serde::{Deserialize, Serialize};
 
-use super::PlannerConfig;
-use crate::cost::Reduction;
+use super::goal::{Names, validate_bounds};
+use super::{Aims, Bounds, GoalConfig, KeepOut, ModeConfig, PlannerConfig};
+use crate::cost::{GoalDistance, Named, Reduction, StateReader};
 use crate::perception::Completion;
 
-/// What is wanted, how it is judged, and how much thought may go into it. The goal itself (a picture) comes with the run.
+/// What is wanted, how it is judged, and how much thought may go into it. The goal itself (a picture, or the values of a pose) comes with the run
+/// unless the task says it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
@@ -31,8 +33,21 @@ pub struct Task {
     /// action block). How far away a bad state is then counts little: plans are judged by how many blocks are near the goal, and how near.
     #[serde(default)]
     pub goal_saturation: Option<f32>,
-    /// Weights of cost terms by name: `goal_distance`, `effort`, `action_limits`.
+    /// What kind of goal it is.
+    #[serde(default)]
+    pub goal: GoalConfig,
+    /// Places not to be in; what that costs is the weight `keep_out`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep_out: Vec<KeepOut>,
+    /// Where to stay; what leaving it costs is the weight `workspace`.
+    #[serde(default, skip_serializing_if = "Bounds::is_empty")]
+    pub workspace: Bounds,
+    /// Weights of cost terms by name: `goal_distance`, `pose` or `region` (as the goal's kind is), `effort`, `smoothness`, `action_limits`,
+    /// `keep_out`, `workspace`.
     pub weights: BTreeMap<String, f32>,
+    /// Whether to act at once or after thinking.
+    #[serde(default)]
+    pub mode: ModeConfig,
     /// How plans are found.
     pub planner: PlannerConfig,
     /// How plans are found where the checkpoint has a policy, whose proposals take part: a search that begins near a good plan needs fewer. By
@@ -61,15 +76,59 @@ fn yes() -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SubGoals {
-    /// A sub-goal is reached below this goal distance (unweighted; 1 is the mean energy of one action block).
+    /// A sub-goal is reached below this energy of the goal's own term (unweighted; 1 is the mean energy of one action block).
     pub reached_energy: f32,
     /// A sub-goal is given up after this many ticks.
     pub timeout_ticks: usize,
+    /// Whether the first sub-goal is kept for ever: for seeing what going on to the next is worth.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
 }
 
 impl Default for SubGoals {
     fn default() -> Self {
-        Self { reached_energy: 0.1, timeout_ticks: 20 }
+        Self { reached_energy: 0.1, timeout_ticks: 20, frozen: false }
+    }
+}
+
+impl Task {
+    /// The part of the task that speaks of the state by name, if one does: such a task needs a reader.
+    pub fn names_states(&self) -> Option<&'static str> {
+        let parts = [
+            ("goal", !self.goal.is_picture()),
+            ("keep_out", !self.keep_out.is_empty()),
+            ("workspace", !self.workspace.is_empty()),
+        ];
+        parts.into_iter().find(|(_, names)| *names).map(|(part, _)| part)
+    }
+
+    /// What the task wants and forbids of a state that `reader` reads, where the run's goal has the values `run_goal` by name.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unknown`] naming the dimension and those there are.
+    pub fn aims(&self, reader: &dyn StateReader, run_goal: &BTreeMap<String, f64>) -> crate::Result<Aims> {
+        Names { reader, run_goal }.aims(&self.goal, &self.keep_out, &self.workspace)
+    }
+
+    /// Refuses weights of what the task does not have, and what has no weight.
+    fn require_sense(&self) -> Result<()> {
+        let has = [
+            (GoalDistance::NAME, self.goal.is_picture(), "a goal that is a picture"),
+            (Named::POSE, self.goal.term() == Named::POSE, "a goal of the kind pose"),
+            (Named::REGION, self.goal.term() == Named::REGION, "a goal of the kind region"),
+            (Named::KEEP_OUT, !self.keep_out.is_empty(), "places to keep out of"),
+            (Named::WORKSPACE, !self.workspace.is_empty(), "a workspace"),
+        ];
+        for (name, has, what) in has {
+            let (weighed, optional) = (self.weights.contains_key(name), name == GoalDistance::NAME);
+            if weighed && !has {
+                return Err(Error::field(format!("weights.{name}"), what, "none"));
+            }
+            if has && !weighed && !optional {
+                return Err(Error::field(format!("weights.{name}"), format!("a weight beside {what}"), "none"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -97,6 +156,15 @@ impl Validate for Task {
         if let Some((name, weight)) = self.weights.iter().find(|(_, weight)| !weight.is_finite()) {
             return Err(Error::field(format!("weights.{name}"), "a finite number", weight));
         }
+        self.goal.validate()?;
+        for place in &self.keep_out {
+            require_range("keep_out.bounds", place.bounds.len(), 1, 4096)?;
+            validate_bounds("keep_out.bounds", &place.bounds)?;
+            require_range("keep_out.margin", place.margin, 0.0, 1e9)?;
+        }
+        validate_bounds("workspace", &self.workspace)?;
+        self.require_sense()?;
+        self.mode.validate()?;
         self.with_policy.as_ref().map_or(Ok(()), PlannerConfig::validate)?;
         self.planner.validate()
     }

@@ -1,7 +1,7 @@
 //! Staying within what the body can do.
 
 use super::effort::{add_per_block, per_block};
-use super::{IntrinsicTerm, Slopes};
+use super::{Fingerprint, IntrinsicTerm, Slopes};
 use crate::Result;
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
@@ -29,5 +29,9 @@ impl IntrinsicTerm for ActionLimits {
     ) -> Result<()> {
         add_per_block(rollouts, plans, pull, slopes, |action| 2.0 * (action.abs() - 1.0).max(0.0) * action.signum());
         Ok(())
+    }
+
+    fn describe(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.name(self.name());
     }
 }

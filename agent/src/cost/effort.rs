@@ -1,6 +1,6 @@
 //! Doing as little as will do.
 
-use super::{IntrinsicTerm, Slopes};
+use super::{Fingerprint, IntrinsicTerm, Slopes};
 use crate::Result;
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
@@ -28,6 +28,10 @@ impl IntrinsicTerm for Effort {
     ) -> Result<()> {
         add_per_block(rollouts, plans, pull, slopes, |action| 2.0 * action);
         Ok(())
+    }
+
+    fn describe(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.name(self.name());
     }
 }
 

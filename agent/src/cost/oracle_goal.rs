@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mindseye_interface::Seed;
 use rand::Rng as _;
 
-use super::{GoalDistance, IntrinsicTerm, Slopes};
+use super::{Fingerprint, GoalDistance, IntrinsicTerm, Slopes};
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
 use crate::world_model::{SimulatorWorldModel, WorldModel};
@@ -63,5 +63,10 @@ impl IntrinsicTerm for OracleGoal {
         _slopes: &mut Slopes,
     ) -> Result<()> {
         Err(Error::NoSlopes { part: "the task's own distance" })
+    }
+
+    fn describe(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.name("the task's own distance");
+        fingerprint.numbers(&[self.unit as f32]);
     }
 }

@@ -1,6 +1,6 @@
 //! A term whose energy ends to count.
 
-use super::{IntrinsicTerm, Slopes};
+use super::{Fingerprint, IntrinsicTerm, Slopes};
 use crate::Result;
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
@@ -41,5 +41,15 @@ impl<T: IntrinsicTerm> IntrinsicTerm for Saturating<T> {
         let energies = self.term.energy(rollouts, plans, directive)?;
         let weakened = energies.iter().zip(pull).map(|(energy, pull)| pull / (1.0 + energy / self.at).powi(2));
         self.term.add_slopes(rollouts, plans, directive, &weakened.collect::<Vec<f32>>(), slopes)
+    }
+
+    fn every_block(&self) -> bool {
+        self.term.every_block()
+    }
+
+    fn describe(&self, fingerprint: &mut Fingerprint) {
+        self.term.describe(fingerprint);
+        fingerprint.name("saturating");
+        fingerprint.numbers(&[self.at]);
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use mindseye_agent::actor::{Actor, Choice, Deadline, Icem, IcemConfig, Imagination};
-use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
+use mindseye_agent::configurator::{Configurator, Mode, ModeOrder, ModeReason, SequenceConfigurator};
 use mindseye_agent::cost::{CostModule, Effort, GoalDistance, Reduction};
 use mindseye_agent::memory::{Moment, RingMemory};
 use mindseye_agent::perception::{Completion, ProprioceptivePerception, Sight};
@@ -73,7 +73,10 @@ impl WorldModel for NanWorldModel {
 /// A directive towards `goal` over `horizon_blocks` blocks.
 pub fn directive(goal: [f32; 2], horizon_blocks: usize) -> Directive {
     Directive {
+        task: "test".into(),
         goal: Arc::new(Latent::global(goal.to_vec())),
+        goal_term: GoalDistance::NAME,
+        aims: Arc::default(),
         sub_goal: 0,
         horizon_blocks,
         action_block: ACTION_BLOCK,
@@ -82,6 +85,7 @@ pub fn directive(goal: [f32; 2], horizon_blocks: usize) -> Directive {
         reduction: Reduction::Last,
         budget_secs: 1e6,
         completion: Completion::default(),
+        mode: ModeOrder::Use(Mode::Mode2, ModeReason::Task),
     }
 }
 

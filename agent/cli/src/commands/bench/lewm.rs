@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use mindseye_agent::actor::{Actor, Cem, CemConfig, Deadline, Imagination};
+use mindseye_agent::configurator::{Mode, ModeOrder, ModeReason};
 use mindseye_agent::cost::{CostModule, GoalDistance, Reduction};
 use mindseye_agent::perception::Completion;
 use mindseye_agent::world_model::LewmWorldModel;
@@ -87,7 +88,10 @@ pub fn plan(arguments: &BenchArguments) -> Result<LewmPlan> {
     let place = |phase: f32| Latent::global((0..width).map(|index| (index as f32 * 0.61 + phase).sin()).collect());
     let cost = CostModule::new(vec![Box::new(GoalDistance::euclidean(width))]);
     let directive = Directive {
+        task: "bench".into(),
         goal: std::sync::Arc::new(place(1.0)),
+        goal_term: GoalDistance::NAME,
+        aims: std::sync::Arc::default(),
         sub_goal: 0,
         horizon_blocks: HORIZON,
         action_block: 5,
@@ -96,6 +100,7 @@ pub fn plan(arguments: &BenchArguments) -> Result<LewmPlan> {
         reduction: Reduction::Last,
         budget_secs: f64::INFINITY,
         completion: Completion::default(),
+        mode: ModeOrder::Use(Mode::Mode2, ModeReason::Task),
     };
     let config = CemConfig::default();
     let start = place(0.0);
