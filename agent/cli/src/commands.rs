@@ -64,6 +64,8 @@ pub enum Pairs {
     Still,
     /// The scene's hard pairs: in two_room any start, any goal in the other room.
     Cross,
+    /// Three states of the same held-out episode, to be reached one after the other.
+    Sequence,
 }
 
 impl Pairs {
@@ -73,6 +75,7 @@ impl Pairs {
             Self::Offset => PairKind::Offset { goal_offset },
             Self::Still => PairKind::Still { goal_offset },
             Self::Cross => PairKind::Cross,
+            Self::Sequence => PairKind::Sequence { goal_offset },
         }
     }
 }

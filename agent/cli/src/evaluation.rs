@@ -5,6 +5,7 @@
 
 mod ablation;
 mod ablation_chart;
+mod course;
 mod disturbance;
 mod episode;
 mod foresight;
@@ -25,10 +26,11 @@ use rayon::prelude::*;
 
 pub use ablation::{AblationRow, Comparison, Score, Without, comparisons};
 pub use ablation_chart::ablation_chart;
+pub use course::{Course, Switch, Violations};
 pub use disturbance::Disturbance;
 pub use episode::{Episode, EpisodeResult, Glimpse, HOLD_STEPS, Method};
 pub use foresight::Foresight;
-pub use pairs::{Pair, PairKind, draw_pairs};
+pub use pairs::{Pair, PairKind, draw_allowed_pairs, draw_pairs};
 pub use planner_chart::planner_chart;
 pub use report::{Baselines, ByRotation, EvaluationReport, MethodReport, MethodResults, PairReport, Rates, Settings};
 pub use sheet::sheet;
@@ -70,8 +72,10 @@ impl Evaluation {
         let pool =
             rayon::ThreadPoolBuilder::new().num_threads(self.threads.max(1)).build().context("starting threads")?;
         let mut pairs = Vec::new();
+        let allowed = course::allowed(&self.task, mindseye_sim::make(&self.scene, &self.options)?.as_ref())?;
         for &seed in &self.seeds {
-            pairs.extend(draw_pairs(&self.scene, &self.options, self.pairs, self.episodes, seed)?);
+            let drawn = draw_allowed_pairs(&self.scene, &self.options, self.pairs, self.episodes, seed, &allowed)?;
+            pairs.extend(drawn);
         }
         let methods = if self.baselines { 4 } else { 1 };
         let (done, total) = (AtomicUsize::new(0), methods * pairs.len());
@@ -89,6 +93,7 @@ impl Evaluation {
                     real_time: false,
                     stop_when_held: false,
                     disturbance: self.disturbance,
+                    switch: None,
                 };
                 let result = episode.play(&mut |_| Ok(()));
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);

@@ -11,7 +11,7 @@ use mindseye_world_model::Checkpoint;
 use rand::Rng as _;
 
 use crate::evaluation::Method;
-use crate::running::Mind;
+use crate::running::{Aim, Mind};
 
 /// An agent that sets itself goals: what a scripted demonstrator could bring about from where it is.
 #[derive(Clone)]
@@ -91,7 +91,8 @@ impl Practice {
         let aim = simulator.fork()?.set_state(goal)?;
         let task = Task { budget_ms: f64::INFINITY, ..self.task.clone() };
         let method = Method::Model(self.checkpoint.clone());
-        let mut mind = Mind::new(&method, &task, simulator, &aim, goal, seed, 1)?;
+        let courses = [vec![Aim { seen: aim, state: goal.to_vec() }]];
+        let mut mind = Mind::new(&method, &task, simulator, &courses, seed, 1)?;
         let clock = SystemClock::start();
         let width = simulator.action_space().width();
         while episode.actions.len() < until && !simulator.check_goal(goal).moderate {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::Percentiles;
-use crate::evaluation::{Disturbance, Episode, EpisodeResult, Method, Pair, PairKind, draw_pairs};
+use crate::evaluation::{Disturbance, Episode, EpisodeResult, Method, Pair, PairKind, Switch, draw_pairs};
 use crate::filming::Film;
 use crate::pictures::write_gif;
 
@@ -42,6 +42,10 @@ pub struct DemoArguments {
     /// The animated picture (GIF); by default mindseye_demo_SCENE.gif here.
     #[arg(long, requires = "scene")]
     out: Option<PathBuf>,
+    /// After so many control steps of every episode the agent is told to go back to where it began: the very next plan is for the new goal, and
+    /// nothing is loaded anew.
+    #[arg(long)]
+    switch_after: Option<usize>,
     /// Threads that imagine.
     #[arg(long, default_value_t = super::default_threads())]
     threads: usize,
@@ -64,6 +68,7 @@ struct DemoReport {
 struct DemoEpisode {
     start: Vec<f64>,
     goal: Vec<f64>,
+    /// At the goal; where the agent was told to go back, at the start.
     arrived_after_steps: Option<usize>,
     held: bool,
     final_distance: f64,
@@ -84,6 +89,7 @@ const FRAME_HUNDREDTHS: u16 = 30;
 pub fn run(arguments: &DemoArguments) -> Result<()> {
     require_range("--episodes", arguments.episodes, 1, 50)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
+    require_range("--switch-after", arguments.switch_after.unwrap_or(1), 1, BUDGET_STEPS - 1)?;
     let reports: Vec<DemoReport> = match &arguments.scene {
         Some(scene) => vec![show(arguments, scene)?],
         None => mindseye_sim::SCENES.iter().map(|scene| show(arguments, scene)).collect::<Result<_>>()?,
@@ -128,6 +134,7 @@ fn show(arguments: &DemoArguments, scene: &str) -> Result<DemoReport> {
             real_time: true,
             stop_when_held: true,
             disturbance: Disturbance::default(),
+            switch: arguments.switch_after.map(|after_steps| Switch { after_steps, goal: pair.start.clone() }),
         };
         film.begin(&format!("episode {} of {}", pair.index + 1, arguments.episodes));
         let result = pool.install(|| episode.play(&mut |glimpse| film.shoot(glimpse)))?;

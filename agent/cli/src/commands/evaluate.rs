@@ -12,7 +12,9 @@ use mindseye_world_model::{Checkpoint, Lewm};
 use super::{Pairs, SceneArguments, load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::Percentiles;
-use crate::evaluation::{Disturbance, Evaluation, EvaluationReport, Foresight, Method, Rates, sheet, success_chart};
+use crate::evaluation::{
+    Disturbance, Evaluation, EvaluationReport, Foresight, Method, Rates, Violations, sheet, success_chart,
+};
 use crate::pictures::write_png;
 use crate::progress::Meter;
 use crate::published::PublishedLewm;
@@ -20,10 +22,11 @@ use crate::published::PublishedLewm;
 /// Measure a world model: success of the agent that plans with it, on held-out episodes, beside its baselines.
 ///
 /// Starts and goals are states of the same held-out episode --goal-offset control steps apart (or, with --pairs cross, the
-/// scene's hard pairs); pairs solved at the start are dropped; every method gets the same pairs. In scenes with a block only pairs
+/// scene's hard pairs; with --pairs sequence, three goals to be reached in turn); pairs solved at the start are dropped; every method gets the same pairs. In scenes with a block only pairs
 /// count in which it has to be moved (--pairs still has the others), and those in which it has to turn are reported apart. Moderate
 /// success: the task's predicate at any step. Block: the same for the block alone. Strict: half the distance, held over the last 5
-/// control steps. Rates come with Wilson 95 % intervals.
+/// control steps. Where the task marks places to keep out of, pairs that start or end there are dropped, and how often the true state
+/// was there is counted. Rates come with Wilson 95 % intervals.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: mindseye evaluate --scene two_room --checkpoint assets/checkpoints/two_room --episodes 100 --seeds 3 --json"
@@ -44,7 +47,7 @@ pub struct EvaluateArguments {
     /// Control steps from start to goal.
     #[arg(long, default_value_t = 25)]
     goal_offset: usize,
-    /// Control steps per episode; by default twice the offset, or 100 for cross.
+    /// Control steps per episode; by default twice the offset (of every goal in turn), or 100 for cross.
     #[arg(long)]
     budget: Option<usize>,
     /// Episodes per seed.
@@ -195,6 +198,9 @@ fn say(report: &EvaluationReport) -> Result<()> {
             report.dropped_ticks, report.doubted_ticks
         );
     }
+    if report.mode_1_ticks > 0 {
+        println!("ticks that did at once what the policy proposed: {} of {}", report.mode_1_ticks, report.ticks);
+    }
     println!("imagined states per episode: {:.0}", report.predictor_rows_per_episode);
     Ok(())
 }
@@ -207,6 +213,12 @@ fn say_rates(rates: &Rates) {
     });
     for (name, method) in std::iter::once(("model", rates.model)).chain(baselines) {
         let block = method.block.map_or(String::new(), |block| block.to_string());
-        println!("{name:<10} {:<22} {:<22} {block}", method.moderate.to_string(), method.strict.to_string());
+        let region = method.region.map_or(String::new(), |region| format!("  region {region}"));
+        let violations = method.violations.map_or(String::new(), |violations| {
+            let Violations { steps, episodes } = violations;
+            format!("  forbidden in {episodes} of the episodes, {:.2} % of the control steps", 100.0 * steps)
+        });
+        let (moderate, strict) = (method.moderate.to_string(), method.strict.to_string());
+        println!("{name:<10} {moderate:<22} {strict:<22} {block}{region}{violations}");
     }
 }

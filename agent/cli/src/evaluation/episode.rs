@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use mindseye_agent::configurator::Mode;
 use mindseye_agent::perception::Sight;
 use mindseye_agent::{Task, TickReport};
 use mindseye_interface::{Image, Seed, SystemClock};
@@ -10,6 +11,7 @@ use mindseye_sim::SceneOptions;
 use mindseye_world_model::{Checkpoint, Part};
 
 use super::ablation::Without;
+use super::course::{Course, Switch};
 use super::disturbance::{Disturbance, Disturber};
 use super::pairs::Pair;
 use crate::published::PublishedLewm;
@@ -104,17 +106,23 @@ pub struct Episode<'a> {
     pub stop_when_held: bool,
     /// How seeing is disturbed.
     pub disturbance: Disturbance,
+    /// Another goal that comes in its middle, if one does; success is then that of the other.
+    pub switch: Option<Switch>,
 }
 
 /// How an episode went.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EpisodeResult {
-    /// First control step at which the moderate predicate held.
+    /// First control step at which the moderate predicate held: of the last goal, after that of all before it had.
     pub moderate_step: Option<usize>,
     /// Whether the strict predicate held over the last control steps.
     pub strict: bool,
     /// In scenes with a block: whether it was where it should be at some step, wherever the body was.
     pub block: Option<bool>,
+    /// Where the task wants a region: whether the true state was in it at some step.
+    pub region: Option<bool>,
+    /// Where the task forbids something: control steps at which the true state was where it must not be.
+    pub violating_steps: Option<usize>,
     /// Distance to the goal at the end, in the task's unit.
     pub final_distance: f64,
     /// Control steps done.
@@ -125,6 +133,8 @@ pub struct EpisodeResult {
     pub deadline_misses: usize,
     /// Ticks without a plan that was thought out.
     pub fallbacks: usize,
+    /// Ticks that did at once what the policy proposed.
+    pub mode_1_ticks: usize,
     /// States imagined.
     pub predictor_rows: usize,
     /// How far what was seen was from what had been predicted, tick by tick where both are known.
@@ -164,26 +174,31 @@ impl Episode<'_> {
     pub fn play(&self, watch: &mut dyn FnMut(&Glimpse<'_>) -> Result<()>) -> Result<EpisodeResult> {
         let mut simulator = mindseye_sim::make(self.scene, self.options)?;
         simulator.reset(self.pair.episode)?;
-        let aim = simulator.set_state(&self.pair.goal)?;
-        let goal = aim.image.clone().context("goal: expected a picture, got none")?;
-        let mut observation = simulator.set_state(&self.pair.start)?;
-        let mut picture = observation.image.clone().context("start: expected a picture, got none")?;
         let unhurried = Task { budget_ms: f64::INFINITY, ..self.task.clone() };
         let task = if self.real_time { self.task } else { &unhurried };
+        let mut course = Course::new(task, self.pair, self.switch.as_ref(), simulator.as_mut())?;
+        let mut observation = simulator.set_state(&self.pair.start)?;
+        let mut picture = observation.image.clone().context("start: expected a picture, got none")?;
+        let goal_picture = |course: &Course| course.picture().cloned().context("goal: expected a picture, got none");
+        let mut goal = goal_picture(&course)?;
         let mut mind =
-            Mind::new(self.method, task, simulator.as_ref(), &aim, &self.pair.goal, self.seed, self.threads)?;
+            Mind::new(self.method, task, simulator.as_ref(), course.courses(), self.seed, self.threads)?;
         let mut disturber = Disturber::new(self.disturbance, self.pair.episode, self.budget_steps);
         let clock = SystemClock::start();
-        let at_start = simulator.check_goal(&self.pair.goal);
+        let at_start = simulator.check_goal(course.goal());
+        let (forbids, wants_region) = course.has();
         let mut result = EpisodeResult {
             moderate_step: None,
             strict: false,
             block: at_start.block.map(|_| false),
+            region: wants_region.then(|| course.judge(&self.pair.start).1),
+            violating_steps: forbids.then_some(0),
             final_distance: at_start.distance,
             steps: 0,
             planning_ms: Vec::new(),
             deadline_misses: 0,
             fallbacks: 0,
+            mode_1_ticks: 0,
             predictor_rows: 0,
             surprises: Vec::new(),
             costs: Vec::new(),
@@ -195,13 +210,23 @@ impl Episode<'_> {
         let mut strict_steps = 0;
         let arrived =
             |result: &EpisodeResult, strict_steps: usize| result.moderate_step.is_some() && strict_steps >= hold_steps;
-        while result.steps < self.budget_steps && !(self.stop_when_held && arrived(&result, strict_steps)) {
+        let switched =
+            |result: &EpisodeResult| self.switch.as_ref().is_none_or(|switch| result.steps > switch.after_steps);
+        while result.steps < self.budget_steps && !(self.stop_when_held && arrived(&result, strict_steps) && switched(&result)) {
+            if self.switch.as_ref().is_some_and(|switch| result.steps >= switch.after_steps)
+                && let Some(next) = course.switch()
+            {
+                mind.assign(next)?;
+                (result.moderate_step, strict_steps) = (None, 0);
+            }
+            goal = goal_picture(&course)?;
             let report: TickReport = mind.tick(simulator.as_ref(), &observation, &clock)?;
             let (step, distance) = (result.steps, result.final_distance);
             watch(&Glimpse { picture: &picture, goal: &goal, report: &report, step, distance })?;
             result.planning_ms.push(report.planning_ms);
             result.deadline_misses += usize::from(report.planning_ms > self.task.budget_ms);
             result.fallbacks += usize::from(report.fallback.is_some());
+            result.mode_1_ticks += usize::from(report.mode == Mode::Mode1);
             result.predictor_rows += report.predictor_rows;
             result.surprises.extend(report.surprise);
             let weighted = |(name, energy): &(String, f32)| energy * report.directive.weight(name).unwrap_or(0.0);
@@ -212,21 +237,28 @@ impl Episode<'_> {
             let steps_left = self.budget_steps - result.steps;
             observation = execute(simulator.as_mut(), &report.block, steps_left, |simulator| {
                 result.steps += 1;
-                let check = simulator.check_goal(&self.pair.goal);
-                if check.moderate && result.moderate_step.is_none() {
-                    result.moderate_step = Some(result.steps);
+                let (check, last) = (simulator.check_goal(course.goal()), course.is_last());
+                let (violates, in_region) = course.judge(&simulator.state());
+                result.violating_steps = result.violating_steps.map(|steps| steps + usize::from(violates));
+                if last {
+                    result.region = result.region.map(|before| before || in_region);
+                    if check.moderate && result.moderate_step.is_none() {
+                        result.moderate_step = Some(result.steps);
+                    }
+                    if check.block == Some(true) {
+                        result.block = check.block;
+                    }
+                } else if check.moderate {
+                    course.advance();
                 }
-                if check.block == Some(true) {
-                    result.block = check.block;
-                }
-                strict_steps = if check.strict { strict_steps + 1 } else { 0 };
+                strict_steps = if check.strict && last { strict_steps + 1 } else { 0 };
                 result.final_distance = check.distance;
             })?;
             picture = observation.image.clone().unwrap_or(picture);
             observation.image = disturber.pass(observation.image.take(), simulator.as_ref(), result.steps);
         }
         result.strict = strict_steps >= hold_steps;
-        result.pictures[2] = picture;
+        result.pictures[1..].clone_from_slice(&[goal, picture]);
         Ok(result)
     }
 }

@@ -24,7 +24,16 @@ pub enum PairKind {
     },
     /// The scene's hard pairs: in `two_room` any start, any goal in the other room.
     Cross,
+    /// Three goals to be reached one after the other: states of the same held-out episode as the start, each this many control steps after the one
+    /// before. None is reached where the one before is.
+    Sequence {
+        /// Control steps from one to the next.
+        goal_offset: usize,
+    },
 }
+
+/// Goals of a sequence.
+const GOALS: usize = 3;
 
 impl std::fmt::Display for PairKind {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,16 +43,20 @@ impl std::fmt::Display for PairKind {
                 write!(formatter, "goals {goal_offset} control steps away, the block already in place")
             }
             Self::Cross => write!(formatter, "goals in the other room"),
+            Self::Sequence { goal_offset } => {
+                write!(formatter, "{GOALS} goals in turn, {goal_offset} control steps from one to the next")
+            }
         }
     }
 }
 
 impl PairKind {
-    /// Control steps given by default: twice the offset, or 100.
+    /// Control steps given by default: twice the offset (of every goal in turn), or 100.
     pub fn default_budget(self) -> usize {
         match self {
             Self::Offset { goal_offset } | Self::Still { goal_offset } => 2 * goal_offset,
             Self::Cross => 100,
+            Self::Sequence { goal_offset } => 2 * GOALS * goal_offset,
         }
     }
 }
@@ -60,9 +73,12 @@ pub struct Pair {
     pub episode: Seed,
     /// Where the agent starts, the true state `[K]`.
     pub start: Vec<f64>,
+    /// Where it should be before, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<Vec<f64>>,
     /// Where it should be, the true state `[K]`.
     pub goal: Vec<f64>,
-    /// In scenes with a block: how far it has to go.
+    /// In scenes with a block: how far it has to go. Not said of sequences.
     pub block: Option<BlockMove>,
 }
 
@@ -89,6 +105,21 @@ pub fn held_out_episode(root: Seed, index: u64) -> Seed {
 /// # Errors
 /// When the scene cannot be built, or almost all pairs are solved at the start.
 pub fn draw_pairs(scene: &str, options: &SceneOptions, kind: PairKind, count: usize, seed: u64) -> Result<Vec<Pair>> {
+    draw_allowed_pairs(scene, options, kind, count, seed, &|_| true)
+}
+
+/// As [`draw_pairs`]; pairs with a start or a goal that is not `allowed` are dropped, too.
+///
+/// # Errors
+/// As [`draw_pairs`].
+pub fn draw_allowed_pairs(
+    scene: &str,
+    options: &SceneOptions,
+    kind: PairKind,
+    count: usize,
+    seed: u64,
+    allowed: &dyn Fn(&[f64]) -> bool,
+) -> Result<Vec<Pair>> {
     let mut simulator = mindseye_sim::make(scene, options)?;
     let mut demonstrator = mindseye_sim::demonstrator(scene, "mixture", options)?;
     let mut pairs = Vec::with_capacity(count);
@@ -98,27 +129,36 @@ pub fn draw_pairs(scene: &str, options: &SceneOptions, kind: PairKind, count: us
             return Ok(pairs);
         }
         let episode = held_out_episode(root, index);
-        let (start, goal) = match kind {
-            PairKind::Offset { goal_offset } | PairKind::Still { goal_offset } => {
-                let steps = EPISODE_STEPS.max(goal_offset + 1);
-                let moments =
-                    mindseye_sim::demonstrate(simulator.as_mut(), demonstrator.as_mut(), episode, steps, true)?;
-                let first = episode.child("pair").rng().random_range(0..steps - goal_offset);
-                (moments[first].state.clone(), moments[first + goal_offset].state.clone())
-            }
-            PairKind::Cross => {
-                simulator.reset(episode)?;
-                mindseye_sim::cross_pair(scene, options, episode)?
-            }
+        let (offset, goals) = match kind {
+            PairKind::Offset { goal_offset } | PairKind::Still { goal_offset } => (goal_offset, 1),
+            PairKind::Sequence { goal_offset } => (goal_offset, GOALS),
+            PairKind::Cross => (0, 1),
         };
-        let block = simulator.block_move(&start, &goal);
-        let wanted = match (kind, block) {
-            (PairKind::Still { .. }, None) => bail!("pairs: expected a scene with a block, got {scene}"),
-            (PairKind::Still { .. }, Some(block)) => !block.needed,
-            (_, block) => block.is_none_or(|block| block.needed),
+        let mut states = if kind == PairKind::Cross {
+            simulator.reset(episode)?;
+            let (start, goal) = mindseye_sim::cross_pair(scene, options, episode)?;
+            vec![start, goal]
+        } else {
+            let steps = EPISODE_STEPS.max(goals * offset + 1);
+            let moments = mindseye_sim::demonstrate(simulator.as_mut(), demonstrator.as_mut(), episode, steps, true)?;
+            let first = episode.child("pair").rng().random_range(0..steps - goals * offset);
+            (0..=goals).map(|goal| moments[first + goal * offset].state.clone()).collect()
         };
-        if wanted && !solved_at_start(simulator.as_mut(), &start, &goal)? {
-            pairs.push(Pair { seed, index: pairs.len(), episode, start, goal, block });
+        let mut wanted = states.iter().all(|state| allowed(state));
+        let mut block = None;
+        for leg in states.windows(2) {
+            block = simulator.block_move(&leg[0], &leg[1]);
+            wanted &= match (kind, block) {
+                (PairKind::Still { .. }, None) => bail!("pairs: expected a scene with a block, got {scene}"),
+                (PairKind::Still { .. }, Some(block)) => !block.needed,
+                (_, block) => block.is_none_or(|block| block.needed),
+            };
+            wanted = wanted && !solved_at_start(simulator.as_mut(), &leg[0], &leg[1])?;
+        }
+        if let (true, Some(goal)) = (wanted, states.pop()) {
+            let via = states.split_off(1);
+            let block = block.filter(|_| via.is_empty());
+            pairs.extend(states.pop().map(|start| Pair { seed, index: pairs.len(), episode, start, via, goal, block }));
         }
     }
     if pairs.len() < count {
@@ -145,6 +185,21 @@ mod tests {
         for pair in draw(1) {
             let distance = (pair.start[0] - pair.goal[0]).hypot(pair.start[1] - pair.goal[1]);
             assert!(distance >= 16.0 / 224.0, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn goals_of_a_sequence_lie_apart_and_only_where_they_may() {
+        let options = SceneOptions::with_side(16).unwrap();
+        let kind = PairKind::Sequence { goal_offset: 25 };
+        let left = |state: &[f64]| state[0] < 0.7;
+        for pair in draw_allowed_pairs("two_room", &options, kind, 10, 0, &left).unwrap() {
+            let states = [&[pair.start.clone()][..], &pair.via, &[pair.goal.clone()]].concat();
+            assert_eq!(states.len(), 4);
+            assert!(states.iter().all(|state| left(state)), "{pair:?}");
+            for leg in states.windows(2) {
+                assert!((leg[0][0] - leg[1][0]).hypot(leg[0][1] - leg[1][1]) >= 16.0 / 224.0, "{pair:?}");
+            }
         }
     }
 

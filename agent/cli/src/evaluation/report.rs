@@ -5,6 +5,7 @@ use mindseye_sim::Factors;
 use serde::Serialize;
 
 use super::Evaluation;
+use super::course::Violations;
 use super::disturbance::Disturbance;
 use super::episode::{EpisodeResult, Method};
 use super::foresight::Foresight;
@@ -21,6 +22,12 @@ pub struct MethodReport {
     /// In scenes with a block: it was where it should be at some step, wherever the body was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block: Option<SuccessRate>,
+    /// Where the task wants a region: the true state was in it at some step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<SuccessRate>,
+    /// Where the task forbids something: how often it was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violations: Option<Violations>,
 }
 
 impl MethodReport {
@@ -30,10 +37,19 @@ impl MethodReport {
             SuccessRate::of(results.clone().filter(|result| of(result)).count(), results.clone().count())
         };
         let with_block = results.clone().any(|result| result.block.is_some());
+        let with_region = results.clone().any(|result| result.region.is_some());
+        let violating = || results.clone().filter_map(|result| result.violating_steps);
+        let steps: usize = results.clone().map(|result| result.steps).sum();
+        let violations = Violations {
+            steps: violating().sum::<usize>() as f64 / steps.max(1) as f64,
+            episodes: count(&|result| result.violating_steps.is_some_and(|steps| steps > 0)),
+        };
         Self {
             moderate: count(&|result| result.moderate_step.is_some()),
             strict: count(&|result| result.strict),
             block: with_block.then(|| count(&|result| result.block == Some(true))),
+            region: with_region.then(|| count(&|result| result.region == Some(true))),
+            violations: violating().next().map(|_| violations),
         }
     }
 }
@@ -133,6 +149,12 @@ pub struct PairReport {
     /// In scenes with a block: whether it was where it should be at some step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_reached: Option<bool>,
+    /// Where the task wants a region: whether the true state was in it at some step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<bool>,
+    /// Where the task forbids something: control steps at which the true state was where it must not be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violating_steps: Option<usize>,
     /// Distance to the goal at the end, in the task's unit.
     pub final_distance: f64,
     /// Why the agent held still, if it did.
@@ -158,6 +180,8 @@ pub struct EvaluationReport {
     pub deadline_misses: usize,
     /// Ticks without a plan that was thought out: something else was done.
     pub fallbacks: usize,
+    /// Ticks that did at once what the policy proposed (Mode-1).
+    pub mode_1_ticks: usize,
     /// Ticks in all.
     pub ticks: usize,
     /// How far what was seen was from what had been predicted, mean squared difference per dimension of the latent.
@@ -205,6 +229,7 @@ impl EvaluationReport {
             ticks: planning_ms.len(),
             planning_histogram: Histogram::of(&planning_ms),
             planning_ms: Percentiles::of(planning_ms),
+            mode_1_ticks: results.iter().map(|result| result.mode_1_ticks).sum(),
             fallbacks: results.iter().map(|result| result.fallbacks).sum(),
             deadline_misses: results.iter().map(|result| result.deadline_misses).sum(),
             predictor_rows_per_episode: rows as f64 / results.len().max(1) as f64,
@@ -229,6 +254,8 @@ impl EvaluationReport {
                     moderate_step: result.moderate_step,
                     strict: result.strict,
                     block_reached: result.block,
+                    region: result.region,
+                    violating_steps: result.violating_steps,
                     final_distance: result.final_distance,
                     error: result.error.clone(),
                 })

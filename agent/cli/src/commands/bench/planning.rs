@@ -50,6 +50,7 @@ pub fn plan(arguments: &BenchArguments) -> Result<Plan> {
             real_time: arguments.deadline_ms.is_some(),
             stop_when_held: false,
             disturbance: Disturbance::default(),
+            switch: None,
         };
         let started = Instant::now();
         let result = pool.install(|| episode.play(&mut |_| Ok(())))?;
