@@ -276,13 +276,7 @@ impl CostModule {
     }
 
     /// Weighted sums of the energies of the terms that count in every block, or of the others, `[N, S, H]`.
-    fn totals(
-        &self,
-        rollouts: &Rollouts,
-        plans: &Plans,
-        directive: &Directive,
-        every_block: bool,
-    ) -> Result<Vec<f32>> {
+    fn totals(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive, every_block: bool) -> Result<Vec<f32>> {
         let mut totals = vec![0.0f32; rollouts.states()];
         for (term, weight) in self.weighted(directive).filter(|(term, _)| term.every_block() == every_block) {
             let energies = term.energy(rollouts, plans, directive)?;

@@ -1,5 +1,7 @@
 //! Acting at once, or after thinking, and who decides which.
 
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -60,7 +60,12 @@ impl ReadoutConfig {
     fn validate(&self) -> Result<()> {
         require_range("readout.latent_width", self.latent_width, 1, 4096)?;
         require_range("readout.state_names", self.state_names.len(), 1, 4096)?;
-        require_range("readout.typical_steps", self.typical_steps.len(), self.state_names.len(), self.state_names.len())?;
+        require_range(
+            "readout.typical_steps",
+            self.typical_steps.len(),
+            self.state_names.len(),
+            self.state_names.len(),
+        )?;
         self.typical_steps.iter().try_for_each(|&step| require_range("readout.typical_steps", step, 1e-9, 1e9))?;
         require_range("readout.hidden", self.hidden, 1, 8192)?;
         Ok(require_range("readout.layers", self.layers, 0, 64)?)

@@ -11,8 +11,8 @@ use mindseye_agent::configurator::{
     Aims, Assigner, GoalConfig, ModeConfig, PlannerConfig, SequenceConfigurator, Switchboard,
 };
 use mindseye_agent::cost::{
-    ActionLimits, CRITIC, CostModule, Effort, GoalDistance, IntrinsicTerm, LearnedReader, Named, OracleGoal, Saturating,
-    SharedReader, Smoothness, TrueState,
+    ActionLimits, CRITIC, CostModule, Effort, GoalDistance, IntrinsicTerm, LearnedReader, Named, OracleGoal,
+    Saturating, SharedReader, Smoothness, TrueState,
 };
 use mindseye_agent::memory::{Forgetful, RingMemory};
 use mindseye_agent::perception::{JepaPerception, LewmPerception};
@@ -125,11 +125,7 @@ pub fn cost(task: &Task, distance: impl IntrinsicTerm + 'static) -> CostModule {
 }
 
 /// The cost of `task`: distance to the goal by `distance`, and the other terms; those about named things where there is a `reader`.
-pub fn cost_with(
-    task: &Task,
-    distance: impl IntrinsicTerm + 'static,
-    reader: Option<&SharedReader>,
-) -> CostModule {
+pub fn cost_with(task: &Task, distance: impl IntrinsicTerm + 'static, reader: Option<&SharedReader>) -> CostModule {
     let mut terms = vec![saturating(task, distance)];
     if let Some(reader) = reader {
         terms.push(saturating(task, Named::pose(reader.clone())));
@@ -227,14 +223,16 @@ fn learned_modules(
             seen.extend(frames.map(|frame| (Observation { image: Some(frame), ..first.seen.clone() }, first)));
         }
         seen.extend(goals.iter().map(|goal| (goal.seen.clone(), goal)));
-        let one = |(seen, aim): &(Observation, &Aim)| Ok((encode(seen)?, aims(task, reader.as_ref(), names, &aim.state)?));
+        let one =
+            |(seen, aim): &(Observation, &Aim)| Ok((encode(seen)?, aims(task, reader.as_ref(), names, &aim.state)?));
         seen.iter().map(one).collect()
     };
     let courses = courses.iter().map(course).collect::<Result<_>>()?;
     let model = &checkpoint.config.model;
     let metric = GoalDistance::new(checkpoint.statistics.factor(task.metric))?;
     let policy = DistilledPolicy::of(checkpoint).filter(|_| {
-        task.proposals || task.planner == PlannerConfig::Policy || task.mode != ModeConfig::Mode2
+        let wanted = task.proposals || task.planner == PlannerConfig::Policy || task.mode != ModeConfig::Mode2;
+        wanted && task.goal.is_picture() // it knows no other goals
     });
     let alone = task.planner == PlannerConfig::Policy || task.mode == ModeConfig::Mode1;
     if alone && !task.goal.is_picture() {
@@ -248,7 +246,9 @@ fn learned_modules(
         Some(critic) => cost.with_critic(Box::new(critic)),
         None => cost,
     };
-    let planner = task.with_policy.as_ref().filter(|_| policy.is_some()).unwrap_or(&task.planner);
+    // A policy knows nothing of places to keep out of: its proposals are no reason to search less then.
+    let shorter = policy.is_some() && task.names_states().is_none();
+    let planner = task.with_policy.as_ref().filter(|_| shorter).unwrap_or(&task.planner);
     let (configurator, assigner) = configurator(task, courses, (model.action_block, model.action_width))?;
     let modules = Modules {
         configurator,
@@ -263,13 +263,7 @@ fn learned_modules(
 }
 
 /// An agent that sees and imagines with a LeWM; distances are those of its embeddings, as its authors plan.
-fn with_lewm(
-    published: &PublishedLewm,
-    task: &Task,
-    courses: &[Vec<Aim>],
-    seed: Seed,
-    threads: usize,
-) -> Result<Mind> {
+fn with_lewm(published: &PublishedLewm, task: &Task, courses: &[Vec<Aim>], seed: Seed, threads: usize) -> Result<Mind> {
     if let Some(field) = task.names_states() {
         return Err(mindseye_agent::Error::NoReadout { field }.into());
     }

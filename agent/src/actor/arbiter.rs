@@ -22,7 +22,8 @@ impl Arbiter {
         Self { planner, last: None, slowest_secs: 0.0 }
     }
 
-    /// Which mode will do. Weighing imagines two plans: the policy's, and what is left of the last one, whose energy is its promise.
+    /// Which mode will do. Weighing imagines two plans: what is left of the last one, whose energy is its promise, and as many blocks of the
+    /// policy's.
     fn decide(&self, imagination: &Imagination<'_>, deadline: &Deadline<'_>) -> Result<(Mode, ModeReason)> {
         let slack = match imagination.directive.mode {
             ModeOrder::Use(mode, reason) => return Ok((mode, reason)),
@@ -34,12 +35,13 @@ impl Arbiter {
         if deadline.clock.now_secs() + self.slowest_secs >= deadline.at_secs {
             return Ok((Mode::Mode1, ModeReason::NoTime));
         }
-        let fits = |last: &&Plan| (last.horizon(), last.block_width()) == (proposal.horizon(), proposal.block_width());
-        let Some(rest) = self.last.as_ref().filter(fits).map(Plan::shifted) else {
+        let (horizon, width) = (proposal.horizon(), proposal.block_width());
+        let fits = |last: &&Plan| (last.horizon(), last.block_width()) == (horizon, width) && horizon > 1;
+        let Some(last) = self.last.as_ref().filter(fits) else {
             return Ok((Mode::Mode2, ModeReason::NoPromise));
         };
-        let both = [bounded(proposal.values()), rest.values().to_vec()].concat();
-        let energies = imagination.energies(&Plans::new(2, proposal.horizon(), proposal.block_width(), both)?)?;
+        let (rest, same) = (&last.values()[width..], bounded(&proposal.values()[..(horizon - 1) * width]));
+        let energies = imagination.energies(&Plans::new(2, horizon - 1, width, [&same, rest].concat())?)?;
         // An energy that is no number is no reason for confidence.
         let kept = energies[0] <= energies[1] + slack;
         Ok(if kept { (Mode::Mode1, ModeReason::PromiseKept) } else { (Mode::Mode2, ModeReason::PromiseBroken) })

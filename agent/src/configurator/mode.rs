@@ -68,7 +68,7 @@ pub struct Confidence {
 
 impl Default for Confidence {
     fn default() -> Self {
-        Self { calm_below: 0.1, calm_ticks: 2, slack: 0.1 }
+        Self { calm_below: 0.1, calm_ticks: 2, slack: 0.0 }
     }
 }
 

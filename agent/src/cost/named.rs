@@ -33,7 +33,12 @@ impl Named {
 
     /// Wants the directive's pose.
     pub fn pose(reader: SharedReader) -> Self {
-        Self { name: Self::POSE, every_block: false, reader, energy: |aims, state, slope| pose(&aims.pose, state, slope) }
+        Self {
+            name: Self::POSE,
+            every_block: false,
+            reader,
+            energy: |aims, state, slope| pose(&aims.pose, state, slope),
+        }
     }
 
     /// Wants to be in the directive's region.

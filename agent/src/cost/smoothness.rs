@@ -40,7 +40,9 @@ impl IntrinsicTerm for Smoothness {
         let rows = plans.values().chunks_exact(length).zip(slopes.plans.chunks_exact_mut(length)).enumerate();
         for (index, (plan, slopes)) in rows {
             let of_block = |block: usize| -> f32 {
-                (0..rollouts.futures()).map(|future| pull[(index * rollouts.futures() + future) * horizon + block]).sum()
+                (0..rollouts.futures())
+                    .map(|future| pull[(index * rollouts.futures() + future) * horizon + block])
+                    .sum()
             };
             let changes: Vec<f32> = changes(plan, action).collect();
             for (at, change) in changes.iter().enumerate().skip(action) {

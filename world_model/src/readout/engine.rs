@@ -2,9 +2,7 @@
 
 use super::Readout;
 use crate::layers::{Linear, Norm};
-use crate::ops::{
-    Map, Precision, Rounded, gate_rows, gate_rows_back, normalise_rows_back, normalise_rows_keeping,
-};
+use crate::ops::{Map, Precision, Rounded, gate_rows, gate_rows_back, normalise_rows_back, normalise_rows_keeping};
 use crate::plan_slopes::Layer;
 use crate::scratch::Spare;
 use crate::training::ProbeErrors;
@@ -46,7 +44,8 @@ impl ReadoutEngine {
     /// When the weights are not on the CPU.
     pub fn new(readout: &Readout) -> Result<Self> {
         let (config, trunk) = (&readout.config, &readout.trunk);
-        let both = |linear: &Linear| -> Result<(Map, Map)> { Ok((linear.packed(Precision::F32)?, linear.transposed()?)) };
+        let both =
+            |linear: &Linear| -> Result<(Map, Map)> { Ok((linear.packed(Precision::F32)?, linear.transposed()?)) };
         Ok(Self {
             names: config.state_names.clone(),
             typical_steps: config.typical_steps.clone(),

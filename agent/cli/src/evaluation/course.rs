@@ -50,7 +50,8 @@ impl Course {
         let later = switch.map(|switch| aim(&switch.goal)).transpose()?.map(|aim| vec![aim]);
         let courses: Vec<Vec<Aim>> = std::iter::once(goals).chain(later).collect();
         let reader: SharedReader = Arc::new(TrueState::new(names.clone()));
-        let judge = |goals: &Vec<Aim>| goals.iter().map(|goal| aims(task, Some(&reader), &names, &goal.state)).collect();
+        let judge =
+            |goals: &Vec<Aim>| goals.iter().map(|goal| aims(task, Some(&reader), &names, &goal.state)).collect();
         let judged = courses.iter().map(judge).collect::<Result<Vec<Vec<Aims>>>>()?;
         Ok(Self { courses, judged, current: 0, stage: 0 })
     }

@@ -181,8 +181,7 @@ impl Episode<'_> {
         let mut picture = observation.image.clone().context("start: expected a picture, got none")?;
         let goal_picture = |course: &Course| course.picture().cloned().context("goal: expected a picture, got none");
         let mut goal = goal_picture(&course)?;
-        let mut mind =
-            Mind::new(self.method, task, simulator.as_ref(), course.courses(), self.seed, self.threads)?;
+        let mut mind = Mind::new(self.method, task, simulator.as_ref(), course.courses(), self.seed, self.threads)?;
         let mut disturber = Disturber::new(self.disturbance, self.pair.episode, self.budget_steps);
         let clock = SystemClock::start();
         let at_start = simulator.check_goal(course.goal());
@@ -212,7 +211,9 @@ impl Episode<'_> {
             |result: &EpisodeResult, strict_steps: usize| result.moderate_step.is_some() && strict_steps >= hold_steps;
         let switched =
             |result: &EpisodeResult| self.switch.as_ref().is_none_or(|switch| result.steps > switch.after_steps);
-        while result.steps < self.budget_steps && !(self.stop_when_held && arrived(&result, strict_steps) && switched(&result)) {
+        while result.steps < self.budget_steps
+            && !(self.stop_when_held && arrived(&result, strict_steps) && switched(&result))
+        {
             if self.switch.as_ref().is_some_and(|switch| result.steps >= switch.after_steps)
                 && let Some(next) = course.switch()
             {
