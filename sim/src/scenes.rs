@@ -1,5 +1,6 @@
 //! The scenes: one folder each, one line in each list here.
 
+pub mod bridge;
 pub mod push_t;
 mod saved;
 pub mod two_room;
@@ -10,7 +11,7 @@ use crate::demonstration::Demonstrator;
 use crate::factors::{Factor, Factors};
 
 /// Names of all scenes.
-pub const SCENES: [&str; 2] = [two_room::NAME, push_t::NAME];
+pub const SCENES: [&str; 3] = [two_room::NAME, push_t::NAME, bridge::NAME];
 
 /// What a scene is built with.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,7 @@ pub fn make(scene: &str, options: &SceneOptions) -> Result<Box<dyn Simulator>> {
     match scene {
         two_room::NAME => Ok(Box::new(two_room::TwoRoom::new(options)?)),
         push_t::NAME => Ok(Box::new(push_t::PushT::new(options)?)),
+        bridge::NAME => Ok(Box::new(bridge::Bridge::new(options)?)),
         other => unknown("scene", &SCENES, other),
     }
 }
@@ -60,6 +62,7 @@ pub fn factors(scene: &str) -> Result<&'static [Factor]> {
     match scene {
         two_room::NAME => Ok(&two_room::FACTORS),
         push_t::NAME => Ok(&push_t::FACTORS),
+        bridge::NAME => Ok(&bridge::FACTORS),
         other => unknown("scene", &SCENES, other),
     }
 }
@@ -78,23 +81,31 @@ pub fn demonstrator(scene: &str, policy: &str, options: &SceneOptions) -> Result
             Some(demonstrator) => Ok(demonstrator),
             None => unknown("policy", &push_t::demonstrators::POLICIES, policy),
         },
+        bridge::NAME => match bridge::demonstrators::make(policy) {
+            Some(demonstrator) => Ok(demonstrator),
+            None => unknown("policy", &bridge::demonstrators::POLICIES, policy),
+        },
         other => unknown("scene", &SCENES, other),
     }
 }
 
 /// Whether the scene called `scene` has hard pairs of its own.
 pub fn has_cross_pairs(scene: &str) -> bool {
-    scene == two_room::NAME
+    CROSSED.contains(&scene)
 }
 
+/// Scenes with hard pairs of their own.
+const CROSSED: [&str; 2] = [two_room::NAME, bridge::NAME];
+
 /// A start and a goal state for the scene's hard pairs, in the episode of `seed`: for `two_room` any place, and any place in the
-/// *other* room.
+/// *other* room; for `bridge` a place on the left and one on the right of the river, both near the bridge.
 ///
 /// # Errors
 /// When the scene has no such pairs.
 pub fn cross_pair(scene: &str, options: &SceneOptions, seed: Seed) -> Result<(Vec<f64>, Vec<f64>)> {
     match scene {
         two_room::NAME => Ok(two_room::Layout::of_episode(seed, &options.factors).cross_pair(seed)),
-        other => unknown("scene with cross pairs", &[two_room::NAME], other),
+        bridge::NAME => Ok(bridge::cross_pair(seed)),
+        other => unknown("scene with cross pairs", &CROSSED, other),
     }
 }

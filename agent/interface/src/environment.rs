@@ -125,4 +125,13 @@ pub trait Simulator: Environment {
     fn block_move(&self, _start: &[f64], _goal: &[f64]) -> Option<BlockMove> {
         None
     }
+
+    /// In scenes with more ways than one: the name of the one that the body is on at this moment, for example `bridge`.
+    fn way(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// In scenes in which something is hidden from pictures and true states: draws it anew from `seed`. The world looks the same and may go on
+    /// otherwise. Elsewhere nothing happens.
+    fn redraw_hidden(&mut self, _seed: Seed) {}
 }
