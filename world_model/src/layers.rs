@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 
 use crate::Result;
+use crate::network::Network;
 use crate::ops::{self, Convolution, Map, Precision, with_values};
 use crate::parameters::{Initial, Source};
 
@@ -192,5 +193,12 @@ impl GatedTrunk {
             hidden = (&hidden + ops::gate(&norm.forward(&linear.forward(&hidden)?)?)?)?;
         }
         Ok(hidden)
+    }
+    /// The trunk and an affine map of what comes out of it, on plain slices.
+    ///
+    /// # Errors
+    /// When the weights are not on the CPU.
+    pub(crate) fn packed(&self, output: &Linear, precision: Precision) -> Result<Network> {
+        Network::new(true, (&self.input, &self.input_norm), &self.layers, output, precision)
     }
 }

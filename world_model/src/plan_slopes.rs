@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use crate::jepa::Jepa;
 use crate::ops::{Map, Precision};
+use crate::predictor::Predictor;
 use crate::scratch::{Spare, group_of};
 use crate::trunk_slopes::{Bench, Kept, TrunkSlopes};
 use crate::{Error, Result};
@@ -44,11 +45,19 @@ impl PlanSlopes {
     /// # Errors
     /// When the weights are not on the CPU.
     pub fn new(model: &Jepa) -> Result<Self> {
-        let (config, predictor) = (model.config(), model.predictor());
+        let config = model.config();
+        Self::of_predictor(model.predictor(), config.latent_width, config.block_width())
+    }
+
+    /// A predictor of latents `[D]` and blocks `[A]` that need not be a model's own.
+    ///
+    /// # Errors
+    /// When the weights are not on the CPU.
+    pub fn of_predictor(predictor: &Predictor, latent_width: usize, block_width: usize) -> Result<Self> {
         let input = (&predictor.input, &predictor.input_norm);
         Ok(Self {
-            latent_width: config.latent_width,
-            block_width: config.block_width(),
+            latent_width,
+            block_width,
             trunk: TrunkSlopes::new(input, &predictor.layers, predictor.gated)?,
             output: (predictor.output.packed(Precision::F32)?, predictor.output.transposed()?),
             spare: Spare::default(),

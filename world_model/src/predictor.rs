@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::layers::{Linear, Norm};
-use crate::ops;
+use crate::network::Network;
+use crate::ops::{self, Precision};
 use crate::parameters::Source;
 
 /// Settings of the predictor.
@@ -71,5 +72,12 @@ impl Predictor {
             hidden = (&hidden + activate(&norm.forward(&linear.forward(&hidden)?)?)?)?;
         }
         Ok((latents + self.output.forward(&hidden)?)?)
+    }
+    /// What is added to a latent, from rows `[z; a]`, on plain slices.
+    ///
+    /// # Errors
+    /// When the weights are not on the CPU.
+    pub(crate) fn packed(&self, precision: Precision) -> Result<Network> {
+        Network::new(self.gated, (&self.input, &self.input_norm), &self.layers, &self.output, precision)
     }
 }

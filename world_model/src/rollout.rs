@@ -7,49 +7,21 @@
 use rayon::prelude::*;
 
 use crate::jepa::Jepa;
-use crate::layers::{Linear, Norm};
-use crate::ops::{Map, Precision, Rounded, gate_rows, normalise_rows, silu_in_place, with_values};
+use crate::network::{Buffers, Network};
+use crate::ops::Precision;
+use crate::predictor::Predictor;
 use crate::scratch::{Spare, group_of};
 use crate::{Error, Result};
 
 /// Most plans rolled out together: what they need stays in the second-level cache.
 const GROUP: usize = 128;
 
-#[derive(Debug, Clone)]
-struct Normalisation {
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-}
-
-impl Normalisation {
-    fn of(norm: &Norm) -> Result<Self> {
-        Ok(Self {
-            scale: with_values(&norm.scale, <[f32]>::to_vec)?,
-            shift: with_values(&norm.shift, <[f32]>::to_vec)?,
-        })
-    }
-
-    /// `silu(norm(inner))`, or the gated rows of `norm(inner)`; `inner` is used up.
-    fn activate(&self, inner: &mut [f32], output: &mut [f32], gated: bool) {
-        normalise_rows(inner, &self.scale, &self.shift);
-        if gated {
-            gate_rows(inner, output, self.scale.len() / 2);
-        } else {
-            silu_in_place(inner);
-            output.copy_from_slice(inner);
-        }
-    }
-}
-
 /// A predictor ready for rolling out plans `[N, H, A]` from one start `[D]`.
 #[derive(Debug, Clone)]
 pub struct RolloutEngine {
     latent_width: usize,
     block_width: usize,
-    gated: bool,
-    input: (Map, Normalisation),
-    layers: Vec<(Map, Normalisation)>,
-    output: Map,
+    network: Network,
     /// Scratch memory that no group is using.
     spare: Spare<Scratch>,
 }
@@ -58,11 +30,8 @@ pub struct RolloutEngine {
 #[derive(Debug, Default)]
 struct Scratch {
     joined: Vec<f32>,
-    hidden: Vec<f32>,
-    inner: Vec<f32>,
-    active: Vec<f32>,
     latents: Vec<f32>,
-    rounded: Rounded,
+    buffers: Buffers,
 }
 
 impl RolloutEngine {
@@ -79,17 +48,21 @@ impl RolloutEngine {
     /// # Errors
     /// When the weights are not on the CPU.
     pub fn with_precision(model: &Jepa, precision: Precision) -> Result<Self> {
-        let predictor = model.predictor();
-        let layer = |(linear, norm): &(Linear, Norm)| Ok((linear.packed(precision)?, Normalisation::of(norm)?));
-        Ok(Self {
-            latent_width: model.config().latent_width,
-            block_width: model.config().block_width(),
-            gated: predictor.gated,
-            input: (predictor.input.packed(Precision::F32)?, Normalisation::of(&predictor.input_norm)?),
-            layers: predictor.layers.iter().map(layer).collect::<Result<_>>()?,
-            output: predictor.output.packed(Precision::F32)?,
-            spare: Spare::default(),
-        })
+        let config = model.config();
+        Self::of_predictor(model.predictor(), config.latent_width, config.block_width(), precision)
+    }
+
+    /// Copies the weights of a predictor of latents `[D]` and blocks `[A]` that need not be a model's own.
+    ///
+    /// # Errors
+    /// When the weights are not on the CPU.
+    pub fn of_predictor(
+        predictor: &Predictor,
+        latent_width: usize,
+        block_width: usize,
+        precision: Precision,
+    ) -> Result<Self> {
+        Ok(Self { latent_width, block_width, network: predictor.packed(precision)?, spare: Spare::default() })
     }
 
     /// Width `D` of a latent.
@@ -135,11 +108,8 @@ impl RolloutEngine {
 
     fn roll_group(&self, start: &[f32], plans: &[f32], horizon: usize, rollouts: &mut [f32], scratch: &mut Scratch) {
         let rows = plans.len() / (horizon * self.block_width);
-        let (joined, hidden) = (self.input.0.inputs(), self.output.inputs());
+        let joined = self.network.inputs();
         scratch.joined.resize(rows * joined, 0.0);
-        scratch.hidden.resize(rows * hidden, 0.0);
-        scratch.inner.resize(rows * self.input.0.outputs(), 0.0);
-        scratch.active.resize(rows * hidden, 0.0);
         scratch.latents.clear();
         (0..rows).for_each(|_| scratch.latents.extend_from_slice(start));
         for step in 0..horizon {
@@ -150,25 +120,11 @@ impl RolloutEngine {
                 joined[..self.latent_width].copy_from_slice(latent);
                 joined[self.latent_width..].copy_from_slice(block);
             }
-            self.predict(scratch);
+            self.network.add_to(&scratch.joined, &mut scratch.latents, &mut scratch.buffers); // on by one block
             for (row, rollout) in rollouts.chunks_exact_mut(horizon * self.latent_width).enumerate() {
                 let latent = &scratch.latents[row * self.latent_width..(row + 1) * self.latent_width];
                 rollout[step * self.latent_width..(step + 1) * self.latent_width].copy_from_slice(latent);
             }
         }
-    }
-
-    /// Moves `scratch.latents` on by one block.
-    fn predict(&self, scratch: &mut Scratch) {
-        let Scratch { joined, hidden, inner, active, latents, rounded } = scratch;
-        let (input, input_norm) = &self.input;
-        input.apply(joined, inner, false, rounded);
-        input_norm.activate(inner, hidden, self.gated);
-        for (map, norm) in &self.layers {
-            map.apply(hidden, inner, false, rounded);
-            norm.activate(inner, active, self.gated);
-            hidden.iter_mut().zip(&*active).for_each(|(hidden, active)| *hidden += active);
-        }
-        self.output.apply(hidden, latents, true, rounded);
     }
 }
