@@ -1,5 +1,5 @@
 //! A trained model as a folder: `config.json`, `model.safetensors`, and the parts beside it where there are any
-//! (`decoder.safetensors`, `policy.safetensors`, `critic.safetensors`, `readout.safetensors`).
+//! (`decoder.safetensors`, `policy.safetensors`, `critic.safetensors`, `readout.safetensors`, `futures.safetensors`, `ensemble.safetensors`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::critic::CriticNetwork;
 use crate::decoder::Decoder;
+use crate::ensemble::Ensemble;
+use crate::futures::Futures;
 use crate::jepa::{Jepa, ModelConfig};
 use crate::ops::{tensor, with_values};
 use crate::part;
@@ -83,6 +85,10 @@ pub struct Checkpoint {
     pub critic: Option<CriticNetwork>,
     /// Reads latents as people name states, for costs about named things.
     pub readout: Option<Readout>,
+    /// Tells the futures of a plan apart by a code.
+    pub futures: Option<Futures>,
+    /// Further predictors of the same latents.
+    pub ensemble: Option<Ensemble>,
 }
 
 const CONFIG_FILE: &str = "config.json";
@@ -126,7 +132,17 @@ impl Checkpoint {
             recipe,
             training,
         };
-        Ok(Self { config, model, statistics, decoder: None, policy: None, critic: None, readout: None })
+        Ok(Self {
+            config,
+            model,
+            statistics,
+            decoder: None,
+            policy: None,
+            critic: None,
+            readout: None,
+            futures: None,
+            ensemble: None,
+        })
     }
 
     /// Writes the folder; every file whole, `config.json` last.
@@ -149,6 +165,8 @@ impl Checkpoint {
         part::save_to(folder, self.policy.as_ref())?;
         part::save_to(folder, self.critic.as_ref())?;
         part::save_to(folder, self.readout.as_ref())?;
+        part::save_to(folder, self.futures.as_ref())?;
+        part::save_to(folder, self.ensemble.as_ref())?;
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
         config.push(b'\n');
@@ -184,7 +202,9 @@ impl Checkpoint {
         let policy = part::load_from(folder, &config.model)?;
         let critic = part::load_from(folder, &config.model)?;
         let readout = part::load_from(folder, &config.model)?;
-        Ok(Self { config, model, statistics, decoder, policy, critic, readout })
+        let futures = part::load_from(folder, &config.model)?;
+        let ensemble = part::load_from(folder, &config.model)?;
+        Ok(Self { config, model, statistics, decoder, policy, critic, readout, futures, ensemble })
     }
 
     /// Reads `config.json` only.

@@ -4,10 +4,12 @@
 //! pixels. Letters used in shapes: `B` batch, `T` frames of a window, `D` latent width, `A` width of an action block (control
 //! steps times action width), `N` plans, `H` horizon in blocks, `K` width of the true state.
 
+pub mod calibration;
 pub mod checkpoint;
 pub mod critic;
 pub mod decoder;
 pub mod encoder;
+pub mod ensemble;
 pub mod error;
 mod fitting;
 pub mod futures;
