@@ -1,6 +1,7 @@
 //! Configurator: turns a task into one immutable directive per tick, and moves on to the next sub-goal (LeCun 2022, section 3).
 
 mod aims;
+mod futures;
 mod goal;
 mod mode;
 mod planner;
@@ -11,6 +12,7 @@ mod task;
 use std::sync::Arc;
 
 pub use aims::{Aims, Interval, Place, Wanted};
+pub use futures::{FutureKind, FuturesConfig};
 pub use goal::{Bounds, GoalConfig, KeepOut};
 pub use mode::{Confidence, Mode, ModeConfig, ModeOrder, ModeReason};
 pub use planner::PlannerConfig;
@@ -46,6 +48,8 @@ pub struct Directive {
     pub weights: Vec<(String, f32)>,
     /// How energies over the horizon become one number.
     pub reduction: Reduction,
+    /// What a unit of spread among the futures of a plan counts for beside their mean energy; 0 for nothing.
+    pub risk: f32,
     /// Time to decide, seconds.
     pub budget_secs: f64,
     /// What is believed when a picture is missing or cannot be true.

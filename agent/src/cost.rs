@@ -2,6 +2,7 @@
 //! energy still to come beyond the horizon.
 
 mod action_limits;
+mod curiosity;
 mod effort;
 mod fingerprint;
 mod goal_distance;
@@ -9,10 +10,12 @@ mod learned_critic;
 mod named;
 mod oracle_goal;
 mod reading;
+mod risk;
 mod saturating;
 mod smoothness;
 
 pub use action_limits::ActionLimits;
+pub use curiosity::Curiosity;
 pub use effort::Effort;
 pub use fingerprint::Fingerprint;
 pub use goal_distance::GoalDistance;
@@ -184,6 +187,13 @@ impl CostModule {
         Self { terms, critic: None }
     }
 
+    /// The same cost with one term more.
+    #[must_use]
+    pub fn with_term(mut self, term: Box<dyn IntrinsicTerm>) -> Self {
+        self.terms.push(term);
+        self
+    }
+
     /// The same cost with a critic at the end of the horizon.
     #[must_use]
     pub fn with_critic(self, critic: Box<dyn Critic>) -> Self {
@@ -214,13 +224,26 @@ impl CostModule {
         fingerprint.digits()
     }
 
-    /// One energy per plan, `[N]`: the weighted sum of the terms, reduced over blocks (those that count in every block added up), averaged over
-    /// futures, plus the critic's energy of the last state.
+    /// One energy per plan, `[N]`. That of a future is the weighted sum of the terms, reduced over blocks (those that count in every block added up), plus
+    /// the critic's energy of the last state; that of a plan the mean over its futures plus the directive's risk times their standard deviation.
     ///
     /// # Errors
     /// When the shapes do not fit.
     pub fn judge(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
         let totals = self.totals(rollouts, plans, directive, false)?;
+        let energies = self.of_futures(&totals, rollouts, plans, directive)?;
+        let futures = rollouts.futures().max(1);
+        Ok(energies.chunks(futures).map(|energies| risk::energy(energies, directive.risk)).collect())
+    }
+
+    /// Energies of all futures, `[N, S]`; `totals [N, S, H]` are those of their blocks by the terms that the reduction is for.
+    fn of_futures(
+        &self,
+        totals: &[f32],
+        rollouts: &Rollouts,
+        plans: &Plans,
+        directive: &Directive,
+    ) -> Result<Vec<f32>> {
         let futures = totals.chunks(rollouts.horizon().max(1)).map(|energies| directive.reduction.reduce(energies));
         let mut energies: Vec<f32> = futures.collect();
         if self.weighted(directive).any(|(term, _)| term.every_block()) {
@@ -232,8 +255,7 @@ impl CostModule {
             let to_come = critic.future_energy(&ends(rollouts), directive)?;
             energies.iter_mut().zip(to_come).for_each(|(energy, to_come)| *energy += weight * to_come);
         }
-        let futures = rollouts.futures().max(1);
-        Ok(energies.chunks(futures).map(|energies| energies.iter().sum::<f32>() / futures as f32).collect())
+        Ok(energies)
     }
 
     /// The energies `[N]` of [`CostModule::judge`], and their slopes.
@@ -247,26 +269,33 @@ impl CostModule {
         directive: &Directive,
     ) -> Result<(Vec<f32>, Slopes)> {
         let totals = self.totals(rollouts, plans, directive, false)?;
-        let futures = rollouts.futures().max(1) as f32;
-        let by_future = totals.chunks(rollouts.horizon().max(1));
-        let reduced = by_future.flat_map(|energies| directive.reduction.slopes(energies));
-        let reduced: Vec<f32> = reduced.map(|slope| slope / futures).collect();
+        let energies = self.of_futures(&totals, rollouts, plans, directive)?;
+        let by_plan = || energies.chunks(rollouts.futures().max(1));
+        // What the energy of every future counts, [N, S].
+        let shares: Vec<f32> = by_plan().flat_map(|energies| risk::slopes(energies, directive.risk)).collect();
+        let horizon = rollouts.horizon().max(1);
+        let by_future = totals.chunks(horizon).zip(&shares);
+        let reduced = by_future.flat_map(|(energies, share)| {
+            directive.reduction.slopes(energies).into_iter().map(move |slope| slope * share)
+        });
+        let reduced: Vec<f32> = reduced.collect();
+        let always: Vec<f32> = shares.iter().flat_map(|share| std::iter::repeat_n(*share, horizon)).collect();
         let mut slopes = Slopes::level(rollouts, plans);
         for (term, weight) in self.weighted(directive) {
-            let slope = |reduced: &f32| if term.every_block() { 1.0 / futures } else { *reduced };
-            let pull: Vec<f32> = reduced.iter().map(|reduced| weight * slope(reduced)).collect();
+            let of_blocks = if term.every_block() { &always } else { &reduced };
+            let pull: Vec<f32> = of_blocks.iter().map(|slope| weight * slope).collect();
             term.add_slopes(rollouts, plans, directive, &pull, &mut slopes)?;
         }
         if let Some((critic, weight)) = self.critic(rollouts, directive) {
             let (length, rollout_len) = (rollouts.state_len(), rollouts.horizon() * rollouts.state_len());
             let (_, on_ends) = critic.future_energy_and_slopes(&ends(rollouts), directive)?;
             let rollouts = slopes.states.chunks_exact_mut(rollout_len.max(1));
-            for (rollout, on_end) in rollouts.zip(on_ends.chunks_exact(length.max(1))) {
+            for ((rollout, on_end), share) in rollouts.zip(on_ends.chunks_exact(length.max(1))).zip(&shares) {
                 let end = &mut rollout[rollout_len - length..];
-                end.iter_mut().zip(on_end).for_each(|(sum, slope)| *sum += weight / futures * slope);
+                end.iter_mut().zip(on_end).for_each(|(sum, slope)| *sum += weight * share * slope);
             }
         }
-        Ok((self.judge(rollouts, plans, directive)?, slopes))
+        Ok((by_plan().map(|energies| risk::energy(energies, directive.risk)).collect(), slopes))
     }
 
     /// The critic, where it has a say, and what an energy that it expects after `rollouts` counts.

@@ -1,6 +1,7 @@
 //! World model: predicts what will be, given what is and what is done (LeCun 2022, section 3 and 4).
 
 mod ensemble;
+mod futures;
 mod learned;
 mod lewm;
 mod seen_simulator;
@@ -8,6 +9,7 @@ mod simulator;
 mod unchanging;
 
 pub use ensemble::Ensemble;
+pub use futures::BranchingWorldModel;
 pub use learned::LearnedWorldModel;
 pub use lewm::LewmWorldModel;
 pub use seen_simulator::SeenSimulator;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::Result;
+use crate::{Error, Result};
 use crate::latent_episodes::LatentEpisodes;
 use crate::ops::{product, tensor, with_values};
 
@@ -27,14 +27,15 @@ pub const BLOCKS: [usize; 3] = [1, 3, 5];
 /// Most starts measured.
 const MOST: usize = 3000;
 
-/// From a start `[D]` and a plan `[H * A]` to `S` futures `[S, H, D]`.
-pub type Imagine<'a> = dyn Fn(&[f32], &[f32]) -> Result<Vec<f32>> + Sync + 'a;
-
-/// Lets `imagine` go on from recorded moments by recorded blocks, on the current rayon pool.
+/// Lets `imagine`, from a start `[D]` and a plan `[H * A]` to `S` futures `[S, H, D]`, go on from recorded moments by recorded blocks, on the current
+/// rayon pool.
 ///
 /// # Errors
-/// `imagine`'s; [`crate::Error::Shape`] when no episode is long enough.
-pub fn calibrate(imagine: &Imagine<'_>, episodes: &LatentEpisodes) -> Result<Vec<Calibration>> {
+/// `imagine`'s; [`Error::Shape`] when no episode is long enough.
+pub fn calibrate<E: From<Error> + Send>(
+    imagine: impl Fn(&[f32], &[f32]) -> std::result::Result<Vec<f32>, E> + Sync,
+    episodes: &LatentEpisodes,
+) -> std::result::Result<Vec<Calibration>, E> {
     let horizon = BLOCKS[BLOCKS.len() - 1];
     let all = episodes.require_starts(horizon + 1)?;
     let starts: Vec<usize> = all.iter().copied().step_by(all.len().div_ceil(MOST)).collect();
@@ -46,7 +47,7 @@ pub fn calibrate(imagine: &Imagine<'_>, episodes: &LatentEpisodes) -> Result<Vec
         Ok(with_values(&measured, |values| values.chunks_exact(width).map(mean).collect())?)
     };
     // Spread and error after every block of the report.
-    let one = |&start: &usize| -> Result<Vec<(f64, f64)>> {
+    let one = |&start: &usize| -> std::result::Result<Vec<(f64, f64)>, E> {
         let plan: Vec<f32> = (start..start + horizon).flat_map(|moment| episodes.block(moment)).copied().collect();
         let futures = imagine(episodes.latent(start), &plan)?;
         let count = futures.len() / (horizon * width);
@@ -59,9 +60,9 @@ pub fn calibrate(imagine: &Imagine<'_>, episodes: &LatentEpisodes) -> Result<Vec
             let error = lengths(from_mean(episodes.latent(start + blocks)))?;
             Ok((spread.iter().sum::<f64>() / count as f64, error[0]))
         };
-        BLOCKS.into_iter().map(at).collect()
+        Ok(BLOCKS.into_iter().map(at).collect::<Result<_>>()?)
     };
-    let measured: Vec<Vec<(f64, f64)>> = starts.par_iter().map(one).collect::<Result<_>>()?;
+    let measured: Vec<Vec<(f64, f64)>> = starts.par_iter().map(one).collect::<std::result::Result<_, E>>()?;
     let report = |(index, blocks): (usize, usize)| {
         let (spreads, errors): (Vec<f64>, Vec<f64>) = measured.iter().map(|of_start| of_start[index]).unzip();
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
@@ -124,8 +125,8 @@ mod tests {
             let future = |sign: f32| (1..=plan.len()).map(move |block| block as f32 * (0.1 + sign * size));
             [1.0, -1.0].into_iter().flat_map(future).flat_map(|place| [start[0] + place, start[1]]).collect()
         };
-        let knowing = calibrate(&|start, plan| Ok(imagine(start[1], start, plan)), &episodes)?;
-        let unknowing = calibrate(&|start, plan| Ok(imagine(0.5, start, plan)), &episodes)?;
+        let knowing = calibrate(|start, plan| Ok::<_, Error>(imagine(start[1], start, plan)), &episodes)?;
+        let unknowing = calibrate(|start, plan| Ok::<_, Error>(imagine(0.5, start, plan)), &episodes)?;
         assert_eq!(knowing.iter().map(|at| at.blocks).collect::<Vec<_>>(), BLOCKS);
         for (knowing, unknowing) in knowing.iter().zip(&unknowing) {
             assert!(knowing.spearman > 0.99, "{knowing:?}");

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod data;
 pub mod demo;
 pub mod evaluate;
+pub mod forks;
 pub mod inspect;
 pub mod record;
 pub mod teach;
@@ -30,7 +31,7 @@ use crate::running::cost_terms;
 /// Which scene, seen how, varying in what.
 #[derive(Debug, Args)]
 pub struct SceneArguments {
-    /// Name of the scene: two_room or push_t.
+    /// Name of the scene: two_room, push_t or bridge.
     #[arg(long, default_value = "two_room")]
     pub scene: String,
     /// Side of the camera's square pictures, pixels.
@@ -62,7 +63,7 @@ pub enum Pairs {
     Offset,
     /// States of the same held-out episode between which the block need not be moved.
     Still,
-    /// The scene's hard pairs: in two_room any start, any goal in the other room.
+    /// The scene's hard pairs: in two_room any start, any goal in the other room; in bridge from the left of the river to the right.
     Cross,
     /// Three states of the same held-out episode, to be reached one after the other.
     Sequence,

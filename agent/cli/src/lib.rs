@@ -4,6 +4,8 @@ pub mod assets;
 pub mod commands;
 pub mod evaluation;
 pub mod filming;
+pub mod forks;
+pub mod imagining;
 pub mod model_report;
 pub mod pictures;
 pub mod practice;

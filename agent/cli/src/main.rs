@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use mindseye::commands::{ablate, bench, compare, data, demo, evaluate, inspect, record, teach, train};
+use mindseye::commands::{ablate, bench, compare, data, demo, evaluate, forks, inspect, record, teach, train};
 
 /// Training allocates and frees the same large buffers at every step; glibc gives each back to the system and faults it in again.
 #[global_allocator]
@@ -33,6 +33,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArguments),
     Compare(compare::CompareArguments),
     Ablate(ablate::AblateArguments),
+    Forks(forks::ForksArguments),
     Inspect(inspect::InspectArguments),
     Data(data::DataArguments),
     Bench(bench::BenchArguments),
@@ -95,6 +96,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Ablate(arguments) => ablate::run(arguments),
+        Command::Forks(arguments) => forks::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Data(arguments) => data::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),

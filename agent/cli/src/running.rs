@@ -11,13 +11,13 @@ use mindseye_agent::configurator::{
     Aims, Assigner, GoalConfig, ModeConfig, PlannerConfig, SequenceConfigurator, Switchboard,
 };
 use mindseye_agent::cost::{
-    ActionLimits, CRITIC, CostModule, Effort, GoalDistance, IntrinsicTerm, LearnedReader, Named, OracleGoal,
+    ActionLimits, CRITIC, CostModule, Curiosity, Effort, GoalDistance, IntrinsicTerm, LearnedReader, Named, OracleGoal,
     Saturating, SharedReader, Smoothness, TrueState,
 };
 use mindseye_agent::memory::{Forgetful, RingMemory};
 use mindseye_agent::perception::{JepaPerception, LewmPerception};
 use mindseye_agent::world_model::{
-    LearnedWorldModel, LewmWorldModel, SeenSimulator, SimulatorWorldModel, Unchanging, WorldModel,
+    LewmWorldModel, SeenSimulator, SimulatorWorldModel, Unchanging, WorldModel,
 };
 use mindseye_agent::{Agent, Latent, Modules, Task, TickReport};
 use mindseye_episodes::picture::{decode_picture, picture_size, resized};
@@ -25,6 +25,7 @@ use mindseye_interface::{Action, Clock, Image, ImageSize, Observation, Seed, Sim
 use mindseye_world_model::Checkpoint;
 
 use crate::evaluation::{Method, Without};
+use crate::imagining;
 use crate::published::PublishedLewm;
 use critic::critic;
 
@@ -65,11 +66,11 @@ impl Mind {
         let names = simulator.state_names();
         match *method {
             Method::Model(ref checkpoint) => {
-                let imagines = Box::new(LearnedWorldModel::new(&checkpoint.model, task.precision, threads)?);
+                let imagines = imagining::world_model(checkpoint, task, threads)?;
                 learned(checkpoint, task, (courses, &names), seed, imagines, None)
             }
             Method::Without(ref checkpoint, Without::Memory) => {
-                let imagines = Box::new(LearnedWorldModel::new(&checkpoint.model, task.precision, threads)?);
+                let imagines = imagining::world_model(checkpoint, task, threads)?;
                 let (mut modules, assigner) = learned_modules(checkpoint, task, (courses, &names), imagines)?;
                 modules.memory = Box::new(Forgetful);
                 Ok(Self { agent: Agent::new(modules, seed), assigner, oracle: None })
@@ -116,7 +117,7 @@ impl Mind {
 
 /// Names of the cost terms that agents here are built with.
 pub fn cost_terms() -> Vec<&'static str> {
-    [&[GoalDistance::NAME, Effort.name(), Smoothness.name(), ActionLimits.name(), CRITIC][..], &Named::ALL].concat()
+    [&[GoalDistance::NAME, Effort.name(), Smoothness.name(), ActionLimits.name(), CRITIC, Curiosity::NAME][..], &Named::ALL].concat()
 }
 
 /// The cost of `task`: distance to the goal by `distance`, and the other terms but those about named things.
@@ -230,6 +231,7 @@ fn learned_modules(
     let courses = courses.iter().map(course).collect::<Result<_>>()?;
     let model = &checkpoint.config.model;
     let metric = GoalDistance::new(checkpoint.statistics.factor(task.metric))?;
+    let curiosity = Curiosity::new(checkpoint.statistics.factor(task.metric))?;
     let policy = DistilledPolicy::of(checkpoint).filter(|_| {
         let wanted = task.proposals || task.planner == PlannerConfig::Policy || task.mode != ModeConfig::Mode2;
         wanted && task.goal.is_picture() // it knows no other goals
@@ -241,7 +243,7 @@ fn learned_modules(
     if policy.is_none() && alone {
         bail!("planner policy: expected a checkpoint with a policy (mindseye teach policy makes one), got none");
     }
-    let cost = cost_with(task, metric, reader.as_ref());
+    let cost = cost_with(task, metric, reader.as_ref()).with_term(Box::new(curiosity));
     let cost = match critic(checkpoint, task)? {
         Some(critic) => cost.with_critic(Box::new(critic)),
         None => cost,

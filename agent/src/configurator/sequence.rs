@@ -53,6 +53,7 @@ impl SequenceConfigurator {
             action_width,
             weights: task.weights.iter().map(|(name, weight)| (name.clone(), *weight)).collect(),
             reduction: task.reduction,
+            risk: task.futures.as_ref().map_or(0.0, |futures| futures.risk),
             budget_secs: task.budget_ms / 1e3,
             completion: task.completion,
             mode: super::ModeOrder::Use(super::Mode::Mode2, super::ModeReason::Task),

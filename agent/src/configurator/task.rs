@@ -8,7 +8,7 @@ use mindseye_world_model::{LatentMetric, Precision};
 use serde::{Deserialize, Serialize};
 
 use super::goal::{Names, validate_bounds};
-use super::{Aims, Bounds, GoalConfig, KeepOut, ModeConfig, PlannerConfig};
+use super::{Aims, Bounds, FuturesConfig, GoalConfig, KeepOut, ModeConfig, PlannerConfig};
 use crate::cost::{GoalDistance, Named, Reduction, StateReader};
 use crate::perception::Completion;
 
@@ -43,8 +43,11 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Bounds::is_empty")]
     pub workspace: Bounds,
     /// Weights of cost terms by name: `goal_distance`, `pose` or `region` (as the goal's kind is), `effort`, `smoothness`, `action_limits`,
-    /// `keep_out`, `workspace`.
+    /// `keep_out`, `workspace`, `curiosity`, `critic`.
     pub weights: BTreeMap<String, f32>,
+    /// More futures per plan than one, and what is thought of their spread; one by default.
+    #[serde(default)]
+    pub futures: Option<FuturesConfig>,
     /// Whether to act at once or after thinking.
     #[serde(default)]
     pub mode: ModeConfig,
@@ -165,6 +168,7 @@ impl Validate for Task {
         validate_bounds("workspace", &self.workspace)?;
         self.require_sense()?;
         self.mode.validate()?;
+        self.futures.as_ref().map_or(Ok(()), FuturesConfig::validate)?;
         self.with_policy.as_ref().map_or(Ok(()), PlannerConfig::validate)?;
         self.planner.validate()
     }

@@ -1,5 +1,6 @@
 //! The learned world model: the fast rollout engine behind the seam.
 
+use mindseye_world_model::predictor::Predictor;
 use mindseye_world_model::{Jepa, PlanSlopes, Precision, RolloutEngine};
 
 use super::{Judge, WorldModel};
@@ -20,7 +21,25 @@ impl LearnedWorldModel {
     /// # Errors
     /// When the weights cannot be read.
     pub fn new(model: &Jepa, precision: Precision, threads: usize) -> Result<Self> {
-        Ok(Self { engine: RolloutEngine::with_precision(model, precision)?, slopes: PlanSlopes::new(model)?, threads })
+        let config = model.config();
+        Self::of_predictor(model.predictor(), (config.latent_width, config.block_width()), precision, threads)
+    }
+
+    /// As [`LearnedWorldModel::new`], of a predictor of latents `[D]` and blocks `[A]` that is not a model's own: a member of an ensemble.
+    ///
+    /// # Errors
+    /// When the weights cannot be read.
+    pub fn of_predictor(
+        predictor: &Predictor,
+        (latent_width, block_width): (usize, usize),
+        precision: Precision,
+        threads: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            engine: RolloutEngine::of_predictor(predictor, latent_width, block_width, precision)?,
+            slopes: PlanSlopes::of_predictor(predictor, latent_width, block_width)?,
+            threads,
+        })
     }
 }
 

@@ -83,6 +83,7 @@ pub fn directive(goal: [f32; 2], horizon_blocks: usize) -> Directive {
         action_width: 2,
         weights: vec![("goal_distance".into(), 1.0)],
         reduction: Reduction::Last,
+        risk: 0.0,
         budget_secs: 1e6,
         completion: Completion::default(),
         mode: ModeOrder::Use(Mode::Mode2, ModeReason::Task),

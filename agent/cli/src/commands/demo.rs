@@ -25,7 +25,7 @@ use crate::pictures::write_gif;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye demo push_t --episodes 6 --out demo.gif")]
 pub struct DemoArguments {
-    /// Name of the scene: two_room or push_t; both by default.
+    /// Name of the scene: two_room, push_t or bridge; all by default.
     scene: Option<String>,
     /// Folder of the checkpoint; by default the shipped one.
     #[arg(long, requires = "scene")]

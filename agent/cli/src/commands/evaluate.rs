@@ -177,6 +177,9 @@ fn say(report: &EvaluationReport) -> Result<()> {
         println!("\nit does not ({}):", by_rotation.others.model.moderate.episodes);
         say_rates(&by_rotation.others);
     }
+    for (way, share) in &report.ways {
+        println!("on the way {way}: {share} of the episodes");
+    }
     let held = report.results.iter().filter(|pair| pair.error.is_some());
     if let Some(error) = held.clone().find_map(|pair| pair.error.as_ref()) {
         println!("\nWARNING: the agent held still in {} episodes, first because of: {error}", held.count());

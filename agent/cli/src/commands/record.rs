@@ -40,9 +40,9 @@ pub struct RecordArguments {
     /// Control steps per episode.
     #[arg(long, default_value_t = 100)]
     steps: usize,
-    /// Who acts: mixture; in two_room also walker (through the door, with noise); in push_t through (pushes through random points of
+    /// Who acts: mixture; in two_room and bridge also walker (through the door, over the river, with noise); in push_t through (pushes through random points of
     /// the block), poser (brings it into random poses), paced (the mixture with rests and slow phases) and prodder (from anywhere to
-    /// anywhere on the block); in both explorer (smooth random), and agent: the agent with the model of --checkpoint pursues goals
+    /// anywhere on the block); in all explorer (smooth random), and agent: the agent with the model of --checkpoint pursues goals
     /// of its own, so that a next training sees what its plans really do.
     #[arg(long, default_value = "mixture")]
     policy: String,

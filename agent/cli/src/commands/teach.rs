@@ -1,6 +1,8 @@
 //! `mindseye teach`: what is learnt on top of a world model that stays as it is; one part of the agent per file.
 
 pub mod critic;
+pub mod ensemble;
+pub mod futures;
 pub mod policy;
 pub mod readout;
 mod recorded;
@@ -11,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use mindseye_interface::config::require_range;
 use mindseye_world_model::Checkpoint;
+use mindseye_world_model::calibration::Calibration;
 
 pub use recorded::Recorded;
 
@@ -26,6 +29,8 @@ enum Part {
     Critic(critic::CriticArguments),
     Policy(policy::PolicyArguments),
     Readout(readout::ReadoutArguments),
+    Futures(futures::FuturesArguments),
+    Ensemble(ensemble::EnsembleArguments),
 }
 
 /// Runs the command.
@@ -37,6 +42,8 @@ pub fn run(arguments: &TeachArguments) -> Result<()> {
         Part::Critic(arguments) => critic::run(arguments),
         Part::Policy(arguments) => policy::run(arguments),
         Part::Readout(arguments) => readout::run(arguments),
+        Part::Futures(arguments) => futures::run(arguments),
+        Part::Ensemble(arguments) => ensemble::run(arguments),
     }
 }
 
@@ -85,5 +92,17 @@ impl Lesson {
     /// When they cannot be started.
     pub fn pool(&self) -> Result<rayon::ThreadPool> {
         rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().context("starting threads")
+    }
+}
+
+/// Every so many-th episode teaches nothing: reports are made on it.
+const HELD_OUT_EVERY: usize = 10;
+
+/// Prints whether futures differ where they err.
+fn say_calibration(calibration: &[Calibration]) {
+    for Calibration { blocks, starts, spearman, spread, error } in calibration {
+        println!(
+            "after {blocks} blocks: spread {spread:.4}, error {error:.4}, rank correlation {spearman:.2} ({starts} starts)"
+        );
     }
 }

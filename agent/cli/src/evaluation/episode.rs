@@ -123,6 +123,8 @@ pub struct EpisodeResult {
     pub region: Option<bool>,
     /// Where the task forbids something: control steps at which the true state was where it must not be.
     pub violating_steps: Option<usize>,
+    /// In scenes with more ways than one: those that the body was on after some control step, the first one first.
+    pub ways: Vec<&'static str>,
     /// Distance to the goal at the end, in the task's unit.
     pub final_distance: f64,
     /// Control steps done.
@@ -192,6 +194,7 @@ impl Episode<'_> {
             block: at_start.block.map(|_| false),
             region: wants_region.then(|| course.judge(&self.pair.start).1),
             violating_steps: forbids.then_some(0),
+            ways: Vec::new(),
             final_distance: at_start.distance,
             steps: 0,
             planning_ms: Vec::new(),
@@ -252,6 +255,7 @@ impl Episode<'_> {
                 } else if check.moderate {
                     course.advance();
                 }
+                result.ways.extend(simulator.way().filter(|way| !result.ways.contains(way)));
                 strict_steps = if check.strict && last { strict_steps + 1 } else { 0 };
                 result.final_distance = check.distance;
             })?;

@@ -22,7 +22,7 @@ pub enum PairKind {
         /// Control steps from start to goal.
         goal_offset: usize,
     },
-    /// The scene's hard pairs: in `two_room` any start, any goal in the other room.
+    /// The scene's hard pairs: in `two_room` any start, any goal in the other room; in `bridge` from the left of the river to the right.
     Cross,
     /// Three goals to be reached one after the other: states of the same held-out episode as the start, each this many control steps after the one
     /// before. None is reached where the one before is.
@@ -42,7 +42,7 @@ impl std::fmt::Display for PairKind {
             Self::Still { goal_offset } => {
                 write!(formatter, "goals {goal_offset} control steps away, the block already in place")
             }
-            Self::Cross => write!(formatter, "goals in the other room"),
+            Self::Cross => write!(formatter, "goals on the other side"),
             Self::Sequence { goal_offset } => {
                 write!(formatter, "{GOALS} goals in turn, {goal_offset} control steps from one to the next")
             }

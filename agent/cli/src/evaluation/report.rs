@@ -1,5 +1,7 @@
 //! What the evaluator says: a number without this document is not a number.
 
+use std::collections::BTreeMap;
+
 use mindseye_agent::Task;
 use mindseye_sim::Factors;
 use serde::Serialize;
@@ -155,6 +157,9 @@ pub struct PairReport {
     /// Where the task forbids something: control steps at which the true state was where it must not be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub violating_steps: Option<usize>,
+    /// In scenes with more ways than one: those that the body was on, the first one first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<&'static str>,
     /// Distance to the goal at the end, in the task's unit.
     pub final_distance: f64,
     /// Why the agent held still, if it did.
@@ -170,6 +175,9 @@ pub struct EvaluationReport {
     /// In scenes with a block: the same for pairs in which it has to turn, and for the others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by_rotation: Option<ByRotation>,
+    /// In scenes with more ways than one: share of the model's episodes in which the body was on each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ways: BTreeMap<&'static str, SuccessRate>,
     /// Control steps to success, of the episodes that succeeded.
     pub steps_to_success: Percentiles,
     /// Time from observation to decision, milliseconds.
@@ -214,6 +222,7 @@ impl EvaluationReport {
         Self {
             rates: Rates::of(methods, |_| true),
             by_rotation,
+            ways: ways(results),
             steps_to_success: Percentiles::of(
                 results.iter().filter_map(|result| result.moderate_step).map(|step| step as f64).collect(),
             ),
@@ -256,10 +265,21 @@ impl EvaluationReport {
                     block_reached: result.block,
                     region: result.region,
                     violating_steps: result.violating_steps,
+                    ways: result.ways.clone(),
                     final_distance: result.final_distance,
                     error: result.error.clone(),
                 })
                 .collect(),
         }
     }
+}
+
+/// Share of the episodes in which the body was on each way.
+fn ways(results: &[EpisodeResult]) -> BTreeMap<&'static str, SuccessRate> {
+    let names = results.iter().flat_map(|result| result.ways.iter().copied());
+    let share = |way| {
+        let on_it = results.iter().filter(|result| result.ways.contains(&way)).count();
+        (way, SuccessRate::of(on_it, results.len()))
+    };
+    names.map(share).collect()
 }

@@ -98,6 +98,7 @@ pub fn plan(arguments: &BenchArguments) -> Result<LewmPlan> {
         action_width: 2,
         weights: vec![(GoalDistance::NAME.into(), 1.0)],
         reduction: Reduction::Last,
+        risk: 0.0,
         budget_secs: f64::INFINITY,
         completion: Completion::default(),
         mode: ModeOrder::Use(Mode::Mode2, ModeReason::Task),

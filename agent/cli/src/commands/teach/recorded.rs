@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use mindseye_episodes::{CacheOptions, FrameCache};
 use mindseye_interface::{ActionSpace, ImageSize};
-use mindseye_world_model::Checkpoint;
+use mindseye_world_model::{Checkpoint, LatentEpisodes};
 use mindseye_world_model::encoder::Sensed;
 use rayon::prelude::*;
 
@@ -80,6 +80,14 @@ impl Recorded {
             state_names,
             episodes,
         })
+    }
+
+    /// The same for parts that learn from latents and blocks.
+    ///
+    /// # Errors
+    /// None so far: there is a block for every latent.
+    pub fn into_episodes(self) -> Result<LatentEpisodes> {
+        Ok(LatentEpisodes::new(self.latents, self.blocks, (self.width, self.block_width), self.episodes)?)
     }
 
     /// The latent `[D]` of a moment.
