@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::{Error, Result};
 use crate::latent_episodes::LatentEpisodes;
 use crate::ops::{product, tensor, with_values};
+use crate::{Error, Result};
 
 /// How spread and error go together after so many blocks. Both are mean squares per value of the latent, in units of typical steps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -125,7 +125,8 @@ impl Fork {
             (0..rollouts.futures()).map(|future| rollouts.state(0, future, rollouts.horizon() - 1)).collect();
         let known = |(index, (branch, truth)): (usize, &(Vec<f32>, f64))| {
             let others = self.branches.iter().enumerate().filter(|(other, _)| *other != index);
-            let nearest = others.map(|(_, (other, _))| energy(&self.factor, branch, other)).fold(f32::INFINITY, f32::min);
+            let nearest =
+                others.map(|(_, (other, _))| energy(&self.factor, branch, other)).fold(f32::INFINITY, f32::min);
             // Energies are squares of distances.
             let is_near = |end: &&Latent| energy(&self.factor, branch, end.values()) < NEAR * NEAR * nearest;
             (ends.iter().filter(is_near).count() as f64 / ends.len() as f64, *truth)

@@ -16,9 +16,7 @@ pub fn world_model(checkpoint: &Checkpoint, task: &Task, threads: usize) -> Resu
     };
     match wanted.kind {
         FutureKind::Latent => match &checkpoint.futures {
-            Some(futures) => {
-                Ok(Box::new(BranchingWorldModel::new(futures, task.precision, wanted.samples, threads)?))
-            }
+            Some(futures) => Ok(Box::new(BranchingWorldModel::new(futures, task.precision, wanted.samples, threads)?)),
             None => bail!("futures.kind latent: expected a checkpoint with futures (mindseye teach futures), got none"),
         },
         FutureKind::Ensemble => Ok(Box::new(ensemble(checkpoint, task.precision, threads)?)),

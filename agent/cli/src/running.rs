@@ -16,9 +16,7 @@ use mindseye_agent::cost::{
 };
 use mindseye_agent::memory::{Forgetful, RingMemory};
 use mindseye_agent::perception::{JepaPerception, LewmPerception};
-use mindseye_agent::world_model::{
-    LewmWorldModel, SeenSimulator, SimulatorWorldModel, Unchanging, WorldModel,
-};
+use mindseye_agent::world_model::{LewmWorldModel, SeenSimulator, SimulatorWorldModel, Unchanging, WorldModel};
 use mindseye_agent::{Agent, Latent, Modules, Task, TickReport};
 use mindseye_episodes::picture::{decode_picture, picture_size, resized};
 use mindseye_interface::{Action, Clock, Image, ImageSize, Observation, Seed, Simulator};
@@ -117,7 +115,11 @@ impl Mind {
 
 /// Names of the cost terms that agents here are built with.
 pub fn cost_terms() -> Vec<&'static str> {
-    [&[GoalDistance::NAME, Effort.name(), Smoothness.name(), ActionLimits.name(), CRITIC, Curiosity::NAME][..], &Named::ALL].concat()
+    [
+        &[GoalDistance::NAME, Effort.name(), Smoothness.name(), ActionLimits.name(), CRITIC, Curiosity::NAME][..],
+        &Named::ALL,
+    ]
+    .concat()
 }
 
 /// The cost of `task`: distance to the goal by `distance`, and the other terms but those about named things.

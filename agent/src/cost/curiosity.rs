@@ -2,7 +2,7 @@
 
 use mindseye_world_model::ops::matmul::{Matrix, matmul};
 
-use super::{IntrinsicTerm, Slopes};
+use super::{Fingerprint, IntrinsicTerm, Slopes};
 use crate::configurator::Directive;
 use crate::latent::{Plans, Rollouts};
 use crate::{Error, Result};
@@ -103,5 +103,10 @@ impl IntrinsicTerm for Curiosity {
         let measured = Matrix::new(&measured, rollouts.states(), self.width);
         matmul(&mut slopes.states, measured, Matrix::new(&self.factor, self.width, self.width), true);
         Ok(())
+    }
+
+    fn describe(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.name(Self::NAME);
+        fingerprint.numbers(&self.factor);
     }
 }

@@ -1,11 +1,11 @@
 //! A readout on plain slices: many latents at a time, and slopes back to them.
 
 use super::Readout;
-use crate::layers::{Linear, Norm};
-use crate::ops::{Map, Precision, Rounded, gate_rows, gate_rows_back, normalise_rows_back, normalise_rows_keeping};
-use crate::plan_slopes::Layer;
+use crate::layers::Linear;
+use crate::ops::{Map, Precision};
 use crate::scratch::Spare;
 use crate::training::ProbeErrors;
+use crate::trunk_slopes::{Bench, Kept, TrunkSlopes};
 use crate::{Error, Result};
 
 /// Latents read together: what they need stays in the second-level cache.

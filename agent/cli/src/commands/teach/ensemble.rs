@@ -9,9 +9,9 @@ use mindseye_agent::world_model::WorldModel;
 use mindseye_agent::{Latent, Plans};
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
+use mindseye_world_model::Precision;
 use mindseye_world_model::calibration::{Calibration, calibrate};
 use mindseye_world_model::ensemble::{Ensemble, EnsembleConfig, EnsembleLesson, train_ensemble};
-use mindseye_world_model::Precision;
 use serde::Serialize;
 
 use super::{HELD_OUT_EVERY, Lesson, Recorded, say_calibration};

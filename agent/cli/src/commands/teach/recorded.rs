@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use mindseye_episodes::{CacheOptions, FrameCache};
 use mindseye_interface::{ActionSpace, ImageSize};
-use mindseye_world_model::{Checkpoint, LatentEpisodes};
 use mindseye_world_model::encoder::Sensed;
+use mindseye_world_model::{Checkpoint, LatentEpisodes};
 use rayon::prelude::*;
 
 use crate::progress::Meter;
