@@ -67,3 +67,38 @@ fn no_part_of_the_land_is_left_out() {
     }
     assert!(seen.iter().flatten().all(|&times| times >= 50), "{seen:?}");
 }
+
+#[test]
+fn what_a_walker_does_within_a_block_does_not_tell_how_the_coin_fell() {
+    // The same episode with other coins: actions are the same for five control steps after a passage, whatever it brings.
+    let options = SceneOptions::with_side(16).unwrap();
+    let play = |seed: Seed, coins: u64| {
+        let mut world = world();
+        let mut demonstrator = demonstrator("bridge", "walker", &options).unwrap();
+        world.reset(seed).unwrap();
+        world.redraw_hidden(Seed::new(coins));
+        demonstrator.begin(seed);
+        let step = |_| {
+            let (action, before) = (demonstrator.act(&world.state()), super::place(&world));
+            world.step_blind(&action).unwrap();
+            (action, before, super::place(&world))
+        };
+        (0..STEPS).map(step).collect::<Vec<_>>()
+    };
+    let mut compared = 0;
+    for seed in (0..100).map(|index| Seed::new(5).index(index)) {
+        let some = play(seed, 0);
+        for other in (1..4).map(|coins| play(seed, coins)) {
+            let Some(parted) = (0..STEPS).find(|&step| some[step].2 != other[step].2) else { continue };
+            // A coin that is tossed at the very end of a control step shows in the next.
+            let (before, after) = (some[parted.saturating_sub(1)].1, some[parted].2);
+            assert!((before[0] < 0.5) != (after[0] < 0.5), "they part where no coin is tossed: {before:?}, {after:?}");
+            let end = (parted + 5).min(STEPS);
+            for step in parted..end {
+                assert_eq!(some[step].0, other[step].0, "{} control steps after the passage", step - parted);
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 40, "{compared}");
+}

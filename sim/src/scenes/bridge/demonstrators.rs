@@ -5,7 +5,7 @@ use mindseye_interface::{Action, Rng, Seed};
 use rand::Rng as _;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::layout::{MIDDLE_X_M, PIXEL_M, any_place};
+use super::layout::{BRIDGE, MIDDLE_X_M, PIXEL_M, any_place, is_in};
 use super::ways::{Crossing, way};
 use super::{AGENT_SPEED_M_PER_S, CONTROL_STEP_SECS};
 use crate::demonstration::{Demonstrator, Explorer, clamped_action};
@@ -57,9 +57,18 @@ const CLEARANCE_M: f64 = PIXEL_M;
 /// Metres in one control step at full action.
 const REACH_M: f64 = AGENT_SPEED_M_PER_S * CONTROL_STEP_SECS;
 
+/// Control steps for which a walker that has passed the middle of the bridge goes on as if it were getting across, whatever happens: an action block. If it
+/// turned at once, what it does next would tell how the coin fell, and who learns from the episode would take the effect for the cause.
+const UNAWARE_STEPS: usize = 5;
+
 /// Walks to random places, over the river where need be, at varying pace and with noise; sometimes rests where it arrives.
 struct Walker {
     rng: Rng,
+    /// Where it takes itself to be, metres; where it is, but for a while after the middle of the bridge.
+    believed: Option<[f64; 2]>,
+    unaware_steps: usize,
+    /// The last action, normalised.
+    action: [f64; 2],
     goal: Option<[f64; 2]>,
     closed: Crossing,
     pace: f64,
@@ -70,7 +79,18 @@ struct Walker {
 impl Walker {
     fn new(mut rng: Rng) -> Self {
         let noise = if rng.random_bool(0.3) { 0.0 } else { rng.random_range(0.1..0.5) };
-        Self { rng, goal: None, closed: Crossing::Ford, pace: 1.0, noise, rest_steps: 0 }
+        let (believed, unaware_steps, action) = (None, 0, [0.0; 2]);
+        Self {
+            rng,
+            believed,
+            unaware_steps,
+            action,
+            goal: None,
+            closed: Crossing::Ford,
+            pace: 1.0,
+            noise,
+            rest_steps: 0,
+        }
     }
 
     fn choose_goal(&mut self, place: [f64; 2]) -> [f64; 2] {
@@ -79,6 +99,24 @@ impl Walker {
         self.closed = if self.rng.random_bool(OVER_THE_BRIDGE) { Crossing::Ford } else { Crossing::Bridge };
         self.pace = if self.rng.random_bool(0.7) { 1.0 } else { self.rng.random_range(0.3..1.0) };
         any_place(side, &mut self.rng)
+    }
+
+    /// Where it takes itself to be when it is in `place`.
+    fn believe(&mut self, place: [f64; 2]) -> [f64; 2] {
+        let expected = self.believed.map(|[x, y]| [x + REACH_M * self.action[0], y + REACH_M * self.action[1]]);
+        let passed = |last: [f64; 2]| (last[0] < MIDDLE_X_M) != (place[0] < MIDDLE_X_M) && is_in(BRIDGE, last);
+        if self.unaware_steps == 0 && self.believed.is_some_and(passed) {
+            self.unaware_steps = UNAWARE_STEPS;
+        }
+        let believed = match expected {
+            Some(expected) if self.unaware_steps > 0 => {
+                self.unaware_steps -= 1;
+                expected
+            }
+            _ => place,
+        };
+        self.believed = Some(believed);
+        believed
     }
 
     /// The next point to head for.
@@ -95,8 +133,10 @@ impl Demonstrator for Walker {
 
     fn act(&mut self, state: &[f64]) -> Action {
         let &[x, y, ..] = state else { return Action::zeros(2) };
+        let [x, y] = self.believe([x, y]);
         if self.rest_steps > 0 {
             self.rest_steps -= 1;
+            self.action = [0.0; 2];
             return Action::zeros(2);
         }
         let mut goal = match self.goal {
@@ -117,8 +157,9 @@ impl Demonstrator for Walker {
         let noise = self.noise;
         let action = towards.map(|part| {
             let wobble: f64 = StandardNormal.sample(&mut self.rng);
-            (self.pace * part / longest + noise * wobble) as f32
+            (self.pace * part / longest + noise * wobble).clamp(-1.0, 1.0)
         });
-        clamped_action(action)
+        self.action = action;
+        clamped_action(action.map(|part| part as f32))
     }
 }
