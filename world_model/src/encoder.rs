@@ -3,7 +3,7 @@
 mod keypoint;
 mod patch;
 
-use candle_core::Tensor;
+use candle_core::{Tensor, Var};
 use mindseye_interface::config::require_range;
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +11,11 @@ pub use keypoint::{KeypointConfig, KeypointEncoder};
 pub use patch::{PatchConfig, PatchEncoder};
 
 use crate::Result;
-use crate::jepa::ModelConfig;
+use crate::jepa::{ModelConfig, trained};
 use crate::layers::{Linear, Norm};
-use crate::ops;
-use crate::parameters::Source;
+use crate::ops::{self, Tape, WeightGradients, with_values};
+use crate::optimiser::{Gradients, add, collect};
+use crate::parameters::{Source, Weights};
 
 /// Which encoder, with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,10 +60,10 @@ impl Eye {
         }
     }
 
-    fn features(&self, pictures: &Tensor) -> Result<Tensor> {
+    fn features(&self, pictures: &Tensor, tape: &mut Tape) -> Result<Tensor> {
         match self {
-            Self::Patch(encoder) => encoder.forward(pictures),
-            Self::Keypoint(encoder) => encoder.forward(pictures),
+            Self::Patch(encoder) => encoder.forward(pictures, tape),
+            Self::Keypoint(encoder) => encoder.forward(pictures, tape),
         }
     }
 }
@@ -109,10 +110,28 @@ impl Encoder {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, pictures: &[Tensor], proprioception: Option<&Tensor>) -> Result<Tensor> {
-        let mut parts = Vec::with_capacity(self.eyes.len() + 1);
-        for (eye, pictures) in self.eyes.iter().zip(pictures) {
-            parts.push(eye.features(pictures)?);
-        }
+        let look = |(eye, pictures): (&Eye, &Tensor)| eye.features(pictures, &mut Tape::off());
+        let features = self.eyes.iter().zip(pictures).map(look).collect::<Result<Vec<_>>>()?;
+        self.project(features, proprioception)
+    }
+
+    /// The same for training: what is needed to go back from the latents to all weights.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub(crate) fn forward_taped(&self, pictures: &[Tensor], proprioception: Option<&Tensor>) -> Result<Encoded> {
+        let look = |(eye, pictures): (&Eye, &Tensor)| -> Result<(Var, Tape)> {
+            let mut tape = Tape::recording();
+            let features = eye.features(pictures, &mut tape)?;
+            Ok((Var::from_tensor(&features)?, tape))
+        };
+        let looks = self.eyes.iter().zip(pictures).map(look).collect::<Result<Vec<_>>>()?;
+        let features = looks.iter().map(|(features, _)| features.as_tensor().clone()).collect();
+        Ok(Encoded { latents: self.project(features, proprioception)?, looks })
+    }
+
+    fn project(&self, features: Vec<Tensor>, proprioception: Option<&Tensor>) -> Result<Tensor> {
+        let mut parts = features;
         parts.extend(proprioception.cloned());
         let features = match parts.len() {
             1 => parts.remove(0),
@@ -120,6 +139,35 @@ impl Encoder {
         };
         let hidden = self.norm.forward(&self.hidden.forward(&features)?)?;
         self.latent.forward(&ops::silu(&hidden)?)
+    }
+}
+
+/// Latents `[B, D]`, and the way back to the weights that they come from.
+pub(crate) struct Encoded {
+    /// With the projector's graph.
+    pub latents: Tensor,
+    /// What every eye saw, where the projector's graph begins, and how.
+    looks: Vec<(Var, Tape)>,
+}
+
+impl Encoded {
+    /// Gradients of `weights` by name, given those of the latents, `[B, D]`.
+    pub fn back(self, gradient: &Tensor, weights: &Weights) -> Result<Gradients> {
+        let store = (&self.latents * gradient)?.sum_all()?.backward()?;
+        let mut gradients = Gradients::new();
+        collect(&mut gradients, trained(weights), &store)?;
+        let mut of_eyes = WeightGradients::default();
+        for (features, tape) in self.looks {
+            if let Some(gradient) = store.get(&features) {
+                tape.back(gradient.clone(), &mut of_eyes)?;
+            }
+        }
+        for (name, var) in trained(weights) {
+            if let Some(gradient) = of_eyes.of(var) {
+                add(&mut gradients, name.clone(), with_values(gradient, <[f32]>::to_vec)?);
+            }
+        }
+        Ok(gradients)
     }
 }
 

@@ -7,7 +7,7 @@ use mindseye_interface::config::{Validate, require_range};
 use mindseye_interface::{Image, Seed};
 use serde::{Deserialize, Serialize};
 
-use crate::encoder::{Encoder, EncoderConfig, Sensed, picture_tensor};
+use crate::encoder::{Encoded, Encoder, EncoderConfig, Sensed, picture_tensor};
 use crate::ops::{self, with_values};
 use crate::parameters::{Initial, Source, Weights};
 use crate::predictor::{Predictor, PredictorConfig};
@@ -174,6 +174,21 @@ impl Jepa {
     /// # Errors
     /// [`Error::Shape`] when numbers of bytes or values do not fit.
     pub fn encode_raw(&self, sensed: Sensed<'_>) -> Result<Tensor> {
+        let (pictures, felt) = self.tensors(sensed)?;
+        self.encoder.forward(&pictures, felt.as_ref())
+    }
+
+    /// The same for training, with the way back to the weights.
+    ///
+    /// # Errors
+    /// As [`Jepa::encode_raw`].
+    pub(crate) fn encode_taped(&self, sensed: Sensed<'_>) -> Result<Encoded> {
+        let (pictures, felt) = self.tensors(sensed)?;
+        self.encoder.forward_taped(&pictures, felt.as_ref())
+    }
+
+    /// Pictures `[B, H, W, 3]` of every camera, and proprioception `[B, P]` where the model has any.
+    fn tensors(&self, sensed: Sensed<'_>) -> Result<(Vec<Tensor>, Option<Tensor>)> {
         let (side, moment, felt) =
             (self.config.image_side, self.config.picture_bytes(), self.config.proprioception_width);
         let moments = sensed.pictures.len() / moment;
@@ -201,8 +216,7 @@ impl Jepa {
             let values = ops::tensor(sensed.proprioception.to_vec(), (moments, felt))?;
             Ok(values.broadcast_sub(&feeling.mean)?.broadcast_mul(&feeling.scale)?.detach())
         };
-        let felt = self.feeling.as_ref().map(feel).transpose()?;
-        self.encoder.forward(&pictures, felt.as_ref())
+        Ok((pictures, self.feeling.as_ref().map(feel).transpose()?))
     }
 
     /// Latents for training: raw outputs, whitened by their own batch where the model whitens.

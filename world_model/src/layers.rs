@@ -1,10 +1,10 @@
-//! Layers: weights with names, applied by the operations of [`crate::ops`].
+//! Layers: weights with names, applied by the operations of [`crate::ops`]; those of pictures along a [`Tape`].
 
 use candle_core::Tensor;
 
 use crate::Result;
 use crate::network::Network;
-use crate::ops::{self, Convolution, Map, Precision, with_values};
+use crate::ops::{self, Convolution, GroupNorm, Map, Precision, Tape, with_values};
 use crate::parameters::{Initial, Source};
 
 /// Affine map of rows, `[N, I]` → `[N, O]`.
@@ -81,8 +81,8 @@ impl Conv {
     ///
     /// # Errors
     /// When the shapes do not fit.
-    pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        Ok(ops::convolve(input, &self.weight, &self.bias, self.shape)?)
+    pub fn forward(&self, input: &Tensor, tape: &mut Tape) -> Result<Tensor> {
+        Ok(tape.apply3(input, (&self.weight, &self.bias), self.shape)?)
     }
 }
 
@@ -106,17 +106,23 @@ impl Norm {
         })
     }
 
-    /// Layer norm of `[N, C]`, or group norm of `[B, H, W, C]`.
+    /// Layer norm of `[N, C]`.
     ///
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        if let Ok((batch, height, width, channels)) = input.dims4() {
-            let rows = input.reshape((batch, height * width, channels))?;
-            let normal = ops::group_norm(&rows, &self.scale, &self.shift, self.groups)?;
-            return Ok(normal.reshape((batch, height, width, channels))?);
-        }
         Ok(ops::layer_norm(input, &self.scale, &self.shift)?)
+    }
+
+    /// Group norm of `[B, H, W, C]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn of_maps(&self, input: &Tensor, tape: &mut Tape) -> Result<Tensor> {
+        let (batch, height, width, channels) = input.dims4()?;
+        let rows = tape.reshape(input, &[batch, height * width, channels])?;
+        let normal = tape.apply3(&rows, (&self.scale, &self.shift), GroupNorm { groups: self.groups })?;
+        Ok(tape.reshape(&normal, &[batch, height, width, channels])?)
     }
 }
 
@@ -144,8 +150,8 @@ impl ResidualBlock {
     ///
     /// # Errors
     /// When the shapes do not fit.
-    pub fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        Ok((input + self.second.forward(&self.first.forward(input)?)?)?)
+    pub fn forward(&self, input: &Tensor, tape: &mut Tape) -> Result<Tensor> {
+        tape.residual(input, |tape| self.second.forward(&self.first.forward(input, tape)?, tape))
     }
 }
 

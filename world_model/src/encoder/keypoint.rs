@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::layers::{Conv, Norm, ResidualBlock};
-use crate::ops::{self, Convolution};
+use crate::ops::{Convolution, Silu, SpatialSoftmax, Tape};
 use crate::parameters::{Initial, Source};
 
 /// Settings of the keypoint encoder.
@@ -59,10 +59,11 @@ impl KeypointEncoder {
         })
     }
 
-    pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor> {
-        let coarse = self.second.forward(&self.first.forward(pictures)?)?;
-        let coarse = ops::silu(&self.norm.forward(&coarse)?)?;
-        let seen = self.keypoints.forward(&self.block.forward(&coarse)?)?;
-        Ok(ops::spatial_softmax(&seen, &self.sharpness)?)
+    pub(crate) fn forward(&self, pictures: &Tensor, tape: &mut Tape) -> Result<Tensor> {
+        let fine = self.first.forward(pictures, tape)?;
+        let coarse = self.norm.of_maps(&self.second.forward(&fine, tape)?, tape)?;
+        let coarse = tape.apply1(&coarse, Silu)?;
+        let seen = self.keypoints.forward(&self.block.forward(&coarse, tape)?, tape)?;
+        Ok(tape.apply2(&seen, &self.sharpness, SpatialSoftmax)?)
     }
 }

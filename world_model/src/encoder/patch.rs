@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::layers::{Conv, ResidualBlock};
-use crate::ops::{self, Convolution};
+use crate::ops::{Convolution, Silu, Tape};
 use crate::parameters::Source;
 
 /// Settings of the patch encoder.
@@ -54,12 +54,15 @@ impl PatchEncoder {
         })
     }
 
-    pub(crate) fn forward(&self, pictures: &Tensor) -> Result<Tensor> {
-        let mut grid = ops::silu(&self.patches.forward(pictures)?)?;
+    pub(crate) fn forward(&self, pictures: &Tensor, tape: &mut Tape) -> Result<Tensor> {
+        let patches = self.patches.forward(pictures, tape)?;
+        let mut grid = tape.apply1(&patches, Silu)?;
         for block in &self.blocks {
-            grid = block.forward(&grid)?;
+            grid = block.forward(&grid, tape)?;
         }
-        let grid = ops::silu(&self.bottleneck.forward(&grid)?)?;
-        Ok(grid.flatten_from(1)?)
+        let narrow = self.bottleneck.forward(&grid, tape)?;
+        let grid = tape.apply1(&narrow, Silu)?;
+        let (pictures, values) = (grid.dim(0)?, grid.elem_count() / grid.dim(0)?);
+        Ok(tape.reshape(&grid, &[pictures, values])?)
     }
 }

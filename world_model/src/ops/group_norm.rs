@@ -97,8 +97,11 @@ pub(super) fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
-struct GroupNorm {
-    groups: usize,
+/// See [`group_norm`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GroupNorm {
+    /// Groups of channels.
+    pub groups: usize,
 }
 
 impl GroupNorm {

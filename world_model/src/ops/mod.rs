@@ -21,6 +21,7 @@ mod sigreg;
 mod silu;
 mod spatial_softmax;
 mod sums;
+mod tape;
 mod whiten;
 
 pub use attention::attention;
@@ -34,7 +35,7 @@ pub(crate) use gate::{gate_rows, gate_rows_back};
 pub use gelu::gelu;
 pub(crate) use gelu::gelu_in_place;
 pub use group_norm::{group_norm, layer_norm};
-pub(crate) use group_norm::{normalise_rows, normalise_rows_back, normalise_rows_keeping};
+pub(crate) use group_norm::{GroupNorm, normalise_rows, normalise_rows_back, normalise_rows_keeping};
 pub use layer_norm::{affine_norm, standardise};
 pub(crate) use layer_norm::{affine_norm_rows, modulated_norm_rows};
 pub use linear::{linear, product};
@@ -43,8 +44,10 @@ pub use packed::PackedLinear;
 pub use quantised::{QuantisedLinear, Rounded};
 pub use sigreg::sigreg;
 pub use silu::silu;
-pub(crate) use silu::{silu_back_in_place, silu_in_place};
+pub(crate) use silu::{Silu, silu_back_in_place, silu_in_place};
+pub(crate) use spatial_softmax::SpatialSoftmax;
 pub use spatial_softmax::spatial_softmax;
+pub use tape::{Tape, WeightGradients};
 pub use whiten::{whiten, whitening_of};
 
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor};

@@ -68,7 +68,9 @@ pub(super) fn exponential(x: f32) -> f32 {
     series * f32::from_bits(exponent)
 }
 
-struct Silu;
+/// See [`silu`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Silu;
 
 impl CustomOp1 for Silu {
     fn name(&self) -> &'static str {

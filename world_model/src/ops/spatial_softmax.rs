@@ -15,7 +15,9 @@ pub fn spatial_softmax(features: &Tensor, sharpness: &Tensor) -> Result<Tensor> 
     features.contiguous()?.apply_op2(sharpness, SpatialSoftmax)
 }
 
-struct SpatialSoftmax;
+/// See [`spatial_softmax`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SpatialSoftmax;
 
 /// Half the extent of the coordinates.
 const REACH: f32 = 2.0;

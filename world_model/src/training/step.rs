@@ -15,7 +15,7 @@ use super::records::Record;
 use super::refinement::Refinement;
 use super::require_finite;
 use super::state::TrainingState;
-use crate::encoder::Sensed;
+use crate::encoder::{Encoded, Sensed};
 use crate::jepa::trained;
 use crate::losses::{Losses, dynamics, prediction_in_steps, regularisation};
 use crate::ops::{tensor, with_values};
@@ -72,7 +72,7 @@ impl<'a> Stepper<'a> {
         let parts = self.encode(state, batch)?;
         let mut raw = Vec::with_capacity(batch.windows * batch.frames * width);
         for part in &parts {
-            with_values(part, |values| raw.extend_from_slice(values))?;
+            with_values(&part.latents, |values| raw.extend_from_slice(values))?;
         }
         let raw = Var::from_tensor(&tensor(raw, (batch.windows * batch.frames, width))?)?;
         let latents = state.model.training_latents(&raw)?;
@@ -97,7 +97,7 @@ impl<'a> Stepper<'a> {
         } else {
             gradient
         };
-        let mut gradients = self.encoder_gradients(state, &parts, &gradient)?;
+        let mut gradients = self.encoder_gradients(state, parts, &gradient)?;
         moved.weights.into_iter().for_each(|(name, values)| add(&mut gradients, name, values));
         let gradient_norm = clip(&mut gradients, config.optimiser.clip_norm);
         require_finite(state.step, "the gradient", gradient_norm)?;
@@ -182,30 +182,25 @@ impl<'a> Stepper<'a> {
         Ok(parts.into_iter().reduce(Share::with).unwrap_or_default())
     }
 
-    /// Raw encoder outputs of the parts of `batch`, each with its graph.
-    fn encode(&self, state: &TrainingState, batch: &Batch) -> Result<Vec<Tensor>> {
+    /// Raw encoder outputs of the parts of `batch`, each with its way back.
+    fn encode(&self, state: &TrainingState, batch: &Batch) -> Result<Vec<Encoded>> {
         let moments = self.windows_per_part(batch) * batch.frames;
         let parts: Vec<Sensed<'_>> = sensed(&self.config.model, batch).chunks(&self.config.model, moments).collect();
-        self.pool.install(|| parts.par_iter().map(|part| state.model.encode_raw(*part)).collect())
+        self.pool.install(|| parts.par_iter().map(|part| state.model.encode_taped(*part)).collect())
     }
 
     /// Hands the gradient `[N, D]` of the joined outputs back to the parts and adds up what they give for the encoder's weights.
-    fn encoder_gradients(&self, state: &TrainingState, parts: &[Tensor], gradient: &Tensor) -> Result<Gradients> {
+    fn encoder_gradients(&self, state: &TrainingState, parts: Vec<Encoded>, gradient: &Tensor) -> Result<Gradients> {
         let mut first = 0;
         let mut shares = Vec::new();
         for part in parts {
-            let rows = part.dim(0)?;
+            let rows = part.latents.dim(0)?;
             shares.push((part, gradient.narrow(0, first, rows)?.detach()));
             first += rows;
         }
         let partial: Vec<Gradients> = self.pool.install(|| {
-            let backward = |(part, share): &(&Tensor, Tensor)| -> Result<Gradients> {
-                let store = (*part * share)?.sum_all()?.backward()?;
-                let mut gradients = Gradients::new();
-                collect(&mut gradients, trained(state.model.weights()), &store)?;
-                Ok(gradients)
-            };
-            shares.par_iter().map(backward).collect::<Result<_>>()
+            let back = |(part, share): (Encoded, Tensor)| part.back(&share, state.model.weights());
+            shares.into_par_iter().map(back).collect::<Result<_>>()
         })?;
         let mut sum = Gradients::new();
         for (name, values) in partial.into_iter().flatten() {
