@@ -1,9 +1,10 @@
-//! The agent and its tick: configure → perceive → judge → act → remember → report.
+//! The agent and its tick: configure → perceive → judge → (adapt) → act → remember → report.
 //!
 //! A tick is a function of (weights, task, seed, observations so far): no callbacks, no hidden state, no clock that decides anything
 //! but when to stop improving. So a recorded life replays to the bit as long as no deadline cuts it short.
 
 use mindseye_interface::{Clock, Observation, Seed};
+use mindseye_world_model::{Adaptation, Experience};
 
 use crate::actor::{Actor, Choice, Deadline, Fallback, Imagination, Policy};
 use crate::configurator::{Configurator, Directive, Mode, ModeReason};
@@ -74,6 +75,8 @@ pub struct TickReport {
     pub surprise: Option<f32>,
     /// How the state became known.
     pub sight: Sight,
+    /// What the world model learnt from the ticks before this one, where it does.
+    pub adaptation: Option<Adaptation>,
     /// Why the agent holds still, if it does.
     pub error: Option<String>,
 }
@@ -107,15 +110,16 @@ impl Agent {
         let directive = self.configure();
         let decided = self.perceive(observation, &directive).and_then(|(latent, surprise, sight)| {
             let judged = self.judge(&latent, &directive)?;
+            let adaptation = self.adapt(&latent, (surprise, sight), &directive)?;
             let deadline = Deadline { clock, at_secs: started_secs + directive.budget_secs };
             let (choice, rows) = self.act(&latent, &directive, &deadline)?;
-            Ok((latent, (surprise, sight), judged, choice, rows))
+            Ok((latent, (surprise, sight, adaptation), judged, choice, rows))
         });
         // What the chosen plan is expected to bring is not part of deciding.
         let planning_ms = (clock.now_secs() - started_secs) * 1e3;
         let deadline_missed = planning_ms > directive.budget_secs * 1e3;
         let report = match decided {
-            Ok((latent, (surprise, sight), Judgement { energies, foreseen }, choice, rows)) => {
+            Ok((latent, (surprise, sight, adaptation), Judgement { energies, foreseen }, choice, rows)) => {
                 let expected = self.modules.world_model.imagine(&latent, &Plans::from(&choice.plan)).ok();
                 let report = TickReport {
                     tick: self.tick,
@@ -133,6 +137,7 @@ impl Agent {
                     predictor_rows: rows,
                     surprise,
                     sight,
+                    adaptation,
                     error: None,
                     directive,
                 };
@@ -155,6 +160,7 @@ impl Agent {
                 predictor_rows: 0,
                 surprise: None,
                 sight: Sight::Dropped,
+                adaptation: None,
                 error: Some(error.to_string()),
                 directive,
             },
@@ -190,6 +196,37 @@ impl Agent {
             return Ok((predicted.clone(), surprise, Sight::Doubted));
         }
         Ok((latent, surprise, Sight::Seen))
+    }
+
+    /// Has the world model learn from what was done and what came of it, after a surprise (LeCun 2022, section 3.1.1: adjusting the world model).
+    fn adapt(
+        &mut self,
+        latent: &Latent,
+        (surprise, sight): (Option<f32>, Sight),
+        directive: &Directive,
+    ) -> Result<Option<Adaptation>> {
+        let Some(config) = directive.adaptation else { return Ok(None) };
+        if sight != Sight::Seen || surprise.is_none_or(|surprise| surprise <= config.surprise_above) {
+            return Ok(None);
+        }
+        let moments = self.modules.memory.recent(config.moments);
+        let mut experience = Experience::default();
+        let mut after = (self.tick, latent);
+        for moment in moments {
+            // What was not seen is what had been predicted: nothing to learn from.
+            let (seen, came) = (moment.sight == Sight::Seen, after);
+            if seen && moment.tick + 1 == came.0 {
+                experience.states.extend_from_slice(moment.latent.values());
+                experience.blocks.extend_from_slice(&moment.block);
+                experience.next.extend_from_slice(came.1.values());
+            }
+            after = if seen { (moment.tick, &moment.latent) } else { (u64::MAX, came.1) };
+        }
+        let known = experience.blocks.len() / directive.block_width().max(1);
+        if known < config.least_moments {
+            return Ok(None);
+        }
+        self.modules.world_model.adapt(&experience, &config)
     }
 
     fn judge(&self, latent: &Latent, directive: &Directive) -> Result<Judgement> {

@@ -20,6 +20,8 @@ pub use sequence::SequenceConfigurator;
 pub use switchboard::{Assigner, Switchboard};
 pub use task::{SubGoals, Task};
 
+use mindseye_world_model::AdaptationConfig;
+
 use crate::cost::Reduction;
 use crate::latent::Latent;
 use crate::memory::Memory;
@@ -54,6 +56,8 @@ pub struct Directive {
     pub budget_secs: f64,
     /// What is believed when a picture is missing or cannot be true.
     pub completion: Completion,
+    /// Whether and how the world model learns from what is lived.
+    pub adaptation: Option<AdaptationConfig>,
     /// Whether to think.
     pub mode: ModeOrder,
 }

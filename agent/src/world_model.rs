@@ -16,6 +16,8 @@ pub use seen_simulator::SeenSimulator;
 pub use simulator::SimulatorWorldModel;
 pub use unchanging::Unchanging;
 
+use mindseye_world_model::{Adaptation, AdaptationConfig, Experience};
+
 use crate::latent::{Latent, Plans, Rollouts};
 use crate::{Error, Result};
 
@@ -37,6 +39,14 @@ pub trait WorldModel: Send + Sync {
     /// [`Error::NoSlopes`] where a model can only be sampled; else as [`WorldModel::imagine`], and `judge`'s.
     fn differentiate(&self, _start: &Latent, _plans: &Plans, _judge: &mut Judge<'_>) -> Result<Vec<f32>> {
         Err(Error::NoSlopes { part: "world model" })
+    }
+
+    /// Learns from what has just been lived; `None` where a model stays as it is.
+    ///
+    /// # Errors
+    /// When the experience does not fit the model.
+    fn adapt(&mut self, _experience: &Experience, _config: &AdaptationConfig) -> Result<Option<Adaptation>> {
+        Ok(None)
     }
 }
 

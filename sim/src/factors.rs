@@ -33,11 +33,17 @@ pub enum Factor {
     BlockSize,
     /// Outline of the block.
     BlockShape,
+    /// Twice the friction, in every episode: a world that has changed.
+    DoubledFriction,
+    /// An agent of twice the mass, in every episode.
+    DoubledMass,
+    /// A floor of another colour, the same in every episode.
+    TintedFloor,
 }
 
 impl Factor {
     /// All factors with their names.
-    pub const ALL: [(&'static str, Factor); 12] = [
+    pub const ALL: [(&'static str, Factor); 15] = [
         ("agent_color", Factor::AgentColor),
         ("wall_color", Factor::WallColor),
         ("floor_color", Factor::FloorColor),
@@ -50,6 +56,9 @@ impl Factor {
         ("block_color", Factor::BlockColor),
         ("block_size", Factor::BlockSize),
         ("block_shape", Factor::BlockShape),
+        ("doubled_friction", Factor::DoubledFriction),
+        ("doubled_mass", Factor::DoubledMass),
+        ("tinted_floor", Factor::TintedFloor),
     ];
 
     /// The name used in options and data sets.

@@ -4,6 +4,7 @@
 //! pixels. Letters used in shapes: `B` batch, `T` frames of a window, `D` latent width, `A` width of an action block (control
 //! steps times action width), `N` plans, `H` horizon in blocks, `K` width of the true state.
 
+pub mod adaptation;
 pub mod calibration;
 pub mod checkpoint;
 pub mod critic;
@@ -34,6 +35,7 @@ pub mod training;
 mod trunk_slopes;
 mod weights_file;
 
+pub use adaptation::{Adaptation, AdaptationConfig, Adapter, Experience};
 pub use checkpoint::Checkpoint;
 pub use critic::{CriticEngine, CriticNetwork};
 pub use decoder::Decoder;

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use crate::adaptation::LastLayer;
 use crate::jepa::Jepa;
 use crate::ops::{Map, Precision};
 use crate::predictor::Predictor;
@@ -62,6 +63,22 @@ impl PlanSlopes {
             output: (predictor.output.packed(Precision::F32)?, predictor.output.transposed()?),
             spare: Spare::default(),
         })
+    }
+
+    /// The same slopes for a predictor with another last layer.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the layer has another size.
+    pub fn with_last_layer(&self, layer: &LastLayer) -> Result<Self> {
+        let (outputs, inputs) = (self.output.0.outputs(), self.output.0.inputs());
+        layer.require(outputs, inputs)?;
+        let transposed: Vec<f32> = (0..inputs)
+            .flat_map(|input| (0..outputs).map(move |output| (input, output)))
+            .map(|(input, output)| layer.weight[output * inputs + input])
+            .collect();
+        let forward = Map::new(&layer.weight, &layer.bias, Precision::F32);
+        let back = Map::new(&transposed, &vec![0.0; inputs], Precision::F32);
+        Ok(Self { output: (forward, back), ..self.clone() })
     }
 
     /// The slopes `[N, H, A]` of an energy on `plans [N, H, A]` that start from `start [D]`. `judge` gets the latents after every block,

@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use crate::adaptation::LastLayer;
 use crate::jepa::Jepa;
 use crate::network::{Buffers, Network};
 use crate::ops::Precision;
@@ -104,6 +105,46 @@ impl RolloutEngine {
             groups.for_each(|(plans, rollouts)| roll(plans, rollouts));
         }
         Ok(rollouts)
+    }
+
+    /// The activations before the last layer `[N, W]`, and the latents one block later `[N, D]`, of `states [N, D]` in which `blocks [N, A]` are done.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the sizes do not fit.
+    pub(crate) fn activations(&self, states: &[f32], blocks: &[f32]) -> Result<(Vec<f32>, Vec<f32>)> {
+        let rows = states.len() / self.latent_width;
+        if (states.len(), blocks.len()) != (rows * self.latent_width, rows * self.block_width) {
+            return Err(Error::Shape {
+                operation: "activations",
+                expected: format!("states of {} values, blocks of {}", self.latent_width, self.block_width),
+                got: format!("{} and {} values", states.len(), blocks.len()),
+            });
+        }
+        Ok(self.spare.lend(|scratch| {
+            scratch.joined.clear();
+            for (state, block) in states.chunks_exact(self.latent_width).zip(blocks.chunks_exact(self.block_width)) {
+                scratch.joined.extend_from_slice(state);
+                scratch.joined.extend_from_slice(block);
+            }
+            let hidden = self.output.inputs();
+            scratch.hidden.resize(rows * hidden, 0.0);
+            scratch.inner.resize(rows * self.input.0.outputs(), 0.0);
+            scratch.active.resize(rows * hidden, 0.0);
+            scratch.latents.clear();
+            scratch.latents.extend_from_slice(states);
+            self.predict(scratch);
+            (scratch.hidden.clone(), scratch.latents.clone())
+        }))
+    }
+
+    /// The same engine with another last layer.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the layer has another size.
+    pub fn with_last_layer(&self, layer: &LastLayer) -> Result<Self> {
+        let (outputs, inputs) = (self.output.outputs(), self.output.inputs());
+        layer.require(outputs, inputs)?;
+        Ok(Self { output: Map::new(&layer.weight, &layer.bias, Precision::F32), ..self.clone() })
     }
 
     fn roll_group(&self, start: &[f32], plans: &[f32], horizon: usize, rollouts: &mut [f32], scratch: &mut Scratch) {

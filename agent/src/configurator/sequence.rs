@@ -56,6 +56,7 @@ impl SequenceConfigurator {
             risk: task.futures.as_ref().map_or(0.0, |futures| futures.risk),
             budget_secs: task.budget_ms / 1e3,
             completion: task.completion,
+            adaptation: task.adaptation,
             mode: super::ModeOrder::Use(super::Mode::Mode2, super::ModeReason::Task),
         };
         Ok(Self {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mindseye_interface::config::{Validate, require_range};
 use mindseye_interface::{Error, Result};
-use mindseye_world_model::{LatentMetric, Precision};
+use mindseye_world_model::{AdaptationConfig, LatentMetric, Precision};
 use serde::{Deserialize, Serialize};
 
 use super::goal::{Names, validate_bounds};
@@ -69,6 +69,9 @@ pub struct Task {
     /// What is believed when a picture is missing or cannot be true.
     #[serde(default)]
     pub completion: Completion,
+    /// How the world model learns from what is lived; by default it stays as it was trained.
+    #[serde(default)]
+    pub adaptation: Option<AdaptationConfig>,
 }
 
 fn yes() -> bool {
@@ -169,6 +172,7 @@ impl Validate for Task {
         self.require_sense()?;
         self.mode.validate()?;
         self.futures.as_ref().map_or(Ok(()), FuturesConfig::validate)?;
+        self.adaptation.as_ref().map_or(Ok(()), AdaptationConfig::validate)?;
         self.with_policy.as_ref().map_or(Ok(()), PlannerConfig::validate)?;
         self.planner.validate()
     }

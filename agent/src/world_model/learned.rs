@@ -1,7 +1,9 @@
 //! The learned world model: the fast rollout engine behind the seam.
 
 use mindseye_world_model::predictor::Predictor;
-use mindseye_world_model::{Jepa, PlanSlopes, Precision, RolloutEngine};
+use mindseye_world_model::{
+    Adaptation, AdaptationConfig, Adapter, Experience, Jepa, PlanSlopes, Precision, RolloutEngine,
+};
 
 use super::{Judge, WorldModel};
 use crate::Result;
@@ -12,6 +14,7 @@ use crate::latent::{Latent, Plans, Rollouts};
 pub struct LearnedWorldModel {
     engine: RolloutEngine,
     slopes: PlanSlopes,
+    adapter: Adapter,
     threads: usize,
 }
 
@@ -38,6 +41,7 @@ impl LearnedWorldModel {
         Ok(Self {
             engine: RolloutEngine::of_predictor(predictor, latent_width, block_width, precision)?,
             slopes: PlanSlopes::of_predictor(predictor, latent_width, block_width)?,
+            adapter: Adapter::new(predictor, latent_width, block_width)?,
             threads,
         })
     }
@@ -58,5 +62,12 @@ impl WorldModel for LearnedWorldModel {
     fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
         let judge = |values| judge(&self.rollouts(plans, values)?);
         self.slopes.of(start.values(), plans.values(), plans.horizon(), self.threads, judge)
+    }
+
+    fn adapt(&mut self, experience: &Experience, config: &AdaptationConfig) -> Result<Option<Adaptation>> {
+        let (layer, adaptation) = self.adapter.adapt(experience, config)?;
+        self.engine = self.engine.with_last_layer(&layer)?;
+        self.slopes = self.slopes.with_last_layer(&layer)?;
+        Ok(Some(adaptation))
     }
 }

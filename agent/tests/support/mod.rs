@@ -86,6 +86,7 @@ pub fn directive(goal: [f32; 2], horizon_blocks: usize) -> Directive {
         risk: 0.0,
         budget_secs: 1e6,
         completion: Completion::default(),
+        adaptation: None,
         mode: ModeOrder::Use(Mode::Mode2, ModeReason::Task),
     }
 }

@@ -29,7 +29,7 @@ pub use state::{Difference, State};
 /// Name of the scene.
 pub const NAME: &str = "push_t";
 /// Factors of variation that the scene knows.
-pub const FACTORS: [Factor; 9] = [
+pub const FACTORS: [Factor; 12] = [
     Factor::AgentColor,
     Factor::BlockColor,
     Factor::FloorColor,
@@ -39,6 +39,9 @@ pub const FACTORS: [Factor; 9] = [
     Factor::BlockShape,
     Factor::BlockSize,
     Factor::Friction,
+    Factor::DoubledFriction,
+    Factor::DoubledMass,
+    Factor::TintedFloor,
 ];
 /// Side of the picture and of everything in it, metres.
 pub const SIDE_M: f64 = 1.0;

@@ -62,7 +62,11 @@ impl Tape {
     }
 
     /// Does an operation without weights.
-    pub(crate) fn apply1(&mut self, input: &Tensor, operation: impl CustomOp1 + Send + Clone + 'static) -> Result<Tensor> {
+    pub(crate) fn apply1(
+        &mut self,
+        input: &Tensor,
+        operation: impl CustomOp1 + Send + Clone + 'static,
+    ) -> Result<Tensor> {
         let output = input.apply_op1_no_bwd(&operation)?;
         self.write(|| {
             let (input, output) = (input.clone(), output.clone());
@@ -170,7 +174,8 @@ mod tests {
             Var::from_tensor(&tensor(values(shape.iter().product(), phase), shape.to_vec()).unwrap()).unwrap()
         };
         let pictures = tensor(values(2 * 6 * 6 * 3, 0.3), (2, 6, 6, 3)).unwrap();
-        let weights = [var(&[4, 27], 1.0), var(&[4], 2.0), var(&[4, 36], 3.0), var(&[4], 4.0), var(&[4], 5.0), var(&[4], 6.0)];
+        let weights =
+            [var(&[4, 27], 1.0), var(&[4], 2.0), var(&[4, 36], 3.0), var(&[4], 4.0), var(&[4], 5.0), var(&[4], 6.0)];
         let [a, b, c, d, e, f] = &weights;
         let pull = tensor(values(2 * 36 * 4, 9.0), (2, 36, 4)).unwrap();
 

@@ -64,6 +64,8 @@ pub struct Layout {
     pub agent_reach_m: f64,
     /// Coulomb friction between block and floor.
     pub friction: f64,
+    /// Mass of the pusher, kg: heavier than the block, as an arm is.
+    pub agent_kg: f64,
     /// Colour of the pusher.
     pub agent_rgb: [u8; 3],
     /// Colour of the block.
@@ -74,6 +76,9 @@ pub struct Layout {
     pub wall_rgb: [u8; 3],
 }
 
+/// The floor's other colour: a light sand.
+const TINTED_RGB: [u8; 3] = [235, 215, 180];
+
 impl Default for Layout {
     /// The field's defaults: a grey T and a blue pusher on white.
     fn default() -> Self {
@@ -83,6 +88,7 @@ impl Default for Layout {
             agent_radius_m: 15.0 * UNIT_M,
             agent_reach_m: 16.0 * UNIT_M,
             friction: 0.4,
+            agent_kg: 1.0,
             agent_rgb: [65, 105, 225],
             block_rgb: [119, 136, 153],
             floor_rgb: [255, 255, 255],
@@ -104,6 +110,9 @@ impl Layout {
         factors.vary(seed, Factor::BlockShape, |rng| layout.shape = Shape::ALL[rng.random_range(0..Shape::ALL.len())]);
         factors.vary(seed, Factor::BlockSize, |rng| layout.block_scale = rng.random_range(0.8..1.25));
         factors.vary(seed, Factor::Friction, |rng| layout.friction = rng.random_range(0.2..0.8));
+        factors.vary(seed, Factor::DoubledFriction, |_| layout.friction *= 2.0);
+        factors.vary(seed, Factor::DoubledMass, |_| layout.agent_kg *= 2.0);
+        factors.vary(seed, Factor::TintedFloor, |_| layout.floor_rgb = TINTED_RGB);
         layout
     }
 

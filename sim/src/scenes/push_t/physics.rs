@@ -19,8 +19,6 @@ const TYPICAL_SIZE_M: f32 = (30.0 * UNIT_M) as f32;
 const STIFFNESS: f64 = 1600.0;
 /// Damping of the pusher's position control, 1/s.
 const DAMPING: f64 = 80.0;
-/// Mass of the pusher, kg: heavier than the block, as an arm is.
-const AGENT_KG: f32 = 1.0;
 /// Mass of the block, kg.
 const BLOCK_KG: f32 = 0.5;
 /// Coulomb friction between pusher and block.
@@ -60,7 +58,8 @@ impl Physics {
             .translation(Vector::new(state.agent().x as f32, state.agent().y as f32, 0.0))
             .locked_axes(LockedAxes::ROTATION_LOCKED)
             .can_sleep(false);
-        let ball = ColliderBuilder::ball(layout.agent_radius_m as f32).friction(CONTACT_FRICTION).mass(AGENT_KG);
+        let ball =
+            ColliderBuilder::ball(layout.agent_radius_m as f32).friction(CONTACT_FRICTION).mass(layout.agent_kg as f32);
         let (agent, _) = world.insert(agent, ball);
         let pose = state.block();
         let block = RigidBodyBuilder::dynamic()

@@ -101,6 +101,7 @@ pub fn plan(arguments: &BenchArguments) -> Result<LewmPlan> {
         risk: 0.0,
         budget_secs: f64::INFINITY,
         completion: Completion::default(),
+        adaptation: None,
         mode: ModeOrder::Use(Mode::Mode2, ModeReason::Task),
     };
     let config = CemConfig::default();
