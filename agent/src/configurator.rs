@@ -1,6 +1,7 @@
 //! Configurator: turns a task into one immutable directive per tick, and moves on to the next sub-goal (LeCun 2022, section 3).
 
 mod aims;
+mod focus;
 mod futures;
 mod goal;
 mod mode;
@@ -12,6 +13,7 @@ mod task;
 use std::sync::Arc;
 
 pub use aims::{Aims, Interval, Place, Wanted};
+pub use focus::{Focus, FocusConfig};
 pub use futures::{FutureKind, FuturesConfig};
 pub use goal::{Bounds, GoalConfig, KeepOut};
 pub use mode::{Confidence, Mode, ModeConfig, ModeOrder, ModeReason};

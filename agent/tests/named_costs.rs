@@ -6,11 +6,11 @@ mod support;
 
 use std::sync::Arc;
 
-use mindseye_agent::configurator::{Aims, Interval, Place, Wanted};
+use mindseye_agent::configurator::{Aims, Focus, FocusConfig, Interval, Place, Wanted};
 use mindseye_agent::cost::{
     CostModule, Effort, GoalDistance, IntrinsicTerm, Named, Reduction, SharedReader, Slopes, Smoothness, TrueState,
 };
-use mindseye_agent::{Agent, Directive, Modules, Plans, Rollouts};
+use mindseye_agent::{Agent, Directive, Latent, Modules, Plans, Rollouts};
 use mindseye_interface::{ManualClock, Seed};
 use support::{PointMass, directive, modules, observation};
 
@@ -201,4 +201,34 @@ fn the_intrinsic_cost_of_a_life_never_changes() {
     assert_ne!(one, other(Box::new(GoalDistance::new(vec![1.0, 0.0, 0.0, 1.000_001]).unwrap())), "one number differs");
     assert_ne!(other(Box::new(Named::pose(reader()))), other(Box::new(Named::region(reader()))));
     assert_eq!(born, module().fingerprint());
+}
+
+#[test]
+fn a_focus_has_the_goal_distance_look_at_some_of_the_state_only() {
+    let goal = Latent::global(vec![0.3, -0.2]);
+    let focus = |states: &[&str], keep: f32| {
+        let states = states.iter().map(|name| (*name).to_owned()).collect();
+        Focus::on(&FocusConfig { states, keep }, reader().as_ref(), &goal)
+    };
+    let (rollouts, plans) = imagined();
+    let distance = GoalDistance::new(vec![2.0, 1.0, 0.0, 3.0]).unwrap();
+    let energies = |focus: Option<Focus>| {
+        let directive = Directive { goal: Arc::new(goal.clone()), ..about(Aims { focus, ..Aims::default() }) };
+        let energies = distance.energy(&rollouts, &plans, &directive).unwrap();
+        let mut slopes = Slopes::level(&rollouts, &plans);
+        distance.add_slopes(&rollouts, &plans, &directive, &[1.0; 24], &mut slopes).unwrap();
+        (energies, slopes.states)
+    };
+    let (x_alone, slopes) = energies(Some(focus(&["x_m"], 0.0).unwrap()));
+    for (state, (energy, slope)) in rollouts.values().chunks(2).zip(x_alone.iter().zip(slopes.chunks(2))) {
+        let off = state[0] - 0.3;
+        assert!((energy - (2.0 * off).powi(2)).abs() < 1e-5, "{state:?}: {energy}");
+        assert!((slope[0] - 8.0 * off).abs() < 1e-4 && slope[1] == 0.0, "{slope:?}");
+    }
+    let everything = energies(None);
+    assert_eq!(everything, energies(Some(focus(&["x_m", "turn_rad", "x_m"], 0.0).unwrap())), "all of it, one twice");
+    assert_eq!(everything, energies(Some(focus(&["x_m"], 1.0).unwrap())), "nothing is left out");
+    assert_ne!(x_alone, energies(Some(focus(&["turn_rad"], 0.0).unwrap())).0);
+    let error = focus(&["z_m"], 0.0).unwrap_err().to_string();
+    assert!(error.contains("focus.states") && error.contains("turn_rad"), "{error}");
 }

@@ -92,6 +92,9 @@ fn tasks_that_make_no_sense_are_refused_by_field() {
         ("keep_out = 1.0", "[[keep_out]]\nbounds = { x_m = [0.0, 1.0] }\nmargin = -0.1", "keep_out.margin"),
         ("workspace = 1.0", "[workspace]\nx_m = [0.0, inf]", "workspace.x_m"),
         ("goal_distance = 1.0", "[mode]\nkind = \"auto\"\nslack = nan", "mode.slack"),
+        ("goal_distance = 1.0", "[focus]\nstates = []", "focus.states"),
+        ("goal_distance = 1.0", "[focus]\nstates = [\"x_m\"]\nkeep = 2.0", "focus.keep"),
+        ("region = 1.0", "[goal]\nkind = \"region\"\naround = { x_m = 1.0 }\n[focus]\nstates = [\"x_m\"]", "focus"),
         ("goal_distance = 1.0", "[mode]\nkind = \"auto\"\ncalm = 1.0", "calm"),
     ] {
         let error = parse::<Task>(&text(weights, more)).err().unwrap_or_else(|| panic!("{more} was accepted"));

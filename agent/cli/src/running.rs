@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use mindseye_agent::actor::{Actor, Arbiter, DistilledPolicy, Policy};
 use mindseye_agent::configurator::{
-    Aims, Assigner, GoalConfig, ModeConfig, PlannerConfig, SequenceConfigurator, Switchboard,
+    Aims, Assigner, Focus, GoalConfig, ModeConfig, PlannerConfig, SequenceConfigurator, Switchboard,
 };
 use mindseye_agent::cost::{
     ActionLimits, CRITIC, CostModule, Curiosity, Effort, GoalDistance, IntrinsicTerm, LearnedReader, Named, OracleGoal,
@@ -226,8 +226,13 @@ fn learned_modules(
             seen.extend(frames.map(|frame| (Observation { image: Some(frame), ..first.seen.clone() }, first)));
         }
         seen.extend(goals.iter().map(|goal| (goal.seen.clone(), goal)));
-        let one =
-            |(seen, aim): &(Observation, &Aim)| Ok((encode(seen)?, aims(task, reader.as_ref(), names, &aim.state)?));
+        let one = |(seen, aim): &(Observation, &Aim)| -> Result<(Latent, Aims)> {
+            let (goal, mut aims) = (encode(seen)?, aims(task, reader.as_ref(), names, &aim.state)?);
+            if let (Some(focus), Some(reader)) = (&task.focus, &reader) {
+                aims.focus = Some(Focus::on(focus, reader.as_ref(), &goal)?);
+            }
+            Ok((goal, aims))
+        };
         seen.iter().map(one).collect()
     };
     let courses = courses.iter().map(course).collect::<Result<_>>()?;

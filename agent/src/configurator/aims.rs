@@ -1,5 +1,7 @@
 //! What is wanted and what is forbidden of the state as people name it, ready for the cost: a task's names have become places in what is read.
 
+use super::Focus;
+
 /// Aims of one directive; the cost terms `pose`, `region`, `keep_out` and `workspace` say what it costs to miss them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Aims {
@@ -11,6 +13,8 @@ pub struct Aims {
     pub keep_out: Vec<Place>,
     /// Where to stay all the time.
     pub workspace: Vec<Interval>,
+    /// What of the goal picture counts; everything where there is none.
+    pub focus: Option<Focus>,
 }
 
 /// A value that one dimension of the state should have.

@@ -8,7 +8,7 @@ use mindseye_world_model::{AdaptationConfig, LatentMetric, Precision};
 use serde::{Deserialize, Serialize};
 
 use super::goal::{Names, validate_bounds};
-use super::{Aims, Bounds, FuturesConfig, GoalConfig, KeepOut, ModeConfig, PlannerConfig};
+use super::{Aims, Bounds, FocusConfig, FuturesConfig, GoalConfig, KeepOut, ModeConfig, PlannerConfig};
 use crate::cost::{GoalDistance, Named, Reduction, StateReader};
 use crate::perception::Completion;
 
@@ -42,6 +42,9 @@ pub struct Task {
     /// Where to stay; what leaving it costs is the weight `workspace`.
     #[serde(default, skip_serializing_if = "Bounds::is_empty")]
     pub workspace: Bounds,
+    /// What of a goal picture counts; by default everything that the metric sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub focus: Option<FocusConfig>,
     /// Weights of cost terms by name: `goal_distance`, `pose` or `region` (as the goal's kind is), `effort`, `smoothness`, `action_limits`,
     /// `keep_out`, `workspace`, `curiosity`, `critic`.
     pub weights: BTreeMap<String, f32>,
@@ -102,6 +105,7 @@ impl Task {
     pub fn names_states(&self) -> Option<&'static str> {
         let parts = [
             ("goal", !self.goal.is_picture()),
+            ("focus", self.focus.is_some()),
             ("keep_out", !self.keep_out.is_empty()),
             ("workspace", !self.workspace.is_empty()),
         ];
@@ -163,6 +167,10 @@ impl Validate for Task {
             return Err(Error::field(format!("weights.{name}"), "a finite number", weight));
         }
         self.goal.validate()?;
+        self.focus.as_ref().map_or(Ok(()), FocusConfig::validate)?;
+        if self.focus.is_some() && !self.goal.is_picture() {
+            return Err(Error::field("focus", "a goal that is a picture", "another kind"));
+        }
         for place in &self.keep_out {
             require_range("keep_out.bounds", place.bounds.len(), 1, 4096)?;
             validate_bounds("keep_out.bounds", &place.bounds)?;

@@ -3,7 +3,7 @@
 use mindseye_world_model::ops::matmul::{Matrix, matmul};
 
 use super::{Fingerprint, IntrinsicTerm, Slopes};
-use crate::configurator::Directive;
+use crate::configurator::{Directive, Focus};
 use crate::latent::{Plans, Rollouts};
 use crate::{Error, Result};
 
@@ -44,7 +44,7 @@ impl GoalDistance {
 }
 
 impl GoalDistance {
-    /// `L (z - g)` of every state.
+    /// `L (z - g)` of every state; with a focus, `L G (z - g)`.
     fn measured(&self, rollouts: &Rollouts, directive: &Directive) -> Result<Vec<f32>> {
         let goal = directive.goal.values();
         if goal.len() != self.width || rollouts.state_len() != self.width {
@@ -58,10 +58,29 @@ impl GoalDistance {
         for state in differences.chunks_exact_mut(self.width) {
             state.iter_mut().zip(goal).for_each(|(value, goal)| *value -= goal);
         }
+        if let Some(focus) = &directive.aims.focus {
+            differences = self.focused(focus, &differences)?;
+        }
         let mut measured = vec![0.0; differences.len()];
         let states = Matrix::new(&differences, rollouts.states(), self.width);
         matmul(&mut measured, states, Matrix::new(&self.factor, self.width, self.width).transposed(), false);
         Ok(measured)
+    }
+
+    /// Rows `[M, D]` times the gains of `focus`, which are the same both ways.
+    fn focused(&self, focus: &Focus, rows: &[f32]) -> Result<Vec<f32>> {
+        let (gains, width) = (focus.gains(), self.width);
+        if gains.len() != width * width {
+            return Err(Error::Shape {
+                operation: "focus",
+                expected: format!("gains on states of {width} values"),
+                got: format!("{} gains", gains.len()),
+            });
+        }
+        let mut focused = vec![0.0; rows.len()];
+        let rows = Matrix::new(rows, rows.len() / width.max(1), width);
+        matmul(&mut focused, rows, Matrix::new(gains, width, width), false);
+        Ok(focused)
     }
 }
 
@@ -88,7 +107,15 @@ impl IntrinsicTerm for GoalDistance {
             state.iter_mut().for_each(|value| *value *= 2.0 * pull);
         }
         let measured = Matrix::new(&measured, rollouts.states(), self.width);
-        matmul(&mut slopes.states, measured, Matrix::new(&self.factor, self.width, self.width), true);
+        let factor = Matrix::new(&self.factor, self.width, self.width);
+        let Some(focus) = &directive.aims.focus else {
+            matmul(&mut slopes.states, measured, factor, true);
+            return Ok(());
+        };
+        let mut on_differences = vec![0.0; rollouts.values().len()];
+        matmul(&mut on_differences, measured, factor, false);
+        let on_states = self.focused(focus, &on_differences)?;
+        slopes.states.iter_mut().zip(on_states).for_each(|(sum, slope)| *sum += slope);
         Ok(())
     }
 

@@ -194,7 +194,7 @@ mod tests {
         let kind = PairKind::Sequence { goal_offset: 25 };
         let left = |state: &[f64]| state[0] < 0.7;
         for pair in draw_allowed_pairs("two_room", &options, kind, 10, 0, &left).unwrap() {
-            let states = [&[pair.start.clone()][..], &pair.via, &[pair.goal.clone()]].concat();
+            let states: Vec<_> = [&pair.start].into_iter().chain(&pair.via).chain([&pair.goal]).collect();
             assert_eq!(states.len(), 4);
             assert!(states.iter().all(|state| left(state)), "{pair:?}");
             for leg in states.windows(2) {

@@ -73,6 +73,11 @@ pub fn run(arguments: &PolicyArguments) -> Result<()> {
     let lesson = &arguments.lesson;
     let mut checkpoint = lesson.checkpoint()?;
     let task = load_task(arguments.task.as_deref(), &lesson.scene)?;
+    if let Some(part) = task.names_states() {
+        bail!(
+            "--task: expected a goal that is a picture and nothing marked, since a policy sees no more, got a task with {part}"
+        );
+    }
     let stop = stop_on_ctrl_c()?;
     let pool = lesson.pool()?;
     let recorded = pool.install(|| Recorded::open(&checkpoint, &lesson.data))?;
