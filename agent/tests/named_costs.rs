@@ -33,6 +33,7 @@ fn aims() -> Aims {
         region: vec![interval(0, -0.1, 0.4, 0.2), interval(1, 2.5, 3.5, 0.3)],
         keep_out: vec![Place { sides: vec![interval(0, -0.5, 0.5, 0.2), interval(1, -1.0, 1.0, 0.4)], margin: 0.1 }],
         workspace: vec![interval(0, -0.6, 0.7, 0.1)],
+        focus: None,
     }
 }
 
