@@ -61,6 +61,11 @@ impl Factor {
         ("tinted_floor", Factor::TintedFloor),
     ];
 
+    /// Whether it is the same in every episode: a world that has changed, not one that varies.
+    pub fn is_fixed(self) -> bool {
+        matches!(self, Self::DoubledFriction | Self::DoubledMass | Self::TintedFloor)
+    }
+
     /// The name used in options and data sets.
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, factor)| *factor == self).map_or("", |(name, _)| name)

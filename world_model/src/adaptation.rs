@@ -152,18 +152,20 @@ impl Adapter {
             |after: f64| (self.trained(), Adaptation { before: before as f32, after: after as f32, adopted: false });
         let Some(inverse) = gram.cholesky().map(|factor| factor.inverse()) else { return Ok(kept(before)) };
         let dual = &inverse * &misses;
-        let left_out = |row: usize| dual.row(row).norm_squared() / inverse[(row, row)].powi(2);
+        let correction = dual.transpose() * &hidden; // [D, W + 1]
+        let trained = self.weight.iter().chain(&self.bias).map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+        let share = (f64::from(config.largest_step) * trained / correction.norm()).min(1.0);
+        // What a correction from all other moments, as much of it as is allowed, leaves of this one's miss.
+        let left_out = |row: usize| {
+            let whole = dual.row(row) / inverse[(row, row)];
+            (misses.row(row) * (1.0 - share) + whole * share).norm_squared()
+        };
         let after = (0..count).map(left_out).sum::<f64>() / misses.len() as f64;
         let helps = after.is_finite() && after < before * (1.0 - f64::from(config.gain));
         if !helps {
             return Ok(kept(after));
         }
-        let mut correction = dual.transpose() * &hidden; // [D, W + 1]
-        let trained = self.weight.iter().map(|&weight| f64::from(weight).powi(2)).sum::<f64>().sqrt();
-        let most = f64::from(config.largest_step) * trained;
-        if correction.norm() > most {
-            correction *= most / correction.norm();
-        }
+        let correction = correction * share;
         let columns = correction.ncols() - 1;
         let mut layer = self.trained();
         for (row, weights) in layer.weight.chunks_exact_mut(columns).enumerate() {

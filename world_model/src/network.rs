@@ -1,6 +1,7 @@
 //! A residual perceptron on plain slices: the layers of a predictor, or of a gated trunk, without graph, allocation per layer or locks.
 
 use crate::Result;
+use crate::adaptation::LastLayer;
 use crate::layers::{Linear, Norm};
 use crate::ops::{Map, Precision, Rounded, gate_rows, normalise_rows, silu_in_place, with_values};
 
@@ -49,6 +50,13 @@ pub(crate) struct Buffers {
     rounded: Rounded,
 }
 
+impl Buffers {
+    /// The activations before the last layer, `[N, W]`, of the rows that went through last.
+    pub fn hidden(&self) -> &[f32] {
+        &self.hidden
+    }
+}
+
 impl Network {
     /// Copies the weights, those between hidden layers (nearly all) in `precision`.
     ///
@@ -73,6 +81,15 @@ impl Network {
     /// Width `I` of a row that goes in.
     pub fn inputs(&self) -> usize {
         self.input.0.inputs()
+    }
+
+    /// The same network with another last layer.
+    ///
+    /// # Errors
+    /// When the layer has another size.
+    pub fn with_last_layer(&self, layer: &LastLayer) -> Result<Self> {
+        layer.require(self.output.outputs(), self.output.inputs())?;
+        Ok(Self { output: Map::new(&layer.weight, &layer.bias, Precision::F32), ..self.clone() })
     }
 
     /// Adds what comes of `rows [N, I]` to `outputs [N, O]`.

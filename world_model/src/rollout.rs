@@ -126,14 +126,10 @@ impl RolloutEngine {
                 scratch.joined.extend_from_slice(state);
                 scratch.joined.extend_from_slice(block);
             }
-            let hidden = self.output.inputs();
-            scratch.hidden.resize(rows * hidden, 0.0);
-            scratch.inner.resize(rows * self.input.0.outputs(), 0.0);
-            scratch.active.resize(rows * hidden, 0.0);
             scratch.latents.clear();
             scratch.latents.extend_from_slice(states);
-            self.predict(scratch);
-            (scratch.hidden.clone(), scratch.latents.clone())
+            self.network.add_to(&scratch.joined, &mut scratch.latents, &mut scratch.buffers);
+            (scratch.buffers.hidden().to_vec(), scratch.latents.clone())
         }))
     }
 
@@ -142,9 +138,7 @@ impl RolloutEngine {
     /// # Errors
     /// [`Error::Shape`] when the layer has another size.
     pub fn with_last_layer(&self, layer: &LastLayer) -> Result<Self> {
-        let (outputs, inputs) = (self.output.outputs(), self.output.inputs());
-        layer.require(outputs, inputs)?;
-        Ok(Self { output: Map::new(&layer.weight, &layer.bias, Precision::F32), ..self.clone() })
+        Ok(Self { network: self.network.with_last_layer(layer)?, ..self.clone() })
     }
 
     fn roll_group(&self, start: &[f32], plans: &[f32], horizon: usize, rollouts: &mut [f32], scratch: &mut Scratch) {

@@ -25,8 +25,9 @@ fn options(side: usize, factors: &[Factor]) -> SceneOptions {
     SceneOptions { factors: Factors(factors.to_vec()), ..SceneOptions::with_side(side).unwrap() }
 }
 
+/// All that vary.
 fn all_factors() -> Vec<Factor> {
-    FACTORS.to_vec()
+    FACTORS.into_iter().filter(|factor| !factor.is_fixed()).collect()
 }
 
 fn action(x: f32, y: f32) -> Action {
