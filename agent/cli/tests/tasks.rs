@@ -7,14 +7,15 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use mindseye::evaluation::{Disturbance, Episode, Method, Pair, PairKind, Switch, draw_pairs};
+use mindseye::evaluation::{Disturbance, Episode, Glimpse, Method, Pair, PairKind, Switch, draw_pairs};
 use mindseye::running::{aims, cost_with};
 use mindseye_agent::actor::Imagination;
-use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
+use mindseye_agent::configurator::{Configurator, GoalConfig, SequenceConfigurator};
 use mindseye_agent::cost::{GoalDistance, LearnedReader, SharedReader};
 use mindseye_agent::memory::RingMemory;
 use mindseye_agent::world_model::LearnedWorldModel;
 use mindseye_agent::{Latent, Plans, Task};
+use mindseye_episodes::picture::encode_png;
 use mindseye_interface::{Seed, config};
 use mindseye_sim::SceneOptions;
 use mindseye_world_model::parameters::values_of;
@@ -154,6 +155,43 @@ fn another_goal_in_the_middle_of_an_episode_is_reached_with_the_same_weights() {
         assert!(result.moderate_step.is_some_and(|step| step > 20), "{result:?}");
     }
     assert!(weights() == before);
+}
+
+#[test]
+fn a_key_frame_is_looked_for_before_the_goal_of_the_run() {
+    let (folder, options) = (tempfile::tempdir().unwrap(), SceneOptions::with_side(64).unwrap());
+    let checkpoint = checkpoint("two_room");
+    let pair = draw_pairs("two_room", &options, PairKind::Cross, 1, 5).unwrap().remove(0);
+    let mut simulator = mindseye_sim::make("two_room", &options).unwrap();
+    simulator.reset(pair.episode).unwrap();
+    let frame = simulator.set_state(&[0.75, 0.75]).unwrap().image.unwrap();
+    let path = folder.path().join("frame.png");
+    std::fs::write(&path, encode_png(&frame).unwrap()).unwrap();
+    let task: Task = config::load(&assets().join("tasks/two_room.toml")).unwrap();
+    let task = Task { goal: GoalConfig::KeyFrames { files: vec![path] }, ..task };
+    let mut wanted = Vec::new();
+    let episode = Episode {
+        scene: "two_room",
+        options: &options,
+        method: &Method::Model(checkpoint.clone()),
+        task: &task,
+        pair: &pair,
+        budget_steps: 150,
+        seed: Seed::new(1),
+        threads: 1,
+        real_time: false,
+        stop_when_held: true,
+        disturbance: Disturbance::default(),
+        switch: None,
+    };
+    let mut watch = |glimpse: &Glimpse<'_>| {
+        wanted.push((glimpse.report.directive.sub_goal, glimpse.report.directive.goal.values().to_vec()));
+        Ok(())
+    };
+    let result = episode.play(&mut watch).unwrap();
+    assert_eq!(wanted[0], (0, checkpoint.model.encode_image(&frame).unwrap()));
+    assert!(wanted.iter().any(|(sub_goal, _)| *sub_goal == 1), "{}", wanted.len());
+    assert!(result.moderate_step.is_some(), "{result:?}");
 }
 
 #[test]

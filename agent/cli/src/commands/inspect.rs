@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_episodes::{DatasetSummary, Mapping, open_with};
 use mindseye_world_model::checkpoint::CheckpointConfig;
-use mindseye_world_model::{Checkpoint, Lewm, LewmConfig};
+use mindseye_world_model::{Checkpoint, Lewm, LewmConfig, Part};
 use serde::Serialize;
 
 use super::train::describe;
@@ -68,6 +68,9 @@ struct CheckpointSummary {
     path: PathBuf,
     parameters: usize,
     decoder: bool,
+    policy: bool,
+    /// Names of what the readout reads; none without one.
+    readout: Vec<String>,
     #[serde(flatten)]
     config: CheckpointConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +127,8 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
             path: path.to_path_buf(),
             parameters: checkpoint.model.parameters(),
             decoder: checkpoint.decoder.is_some(),
+            policy: checkpoint.policy.is_some(),
+            readout: checkpoint.readout.as_ref().map_or_else(Vec::new, |readout| readout.config().state_names.clone()),
             config: checkpoint.config,
             on_data,
         })));
@@ -193,7 +198,9 @@ fn say_checkpoint(summary: &CheckpointSummary) {
         "  data: {} episodes, {} frames ({} for training)",
         data.episodes, data.frames, training.training_episodes
     );
-    println!("  decoder: {}", if summary.decoder { "yes" } else { "no" });
+    let yes = |is: bool| if is { "yes" } else { "no" };
+    println!("  decoder: {}, policy: {}", yes(summary.decoder), yes(summary.policy));
+    println!("  readout: {}", if summary.readout.is_empty() { "no".into() } else { summary.readout.join(", ") });
     training.validation.iter().for_each(|validation| println!("  {}", describe(validation)));
     if let Some(report) = &summary.on_data {
         println!("on {} episodes of the data set:", report.episodes);
