@@ -177,7 +177,7 @@ mod tests {
     use crate::readout::ReadoutConfig;
     use mindseye_interface::Seed;
 
-    fn readout() -> Readout {
+    fn readout() -> Result<Readout> {
         let config = ReadoutConfig {
             latent_width: 5,
             state_names: vec!["x_m".into(), "turn_rad".into(), "y_m".into()],
@@ -185,7 +185,7 @@ mod tests {
             hidden: 16,
             layers: 2,
         };
-        Readout::build(config, Source::fresh(Seed::new(3))).unwrap()
+        Readout::build(config, Source::fresh(Seed::new(3)))
     }
 
     fn latents(count: usize) -> Vec<f32> {
@@ -193,39 +193,42 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_what_the_network_says_row_by_row() {
-        let (readout, latents) = (readout(), latents(150));
-        let engine = ReadoutEngine::new(&readout).unwrap();
-        let columns = readout.forward(&tensor(latents.clone(), (150, 5)).unwrap()).unwrap();
-        let columns = with_values(&columns, <[f32]>::to_vec).unwrap();
-        let read = engine.read(&latents).unwrap();
+    fn it_reads_what_the_network_says_row_by_row() -> Result<()> {
+        let (readout, latents) = (readout()?, latents(150));
+        let engine = ReadoutEngine::new(&readout)?;
+        let columns = readout.forward(&tensor(latents.clone(), (150, 5))?)?;
+        let columns = with_values(&columns, <[f32]>::to_vec)?;
+        let read = engine.read(&latents)?;
         for (state, columns) in read.chunks_exact(3).zip(columns.chunks_exact(4)) {
             let expected = [columns[0], columns[1].atan2(columns[2]), columns[3]];
             assert!(state.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-4), "{state:?}");
         }
-        assert_eq!(engine.read(&latents[..5]).unwrap(), read[..3], "a row has the same bits whatever stands beside it");
-        assert!(engine.read(&latents[..7]).unwrap_err().to_string().contains("latents of 5"));
+        assert_eq!(engine.read(&latents[..5])?, read[..3], "a row has the same bits whatever stands beside it");
+        let whole = engine.read(&latents[..7]).map(drop);
+        assert!(whole.is_err_and(|error| error.to_string().contains("latents of 5")));
+        Ok(())
     }
 
     #[test]
-    fn its_slopes_are_those_of_small_differences() {
-        let (engine, latents) = (ReadoutEngine::new(&readout()).unwrap(), latents(4));
+    fn its_slopes_are_those_of_small_differences() -> Result<()> {
+        let (engine, latents) = (ReadoutEngine::new(&readout()?)?, latents(4));
         let pull: Vec<f32> = (0..12).map(|index| (index as f32 * 1.3).cos()).collect();
-        let energy = |latents: &[f32]| -> f32 {
-            engine.read(latents).unwrap().iter().zip(&pull).map(|(value, pull)| value * pull).sum()
+        let energy = |latents: &[f32]| -> Result<f32> {
+            Ok(engine.read(latents)?.iter().zip(&pull).map(|(value, pull)| value * pull).sum())
         };
         let mut slopes = vec![1.0; latents.len()];
-        engine.add_slopes(&latents, &pull, &mut slopes).unwrap();
+        engine.add_slopes(&latents, &pull, &mut slopes)?;
         for index in 0..latents.len() {
             let moved = |by: f32| {
                 let mut moved = latents.clone();
                 moved[index] += by;
                 energy(&moved)
             };
-            let numeric = (moved(2e-3) - moved(-2e-3)) / 4e-3;
+            let numeric = (moved(2e-3)? - moved(-2e-3)?) / 4e-3;
             let off = (slopes[index] - 1.0 - numeric).abs();
             assert!(off < 2e-2 * (1.0 + numeric.abs()), "{index}: {} against {numeric}", slopes[index] - 1.0);
         }
         assert!(engine.add_slopes(&latents, &pull[1..], &mut slopes).is_err());
+        Ok(())
     }
 }

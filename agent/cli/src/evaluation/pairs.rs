@@ -189,11 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn goals_of_a_sequence_lie_apart_and_only_where_they_may() {
-        let options = SceneOptions::with_side(16).unwrap();
+    fn goals_of_a_sequence_lie_apart_and_only_where_they_may() -> Result<()> {
+        let options = SceneOptions::with_side(16)?;
         let kind = PairKind::Sequence { goal_offset: 25 };
         let left = |state: &[f64]| state[0] < 0.7;
-        for pair in draw_allowed_pairs("two_room", &options, kind, 10, 0, &left).unwrap() {
+        for pair in draw_allowed_pairs("two_room", &options, kind, 10, 0, &left)? {
             let states: Vec<_> = [&pair.start].into_iter().chain(&pair.via).chain([&pair.goal]).collect();
             assert_eq!(states.len(), 4);
             assert!(states.iter().all(|state| left(state)), "{pair:?}");
@@ -201,6 +201,7 @@ mod tests {
                 assert!((leg[0][0] - leg[1][0]).hypot(leg[0][1] - leg[1][1]) >= 16.0 / 224.0, "{pair:?}");
             }
         }
+        Ok(())
     }
 
     #[test]
