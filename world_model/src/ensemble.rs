@@ -120,7 +120,7 @@ pub struct EnsembleLesson {
 
 impl Default for EnsembleLesson {
     fn default() -> Self {
-        Self { steps: 2000, batch: 256, blocks: 3, learning_rate: 1e-3 }
+        Self { steps: 2000, batch: 256, blocks: 3, learning_rate: 3e-3 }
     }
 }
 

@@ -28,7 +28,7 @@ pub struct FuturesLesson {
 
 impl Default for FuturesLesson {
     fn default() -> Self {
-        Self { steps: 3000, batch: 256, blocks: 3, rate: 0.1, learning_rate: 1e-3 }
+        Self { steps: 4000, batch: 256, blocks: 3, rate: 0.02, learning_rate: 3e-3 }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::pictures::write_gif;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye demo push_t --episodes 6 --out demo.gif")]
 pub struct DemoArguments {
-    /// Name of the scene: two_room, push_t or bridge; all by default.
+    /// Name of the scene: two_room, push_t or bridge; the first two by default.
     scene: Option<String>,
     /// Folder of the checkpoint; by default the shipped one.
     #[arg(long, requires = "scene")]
@@ -75,6 +75,8 @@ struct DemoEpisode {
     planning_ms: Percentiles,
 }
 
+/// Scenes that are shown unless one is named.
+const SHOWN: [&str; 2] = [mindseye_sim::scenes::two_room::NAME, mindseye_sim::scenes::push_t::NAME];
 /// Control steps per episode.
 const BUDGET_STEPS: usize = 100;
 /// Control steps from start to goal, in scenes without hard pairs of their own.
@@ -92,7 +94,7 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
     require_range("--switch-after", arguments.switch_after.unwrap_or(1), 1, BUDGET_STEPS - 1)?;
     let reports: Vec<DemoReport> = match &arguments.scene {
         Some(scene) => vec![show(arguments, scene)?],
-        None => mindseye_sim::SCENES.iter().map(|scene| show(arguments, scene)).collect::<Result<_>>()?,
+        None => SHOWN.iter().map(|scene| show(arguments, scene)).collect::<Result<_>>()?,
     };
     match (&reports[..], arguments.json) {
         (_, false) => Ok(()),

@@ -116,18 +116,15 @@ pub fn overlap_m(place: [f64; 2]) -> f64 {
 const FLOOR: (f64, f64) = (6.0 * PIXEL_M, 58.0 * PIXEL_M);
 /// Where the agent's middle is on the left land, and on the right: its right and its left end, metres.
 const SHORES: (f64, f64) = (20.0 * PIXEL_M, 44.0 * PIXEL_M);
+/// How far from the river hard pairs lie at most, metres.
+const NEAR_THE_SHORE_M: f64 = 10.0 * PIXEL_M;
 /// Heights from which the bridge is clearly nearer than the ford, metres from the top.
-const NEAR_THE_BRIDGE: std::ops::Range<f64> = 28.0 * PIXEL_M..42.0 * PIXEL_M;
+const NEAR_THE_BRIDGE: std::ops::Range<f64> = 26.0 * PIXEL_M..34.0 * PIXEL_M;
 
-/// A place of the agent's middle on the left (0) or right (1) land, its height within `heights`.
-fn place_on_land(side: usize, heights: std::ops::Range<f64>, rng: &mut Rng) -> [f64; 2] {
-    let x = if side == 0 { rng.random_range(FLOOR.0..SHORES.0) } else { rng.random_range(SHORES.1..FLOOR.1) };
-    [x, rng.random_range(heights)]
-}
-
-/// Any place on the left (0) or right (1) land.
+/// Any place of the agent's middle on the left (0) or right (1) land.
 pub(super) fn any_place(side: usize, rng: &mut Rng) -> [f64; 2] {
-    place_on_land(side, FLOOR.0..FLOOR.1, rng)
+    let x = if side == 0 { rng.random_range(FLOOR.0..SHORES.0) } else { rng.random_range(SHORES.1..FLOOR.1) };
+    [x, rng.random_range(FLOOR.0..FLOOR.1)]
 }
 
 /// The start of the episode of `seed`: any place on land.
@@ -140,6 +137,8 @@ pub fn free_place(seed: Seed) -> [f64; 2] {
 /// A start on the left and a goal on the right, both near the bridge.
 pub fn cross_pair(seed: Seed) -> (Vec<f64>, Vec<f64>) {
     let mut rng = seed.child("cross").rng();
-    let start = place_on_land(0, NEAR_THE_BRIDGE, &mut rng);
-    (start.to_vec(), place_on_land(1, NEAR_THE_BRIDGE, &mut rng).to_vec())
+    let mut height = || rng.random_range(NEAR_THE_BRIDGE);
+    let heights = [height(), height()];
+    let mut away_m = || rng.random_range(0.0..NEAR_THE_SHORE_M);
+    (vec![SHORES.0 - away_m(), heights[0]], vec![SHORES.1 + away_m(), heights[1]])
 }
