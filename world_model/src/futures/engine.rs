@@ -188,7 +188,9 @@ impl FuturesEngine {
         let (width, codes) = (self.config.latent_width, self.config.codes);
         child_of.clear();
         child_of.resize(plans.len() * codes, NONE);
-        (next.clear(), next_plans.clear(), joined.clear());
+        next.clear();
+        next_plans.clear();
+        joined.clear();
         for (future, row) in row_of.iter_mut().enumerate() {
             let code = drawn(&scores[*row * codes..(*row + 1) * codes], numbers[future % numbers.len()]);
             note(future, code);

@@ -62,9 +62,8 @@ pub(super) fn way(start: Point, goal: Point, clearance_m: f64, closed: Option<Cr
     let closed = closed.map(Crossing::area).filter(|area| !is_in(*area, start) && !is_in(*area, goal));
     let blocked: Vec<Area> = WALLS.map(grown).into_iter().chain(closed).collect();
     let is_against_the_river = |from: Point, to: Point| to[1] < from[1] && is_met(CURRENT, from, to);
-    let is_free = |from: Point, to: Point| {
-        blocked.iter().all(|&area| !is_met(area, from, to)) && !is_against_the_river(from, to)
-    };
+    let is_free =
+        |from: Point, to: Point| blocked.iter().all(|&area| !is_met(area, from, to)) && !is_against_the_river(from, to);
     if is_free(start, goal) {
         return Some((distance(start, goal), goal));
     }
