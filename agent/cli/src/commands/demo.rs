@@ -115,7 +115,9 @@ fn show(arguments: &DemoArguments, scene: &str) -> Result<DemoReport> {
     let mut film = Film::new(checkpoint.clone());
     let mut episodes = Vec::new();
     if !arguments.json {
-        println!("{scene}: {} fresh episodes, goals given as pictures", arguments.episodes);
+        let back = |after: usize| format!("; after {after} control steps it is told to go back to the start");
+        let back = arguments.switch_after.map_or_else(String::new, back);
+        println!("{scene}: {} fresh episodes, goals given as pictures{back}", arguments.episodes);
     }
     let mut planning_ms = Vec::new();
     let kind = if mindseye_sim::has_cross_pairs(scene) {
