@@ -18,7 +18,12 @@ fn with_factor(mut base: Layout, factor: Factor, other: &Layout) -> Layout {
         Factor::WallPosition => base.wall_x_m = other.wall_x_m,
         Factor::WallThickness => base.wall_thickness_m = other.wall_thickness_m,
         Factor::Friction => base.friction = other.friction,
-        Factor::BlockColor | Factor::BlockSize | Factor::BlockShape => unreachable!("there is no block"),
+        Factor::BlockColor
+        | Factor::BlockSize
+        | Factor::BlockShape
+        | Factor::DoubledFriction
+        | Factor::DoubledMass
+        | Factor::TintedFloor => unreachable!("push_t's"),
     }
     base
 }
