@@ -21,7 +21,7 @@ use crate::progress::{Meter, stop_on_ctrl_c};
 
 /// Teach further predictors on a model's latents, each on a bootstrap sample of the episodes: where they disagree, the model does not know.
 ///
-/// The checkpoint is written to --out with the ensemble beside it; a task file with a section [futures] of kind "ensemble" plans with them. A tenth of the
+/// The checkpoint is written to --out with the ensemble beside it; a task file with a section `futures` of kind "ensemble" plans with them. A tenth of the
 /// episodes is held out for the report: the rank correlation of their spread with the error of their mean.
 #[derive(Debug, Args)]
 #[command(

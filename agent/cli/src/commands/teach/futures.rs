@@ -21,7 +21,7 @@ use crate::progress::{Meter, stop_on_ctrl_c};
 /// Teach a predictor with a discrete latent: where the world may go one way or another, it has a future for each.
 ///
 /// It begins at the model's own predictor and learns from recorded episodes which code leads where, and how probable each is; codes cost a rate, so that what can
-/// be predicted is told by none. The checkpoint is written to --out with the futures beside it; a task file with a section [futures] plans with them. A tenth of
+/// be predicted is told by none. The checkpoint is written to --out with the futures beside it; a task file with a section `futures` plans with them. A tenth of
 /// the episodes is held out for the report. mindseye forks says whether both branches of a fork are found.
 #[derive(Debug, Args)]
 #[command(
