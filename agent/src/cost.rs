@@ -82,7 +82,7 @@ impl Slopes {
     }
 }
 
-/// Predicts the intrinsic energy still to come from a state (LeCun 2022, section 3.2: the trainable critic), linear in the directive's weights.
+/// Predicts the intrinsic energy still to come from a state (LeCun 2022, section 3.2: the trainable critic), as the directive weighs it.
 pub trait Critic: Send + Sync {
     /// Energies to come `[N]` from the states `[N, P, D]`.
     ///

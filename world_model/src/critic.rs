@@ -1,8 +1,8 @@
 //! A trainable critic: what it will cost to get from a state to a goal, beyond what is imagined (LeCun 2022, section 3.2).
 //!
-//! For every cost term it predicts the discounted sum of energies still to come, in units of one block's energy: `(1 - γ) Σ γ^j e_j`. So its
-//! energy is linear in the weights that a directive gives the terms, as the intrinsic cost is. Several networks learn the same from different
-//! beginnings; the dearest of them counts, so that a plan gains nothing by going where only one of them has been.
+//! For every cost term it predicts the discounted sum of energies still to come, in units of one block's energy: `(1 - γ) Σ γ^j e_j`. What a
+//! network says of all terms together is linear in the weights that a directive gives them, as the intrinsic cost is. Several networks learn the same
+//! from different beginnings; the dearest of them counts, so that a plan gains nothing by going where only one of them has been.
 
 mod training;
 

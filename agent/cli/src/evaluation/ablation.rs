@@ -94,6 +94,7 @@ pub fn comparisons(scene: &str, checkpoint: &Arc<Checkpoint>, task: &Task) -> Ve
     };
     let dropping = Setting { disturbance: Disturbance { drop_frames: DROPPED, occlude_steps: 0 }, ..whole.clone() };
     let crossing = Setting { pairs: hard, ..whole.clone() };
+    let in_turn = Setting { pairs: PairKind::Sequence { goal_offset: 25 }, ..whole.clone() };
     let with_task = |setting: &Setting, change: &dyn Fn(&mut Task)| {
         let mut changed = setting.clone();
         change(&mut changed.task);
@@ -113,6 +114,14 @@ pub fn comparisons(scene: &str, checkpoint: &Arc<Checkpoint>, task: &Task) -> Ve
     };
     let dropped = format!("{:.0} % of the pictures are lost", 100.0 * DROPPED);
     let mut rows = vec![
+        row(
+            "configurator",
+            "moving on: the first goal is kept",
+            "three goals in turn",
+            Score::Moderate,
+            &in_turn,
+            with_task(&in_turn, &|task| task.sub_goals.frozen = true),
+        ),
         row(
             "perception",
             "completion: where nothing is seen, the last picture counts",
@@ -140,7 +149,14 @@ pub fn comparisons(scene: &str, checkpoint: &Arc<Checkpoint>, task: &Task) -> Ve
             &crossing,
             with_task(&crossing, &|task| task.metric = LatentMetric::Euclidean),
         ),
-        row("memory", "all of it", &dropped, Score::Moderate, &dropping, ablated(&dropping, Without::Memory)),
+        row(
+            "memory",
+            "all of it: no moment is remembered",
+            "three goals in turn",
+            Score::Moderate,
+            &in_turn,
+            ablated(&in_turn, Without::Memory),
+        ),
     ];
     if checkpoint.policy.is_some() {
         rows.push(row(

@@ -1,0 +1,66 @@
+//! What the modules are worth, and what a critic foresees, from the command line.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+mod support;
+
+use support::{assets, json, refuse, succeed, tree};
+
+#[test]
+fn each_module_of_the_shipped_agent_is_worth_something() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["ablate", "--episodes", "30", "--seeds", "1", "--seed", "1000", "--out", "ablation", "--json"];
+    let report = json(folder.path(), &arguments);
+    let rows = report["rows"].as_array().unwrap();
+    let modules: Vec<&str> = rows.iter().map(|row| row["module"].as_str().unwrap()).collect();
+    for module in ["configurator", "perception", "world model", "cost", "memory", "actor"] {
+        assert!(modules.contains(&module), "{modules:?}");
+    }
+    for row in rows {
+        let rate = |which: &str| row[which]["rate"].as_f64().unwrap();
+        assert!(rate("with") >= 0.9, "the whole agent solves two_room: {row}");
+        // Those whose loss 30 episodes are enough to see; the others take the 300 of the full protocol.
+        let lost = row["lost"].as_bool().unwrap();
+        assert!(lost || ["perception", "actor"].contains(&row["module"].as_str().unwrap()), "{row}");
+        assert_eq!(lost, row["without"]["high"].as_f64().unwrap() < row["with"]["low"].as_f64().unwrap());
+    }
+    for file in ["ablation.json", "ablation.png"] {
+        assert!(folder.path().join("ablation").join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn a_critic_is_taught_weighed_and_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    succeed(folder.path(), &["record", "--episodes", "20", "--seed", "77", "--out", "fresh"]);
+    let shipped = assets().join("checkpoints/two_room");
+    let shipped = shipped.to_str().unwrap();
+    let teach = |threads: &str, out: &str| {
+        let lesson = ["teach", "critic", "--scene", "two_room", "--checkpoint", shipped, "--data", "fresh"];
+        let rest = ["--steps", "4", "--threads", threads, "--out", out, "--json"];
+        json(folder.path(), &[&lesson[..], &rest].concat())
+    };
+    let report = teach("1", "one");
+    teach("2", "two");
+    assert_eq!(tree(&folder.path().join("one")), tree(&folder.path().join("two")), "threads change no byte");
+    assert_eq!(report["held_out_episodes"], 2);
+    assert!(report["r2"].as_f64().unwrap() <= 1.0);
+
+    let text = std::fs::read_to_string(assets().join("tasks/two_room.toml")).unwrap();
+    let mut task: toml::Table = text.parse().unwrap();
+    task["weights"].as_table_mut().unwrap().insert("critic".into(), 1.0.into());
+    task.insert("reduction".into(), "kind = \"discounted\"\ndiscount = 0.9".parse::<toml::Table>().unwrap().into());
+    task.insert("proposals".into(), false.into());
+    let write = |task: &toml::Table| std::fs::write(folder.path().join("task.toml"), toml::to_string(task).unwrap());
+    write(&task).unwrap();
+    let evaluate = ["evaluate", "--task", "task.toml", "--episodes", "2", "--seeds", "1", "--no-baselines", "--json"];
+    let judged = json(folder.path(), &[&evaluate[..], &["--checkpoint", "one"]].concat());
+    assert!(judged["foresight"]["ticks"].as_u64().unwrap() > 0, "{}", judged["foresight"]);
+    let held = judged["results"].as_array().unwrap().iter().filter(|pair| !pair["error"].is_null()).count();
+    assert_eq!(held, 0, "the agent plans with it");
+
+    refuse(folder.path(), &evaluate, &["weights.critic", "teach critic"]);
+    task.insert("goal_saturation".into(), 1.0.into());
+    write(&task).unwrap();
+    refuse(folder.path(), &[&evaluate[..], &["--checkpoint", "one"]].concat(), &["goal_saturation", "critic"]);
+}
