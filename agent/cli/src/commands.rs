@@ -20,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use mindseye_agent::Task;
 use mindseye_episodes::Mapping;
+use mindseye_interface::config::require_range;
 use mindseye_interface::{ImageSize, config};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use serde::Serialize;
@@ -53,6 +54,41 @@ impl SceneArguments {
         let image_size = ImageSize::square(self.image_side).context("--image-side")?;
         let factors = self.factors.iter().map(|name| Factor::from_str(name)).collect::<mindseye_interface::Result<_>>();
         Ok(SceneOptions { image_size, factors: Factors(factors.context("--factors")?) })
+    }
+}
+
+/// How many held-out episodes are played, and which.
+#[derive(Debug, Args)]
+pub struct Protocol {
+    /// Episodes per seed.
+    #[arg(long, default_value_t = 100)]
+    pub episodes: usize,
+    /// Number of seeds.
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// First root seed; the others follow it.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Episodes played at the same time; the results do not depend on it.
+    #[arg(long, default_value_t = default_threads())]
+    pub threads: usize,
+}
+
+impl Protocol {
+    /// Refuses numbers that make no sense.
+    ///
+    /// # Errors
+    /// Naming the argument.
+    pub fn validate(&self) -> Result<()> {
+        require_range("--episodes", self.episodes, 1, 1_000_000)?;
+        require_range("--seeds", self.seeds, 1, 1000)?;
+        require_range("--seed", self.seed, 0, u64::MAX - 1000)?;
+        Ok(require_range("--threads", self.threads, 1, 1024)?)
+    }
+
+    /// The root seeds.
+    pub fn seeds(&self) -> Vec<u64> {
+        (self.seed..self.seed + self.seeds).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use mindseye_interface::files;
 use mindseye_world_model::Checkpoint;
 use serde::Serialize;
 
-use super::{SceneArguments, load_task, print_json};
+use super::{Protocol, SceneArguments, load_task, print_json};
 use crate::assets;
 use crate::evaluation::{AblationRow, ablation_chart, comparisons};
 use crate::pictures::write_png;
@@ -32,18 +32,8 @@ pub struct AblateArguments {
     /// Task file (TOML); by default the shipped one of the scene.
     #[arg(long)]
     task: Option<PathBuf>,
-    /// Episodes per seed.
-    #[arg(long, default_value_t = 100)]
-    episodes: usize,
-    /// Number of seeds.
-    #[arg(long, default_value_t = 3)]
-    seeds: u64,
-    /// First root seed; the others follow it.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Episodes played at the same time; the results do not depend on it.
-    #[arg(long, default_value_t = super::default_threads())]
-    threads: usize,
+    #[command(flatten)]
+    protocol: Protocol,
     /// Folder for ablation.json and ablation.png.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -66,10 +56,8 @@ struct AblationReport {
 /// # Errors
 /// When an argument makes no sense, the checkpoint is broken or of another scene, or an output cannot be written.
 pub fn run(arguments: &AblateArguments) -> Result<()> {
-    require_range("--episodes", arguments.episodes, 1, 1_000_000)?;
-    require_range("--seeds", arguments.seeds, 1, 1000)?;
-    require_range("--seed", arguments.seed, 0, u64::MAX - 1000)?;
-    require_range("--threads", arguments.threads, 1, 1024)?;
+    let protocol = &arguments.protocol;
+    protocol.validate()?;
     let scene = arguments.scene.scene.clone();
     let options = arguments.scene.options()?;
     mindseye_sim::make(&scene, &options)?;
@@ -81,18 +69,17 @@ pub fn run(arguments: &AblateArguments) -> Result<()> {
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?; // before the work, not after it
     }
-    let seeds: Vec<u64> = (arguments.seed..arguments.seed + arguments.seeds).collect();
+    let seeds = protocol.seeds();
     let comparisons = comparisons(&scene, &checkpoint, &task);
-    let meter = Meter::new("ablate", 2 * comparisons.len() * seeds.len() * arguments.episodes, "episodes");
+    let meter = Meter::new("ablate", 2 * comparisons.len() * seeds.len() * protocol.episodes, "episodes");
     let done = AtomicUsize::new(0);
     let progress = |_, _| meter.set(done.fetch_add(1, Ordering::Relaxed) + 1, String::new);
-    let protocol = (arguments.episodes, seeds.as_slice());
     let rows = comparisons
         .iter()
-        .map(|comparison| comparison.run(&scene, &options, protocol, arguments.threads, &progress))
+        .map(|comparison| comparison.run(&scene, &options, (protocol.episodes, &seeds), protocol.threads, &progress))
         .collect::<Result<Vec<_>>>()?;
     drop(meter);
-    let report = AblationReport { scene, episodes: arguments.episodes, seeds, rows };
+    let report = AblationReport { scene, episodes: protocol.episodes, seeds, rows };
     if let Some(folder) = &arguments.out {
         let text = serde_json::to_vec_pretty(&report).context("ablation.json")?;
         let path = folder.join("ablation.json");

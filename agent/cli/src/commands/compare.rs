@@ -12,7 +12,7 @@ use mindseye_interface::{config, files};
 use mindseye_world_model::Checkpoint;
 use serde::Serialize;
 
-use super::{Pairs, SceneArguments, load_task, print_json};
+use super::{Pairs, Protocol, SceneArguments, load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::{Percentiles, SuccessRate};
 use crate::evaluation::{Disturbance, Evaluation, Method, PairKind, planner_chart};
@@ -48,18 +48,8 @@ pub struct CompareArguments {
     /// Control steps from start to goal.
     #[arg(long, default_value_t = 25)]
     goal_offset: usize,
-    /// Episodes per seed.
-    #[arg(long, default_value_t = 100)]
-    episodes: usize,
-    /// Number of seeds.
-    #[arg(long, default_value_t = 3)]
-    seeds: u64,
-    /// First root seed; the others follow it.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Episodes played at the same time; the results do not depend on it.
-    #[arg(long, default_value_t = super::default_threads())]
-    threads: usize,
+    #[command(flatten)]
+    protocol: Protocol,
     /// Folder for compare.json and compare.png (success against milliseconds, a curve per planner).
     #[arg(long)]
     out: Option<PathBuf>,
@@ -113,11 +103,9 @@ pub struct Comparison {
 /// # Errors
 /// When an argument makes no sense, a file is broken, or an output cannot be written.
 pub fn run(arguments: &CompareArguments) -> Result<()> {
-    require_range("--episodes", arguments.episodes, 1, 1_000_000)?;
-    require_range("--seeds", arguments.seeds, 1, 1000)?;
-    require_range("--seed", arguments.seed, 0, u64::MAX - 1000)?;
+    let protocol = &arguments.protocol;
+    protocol.validate()?;
     require_range("--goal-offset", arguments.goal_offset, 1, 100_000)?;
-    require_range("--threads", arguments.threads, 1, 1024)?;
     for &plans in &arguments.plans {
         require_range("--plans", plans, 2, 1_000_000)?;
     }
@@ -129,11 +117,11 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
     let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, &scene)?);
     let planners = planners(&arguments.planners)?;
     let pairs = arguments.pairs.with_offset(arguments.goal_offset);
-    let seeds: Vec<u64> = (arguments.seed..arguments.seed + arguments.seeds).collect();
+    let seeds = protocol.seeds();
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?; // before the work, not after it
     }
-    let each = seeds.len() * arguments.episodes;
+    let each = seeds.len() * protocol.episodes;
     let meter = Meter::new("compare", planners.len() * arguments.plans.len() * each, "episodes");
     let mut rows = Vec::new();
     for (name, planner) in &planners {
@@ -146,9 +134,9 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
                 task: Task { planner: planner.clone(), with_policy: None, proposals: false, ..task.clone() },
                 pairs,
                 budget_steps: pairs.default_budget(),
-                episodes: arguments.episodes,
+                episodes: protocol.episodes,
                 seeds: seeds.clone(),
-                threads: arguments.threads,
+                threads: protocol.threads,
                 baselines: false,
                 disturbance: Disturbance::default(),
             };
@@ -170,7 +158,7 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
         }
     }
     drop(meter);
-    let (episodes, threads) = (arguments.episodes, arguments.threads);
+    let (episodes, threads) = (protocol.episodes, protocol.threads);
     let comparison = Comparison { scene, pairs, episodes, seeds, threads, task, rows };
     if let Some(folder) = &arguments.out {
         let path = folder.join("compare.json");

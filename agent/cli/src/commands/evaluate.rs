@@ -9,7 +9,7 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::files;
 use mindseye_world_model::{Checkpoint, Lewm};
 
-use super::{Pairs, SceneArguments, load_task, print_json};
+use super::{Pairs, Protocol, SceneArguments, load_task, print_json};
 use crate::assets;
 use crate::evaluation::interval::Percentiles;
 use crate::evaluation::{
@@ -50,18 +50,8 @@ pub struct EvaluateArguments {
     /// Control steps per episode; by default twice the offset (of every goal in turn), or 100 for cross.
     #[arg(long)]
     budget: Option<usize>,
-    /// Episodes per seed.
-    #[arg(long, default_value_t = 100)]
-    episodes: usize,
-    /// Number of seeds.
-    #[arg(long, default_value_t = 3)]
-    seeds: u64,
-    /// First root seed; the others follow it.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Episodes played at the same time; the results do not depend on it.
-    #[arg(long, default_value_t = super::default_threads())]
-    threads: usize,
+    #[command(flatten)]
+    protocol: Protocol,
     /// Diagnosis: the agent sees, judges and wants with the checkpoint, but imagines in the simulator. What still fails is not the
     /// dynamics' fault. Slow: every imagined state is rendered and encoded.
     #[arg(long)]
@@ -96,11 +86,9 @@ pub struct EvaluateArguments {
 /// # Errors
 /// When an argument makes no sense, the checkpoint is broken or of another scene, or an output cannot be written.
 pub fn run(arguments: &EvaluateArguments) -> Result<()> {
-    require_range("--episodes", arguments.episodes, 1, 1_000_000)?;
-    require_range("--seeds", arguments.seeds, 1, 1000)?;
-    require_range("--seed", arguments.seed, 0, u64::MAX - 1000)?;
+    let protocol = &arguments.protocol;
+    protocol.validate()?;
     require_range("--goal-offset", arguments.goal_offset, 1, 100_000)?;
-    require_range("--threads", arguments.threads, 1, 1024)?;
     require_range("--drop-frames", arguments.drop_frames, 0.0, 1.0)?;
     let scene = arguments.scene.scene.clone();
     let options = arguments.scene.options()?;
@@ -119,9 +107,9 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         task,
         pairs,
         budget_steps,
-        episodes: arguments.episodes,
-        seeds: (arguments.seed..arguments.seed + arguments.seeds).collect(),
-        threads: arguments.threads,
+        episodes: protocol.episodes,
+        seeds: protocol.seeds(),
+        threads: protocol.threads,
         baselines: !arguments.no_baselines,
         disturbance: Disturbance { drop_frames: arguments.drop_frames, occlude_steps: arguments.occlude },
     };
