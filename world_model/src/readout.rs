@@ -11,18 +11,17 @@ use candle_core::Tensor;
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
 use rand::Rng as _;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use engine::ReadoutEngine;
 
+use crate::fitting::{Fitting, PARTS, Share};
 use crate::jepa::ModelConfig;
 use crate::layers::{GatedTrunk, Linear};
 use crate::ops::{tensor, with_values};
-use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, add, clip, collect};
+use crate::optimiser::{Gradients, OptimiserConfig, collect};
 use crate::parameters::{Source, Weights};
 use crate::part::{Part, require_sizes};
-use crate::training::{require_finite, thread_pool};
 use crate::{Error, Result};
 
 /// Shape of a readout, and what it reads.
@@ -155,8 +154,6 @@ pub struct Lessons {
 
 /// Latents per step.
 const BATCH: usize = 1024;
-/// Parts a step is done in, each on a thread if there are as many; sums are made part by part.
-const PARTS: usize = 2;
 
 /// Trains a readout on `lessons`. `go_on` hears of every step and its mean squared error (1 is that of always reading the mean); when it says no,
 /// training stops and gives nothing. The result does not depend on the number of threads.
@@ -184,42 +181,30 @@ pub fn train_readout(
     let columns = config.columns();
     let (mean, spread) = spreads(&targets, columns);
     let readout = Readout::build(config, Source::fresh(seed.child("weights")))?;
-    let pool = thread_pool(threads)?;
     let optimiser = OptimiserConfig { learning_rate: 3e-3, ..OptimiserConfig::default() };
-    let mut moments = Moments::default();
-    for step in 0..steps {
+    let share = |step: usize, part: usize| -> Result<Share> {
         let mut rng = seed.child("batch").index(step as u64).rng();
         let drawn: Vec<usize> = (0..BATCH).map(|_| rng.random_range(0..count)).collect();
-        let part = |drawn: &[usize]| -> Result<(f64, Gradients)> {
-            let of = |values: &[f32], width: usize| -> Vec<f32> {
-                drawn.iter().flat_map(|&index| values[index * width..(index + 1) * width].to_vec()).collect()
-            };
-            let mut wanted = of(&targets, columns);
-            for row in wanted.chunks_exact_mut(columns) {
-                row.iter_mut().zip(mean.iter().zip(&spread)).for_each(|(value, (mean, spread))| {
-                    *value = (*value - mean) / spread;
-                });
-            }
-            let latents = tensor(of(&lessons.latents, width), (drawn.len(), width))?;
-            let off = (readout.forward(&latents)? - tensor(wanted, (drawn.len(), columns))?)?;
-            let loss = (off.sqr()?.sum_all()? / (BATCH * columns) as f64)?;
-            let mut gradients = Gradients::new();
-            collect(&mut gradients, readout.weights.iter(), &loss.backward()?)?;
-            Ok((with_values(&loss, |loss| f64::from(loss[0]))?, gradients))
+        let drawn = &drawn[part * BATCH / PARTS..(part + 1) * BATCH / PARTS];
+        let of = |values: &[f32], width: usize| -> Vec<f32> {
+            drawn.iter().flat_map(|&index| values[index * width..(index + 1) * width].to_vec()).collect()
         };
-        let parts = pool.install(|| drawn.par_chunks(BATCH / PARTS).map(part).collect::<Result<Vec<_>>>())?;
-        let (mut gradients, mut error) = (Gradients::new(), 0.0);
-        for (part_error, part) in parts {
-            error += part_error;
-            part.into_iter().for_each(|(name, values)| add(&mut gradients, name, values));
+        let mut wanted = of(&targets, columns);
+        for row in wanted.chunks_exact_mut(columns) {
+            row.iter_mut().zip(mean.iter().zip(&spread)).for_each(|(value, (mean, spread))| {
+                *value = (*value - mean) / spread;
+            });
         }
-        require_finite(step, "the error of the readout", error)?;
-        clip(&mut gradients, optimiser.clip_norm);
-        let rate = optimiser.learning_rate_at(step, steps);
-        pool.install(|| adamw(readout.weights.iter(), &gradients, &mut moments, &optimiser, rate, step))?;
-        if !go_on(step + 1, error) {
-            return Ok(None);
-        }
+        let latents = tensor(of(&lessons.latents, width), (drawn.len(), width))?;
+        let off = (readout.forward(&latents)? - tensor(wanted, (drawn.len(), columns))?)?;
+        let loss = (off.sqr()?.sum_all()? / (BATCH * columns) as f64)?;
+        let mut gradients = Gradients::new();
+        collect(&mut gradients, readout.weights.iter(), &loss.backward()?)?;
+        Ok((with_values(&loss, |loss| f64::from(loss[0]))?, gradients))
+    };
+    let fitting = Fitting { weights: &readout.weights, optimiser: &optimiser, steps, threads };
+    if fitting.run(share, &mut go_on)?.is_none() {
+        return Ok(None);
     }
     Ok(Some(readout.rescaled(&spread, &mean)?))
 }
