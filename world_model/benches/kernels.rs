@@ -1,12 +1,13 @@
-//! The parts that planning spends its time in: `cargo bench -p mindseye-world-model`.
+//! The parts that planning and training spend their time in: `cargo bench -p mindseye-world-model`.
 
 #![allow(clippy::unwrap_used, missing_docs)] // a bench that cannot run has nothing to hand on; criterion's macros write no docs
 
+use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mindseye_interface::Seed;
 use mindseye_world_model::encoder::{EncoderConfig, KeypointConfig};
 use mindseye_world_model::ops::matmul::{Matrix, matmul};
-use mindseye_world_model::ops::{Map, Precision, Rounded};
+use mindseye_world_model::ops::{Convolution, Map, Precision, Rounded, convolve};
 use mindseye_world_model::predictor::PredictorConfig;
 use mindseye_world_model::{Jepa, ModelConfig, PlanSlopes, RolloutEngine};
 
@@ -33,6 +34,34 @@ fn products(criterion: &mut Criterion) {
         let (map, mut rounded) = (Map::new(&weight, &vec![0.0; outputs], precision), Rounded::default());
         group.bench_function(name, |bencher| bencher.iter(|| map.apply(&input, &mut output, false, &mut rounded)));
     }
+    group.finish();
+}
+
+/// The 3x3 convolutions of push_t's eye on 16 pictures, both ways; beside them their product once windows are laid out.
+fn convolutions(criterion: &mut Criterion) {
+    let (batch, side, channels) = (16, 16, 32);
+    let (windows, window) = (batch * side * side, 9 * channels);
+    let shape = Convolution { kernel: 3, stride: 1, padding: 1, silu_first: false, input_gradient: true };
+    let var = |shape: &[usize]| {
+        Var::from_tensor(&Tensor::from_vec(values(shape.iter().product()), shape, &Device::Cpu).unwrap()).unwrap()
+    };
+    let (input, weight, bias) = (var(&[batch, side, side, channels]), var(&[channels, window]), var(&[channels]));
+    let mut group = criterion.benchmark_group("3x3 convolution of 16 pictures");
+    group.throughput(Throughput::Elements((2 * windows * window * channels) as u64));
+    group.bench_function("product alone", |bencher| {
+        let (rows, weight, mut output) =
+            (values(windows * window), values(channels * window), values(windows * channels));
+        let weight = Matrix::new(&weight, channels, window).transposed();
+        bencher.iter(|| matmul(&mut output, Matrix::new(&rows, windows, window), weight, false));
+    });
+    let (input, weight, bias) = (input.as_tensor(), weight.as_tensor(), bias.as_tensor());
+    group.bench_function("forward", |bencher| {
+        bencher.iter(|| input.apply_op3_no_bwd(weight, bias, &shape).unwrap());
+    });
+    group.throughput(Throughput::Elements((3 * 2 * windows * window * channels) as u64));
+    group.bench_function("forward and back", |bencher| {
+        bencher.iter(|| convolve(input, weight, bias, shape).unwrap().backward().unwrap());
+    });
     group.finish();
 }
 
@@ -70,5 +99,5 @@ fn rollouts(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, products, rollouts);
+criterion_group!(benches, products, convolutions, rollouts);
 criterion_main!(benches);

@@ -1,7 +1,7 @@
 //! A decoder for people: draws latents as pictures. It is trained after the model, on detached latents, and nothing that plans
 //! ever reads it.
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Image, ImageSize, Seed};
 use rand::seq::SliceRandom;
@@ -206,16 +206,11 @@ pub fn train_decoder(
         let mut gradients = Gradients::new();
         parts.into_iter().flatten().for_each(|(name, values)| add(&mut gradients, name, values));
         gradients.values_mut().flatten().for_each(|value| *value /= PARTS as f32);
-        clip(&mut gradients, optimiser.clip_norm);
         let rate = optimiser.learning_rate_at(step, steps);
-        adamw(
-            decoder.weights.iter().map(|(name, var): (&String, &Var)| (name, var)),
-            &gradients,
-            &mut moments,
-            &optimiser,
-            rate,
-            step,
-        )?;
+        pool.install(|| {
+            clip(&mut gradients, optimiser.clip_norm);
+            adamw(decoder.weights.iter(), &gradients, &mut moments, &optimiser, rate, step)
+        })?;
         if !go_on(step + 1) {
             return Ok(None);
         }

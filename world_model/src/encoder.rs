@@ -201,6 +201,5 @@ impl<'a> Sensed<'a> {
 /// # Errors
 /// When the number of bytes is not `B * H * W * 3`.
 pub fn picture_tensor(bytes: &[u8], batch: usize, height: usize, width: usize) -> Result<Tensor> {
-    let values = bytes.iter().map(|&byte| f32::from(byte) / 255.0 - 0.5).collect();
-    Ok(crate::ops::tensor(values, (batch, height, width, 3))?)
+    Ok(crate::ops::tensor(crate::ops::centred(bytes), (batch, height, width, 3))?)
 }

@@ -48,7 +48,7 @@ impl Fitting<'_> {
                 part.into_iter().for_each(|(name, values)| add(&mut gradients, name, values));
             }
             require_finite(step, "the loss", loss)?;
-            clip(&mut gradients, self.optimiser.clip_norm);
+            pool.install(|| clip(&mut gradients, self.optimiser.clip_norm));
             let rate = self.optimiser.learning_rate_at(step, self.steps);
             pool.install(|| adamw(self.weights.iter(), &gradients, &mut moments, self.optimiser, rate, step))?;
             losses.push(loss);

@@ -95,10 +95,13 @@ pub(crate) fn add(gradients: &mut Gradients, name: String, values: Vec<f32>) {
 /// Scales `gradients` down to `clip_norm`; returns their norm before.
 pub fn clip(gradients: &mut Gradients, clip_norm: f64) -> f64 {
     let squares = |values: &Vec<f32>| values.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>();
-    let norm = gradients.values().map(squares).sum::<f64>().sqrt();
+    let values: Vec<&Vec<f32>> = gradients.values().collect();
+    let squares: Vec<f64> = values.into_par_iter().map(squares).collect();
+    let norm = squares.into_iter().sum::<f64>().sqrt();
     if norm > clip_norm {
         let factor = (clip_norm / norm) as f32;
-        gradients.values_mut().flatten().for_each(|value| *value *= factor);
+        let values: Vec<&mut Vec<f32>> = gradients.values_mut().collect();
+        values.into_par_iter().for_each(|values| values.iter_mut().for_each(|value| *value *= factor));
     }
     norm
 }

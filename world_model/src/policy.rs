@@ -177,7 +177,7 @@ pub fn train_policy(
         }
         require_finite(step, "the energy of the policy's plans", energy)?;
         gradients.values_mut().flatten().for_each(|value| *value /= BATCH as f32);
-        clip(&mut gradients, optimiser.clip_norm);
+        pool.install(|| clip(&mut gradients, optimiser.clip_norm));
         let rate = optimiser.learning_rate_at(step, steps);
         pool.install(|| adamw(policy.weights.iter(), &gradients, &mut moments, &optimiser, rate, step))?;
         energies.push(energy);

@@ -100,7 +100,7 @@ pub fn train_critic(
         require_shape(&config, &lessons)?;
         let (loss, mut gradients) = pool.install(|| gradients(&critic, &copy, &lessons, training))?;
         require_finite(step, "the critic's loss", loss)?;
-        clip(&mut gradients, optimiser.clip_norm);
+        pool.install(|| clip(&mut gradients, optimiser.clip_norm));
         let rate = optimiser.learning_rate_at(step, training.steps);
         pool.install(|| adamw(critic.weights().iter(), &gradients, &mut moments, &optimiser, rate, step))?;
         follow(copy.weights(), critic.weights(), training.follow)?;

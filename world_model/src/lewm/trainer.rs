@@ -117,7 +117,7 @@ impl LewmTrainer {
         for (name, values) in of_parts.into_iter().flatten() {
             add(&mut gradients, name, values);
         }
-        let gradient_norm = clip(&mut gradients, self.optimiser.clip_norm);
+        let gradient_norm = self.pool.install(|| clip(&mut gradients, self.optimiser.clip_norm));
         require_finite(self.done, "the gradient", gradient_norm)?;
         let rate = self.optimiser.learning_rate_at(self.done, self.steps);
         self.pool.install(|| adamw(trained(), &gradients, &mut self.moments, &self.optimiser, rate, self.done))?;

@@ -1,11 +1,12 @@
-//! Convolution of `[B, H, W, C]` pictures: windows are laid out a few pictures at a time (in cache) and multiplied.
+//! Convolution of `[B, H, W, C]` pictures, a few of them at a time, which stay in cache.
+
+mod kernels;
+mod plan;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::linear::column_sums;
-use super::matmul::{Matrix, matmul};
-use super::silu::{self, silu_in_place};
-use super::{slice, tensor, times_slopes, vectorised, with_values};
+use self::plan::Plan;
+use super::{slice, tensor, with_values};
 
 /// Shape of a convolution: square kernel, equal stride and zero padding on both axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,145 +38,6 @@ pub fn convolve(input: &Tensor, weight: &Tensor, bias: &Tensor, convolution: Con
     input.contiguous()?.apply_op3(weight, bias, convolution)
 }
 
-/// Rows of windows per matrix product: enough to amortise packing, few enough to stay in the second-level cache.
-const ROWS_PER_PRODUCT: usize = 512;
-
-/// Sizes of one application.
-struct Plan {
-    convolution: Convolution,
-    batch: usize,
-    height: usize,
-    width: usize,
-    channels: usize,
-    output_height: usize,
-    output_width: usize,
-}
-
-impl Plan {
-    fn new(convolution: Convolution, shape: &Shape) -> Result<Self> {
-        let (batch, height, width, channels) = shape.dims4()?;
-        let output_height = convolution.output_side(height);
-        let output_width = convolution.output_side(width);
-        Ok(Self { convolution, batch, height, width, channels, output_height, output_width })
-    }
-
-    fn picture_len(&self) -> usize {
-        self.height * self.width * self.channels
-    }
-
-    fn windows_per_picture(&self) -> usize {
-        self.output_height * self.output_width
-    }
-
-    fn window_len(&self) -> usize {
-        self.convolution.kernel * self.convolution.kernel * self.channels
-    }
-
-    fn pictures_per_product(&self) -> usize {
-        (ROWS_PER_PRODUCT / self.windows_per_picture()).clamp(1, self.batch.max(1))
-    }
-
-    /// Calls `run(start in the picture, start in the window row, length)` for every contiguous run of one window.
-    #[inline(always)]
-    fn for_runs(&self, row: usize, column: usize, mut run: impl FnMut(usize, usize, usize)) {
-        let Convolution { kernel, stride, padding, .. } = self.convolution;
-        let left = (column * stride) as isize - padding as isize;
-        let first = left.max(0) as usize;
-        let last = (left + kernel as isize).clamp(0, self.width as isize) as usize;
-        for kernel_row in 0..kernel {
-            let y = (row * stride + kernel_row) as isize - padding as isize;
-            if y < 0 || y >= self.height as isize || first >= last {
-                continue;
-            }
-            let from = (y as usize * self.width + first) * self.channels;
-            let to = (kernel_row * kernel + (first as isize - left) as usize) * self.channels;
-            run(from, to, (last - first) * self.channels);
-        }
-    }
-
-    /// Whether the window reaches over the picture's edge.
-    fn reaches_over(&self, row: usize, column: usize) -> bool {
-        let Convolution { kernel, stride, padding, .. } = self.convolution;
-        let over = |start: usize, side: usize| start * stride < padding || start * stride + kernel > side + padding;
-        over(row, self.height) || over(column, self.width)
-    }
-
-    /// Lays the windows of `picture` out as rows of `windows`.
-    #[inline(always)]
-    fn unfold(&self, picture: &[f32], windows: &mut [f32]) {
-        for (index, window) in windows.chunks_exact_mut(self.window_len()).enumerate() {
-            let (row, column) = (index / self.output_width, index % self.output_width);
-            if self.reaches_over(row, column) {
-                window.fill(0.0); // what lies over the edge stays zero
-            }
-            self.for_runs(row, column, |from, to, count| {
-                copy(&picture[from..from + count], &mut window[to..to + count]);
-            });
-        }
-    }
-
-    /// Adds the rows of `windows` back to where they came from in `picture`.
-    #[inline(always)]
-    fn fold(&self, windows: &[f32], picture: &mut [f32]) {
-        for (index, window) in windows.chunks_exact(self.window_len()).enumerate() {
-            self.for_runs(index / self.output_width, index % self.output_width, |from, to, count| {
-                let pixels = &mut picture[from..from + count];
-                for (pixel, value) in pixels.iter_mut().zip(&window[to..to + count]) {
-                    *pixel += value;
-                }
-            });
-        }
-    }
-
-    /// Lays out the windows of the pictures in `pictures`, after SiLU if it comes first; `active` is memory for that.
-    fn unfold_all(&self, pictures: &[f32], windows: &mut [f32], active: &mut Vec<f32>) {
-        let pictures = if self.convolution.silu_first {
-            active.clear();
-            active.extend_from_slice(pictures);
-            silu_in_place(active);
-            &*active
-        } else {
-            pictures
-        };
-        let rows_len = self.windows_per_picture() * self.window_len();
-        let pairs = pictures.chunks_exact(self.picture_len()).zip(windows.chunks_exact_mut(rows_len));
-        vectorised(
-            #[inline(always)]
-            || {
-                for (picture, windows) in pairs {
-                    self.unfold(picture, windows);
-                }
-            },
-        );
-    }
-}
-
-/// Copies a run of a few values: in vectors that overlap at the end, where calling the system's copy would take longer than the work.
-#[inline(always)]
-fn copy(from: &[f32], to: &mut [f32]) {
-    match from.len() {
-        16.. => copy_by::<16>(from, to),
-        8.. => copy_by::<8>(from, to),
-        _ => {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = *from;
-            }
-        }
-    }
-}
-
-/// Copies at least `N` values, `N` at a time.
-#[inline(always)]
-fn copy_by<const N: usize>(from: &[f32], to: &mut [f32]) {
-    let count = from.len();
-    for start in (0..count - N).step_by(N).chain([count - N]) {
-        let (from, to) = (&from[start..start + N], &mut to[start..start + N]);
-        if let (Some(from), Some(to)) = (from.as_array::<N>(), to.as_mut_array::<N>()) {
-            *to = *from;
-        }
-    }
-}
-
 impl CustomOp3 for Convolution {
     fn name(&self) -> &'static str {
         "convolution"
@@ -192,24 +54,22 @@ impl CustomOp3 for Convolution {
     ) -> Result<(CpuStorage, Shape)> {
         let plan = Plan::new(*self, input_layout.shape())?;
         let (outputs, window_len) = weight_layout.shape().dims2()?;
-        if window_len != plan.window_len() || plan.height + 2 * self.padding < self.kernel {
-            candle_core::bail!("convolution: expected windows of {window_len} values, got {}", plan.window_len());
+        let run_len = plan.run_len();
+        if plan.picture_len() == 0
+            || window_len != self.kernel * run_len
+            || plan.height.min(plan.width) + 2 * self.padding < self.kernel
+        {
+            candle_core::bail!(
+                "convolution: expected windows of {window_len} values, got {} in pictures of {}x{}",
+                self.kernel * run_len,
+                plan.height,
+                plan.width
+            );
         }
         let (pictures, bias) = (slice(input, input_layout)?, slice(bias, bias_layout)?);
-        let weight = Matrix::new(slice(weight, weight_layout)?, outputs, window_len);
-        let rows = plan.windows_per_picture();
-        let mut output = Vec::with_capacity(plan.batch * rows * outputs);
-        (0..plan.batch * rows).for_each(|_| output.extend_from_slice(bias));
-        let step = plan.pictures_per_product();
-        let (mut windows, mut active) = (vec![0.0; step * rows * window_len], Vec::new());
-        let chunks = pictures.chunks(step * plan.picture_len()).zip(output.chunks_mut(step * rows * outputs));
-        for (pictures, output) in chunks {
-            let rows = output.len() / outputs;
-            let windows = &mut windows[..rows * window_len];
-            plan.unfold_all(pictures, windows, &mut active);
-            matmul(output, Matrix::new(windows, rows, window_len), weight.transposed(), true);
-        }
-        Ok((CpuStorage::F32(output), (plan.batch, plan.output_height, plan.output_width, outputs).into()))
+        let output = plan.forward(pictures, slice(weight, weight_layout)?, bias);
+        let batch = input_layout.shape().dims()[0];
+        Ok((CpuStorage::F32(output), (batch, plan.output_height, plan.output_width, outputs).into()))
     }
 
     fn bwd(
@@ -222,55 +82,11 @@ impl CustomOp3 for Convolution {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let plan = Plan::new(*self, input.shape())?;
         let (outputs, window_len) = weight.dims2()?;
-        let rows = plan.windows_per_picture();
-        let step = plan.pictures_per_product();
-        let (mut windows, mut active) = (vec![0.0; step * rows * window_len], Vec::new());
-        let mut weight_gradient = vec![0.0; outputs * window_len];
-        let mut input_gradient = vec![0.0; if self.input_gradient { plan.batch * plan.picture_len() } else { 0 }];
-        let bias_gradient = with_values(gradient, |gradient| -> Result<Vec<f32>> {
-            with_values(input, |pictures| {
-                let chunks = pictures.chunks(step * plan.picture_len()).zip(gradient.chunks(step * rows * outputs));
-                for (pictures, gradient) in chunks {
-                    let rows = gradient.len() / outputs;
-                    let windows = &mut windows[..rows * window_len];
-                    plan.unfold_all(pictures, windows, &mut active);
-                    let gradient = Matrix::new(gradient, rows, outputs).transposed();
-                    matmul(&mut weight_gradient, gradient, Matrix::new(windows, rows, window_len), true);
-                }
-            })?;
-            if self.input_gradient {
-                with_values(weight, |weight| {
-                    let weight = Matrix::new(weight, outputs, window_len);
-                    let chunks = input_gradient.chunks_mut(step * plan.picture_len());
-                    for (pictures, gradient) in chunks.zip(gradient.chunks(step * rows * outputs)) {
-                        let all_rows = gradient.len() / outputs;
-                        let windows = &mut windows[..all_rows * window_len];
-                        matmul(windows, Matrix::new(gradient, all_rows, outputs), weight, false);
-                        let pairs =
-                            windows.chunks_exact(rows * window_len).zip(pictures.chunks_exact_mut(plan.picture_len()));
-                        vectorised(
-                            #[inline(always)]
-                            || {
-                                for (windows, picture) in pairs {
-                                    plan.fold(windows, picture);
-                                }
-                            },
-                        );
-                    }
-                })?;
-                if self.silu_first {
-                    with_values(input, |input| times_slopes(&mut input_gradient, input, silu::slope))?;
-                }
-            }
-            Ok(column_sums(gradient, outputs))
-        })??;
-        let input_gradient =
-            if self.input_gradient { Some(tensor(input_gradient, input.shape().clone())?) } else { None };
-        Ok((
-            input_gradient,
-            Some(tensor(weight_gradient, (outputs, window_len))?),
-            Some(tensor(bias_gradient, outputs)?),
-        ))
+        let back = with_values(weight, |weight| {
+            with_values(input, |input| with_values(gradient, |gradient| plan.back(input, weight, gradient, outputs)))
+        })???;
+        let on_input = if self.input_gradient { Some(tensor(back.input, input.shape().clone())?) } else { None };
+        Ok((on_input, Some(tensor(back.weight, (outputs, window_len))?), Some(tensor(back.bias, outputs)?)))
     }
 }
 
@@ -278,6 +94,7 @@ impl CustomOp3 for Convolution {
 mod tests {
     use super::super::gradient_check::{check, values};
     use super::*;
+    use candle_core::Var;
 
     #[test]
     fn gradients_are_right_with_stride_and_padding() {
@@ -288,21 +105,68 @@ mod tests {
         }
     }
 
+    /// candle's convolution of the same numbers.
+    fn by_candle(x: &[Tensor], Convolution { kernel, stride, padding, .. }: Convolution) -> Result<Tensor> {
+        let (channels, outputs) = (x[0].dim(3)?, x[1].dim(0)?);
+        let weight = x[1].reshape((outputs, kernel, kernel, channels))?.permute((0, 3, 1, 2))?.contiguous()?;
+        let output = x[0].permute((0, 3, 1, 2))?.contiguous()?.conv2d(&weight, padding, stride, 1, 1)?;
+        output.permute((0, 2, 3, 1))?.broadcast_add(&x[2])
+    }
+
+    fn farthest(a: &Tensor, b: &Tensor) -> Result<f32> {
+        let scale = b.abs()?.max_all()?.to_scalar::<f32>()?.max(1.0);
+        Ok((a - b)?.abs()?.max_all()?.to_scalar::<f32>()? / scale)
+    }
+
     #[test]
-    fn agrees_with_candles_convolution() {
-        let convolution = Convolution { kernel: 4, stride: 2, padding: 1, silu_first: false, input_gradient: true };
-        let input = tensor(values(20 * 8 * 8 * 3, 0.0), (20, 8, 8, 3)).unwrap();
-        let weight = tensor(values(5 * 48, 1.0), (5, 48)).unwrap();
-        let bias = tensor(values(5, 2.0), 5).unwrap();
-        let ours = convolve(&input, &weight, &bias, convolution).unwrap();
-        let kernel = weight.reshape((5, 4, 4, 3)).unwrap().permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
-        let theirs = input.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap().conv2d(&kernel, 1, 2, 1, 1).unwrap();
-        let theirs = theirs.permute((0, 2, 3, 1)).unwrap().broadcast_add(&bias).unwrap();
-        let error = (ours - theirs).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-        assert!(error < 1e-4, "{error}");
-        let fused = Convolution { silu_first: true, ..convolution };
-        let bits = |output: Tensor| output.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let apart = convolve(&crate::ops::silu(&input).unwrap(), &weight, &bias, convolution).unwrap();
-        assert_eq!(bits(convolve(&input, &weight, &bias, fused).unwrap()), bits(apart), "SiLU first");
+    fn agrees_with_candles_convolution_and_its_gradients() -> Result<()> {
+        // Whole tiles and parts of them, one panel of outputs, a part of one, several; windows apart; sums of several pictures and of a part of one.
+        let cases = [
+            ((2, 16, 16, 32), 32, (3, 1, 1)),
+            ((3, 20, 11, 5), 33, (3, 1, 1)),
+            ((1, 64, 64, 3), 16, (5, 2, 2)),
+            ((2, 32, 32, 16), 32, (4, 2, 1)),
+            ((9, 8, 8, 32), 16, (1, 1, 0)),
+            ((3, 64, 64, 3), 32, (8, 8, 0)),
+            ((2, 21, 9, 4), 70, (2, 3, 0)),
+            ((2, 7, 28, 2), 17, (4, 3, 3)),
+        ];
+        for (input, outputs, (kernel, stride, padding)) in cases {
+            let convolution = Convolution { kernel, stride, padding, silu_first: false, input_gradient: true };
+            let window = kernel * kernel * input.3;
+            let x = [
+                Var::from_tensor(&tensor(values(input.0 * input.1 * input.2 * input.3, 0.0), input)?)?,
+                Var::from_tensor(&tensor(values(outputs * window, 1.0), (outputs, window))?)?,
+                Var::from_tensor(&tensor(values(outputs, 2.0), outputs)?)?,
+            ];
+            let tensors = x.each_ref().map(|var| var.as_tensor().clone());
+            let ours = convolve(&x[0], &x[1], &x[2], convolution)?;
+            let theirs = by_candle(&tensors, convolution)?;
+            assert!(farthest(&ours, &theirs)? < 1e-5, "output of {convolution:?}");
+            let pull = tensor(values(ours.elem_count(), 9.0), ours.shape().clone())?;
+            let (ours, theirs) = ((ours * &pull)?.sum_all()?.backward()?, (theirs * pull)?.sum_all()?.backward()?);
+            for (which, var) in x.iter().enumerate() {
+                let both = ours.get(var).zip(theirs.get(var));
+                let error = both.map(|(ours, theirs)| farthest(ours, theirs)).transpose()?;
+                assert!(error.is_some_and(|error| error < 2e-5), "gradient {which} of {convolution:?}: {error:?}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn silu_first_is_silu_of_the_input() -> Result<()> {
+        let apart = Convolution { kernel: 3, stride: 1, padding: 1, silu_first: false, input_gradient: true };
+        let fused = Convolution { silu_first: true, ..apart };
+        let input = Var::from_tensor(&tensor(values(2 * 9 * 10 * 3, 0.0), (2, 9, 10, 3))?)?;
+        let (weight, bias) = (tensor(values(5 * 27, 1.0), (5, 27))?, tensor(values(5, 2.0), 5)?);
+        let one = convolve(&input, &weight, &bias, fused)?;
+        let two = convolve(&crate::ops::silu(&input)?, &weight, &bias, apart)?;
+        let of = |tensor: &Tensor| with_values(tensor, <[f32]>::to_vec);
+        assert_eq!(of(&one)?, of(&two)?);
+        let (one, two) = ((&one * &one)?.sum_all()?.backward()?, (&two * &two)?.sum_all()?.backward()?);
+        let both = one.get(&input).zip(two.get(&input));
+        assert_eq!(both.map(|(one, two)| -> Result<_> { Ok(of(one)? == of(two)?) }).transpose()?, Some(true));
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::{slice, tensor, with_values};
+use super::{slice, tensor, vectorised, with_values};
 
 /// Mean over directions of `sum_k w_k |mean_b exp(i t_k h_b) - exp(-t_k^2 / 2)|^2` for projections `h [B, M]` of latents on `M`
 /// unit directions → a scalar `[]`. Knots `t_k` lie evenly on `[0, 3]`; weights are the trapezoid rule's, doubled for the
@@ -40,26 +40,105 @@ impl Sigreg {
         let rows = (values.len() / directions).max(1) as f32;
         let mut cosines = vec![0.0f32; self.knots * directions];
         let mut sines = vec![0.0f32; self.knots * directions];
+        let mut powers = Powers::new(directions);
         for row in values.chunks_exact(directions) {
-            self.powers(row, |knot, direction, cosine, sine| {
-                cosines[knot * directions + direction] += cosine;
-                sines[knot * directions + direction] += sine;
-            });
+            powers.start(row, self.spacing());
+            for (cosines, sines) in cosines.chunks_exact_mut(directions).zip(sines.chunks_exact_mut(directions)) {
+                powers.add_to(cosines, sines);
+                powers.raise();
+            }
         }
         cosines.iter_mut().chain(&mut sines).for_each(|value| *value /= rows);
         (cosines, sines)
     }
 
-    /// Visits cos and sin of `t_k h` for every knot and direction of one row.
-    fn powers(&self, row: &[f32], mut visit: impl FnMut(usize, usize, f32, f32)) {
-        for (direction, value) in row.iter().enumerate() {
-            let (base_sine, base_cosine) = (value * self.spacing()).sin_cos();
-            let (mut cosine, mut sine) = (1.0f32, 0.0f32);
-            for knot in 0..self.knots {
-                visit(knot, direction, cosine, sine);
-                (cosine, sine) = (cosine * base_cosine - sine * base_sine, sine * base_cosine + cosine * base_sine);
+    /// The gradient of projections, times `outer`.
+    fn gradient(&self, values: &[f32], directions: usize, outer: f32) -> Vec<f32> {
+        let (cosines, sines) = self.characteristic(values, directions);
+        let of_knot = |knot: usize| {
+            let (weight, target) = self.weight_and_target(knot);
+            (outer * weight * knot as f32 * self.spacing(), target)
+        };
+        let knots: Vec<(f32, f32)> = (0..self.knots).map(of_knot).collect();
+        let mut powers = Powers::new(directions);
+        let mut gradient = vec![0.0f32; values.len()];
+        for (row, gradient) in values.chunks_exact(directions).zip(gradient.chunks_exact_mut(directions)) {
+            powers.start(row, self.spacing());
+            let means = cosines.chunks_exact(directions).zip(sines.chunks_exact(directions));
+            for (&(factor, target), (cosines, sines)) in knots.iter().zip(means) {
+                powers.add_slopes(gradient, factor, target, cosines, sines);
+                powers.raise();
             }
         }
+        gradient
+    }
+}
+
+/// Cosines and sines of `t_k h` for all directions `h` of one row, from one knot `t_k` to the next; all `[M]`.
+struct Powers {
+    base_cosines: Vec<f32>,
+    base_sines: Vec<f32>,
+    cosines: Vec<f32>,
+    sines: Vec<f32>,
+}
+
+impl Powers {
+    fn new(directions: usize) -> Self {
+        let zeros = || vec![0.0; directions];
+        Self { base_cosines: zeros(), base_sines: zeros(), cosines: zeros(), sines: zeros() }
+    }
+
+    /// At the first knot, zero.
+    fn start(&mut self, row: &[f32], spacing: f32) {
+        for ((value, cosine), sine) in row.iter().zip(&mut self.base_cosines).zip(&mut self.base_sines) {
+            (*sine, *cosine) = (value * spacing).sin_cos();
+        }
+        self.cosines.fill(1.0);
+        self.sines.fill(0.0);
+    }
+
+    /// On to the next knot.
+    fn raise(&mut self) {
+        vectorised(
+            #[inline(always)]
+            || {
+                let bases = self.base_cosines.iter().zip(&self.base_sines);
+                let now = self.cosines.iter_mut().zip(&mut self.sines);
+                for ((base_cosine, base_sine), (cosine, sine)) in bases.zip(now) {
+                    let next = *cosine * base_cosine - *sine * base_sine;
+                    *sine = *sine * base_cosine + *cosine * base_sine;
+                    *cosine = next;
+                }
+            },
+        );
+    }
+
+    fn add_to(&self, cosines: &mut [f32], sines: &mut [f32]) {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (sum, value) in cosines.iter_mut().zip(&self.cosines) {
+                    *sum += value;
+                }
+                for (sum, value) in sines.iter_mut().zip(&self.sines) {
+                    *sum += value;
+                }
+            },
+        );
+    }
+
+    /// Adds this knot's share of the gradient, given the mean cosines and sines.
+    fn add_slopes(&self, gradient: &mut [f32], factor: f32, target: f32, cosines: &[f32], sines: &[f32]) {
+        vectorised(
+            #[inline(always)]
+            || {
+                let means = cosines.iter().zip(sines);
+                let here = self.cosines.iter().zip(&self.sines);
+                for ((gradient, (mean_cosine, mean_sine)), (cosine, sine)) in gradient.iter_mut().zip(means).zip(here) {
+                    *gradient += factor * (mean_sine * cosine - (mean_cosine - target) * sine);
+                }
+            },
+        );
     }
 }
 
@@ -87,19 +166,7 @@ impl CustomOp1 for Sigreg {
     fn bwd(&self, projections: &Tensor, _output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let (rows, directions) = projections.dims2()?;
         let outer = gradient.to_scalar::<f32>()? * 2.0 / (rows * directions) as f32;
-        let values = with_values(projections, |values| {
-            let (cosines, sines) = self.characteristic(values, directions);
-            let mut gradient = vec![0.0f32; values.len()];
-            for (row, gradient) in values.chunks_exact(directions).zip(gradient.chunks_exact_mut(directions)) {
-                self.powers(row, |knot, direction, cosine, sine| {
-                    let (weight, target) = self.weight_and_target(knot);
-                    let factor = outer * weight * knot as f32 * self.spacing();
-                    let index = knot * directions + direction;
-                    gradient[direction] += factor * (sines[index] * cosine - (cosines[index] - target) * sine);
-                });
-            }
-            gradient
-        })?;
+        let values = with_values(projections, |values| self.gradient(values, directions, outer))?;
         Ok(Some(tensor(values, (rows, directions))?))
     }
 }

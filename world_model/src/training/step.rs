@@ -99,7 +99,7 @@ impl<'a> Stepper<'a> {
         };
         let mut gradients = self.encoder_gradients(state, parts, &gradient)?;
         moved.weights.into_iter().for_each(|(name, values)| add(&mut gradients, name, values));
-        let gradient_norm = clip(&mut gradients, config.optimiser.clip_norm);
+        let gradient_norm = self.pool.install(|| clip(&mut gradients, config.optimiser.clip_norm));
         require_finite(state.step, "the gradient", gradient_norm)?;
         let learning_rate = config.optimiser.learning_rate_at(state.step, config.steps);
         let weights = trained(state.model.weights()).chain(trained(&state.heads.weights));
@@ -125,7 +125,7 @@ impl<'a> Stepper<'a> {
         let moved = self.pool.install(|| self.by_parts(state, &batch, &latents, &losses))?;
         require_finite(state.step, "the loss", f64::from(moved.total))?;
         let mut gradients = moved.weights;
-        let gradient_norm = clip(&mut gradients, config.optimiser.clip_norm);
+        let gradient_norm = self.pool.install(|| clip(&mut gradients, config.optimiser.clip_norm));
         require_finite(state.step, "the gradient", gradient_norm)?;
         let optimiser = OptimiserConfig { learning_rate: config.refinement.learning_rate, ..config.optimiser.clone() };
         let learning_rate = optimiser.learning_rate_at(step, config.refinement.steps);
