@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, MaxExtent};
+use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, MaxExtent, make_u8_type};
 use mindseye_interface::files;
 
 use super::SwmFile;
@@ -19,7 +19,7 @@ const ROWS_PER_CHUNK: usize = 1024;
 const LIMIT_BYTES: u64 = 2 << 30;
 
 /// Writes episodes into one file. The library that lays the file out takes columns of pictures whole: they are held in memory until
-/// [`SwmWriter::finish`], up to a limit, and copied by the library then. Before that there is no file.
+/// [`SwmWriter::finish`], up to a limit. Before that there is no file.
 #[derive(Debug)]
 pub struct SwmWriter {
     path: PathBuf,
@@ -157,10 +157,9 @@ impl SwmWriter {
 
     fn write(self, path: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
         let mut builder = FileBuilder::new();
-        let (rows, size) = (self.frames, self.shape.image_size);
-        let pictures = builder.create_dataset(PICTURES[0]).with_u8_data(&self.pixels);
+        let (rows, size, values) = (self.frames, self.shape.image_size, self.pixels.len() as u64);
+        let pictures = builder.create_dataset(PICTURES[0]).with_raw_data(make_u8_type(), self.pixels, values);
         lay_out(pictures, rows, &[size.height(), size.width(), 3], 1);
-        drop(self.pixels); // the builder has its own by now
         for (name, values, width) in [
             (ACTIONS[0], &self.actions, self.shape.action),
             (PROPRIOCEPTION[0], &self.proprioception, self.shape.proprioception),

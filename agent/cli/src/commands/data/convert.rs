@@ -50,11 +50,16 @@ pub struct ConvertArguments {
     /// Only the first so many episodes of each.
     #[arg(long)]
     max_episodes: Option<usize>,
+    /// Memory that an HDF5 file may take before it is written, which is at once, GiB.
+    #[arg(long, default_value_t = MEMORY_GIB)]
+    memory_gib: f64,
     /// Print one JSON document on stdout.
     #[arg(long)]
     json: bool,
 }
 
+/// Memory for an HDF5 file, GiB, unless somebody says.
+pub(super) const MEMORY_GIB: f64 = 4.0;
 /// Name of a camera that has none that LeRobot takes.
 const CAMERA: &str = "front";
 /// Episodes per file of a LeRobot data set, unless somebody says.
@@ -86,6 +91,7 @@ pub(super) struct Converted {
 pub fn run(arguments: &ConvertArguments) -> Result<()> {
     require_range("--fps", arguments.fps.unwrap_or(1), 1, 100_000)?;
     require_range("--episodes-per-file", arguments.episodes_per_file, 1, 1_000_000)?;
+    require_range("--memory-gib", arguments.memory_gib, 0.001, 1e6)?;
     let mapping = load_mapping(arguments.mapping.as_deref())?;
     let sources =
         arguments.from.iter().map(|path| open_with(path, &mapping)).collect::<mindseye_episodes::Result<Vec<_>>>()?;
@@ -98,6 +104,7 @@ pub fn run(arguments: &ConvertArguments) -> Result<()> {
         camera: arguments.camera.clone(),
         to: arguments.to,
         episodes_per_file: arguments.episodes_per_file,
+        memory_gib: arguments.memory_gib,
     };
     let converted = write(&parts, &arguments.out, &given)?;
     if arguments.json {
@@ -115,6 +122,8 @@ pub(super) struct Given<'a> {
     pub camera: Option<String>,
     pub to: Format,
     pub episodes_per_file: usize,
+    /// Most that is held of an HDF5 file before it is written.
+    pub memory_gib: f64,
 }
 
 /// A data set that is being written.
@@ -124,12 +133,15 @@ enum Output {
 }
 
 impl Output {
-    fn begin(format: Format, path: &Path, spec: DatasetSpec) -> mindseye_episodes::Result<Self> {
-        Ok(match format {
+    fn begin(given: &Given<'_>, path: &Path, spec: DatasetSpec) -> mindseye_episodes::Result<Self> {
+        Ok(match given.to {
             Format::Lerobot | Format::LerobotAv1 => {
                 Self::Lerobot(Box::new(DatasetWriter::create(path, spec, WriteMode::Error)?))
             }
-            Format::Hdf5 => Self::Hdf5(Box::new(SwmWriter::create(path, &spec, WriteMode::Error)?)),
+            Format::Hdf5 => {
+                let bytes = (given.memory_gib * f64::from(1 << 30)) as u64;
+                Self::Hdf5(Box::new(SwmWriter::create(path, &spec, WriteMode::Error)?.with_limit_bytes(bytes)))
+            }
         })
     }
 
@@ -196,7 +208,7 @@ pub(super) fn write(parts: &[(&dyn EpisodeSource, Vec<usize>)], out: &Path, give
         sidecar,
     };
     let meter = Meter::new("convert", parts.iter().map(|(_, episodes)| episodes.len()).sum(), "episodes");
-    let (mut done, mut output) = (0, Output::begin(given.to, out, spec)?);
+    let (mut done, mut output) = (0, Output::begin(given, out, spec)?);
     for (source, chosen) in parts {
         for &episode in chosen {
             output.add(&task(*source, episode)?, &source.read_episode(episode)?)?;

@@ -7,7 +7,7 @@ use clap::Args;
 use mindseye_episodes::open_with;
 use serde::Serialize;
 
-use super::convert::{EPISODES_PER_FILE, Format, Given, write};
+use super::convert::{EPISODES_PER_FILE, Format, Given, MEMORY_GIB, write};
 use crate::commands::{load_mapping, print_json};
 use crate::progress::Meter;
 
@@ -75,6 +75,7 @@ pub fn run(arguments: &ValidateArguments) -> Result<()> {
         camera: None,
         to: Format::Lerobot,
         episodes_per_file: EPISODES_PER_FILE,
+        memory_gib: MEMORY_GIB,
     };
     let repaired = arguments.repair.as_ref().map(|out| write(&[(source.as_ref(), whole)], out, &given)).transpose()?;
     let report = Report {
