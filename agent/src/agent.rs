@@ -73,6 +73,8 @@ pub struct TickReport {
     pub predictor_rows: usize,
     /// Mean squared difference between what was perceived and what had been predicted.
     pub surprise: Option<f32>,
+    /// How well the memory knows what comes of the block, 0 to 1, where it keeps such things.
+    pub familiarity: Option<f32>,
     /// How the state became known.
     pub sight: Sight,
     /// What the world model learnt from the ticks before this one, where it does.
@@ -121,6 +123,7 @@ impl Agent {
         let report = match decided {
             Ok((latent, (surprise, sight, adaptation), Judgement { energies, foreseen }, choice, rows)) => {
                 let expected = self.modules.world_model.imagine(&latent, &Plans::from(&choice.plan)).ok();
+                let recalled = self.modules.memory.recall(&latent, choice.plan.first_block());
                 let report = TickReport {
                     tick: self.tick,
                     block: choice.plan.first_block().to_vec(),
@@ -136,6 +139,7 @@ impl Agent {
                     mode_reason: choice.reason,
                     predictor_rows: rows,
                     surprise,
+                    familiarity: recalled.map(|recalled| recalled.familiarity()),
                     sight,
                     adaptation,
                     error: None,
@@ -159,6 +163,7 @@ impl Agent {
                 mode_reason: ModeReason::Task,
                 predictor_rows: 0,
                 surprise: None,
+                familiarity: None,
                 sight: Sight::Dropped,
                 adaptation: None,
                 error: Some(error.to_string()),
@@ -209,19 +214,14 @@ impl Agent {
         if sight != Sight::Seen || surprise.is_none_or(|surprise| surprise <= config.surprise_above) {
             return Ok(None);
         }
-        let moments = self.modules.memory.recent(config.moments);
+        let memory = &self.modules.memory;
         let mut experience = Experience::default();
-        let mut after = (self.tick, latent);
-        for moment in moments {
-            // What was not seen is what had been predicted: nothing to learn from.
-            let (seen, came) = (moment.sight == Sight::Seen, after);
-            if seen && moment.tick + 1 == came.0 {
-                experience.states.extend_from_slice(moment.latent.values());
-                experience.blocks.extend_from_slice(&moment.block);
-                experience.next.extend_from_slice(came.1.values());
-            }
-            after = if seen { (moment.tick, &moment.latent) } else { (u64::MAX, came.1) };
+        let before = self.tick.checked_sub(1).and_then(|tick| memory.at(tick));
+        if let Some(before) = before.filter(|before| before.sight == Sight::Seen) {
+            experience.push(before.latent.values(), &before.block, latent.values());
         }
+        let known = memory.experience(config.moments - 1);
+        experience.push(&known.states, &known.blocks, &known.next);
         let known = experience.blocks.len() / directive.block_width().max(1);
         if known < config.least_moments {
             return Ok(None);

@@ -1,14 +1,17 @@
 //! Short-term memory: what happened, what was expected, what it cost (LeCun 2022, section 3).
 
+mod associative;
 mod forgetful;
 mod ring;
 mod soft;
 
+pub use associative::AssociativeMemory;
 pub use forgetful::Forgetful;
 pub use ring::RingMemory;
 pub use soft::{Recollection, Slot, SoftMemory, SoftMemoryConfig};
 
 use mindseye_interface::Rng;
+use mindseye_world_model::Experience;
 use serde::{Deserialize, Serialize};
 
 use crate::latent::{Latent, Plan};
@@ -70,4 +73,27 @@ pub trait Memory: Send {
 
     /// `count` moments drawn with replacement; none if nothing is remembered.
     fn sample(&self, count: usize, rng: &mut Rng) -> Vec<&Moment>;
+
+    /// At most `count` transitions to learn from, those that were lived last first. By default those of the newest moments.
+    fn experience(&self, count: usize) -> Experience {
+        let mut experience = Experience::default();
+        for pair in self.recent(count.saturating_add(1)).windows(2) {
+            let (after, before) = (pair[0], pair[1]);
+            // What was not seen is what had been predicted: nothing to learn from.
+            if same_life(before, after) && [before.sight, after.sight] == [Sight::Seen; 2] {
+                experience.push(before.latent.values(), &before.block, after.latent.values());
+            }
+        }
+        experience
+    }
+
+    /// What the memory says would come of doing `block` where the state is `latent`; nothing where it keeps no such things.
+    fn recall(&self, _latent: &Latent, _block: &[f32]) -> Option<Recollection> {
+        None
+    }
+}
+
+/// Whether `after` is the tick that came after `before`.
+fn same_life(before: &Moment, after: &Moment) -> bool {
+    before.tick + 1 == after.tick
 }

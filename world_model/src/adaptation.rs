@@ -61,6 +61,15 @@ pub struct Experience {
     pub next: Vec<f32>,
 }
 
+impl Experience {
+    /// Adds a moment: a state `[D]`, what was done there `[A]`, and what came of it `[D]`.
+    pub fn push(&mut self, state: &[f32], block: &[f32], next: &[f32]) {
+        self.states.extend_from_slice(state);
+        self.blocks.extend_from_slice(block);
+        self.next.extend_from_slice(next);
+    }
+}
+
 /// What came of an adaptation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Adaptation {

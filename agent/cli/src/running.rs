@@ -14,7 +14,7 @@ use mindseye_agent::cost::{
     ActionLimits, CRITIC, CostModule, Curiosity, Effort, GoalDistance, IntrinsicTerm, LearnedReader, Named, OracleGoal,
     Saturating, SharedReader, Smoothness, TrueState,
 };
-use mindseye_agent::memory::{Forgetful, RingMemory};
+use mindseye_agent::memory::{AssociativeMemory, Forgetful, RingMemory};
 use mindseye_agent::perception::{JepaPerception, LewmPerception};
 use mindseye_agent::world_model::{LewmWorldModel, SeenSimulator, SimulatorWorldModel, Unchanging, WorldModel};
 use mindseye_agent::{Agent, Latent, Modules, Task, TickReport};
@@ -266,7 +266,7 @@ fn learned_modules(
         cost,
         actor: Box::new(Arbiter::new(planner.build())),
         policy: policy.map(|policy| Box::new(policy) as Box<dyn Policy>),
-        memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
+        memory: Box::new(AssociativeMemory::new(MEMORY_MOMENTS, task.memory.clone())?),
     };
     Ok((modules, assigner))
 }
@@ -298,7 +298,7 @@ fn with_lewm(published: &PublishedLewm, task: &Task, courses: &[Vec<Aim>], seed:
         cost: cost(task, metric),
         actor: task.planner.build(),
         policy: None,
-        memory: Box::new(RingMemory::new(MEMORY_MOMENTS)),
+        memory: Box::new(AssociativeMemory::new(MEMORY_MOMENTS, task.memory.clone())?),
     };
     Ok(Mind { agent: Agent::new(modules, seed), assigner, oracle: None })
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::goal::{Names, validate_bounds};
 use super::{Aims, Bounds, FocusConfig, FuturesConfig, GoalConfig, KeepOut, ModeConfig, PlannerConfig};
 use crate::cost::{GoalDistance, Named, Reduction, StateReader};
+use crate::memory::SoftMemoryConfig;
 use crate::perception::Completion;
 
 /// What is wanted, how it is judged, and how much thought may go into it. The goal itself (a picture, or the values of a pose) comes with the run
@@ -75,6 +76,13 @@ pub struct Task {
     /// How the world model learns from what is lived; by default it stays as it was trained.
     #[serde(default)]
     pub adaptation: Option<AdaptationConfig>,
+    /// How what comes of what is remembered: what adaptation learns from.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub memory: SoftMemoryConfig,
+}
+
+fn is_default(memory: &SoftMemoryConfig) -> bool {
+    *memory == SoftMemoryConfig::default()
 }
 
 fn yes() -> bool {
@@ -182,6 +190,7 @@ impl Validate for Task {
         self.futures.as_ref().map_or(Ok(()), FuturesConfig::validate)?;
         self.adaptation.as_ref().map_or(Ok(()), AdaptationConfig::validate)?;
         self.with_policy.as_ref().map_or(Ok(()), PlannerConfig::validate)?;
+        self.memory.validate()?;
         self.planner.validate()
     }
 }

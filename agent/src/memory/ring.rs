@@ -41,14 +41,20 @@ impl RingMemory {
     /// [`Error::MemoryFile`] when the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let file_error = |reason: String| Error::MemoryFile { path: path.to_path_buf(), line: 0, reason };
+        let text = self.to_text().map_err(|error| file_error(error.to_string()))?;
+        files::write_whole(path, text.as_bytes()).map_err(|error| file_error(error.to_string()))
+    }
+
+    /// The text of a memory file.
+    pub(super) fn to_text(&self) -> serde_json::Result<String> {
         let header = Header { format: FORMAT.into(), capacity: self.capacity, moments: self.moments.len() };
-        let mut text = serde_json::to_string(&header).map_err(|error| file_error(error.to_string()))?;
+        let mut text = serde_json::to_string(&header)?;
         for moment in &self.moments {
             text.push('\n');
-            text.push_str(&serde_json::to_string(moment).map_err(|error| file_error(error.to_string()))?);
+            text.push_str(&serde_json::to_string(moment)?);
         }
         text.push('\n');
-        files::write_whole(path, text.as_bytes()).map_err(|error| file_error(error.to_string()))
+        Ok(text)
     }
 
     /// Reads a memory that [`RingMemory::save`] wrote.
@@ -58,19 +64,22 @@ impl RingMemory {
     pub fn load(path: &Path) -> Result<Self> {
         let file_error = |line: usize, reason: String| Error::MemoryFile { path: path.to_path_buf(), line, reason };
         let text = std::fs::read_to_string(path).map_err(|error| file_error(0, error.to_string()))?;
+        Self::from_text(&text).map_err(|(line, reason)| file_error(line, reason))
+    }
+
+    /// What [`RingMemory::to_text`] wrote, or the line (from 1) at which it ends or breaks, and why.
+    pub(super) fn from_text(text: &str) -> std::result::Result<Self, (usize, String)> {
         let mut lines = text.lines();
         let header = lines.next().unwrap_or_default();
-        let header: Header = serde_json::from_str(header).map_err(|error| file_error(1, error.to_string()))?;
+        let header: Header = serde_json::from_str(header).map_err(|error| (1, error.to_string()))?;
         if header.format != FORMAT {
-            return Err(file_error(1, format!("format: expected {FORMAT}, got {}", header.format)));
+            return Err((1, format!("format: expected {FORMAT}, got {}", header.format)));
         }
-        let parse = |(index, line): (usize, &str)| {
-            serde_json::from_str(line).map_err(|error| file_error(index + 2, error.to_string()))
-        };
-        let moments = lines.enumerate().map(parse).collect::<Result<VecDeque<Moment>>>()?;
+        let parse =
+            |(index, line): (usize, &str)| serde_json::from_str(line).map_err(|error| (index + 2, error.to_string()));
+        let moments = lines.enumerate().map(parse).collect::<std::result::Result<VecDeque<Moment>, _>>()?;
         if moments.len() != header.moments || moments.len() > header.capacity {
-            let reason = format!("moments: expected {}, got {}", header.moments, moments.len());
-            return Err(file_error(moments.len() + 1, reason));
+            return Err((moments.len() + 1, format!("moments: expected {}, got {}", header.moments, moments.len())));
         }
         Ok(Self { capacity: header.capacity, moments })
     }
