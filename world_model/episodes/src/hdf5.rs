@@ -10,10 +10,11 @@ mod notes;
 pub mod robomimic;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use columns::{Column, broken};
+use columns::{Column, Kept, broken};
 use hdf5_pure::File;
 
 use self::notes::Notes;
@@ -48,6 +49,8 @@ pub struct SwmFile {
     file: File,
     shape: EpisodeShape,
     columns: Columns,
+    /// The columns that are read, by name.
+    open: BTreeMap<String, Kept>,
     fps: Option<f64>,
     episodes: Vec<Range<usize>>,
     frames: usize,
@@ -90,9 +93,11 @@ impl SwmFile {
             known.extend(Kind::of(&shape).map(|kind| Known { name: name.clone(), kind, elements }));
         }
         let columns = mapping.resolve(path, &known, &USUAL)?;
-        let mut rows = None;
+        let (mut rows, mut open) = (None, BTreeMap::new());
         for (name, _) in &columns.cameras {
-            let (own, _) = Column::open(&file, path, name)?.within(&file)?.pictures()?;
+            let column = Column::open(&file, path, name)?.within(&file)?;
+            open.insert(name.clone(), column.kept());
+            let (own, _) = column.pictures()?;
             let rows = *rows.get_or_insert(own);
             if own != rows {
                 return Err(Error::content(path, name, format!("{rows} pictures"), own));
@@ -100,7 +105,9 @@ impl SwmFile {
         }
         let rows = rows.unwrap_or(0);
         for part in [&columns.action, &columns.proprioception, &columns.state].into_iter().flatten() {
-            Column::open(&file, path, &part.column)?.within(&file)?.width(rows)?;
+            let column = Column::open(&file, path, &part.column)?.within(&file)?;
+            column.width(rows)?;
+            open.insert(part.column.clone(), column.kept());
         }
         let whole = |name: &'static str| -> Result<Vec<i64>> {
             if !names.iter().any(|known| known == name) {
@@ -116,11 +123,14 @@ impl SwmFile {
             notes.sidecar = notes.sidecar.take().filter(|_| columns.act_by(ACTIONS[0]));
         }
         let fps = mapping.fps.or(notes.as_ref().map(|notes| notes.frames_per_second));
-        Ok(Self { path: path.to_path_buf(), file, shape, columns, fps, episodes, frames, notes })
+        Ok(Self { path: path.to_path_buf(), file, shape, columns, open, fps, episodes, frames, notes })
     }
 
     fn column<'a>(&'a self, name: &'a str) -> Result<Column<'a>> {
-        Column::open(&self.file, &self.path, name)
+        match self.open.get(name) {
+            Some(kept) => Ok(Column::of(kept, &self.path, name)),
+            None => Column::open(&self.file, &self.path, name),
+        }
     }
 }
 

@@ -25,6 +25,12 @@ pub(super) struct Column<'a> {
     pub shape: Vec<u64>,
 }
 
+/// A column between two readings.
+pub(super) struct Kept {
+    data: Dataset,
+    shape: Vec<u64>,
+}
+
 impl<'a> Column<'a> {
     /// The column `name` of `file` at `path`; refused if it promises more than the file can hold.
     pub fn open(file: &File, path: &'a Path, name: &'a str) -> Result<Self> {
@@ -43,6 +49,16 @@ impl<'a> Column<'a> {
             }
         }
         Ok(Self { path, name, data, shape })
+    }
+
+    /// What is known of the column, to be kept: where its chunks lie is read only once for all that share this.
+    pub fn kept(&self) -> Kept {
+        Kept { data: self.data.clone(), shape: self.shape.clone() }
+    }
+
+    /// The column `name` of the file at `path`, of which this was kept.
+    pub fn of(kept: &Kept, path: &'a Path, name: &'a str) -> Self {
+        Self { path, name, data: kept.data.clone(), shape: kept.shape.clone() }
     }
 
     /// The same column, if all of its chunks lie in `file`: one that says it is larger would have memory cleared for it before it is missed.
