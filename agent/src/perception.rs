@@ -1,9 +1,11 @@
 //! Perception: estimates the state of the world from what is observed (LeCun 2022, section 3).
 
+mod background;
 mod jepa;
 mod lewm;
 mod proprioceptive;
 
+pub use background::BackgroundAdaptation;
 pub use jepa::JepaPerception;
 pub use lewm::LewmPerception;
 pub use proprioceptive::ProprioceptivePerception;

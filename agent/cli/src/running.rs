@@ -211,6 +211,7 @@ fn learned_modules(
     imagines: Box<dyn WorldModel>,
 ) -> Result<(Modules, Assigner)> {
     let perception = JepaPerception::new(checkpoint.clone());
+    let perception = if task.adapt_background { perception.adapting() } else { perception };
     let reader = checkpoint.readout.as_ref().map(LearnedReader::new).transpose()?;
     let reader = reader.map(|reader| Arc::new(reader) as SharedReader);
     let encode = |seen: &Observation| {

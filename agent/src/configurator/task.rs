@@ -73,6 +73,10 @@ pub struct Task {
     /// What is believed when a picture is missing or cannot be true.
     #[serde(default)]
     pub completion: Completion,
+    /// Whether a background of another colour than the training pictures' is seen as theirs (see [`crate::perception::BackgroundAdaptation`]), where
+    /// the checkpoint knows theirs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adapt_background: bool,
     /// How the world model learns from what is lived; by default it stays as it was trained.
     #[serde(default)]
     pub adaptation: Option<AdaptationConfig>,

@@ -6,7 +6,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainingConfig;
-use crate::checkpoint::DataStatistics;
+use crate::checkpoint::{DataStatistics, median_colour};
 use crate::encoder::Sensed;
 use crate::jepa::ModelConfig;
 use crate::{Error, Result};
@@ -178,7 +178,22 @@ impl TrainingData {
             action_std,
             proprioception_mean,
             proprioception_std,
+            background_rgb: self.background_rgb(),
         }
+    }
+
+    /// The colour that most of the pictures show, of those that lie evenly spread over all.
+    fn background_rgb(&self) -> Option<[u8; 3]> {
+        const LOOKED_AT: usize = 200;
+        let size = self.cache.image_size();
+        if size.height() != size.width() {
+            return None; // several cameras on top of each other
+        }
+        let frames = (0..LOOKED_AT).map(|index| index * self.cache.len() / LOOKED_AT);
+        // With fewer pictures than moments, the one before.
+        let pictures = frames.filter_map(|frame| (0..=frame).rev().find(|frame| self.cache.has_picture(*frame)));
+        let pixels: Vec<u8> = pictures.flat_map(|frame| self.cache.picture(frame)).copied().collect();
+        median_colour(&pixels)
     }
 }
 

@@ -120,7 +120,7 @@ impl SwmWriter {
         let numbers = 4 * (self.shape.action + self.shape.state + self.shape.proprioception);
         let needed_bytes = (frames * (self.shape.image_size.rgb_len() + numbers)) as u64;
         if needed_bytes > self.limit_bytes {
-            let what = "an HDF5 file, which is written at once (several files, or LeRobot's format, need less)";
+            let what = "an HDF5 file, which is written at once (more may be allowed; several files, or LeRobot's format, need less)";
             return Err(Error::Memory { what, limit_bytes: self.limit_bytes, needed_bytes });
         }
         episode.frames.iter().for_each(|picture| self.pixels.extend_from_slice(picture.pixels()));
