@@ -13,6 +13,7 @@ mod reading;
 mod risk;
 mod saturating;
 mod smoothness;
+mod steady_critic;
 
 pub use action_limits::ActionLimits;
 pub use curiosity::Curiosity;
@@ -25,6 +26,7 @@ pub use oracle_goal::OracleGoal;
 pub use reading::{LearnedReader, SharedReader, StateReader, TrueState};
 pub use saturating::Saturating;
 pub use smoothness::Smoothness;
+pub use steady_critic::SteadyCritic;
 
 use serde::{Deserialize, Serialize};
 
