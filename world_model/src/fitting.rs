@@ -36,21 +36,41 @@ impl Fitting<'_> {
         share: impl Fn(usize, usize) -> Result<Share> + Sync,
         go_on: &mut dyn FnMut(usize, f64) -> bool,
     ) -> Result<Option<f64>> {
+        self.run_on(PARTS, Ok, |step, part| share(*step, part), || Ok(()), go_on)
+    }
+
+    /// As [`Fitting::run`], in `parts` parts of what `prepare` makes for a step before; `after` is done when the weights have moved.
+    ///
+    /// # Errors
+    /// Those of `prepare`, `share` and `after`; [`crate::Error::Diverged`] when a loss is not finite.
+    pub fn run_on<T: Send + Sync>(
+        &self,
+        parts: usize,
+        prepare: impl Fn(usize) -> Result<T> + Sync,
+        share: impl Fn(&T, usize) -> Result<Share> + Sync,
+        after: impl Fn() -> Result<()>,
+        go_on: &mut dyn FnMut(usize, f64) -> bool,
+    ) -> Result<Option<f64>> {
         let pool = thread_pool(self.threads)?;
         let mut moments = Moments::default();
         let mut losses = Vec::with_capacity(self.steps);
         for step in 0..self.steps {
-            let parts = (0..PARTS).into_par_iter().map(|part| share(step, part));
-            let parts: Vec<Share> = pool.install(|| parts.collect::<Result<_>>())?;
+            let shares: Vec<Share> = pool.install(|| {
+                let prepared = prepare(step)?;
+                (0..parts).into_par_iter().map(|part| share(&prepared, part)).collect::<Result<_>>()
+            })?;
             let (mut gradients, mut loss) = (Gradients::new(), 0.0);
-            for (part_loss, part) in parts {
+            for (part_loss, part) in shares {
                 loss += part_loss;
                 part.into_iter().for_each(|(name, values)| add(&mut gradients, name, values));
             }
             require_finite(step, "the loss", loss)?;
-            pool.install(|| clip(&mut gradients, self.optimiser.clip_norm));
             let rate = self.optimiser.learning_rate_at(step, self.steps);
-            pool.install(|| adamw(self.weights.iter(), &gradients, &mut moments, self.optimiser, rate, step))?;
+            pool.install(|| {
+                clip(&mut gradients, self.optimiser.clip_norm);
+                adamw(self.weights.iter(), &gradients, &mut moments, self.optimiser, rate, step)
+            })?;
+            after()?;
             losses.push(loss);
             if !go_on(step + 1, loss) {
                 return Ok(None);

@@ -10,13 +10,13 @@ use mindseye_interface::config::require_range;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::fitting::{Fitting, PARTS};
 use crate::jepa::ModelConfig;
 use crate::layers::{GatedTrunk, Linear};
 use crate::ops::{tensor, with_values};
-use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, add, clip, collect};
+use crate::optimiser::{Gradients, OptimiserConfig, collect};
 use crate::parameters::{Source, Weights};
 use crate::part::{Part, require_sizes};
-use crate::training::{require_finite, thread_pool};
 use crate::{Error, Result};
 
 /// Shape of the policy.
@@ -141,8 +141,6 @@ pub struct Teacher<'a> {
 
 /// Situations per step.
 const BATCH: usize = 256;
-/// Parts a step is done in, each on a thread if there are as many; sums are made part by part.
-const PARTS: usize = 2;
 
 /// Trains a policy; the mean energy of its plans over the last tenth of the steps. `go_on` hears of every step and its mean energy; when it says
 /// no, training stops and gives nothing. The result does not depend on the number of threads.
@@ -158,36 +156,19 @@ pub fn train_policy(
     mut go_on: impl FnMut(usize, f64) -> bool,
 ) -> Result<Option<(Policy, f64)>> {
     let policy = Policy::build(config, Source::fresh(seed.child("policy")))?;
-    let pool = thread_pool(threads)?;
     let optimiser = OptimiserConfig::default();
-    let mut moments = Moments::default();
-    let mut energies = Vec::with_capacity(steps);
-    for step in 0..steps {
-        let situations =
-            pool.install(|| (teacher.draw)(&policy, BATCH, seed.child("situations").index(step as u64)))?;
-        let width = policy.config.latent_width;
-        let part = |(states, goals): (&[f32], &[f32])| gradients_of_part(&policy, teacher, states, goals);
-        let size = BATCH / PARTS * width;
-        let parts = situations.states.par_chunks(size).zip(situations.goals.par_chunks(size));
-        let parts = pool.install(|| parts.map(part).collect::<Result<Vec<_>>>())?;
-        let (mut gradients, mut energy) = (Gradients::new(), 0.0);
-        for (part_energy, part) in parts {
-            energy += part_energy / BATCH as f64;
-            part.into_iter().for_each(|(name, values)| add(&mut gradients, name, values));
-        }
-        require_finite(step, "the energy of the policy's plans", energy)?;
+    let fitting = Fitting { weights: &policy.weights, optimiser: &optimiser, steps, threads };
+    let draw = |step: usize| (teacher.draw)(&policy, BATCH, seed.child("situations").index(step as u64));
+    let share = |situations: &Situations, part: usize| {
+        let size = situations.states.len() / PARTS;
+        let of = part * size..(part + 1) * size;
+        let (energy, mut gradients) =
+            gradients_of_part(&policy, teacher, &situations.states[of.clone()], &situations.goals[of])?;
         gradients.values_mut().flatten().for_each(|value| *value /= BATCH as f32);
-        pool.install(|| clip(&mut gradients, optimiser.clip_norm));
-        let rate = optimiser.learning_rate_at(step, steps);
-        pool.install(|| adamw(policy.weights.iter(), &gradients, &mut moments, &optimiser, rate, step))?;
-        energies.push(energy);
-        if !go_on(step + 1, energy) {
-            return Ok(None);
-        }
-    }
-    let last = &energies[energies.len() - energies.len().div_ceil(10)..];
-    let mean = last.iter().sum::<f64>() / last.len().max(1) as f64;
-    Ok(Some((policy, mean)))
+        Ok((energy / BATCH as f64, gradients))
+    };
+    let energy = fitting.run_on(PARTS, draw, share, || Ok(()), &mut go_on)?;
+    Ok(energy.map(|energy| (policy, energy)))
 }
 
 /// The sum of the energies of the policy's plans for some situations, and what its weights have to do with it.

@@ -6,14 +6,13 @@
 //! may be imagined as well: whoever draws them sees what the critic believes by then.
 
 use mindseye_interface::Seed;
-use rayon::prelude::*;
 
 use super::{CriticConfig, CriticNetwork, of};
+use crate::fitting::{Fitting, PARTS};
 use crate::ops::{tensor, with_values};
-use crate::optimiser::{Gradients, Moments, OptimiserConfig, adamw, add, clip, collect};
+use crate::optimiser::{Gradients, OptimiserConfig, collect};
 use crate::parameters::{Source, Weights};
 use crate::part::Part;
-use crate::training::{require_finite, thread_pool};
 use crate::{Error, Result};
 
 /// A piece of a life, lived or imagined, with a goal.
@@ -70,9 +69,6 @@ pub struct CriticTraining {
     pub follow: f32,
 }
 
-/// Parts a step of a member is done in; sums are made part by part.
-const PARTS: usize = 2;
-
 /// Draws lessons for what a critic believes by now: how many, from which seed.
 pub type Drawing<'a> = dyn Fn(&CriticNetwork, usize, Seed) -> Result<Lessons> + Sync + 'a;
 
@@ -91,27 +87,23 @@ pub fn train_critic(
 ) -> Result<Option<(CriticNetwork, f64)>> {
     let fresh = |seed: Seed| CriticNetwork::build(config.clone(), Source::fresh(seed));
     let (critic, copy) = (fresh(seed.child("critic"))?, fresh(seed.child("critic"))?);
-    let pool = thread_pool(threads)?;
     let optimiser = OptimiserConfig::default();
-    let mut moments = Moments::default();
-    let mut losses = Vec::with_capacity(training.steps);
-    for step in 0..training.steps {
-        let lessons = pool.install(|| lessons(&copy, training.batch, seed.child("lessons").index(step as u64)))?;
+    let fitting = Fitting { weights: critic.weights(), optimiser: &optimiser, steps: training.steps, threads };
+    let draw = |step: usize| {
+        let lessons = lessons(&copy, training.batch, seed.child("lessons").index(step as u64))?;
         require_shape(&config, &lessons)?;
-        let (loss, mut gradients) = pool.install(|| gradients(&critic, &copy, &lessons, training))?;
-        require_finite(step, "the critic's loss", loss)?;
-        pool.install(|| clip(&mut gradients, optimiser.clip_norm));
-        let rate = optimiser.learning_rate_at(step, training.steps);
-        pool.install(|| adamw(critic.weights().iter(), &gradients, &mut moments, &optimiser, rate, step))?;
-        follow(copy.weights(), critic.weights(), training.follow)?;
-        losses.push(loss);
-        if !go_on(step + 1, loss) {
-            return Ok(None);
-        }
-    }
-    let last = &losses[losses.len() - losses.len().div_ceil(10)..];
-    let mean = last.iter().sum::<f64>() / last.len().max(1) as f64;
-    Ok(Some((critic, mean)))
+        Ok(lessons)
+    };
+    // Every member learns from the lessons in some parts.
+    let share = |lessons: &Lessons, index: usize| {
+        let count = lessons.tails.len();
+        let size = count.div_ceil(PARTS);
+        let first = (index % PARTS * size).min(count);
+        gradients_of_part((&critic, &copy), index / PARTS, lessons, (first, size.min(count - first)), training)
+    };
+    let after = || follow(copy.weights(), critic.weights(), training.follow);
+    let loss = fitting.run_on(critic.members.len() * PARTS, draw, share, after, &mut go_on)?;
+    Ok(loss.map(|loss| (critic, loss)))
 }
 
 fn require_shape(config: &CriticConfig, lessons: &Lessons) -> Result<()> {
@@ -128,30 +120,7 @@ fn require_shape(config: &CriticConfig, lessons: &Lessons) -> Result<()> {
     })
 }
 
-/// The loss, mean over members, and its gradients.
-fn gradients(
-    critic: &CriticNetwork,
-    copy: &CriticNetwork,
-    lessons: &Lessons,
-    training: &CriticTraining,
-) -> Result<(f64, Gradients)> {
-    let count = lessons.tails.len();
-    let size = count.div_ceil(PARTS);
-    let work: Vec<(usize, usize, usize)> = (0..critic.members.len())
-        .flat_map(|member| (0..count).step_by(size).map(move |first| (member, first, size.min(count - first))))
-        .collect();
-    let part = |&(member, first, rows): &(usize, usize, usize)| {
-        gradients_of_part((critic, copy), member, lessons, (first, rows), training)
-    };
-    let parts: Vec<(f64, Gradients)> = work.par_iter().map(part).collect::<Result<_>>()?;
-    let (mut loss, mut sum) = (0.0, Gradients::new());
-    for (part_loss, part) in parts {
-        loss += part_loss;
-        part.into_iter().for_each(|(name, values)| add(&mut sum, name, values));
-    }
-    Ok((loss, sum))
-}
-
+/// What `rows` lessons from `first` on say to a member: their share of the loss, and its gradients.
 fn gradients_of_part(
     (critic, copy): (&CriticNetwork, &CriticNetwork),
     member: usize,
@@ -159,6 +128,9 @@ fn gradients_of_part(
     (first, rows): (usize, usize),
     training: &CriticTraining,
 ) -> Result<(f64, Gradients)> {
+    if rows == 0 {
+        return Ok((0.0, Gradients::new()));
+    }
     let (config, share) = (critic.config(), rows as f64 / lessons.tails.len() as f64 / critic.members.len() as f64);
     let (width, terms) = (config.latent_width, config.terms.len());
     let latents = |values: &[f32]| tensor(values[first * width..(first + rows) * width].to_vec(), (rows, width));
