@@ -64,3 +64,34 @@ fn a_critic_is_taught_weighed_and_judged() {
     write(&task).unwrap();
     refuse(folder.path(), &[&evaluate[..], &["--checkpoint", "one"]].concat(), &["goal_saturation", "critic"]);
 }
+
+#[test]
+fn a_critic_learns_plans_that_were_thought_out_once() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    succeed(folder.path(), &["record", "--episodes", "20", "--seed", "77", "--out", "fresh"]);
+    // A few steps of search are enough to see what is learnt from it.
+    let text = std::fs::read_to_string(assets().join("tasks/two_room.toml"))?;
+    let mut task: toml::Table = text.parse()?;
+    let planner = "kind = \"gradient\"\nsamples = 4\niterations = 4\nlearning_rate = 0.2\ninitial_std = 0.5";
+    task.insert("planner".into(), planner.parse::<toml::Table>()?.into());
+    task.remove("with_policy");
+    std::fs::write(folder.path().join("task.toml"), toml::to_string(&task)?)?;
+    let shipped = assets().join("checkpoints/two_room");
+    let teach = |threads: &str, lessons: &str, steps: &str, out: &str| {
+        let begin =
+            "teach critic --scene two_room --data fresh --task task.toml --beyond steady --blocks 3 --imagined 1";
+        let more = "--expectile 0.5 --discount 0.8 --json --checkpoint";
+        let arguments: Vec<&str> = begin.split(' ').chain(more.split(' ')).collect();
+        let rest = [shipped.to_str().unwrap_or_default(), "--threads", threads, "--lessons", lessons];
+        json(folder.path(), &[&arguments[..], &rest, &["--steps", steps, "--out", out]].concat())
+    };
+    teach("1", "20", "3", "one");
+    teach("2", "20", "3", "two");
+    assert_eq!(tree(&folder.path().join("one")), tree(&folder.path().join("two")), "threads change no byte");
+    let r2 = teach("2", "800", "300", "more")["r2_of_plans"].as_f64().ok_or("a share of the variance")?;
+    assert!((0.1..=1.0).contains(&r2), "of plans from states that it has not seen: {r2}");
+    let shipped = shipped.to_str().unwrap_or_default();
+    let nothing = ["teach", "critic", "--scene", "two_room", "--checkpoint", shipped, "--data", "fresh", "--out", "x"];
+    refuse(folder.path(), &[&nothing[..], &["--blocks", "0"]].concat(), &["--blocks"]);
+    Ok(())
+}

@@ -64,6 +64,24 @@ fn the_shipped_pusher_moves_and_turns_the_block() {
 }
 
 #[test]
+fn a_floor_of_another_colour_stops_only_an_agent_that_does_not_adapt() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let shipped = std::fs::read_to_string(assets().join("tasks/push_t.toml"))?;
+    let stubborn = shipped.replace("adapt_background = true", "adapt_background = false");
+    assert_ne!(shipped, stubborn);
+    std::fs::write(folder.path().join("stubborn.toml"), stubborn)?;
+    std::fs::write(folder.path().join("shipped.toml"), shipped)?;
+    let rate = |task: &str| {
+        let arguments = "evaluate --scene push_t --factors tinted_floor --episodes 30 --seeds 1 --seed 1000 --no-baselines --json --task";
+        let arguments: Vec<&str> = arguments.split(' ').chain([task]).collect();
+        json(folder.path(), &arguments)["moderate"]["rate"].as_f64().ok_or("a rate")
+    };
+    let (adapting, stubborn) = (rate("shipped.toml")?, rate("stubborn.toml")?);
+    assert!(adapting >= 0.6 && stubborn <= 0.2, "{adapting} adapting, {stubborn} without");
+    Ok(())
+}
+
+#[test]
 fn the_demo_solves_episodes_and_leaves_a_film() {
     let folder = tempfile::tempdir().unwrap();
     let said = succeed(folder.path(), &["demo", "--episodes", "3"]);
