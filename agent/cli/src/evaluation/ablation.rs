@@ -79,13 +79,15 @@ pub struct AblationRow {
 
 /// Share of the pictures that are lost where seeing is made hard.
 const DROPPED: f64 = 0.3;
+/// Control steps to goals that are far away, where there is no other room for them to be in.
+const FAR: usize = 75;
 /// Blocks ahead where the critic has to see what the horizon does not.
 const SHORT_BLOCKS: usize = 2;
 
 /// All comparisons that `checkpoint` and `task` allow in the scene called `scene`.
 pub fn comparisons(scene: &str, checkpoint: &Arc<Checkpoint>, task: &Task) -> Vec<Comparison> {
     let offset = PairKind::Offset { goal_offset: 25 };
-    let hard = if has_cross_pairs(scene) { PairKind::Cross } else { offset };
+    let hard = if has_cross_pairs(scene) { PairKind::Cross } else { PairKind::Offset { goal_offset: FAR } };
     let whole = Setting {
         method: Method::Model(checkpoint.clone()),
         task: task.clone(),
