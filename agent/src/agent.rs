@@ -220,7 +220,7 @@ impl Agent {
         if let Some(before) = before.filter(|before| before.sight == Sight::Seen) {
             experience.push(before.latent.values(), &before.block, latent.values());
         }
-        let known = memory.experience(config.moments - 1);
+        let known = memory.experience(config.moments.saturating_sub(1));
         experience.push(&known.states, &known.blocks, &known.next);
         let known = experience.blocks.len() / directive.block_width().max(1);
         if known < config.least_moments {

@@ -80,7 +80,7 @@ pub trait Memory: Send {
         for pair in self.recent(count.saturating_add(1)).windows(2) {
             let (after, before) = (pair[0], pair[1]);
             // What was not seen is what had been predicted: nothing to learn from.
-            if same_life(before, after) && [before.sight, after.sight] == [Sight::Seen; 2] {
+            if follows(before, after) && [before.sight, after.sight] == [Sight::Seen; 2] {
                 experience.push(before.latent.values(), &before.block, after.latent.values());
             }
         }
@@ -94,6 +94,6 @@ pub trait Memory: Send {
 }
 
 /// Whether `after` is the tick that came after `before`.
-fn same_life(before: &Moment, after: &Moment) -> bool {
+fn follows(before: &Moment, after: &Moment) -> bool {
     before.tick + 1 == after.tick
 }

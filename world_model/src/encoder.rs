@@ -201,5 +201,14 @@ impl<'a> Sensed<'a> {
 /// # Errors
 /// When the number of bytes is not `B * H * W * 3`.
 pub fn picture_tensor(bytes: &[u8], batch: usize, height: usize, width: usize) -> Result<Tensor> {
-    Ok(crate::ops::tensor(crate::ops::centred(bytes), (batch, height, width, 3))?)
+    let mut values = vec![0.0; bytes.len()];
+    ops::vectorised(
+        #[inline(always)]
+        || {
+            for (value, byte) in values.iter_mut().zip(bytes) {
+                *value = f32::from(*byte) / 255.0 - 0.5;
+            }
+        },
+    );
+    Ok(ops::tensor(values, (batch, height, width, 3))?)
 }

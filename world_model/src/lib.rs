@@ -36,7 +36,7 @@ mod trunk_slopes;
 mod weights_file;
 
 pub use adaptation::{Adaptation, AdaptationConfig, Adapter, Experience};
-pub use checkpoint::{Checkpoint, median_colour};
+pub use checkpoint::Checkpoint;
 pub use critic::{CriticEngine, CriticNetwork};
 pub use decoder::Decoder;
 pub use error::{Error, Result};

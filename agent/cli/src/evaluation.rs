@@ -29,7 +29,7 @@ pub use ablation_chart::ablation_chart;
 pub use course::{Course, Switch, Violations};
 pub use disturbance::Disturbance;
 pub use episode::{Episode, EpisodeResult, Glimpse, HOLD_STEPS, Method};
-pub use foresight::Foresight;
+pub use foresight::{Foresight, r2};
 pub use pairs::{Pair, PairKind, draw_allowed_pairs, draw_pairs, held_out_episode};
 pub use planner_chart::planner_chart;
 pub use report::{Baselines, ByRotation, EvaluationReport, MethodReport, MethodResults, PairReport, Rates, Settings};

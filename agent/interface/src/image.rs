@@ -113,6 +113,23 @@ impl Image {
     }
 }
 
+/// The median of every channel of `pixels`, RGB after RGB; none of no pixels.
+pub fn median_rgb(pixels: &[u8]) -> Option<[u8; 3]> {
+    let mut counts = [[0usize; 256]; 3];
+    for pixel in pixels.chunks_exact(3) {
+        pixel.iter().zip(&mut counts).for_each(|(value, counts)| counts[usize::from(*value)] += 1);
+    }
+    let half = (pixels.len() / 3).div_ceil(2);
+    let median = |counts: &[usize; 256]| {
+        let below = counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        });
+        (half > 0).then(|| below.take_while(|below| *below < half).count() as u8)
+    };
+    Some([median(&counts[0])?, median(&counts[1])?, median(&counts[2])?])
+}
+
 impl std::fmt::Debug for Image {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Image({}x{})", self.size.height, self.size.width)

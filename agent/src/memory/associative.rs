@@ -6,7 +6,7 @@ use mindseye_interface::{Rng, files};
 use mindseye_world_model::Experience;
 use serde::{Deserialize, Serialize};
 
-use super::{Memory, Moment, Recollection, RingMemory, SoftMemory, SoftMemoryConfig, same_life};
+use super::{Memory, Moment, Recollection, RingMemory, SoftMemory, SoftMemoryConfig, follows};
 use crate::latent::Latent;
 use crate::perception::Sight;
 use crate::{Error, Result};
@@ -81,7 +81,7 @@ impl AssociativeMemory {
     /// Stores what came of what was done in the moment before `moment`, if both were seen.
     fn associate(&mut self, moment: &Moment) {
         let before = self.moments.recent(1).first().copied();
-        let Some(before) = before.filter(|before| same_life(before, moment)) else { return };
+        let Some(before) = before.filter(|before| follows(before, moment)) else { return };
         if [before.sight, moment.sight] != [Sight::Seen; 2] {
             return; // what was not seen is what had been predicted
         }

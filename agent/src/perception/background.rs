@@ -8,6 +8,7 @@
 //! (docs/experiments.md).
 
 use mindseye_interface::Image;
+use mindseye_interface::image::median_rgb;
 
 /// Moves one colour of a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,7 +69,7 @@ fn distance_of_things(pixels: &[u8], background: [f32; 3]) -> f32 {
 
 /// The colour of most of `pixels`, if there is one.
 fn background(pixels: &[u8]) -> Option<[u8; 3]> {
-    let colour = mindseye_world_model::median_colour(pixels)?;
+    let colour = median_rgb(pixels)?;
     let near = |pixel: &&[u8]| pixel.iter().zip(colour).all(|(value, median)| value.abs_diff(median) <= SAME);
     let share = pixels.chunks_exact(3).filter(near).count() as f64 / (pixels.len() / 3) as f64;
     (share >= LEAST_SHARE).then_some(colour)

@@ -103,20 +103,6 @@ fn times_slopes(gradient: &mut [f32], input: &[f32], slope: impl Fn(f32) -> f32)
     );
 }
 
-/// Bytes as numbers from -0.5 to 0.5.
-pub(crate) fn centred(bytes: &[u8]) -> Vec<f32> {
-    let mut values = vec![0.0; bytes.len()];
-    vectorised(
-        #[inline(always)]
-        || {
-            for (value, byte) in values.iter_mut().zip(bytes) {
-                *value = f32::from(*byte) / 255.0 - 0.5;
-            }
-        },
-    );
-    values
-}
-
 /// A CPU tensor from values.
 pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
     Tensor::from_vec(values, shape.into(), &Device::Cpu)

@@ -2,11 +2,12 @@
 
 use mindseye_episodes::{FrameCache, Split, WindowBatch, Windows};
 use mindseye_interface::Seed;
+use mindseye_interface::image::median_rgb;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainingConfig;
-use crate::checkpoint::{DataStatistics, median_colour};
+use crate::checkpoint::DataStatistics;
 use crate::encoder::Sensed;
 use crate::jepa::ModelConfig;
 use crate::{Error, Result};
@@ -193,7 +194,7 @@ impl TrainingData {
         // With fewer pictures than moments, the one before.
         let pictures = frames.filter_map(|frame| (0..=frame).rev().find(|frame| self.cache.has_picture(*frame)));
         let pixels: Vec<u8> = pictures.flat_map(|frame| self.cache.picture(frame)).copied().collect();
-        median_colour(&pixels)
+        median_rgb(&pixels)
     }
 }
 

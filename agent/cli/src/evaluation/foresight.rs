@@ -27,10 +27,14 @@ impl Foresight {
                 rows.extend(now.1.map(|foreseen| [came, f64::from(foreseen), f64::from(now.0)]));
             }
         }
-        let count = rows.len().max(1) as f64;
-        let mean = rows.iter().map(|[came, ..]| came).sum::<f64>() / count;
-        let variance = rows.iter().map(|[came, ..]| (came - mean).powi(2)).sum::<f64>();
-        let r2 = |which: usize| 1.0 - rows.iter().map(|row| (row[0] - row[which]).powi(2)).sum::<f64>() / variance;
-        (variance > 0.0).then(|| Self { r2: r2(1), r2_as_now: r2(2), ticks: rows.len() })
+        let varies = rows.iter().any(|row| row[0] != rows[0][0]);
+        varies.then(|| Self { r2: r2(&rows, 1), r2_as_now: r2(&rows, 2), ticks: rows.len() })
     }
+}
+
+/// Share of the variance of the first column that column `which` foresees, 1 at most; to say the mean always is 0.
+pub fn r2<const COLUMNS: usize>(rows: &[[f64; COLUMNS]], which: usize) -> f64 {
+    let mean = rows.iter().map(|row| row[0]).sum::<f64>() / rows.len().max(1) as f64;
+    let squares = |of: &dyn Fn(&[f64; COLUMNS]) -> f64| rows.iter().map(|row| of(row).powi(2)).sum::<f64>();
+    1.0 - squares(&|row| row[0] - row[which]) / squares(&|row| row[0] - mean).max(f64::MIN_POSITIVE)
 }

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// Rows of numbers to a chunk. Pictures have a chunk each, as stable-worldmodel's recorder has it.
 const ROWS_PER_CHUNK: usize = 1024;
 /// Bytes of columns that are held, unless another limit is given.
-const LIMIT_BYTES: u64 = 2 << 30;
+const LIMIT_BYTES: u64 = 4 << 30;
 
 /// Writes episodes into one file. The library that lays the file out takes columns of pictures whole: they are held in memory until
 /// [`SwmWriter::finish`], up to a limit. Before that there is no file.
@@ -75,7 +75,7 @@ impl SwmWriter {
         })
     }
 
-    /// Holds at most `bytes` of columns (2 GiB otherwise).
+    /// Holds at most `bytes` of columns (4 GiB otherwise).
     #[must_use]
     pub fn with_limit_bytes(mut self, bytes: u64) -> Self {
         self.limit_bytes = bytes;

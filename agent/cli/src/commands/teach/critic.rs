@@ -10,8 +10,7 @@ use clap::{Args, ValueEnum};
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
 use mindseye_world_model::CriticNetwork;
-use mindseye_world_model::critic::{CriticConfig, CriticLesson, CriticTraining, train_critic};
-use rayon::prelude::*;
+use mindseye_world_model::critic::{CriticConfig, CriticTraining, train_critic};
 use serde::Serialize;
 
 use self::school::{SITUATIONS, School};
@@ -142,12 +141,11 @@ pub fn run(arguments: &CriticArguments) -> Result<()> {
     let kept_back = match arguments.beyond {
         Beyond::Critic => Vec::new(),
         Beyond::Steady => {
-            let meter = Meter::new("lessons", arguments.lessons, "lessons");
             let seed = seed.child("thought out");
             school.thought_out =
-                pool.install(|| school.think_out(&school.learnt, arguments.lessons, seed.child("learnt"), &meter))?;
+                pool.install(|| school.think_out(&school.learnt, arguments.lessons, seed.child("learnt")))?;
             let few = SITUATIONS.min(arguments.lessons);
-            pool.install(|| school.think_out(&school.held_out, few, seed.child("kept back"), &meter))?
+            pool.install(|| school.think_out(&school.held_out, few, seed.child("kept back")))?
         }
     };
     let meter = Meter::new("critic", arguments.steps, "steps");
@@ -161,7 +159,7 @@ pub fn run(arguments: &CriticArguments) -> Result<()> {
     };
     drop(meter);
     let (r2, r2_as_now) = pool.install(|| school.examine(&critic, &weights, seed.child("examine")))?;
-    let of_plans = of_plans(&critic, &weights, &kept_back)?;
+    let of_plans = School::of_plans(&critic, &weights, &kept_back)?;
     checkpoint.critic = Some(critic);
     checkpoint.save(&lesson.out)?;
     let report = CriticReport {
@@ -185,21 +183,4 @@ pub fn run(arguments: &CriticArguments) -> Result<()> {
         println!("R2 of what it foresees of plans that it has not seen: {r2:.3}, error {error:.4}");
     }
     Ok(())
-}
-
-/// How much of the variance of what `lessons` cost the critic foresees, and its error.
-fn of_plans(critic: &CriticNetwork, weights: &[f32], lessons: &[CriticLesson]) -> Result<Option<(f64, f64)>> {
-    if lessons.is_empty() {
-        return Ok(None);
-    }
-    let engine = critic.engine()?;
-    let pair = |lesson: &CriticLesson| -> Result<[f64; 2]> {
-        let cost: f32 = lesson.energies.iter().zip(weights).map(|(energy, weight)| energy * weight).sum();
-        Ok([cost, engine.energies(&lesson.state, &lesson.goal, weights)?[0]].map(f64::from))
-    };
-    let pairs: Vec<[f64; 2]> = lessons.par_iter().map(pair).collect::<Result<_>>()?;
-    let mean = pairs.iter().map(|[cost, _]| cost).sum::<f64>() / pairs.len() as f64;
-    let variance = pairs.iter().map(|[cost, _]| (cost - mean).powi(2)).sum::<f64>().max(f64::MIN_POSITIVE);
-    let squares = pairs.iter().map(|[cost, foreseen]| (cost - foreseen).powi(2)).sum::<f64>();
-    Ok(Some((1.0 - squares / variance, (squares / pairs.len() as f64).sqrt())))
 }

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 
 use super::{Beyond, CriticArguments};
 use crate::commands::teach::Recorded;
+use crate::evaluation::r2;
 use crate::progress::Meter;
 use crate::running::cost;
 
@@ -210,13 +211,13 @@ impl<'a> School<'a> {
     }
 
     /// Lessons of the task's own planner, who takes it that nothing changes behind its horizon. Half of them begin near where its plans lead.
-    pub fn think_out(&self, episodes: &[usize], count: usize, seed: Seed, meter: &Meter) -> Result<Vec<CriticLesson>> {
+    pub fn think_out(&self, episodes: &[usize], count: usize, seed: Seed) -> Result<Vec<CriticLesson>> {
         let steady = SteadyCritic::new(cost(self.task, self.distance.clone()));
         let planner = Planner {
             cost: cost(self.task, self.distance.clone()).with_critic(Box::new(steady)),
             config: self.task.planner.clone(),
         };
-        let done = AtomicUsize::new(0);
+        let (done, meter) = (AtomicUsize::new(0), Meter::new("think out", count, "lessons"));
         let one = |index: usize| -> Result<CriticLesson> {
             let mut rng = seed.index(index as u64).rng();
             let (moment, goal) = self.situation(episodes, &mut rng);
@@ -301,10 +302,20 @@ impl<'a> School<'a> {
             Ok([came, foreseen, now].map(f64::from))
         };
         let all: Vec<[f64; 3]> = (0..SITUATIONS).into_par_iter().map(one).collect::<Result<_>>()?;
-        let mean = all.iter().map(|[came, ..]| came).sum::<f64>() / all.len() as f64;
-        let squares = |of: &dyn Fn(&[f64; 3]) -> f64| all.iter().map(|row| of(row).powi(2)).sum::<f64>();
-        let variance = squares(&|[came, ..]| came - mean).max(f64::MIN_POSITIVE);
-        let r2 = |which: usize| 1.0 - squares(&|row: &[f64; 3]| row[0] - row[which]) / variance;
-        Ok((r2(1), r2(2)))
+        Ok((r2(&all, 1), r2(&all, 2)))
+    }
+    /// How much of the variance of what `lessons` cost the critic foresees, and its error, root mean square; nothing of no lessons.
+    pub fn of_plans(critic: &CriticNetwork, weights: &[f32], lessons: &[CriticLesson]) -> Result<Option<(f64, f64)>> {
+        if lessons.is_empty() {
+            return Ok(None);
+        }
+        let engine = critic.engine()?;
+        let pair = |lesson: &CriticLesson| -> Result<[f64; 2]> {
+            let cost: f32 = lesson.energies.iter().zip(weights).map(|(energy, weight)| energy * weight).sum();
+            Ok([cost, engine.energies(&lesson.state, &lesson.goal, weights)?[0]].map(f64::from))
+        };
+        let pairs: Vec<[f64; 2]> = lessons.par_iter().map(pair).collect::<Result<_>>()?;
+        let squares = pairs.iter().map(|[cost, foreseen]| (cost - foreseen).powi(2)).sum::<f64>();
+        Ok(Some((r2(&pairs, 1), (squares / pairs.len() as f64).sqrt())))
     }
 }
