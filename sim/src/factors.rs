@@ -5,6 +5,15 @@ use mindseye_interface::{Error, Result, Rng, Seed};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
+/// How far the axes of a body that was mounted askew are turned, rad.
+pub(crate) const TURN_RAD: f64 = std::f64::consts::FRAC_PI_6;
+
+/// `motion`, turned from the first axis towards the second.
+pub(crate) fn turned(motion: [f64; 2], by_rad: f64) -> [f64; 2] {
+    let (sin, cos) = by_rad.sin_cos();
+    [cos * motion[0] - sin * motion[1], sin * motion[0] + cos * motion[1]]
+}
+
 /// Something that varies from episode to episode when it is switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,11 +48,15 @@ pub enum Factor {
     DoubledMass,
     /// A floor of another colour, the same in every episode.
     TintedFloor,
+    /// An agent that goes half as far as it is told, in every episode.
+    HalvedReach,
+    /// An agent whose axes of motion are turned by 30 degrees, in every episode: mounted askew.
+    TurnedAxes,
 }
 
 impl Factor {
     /// All factors with their names.
-    pub const ALL: [(&'static str, Factor); 15] = [
+    pub const ALL: [(&'static str, Factor); 17] = [
         ("agent_color", Factor::AgentColor),
         ("wall_color", Factor::WallColor),
         ("floor_color", Factor::FloorColor),
@@ -59,11 +72,16 @@ impl Factor {
         ("doubled_friction", Factor::DoubledFriction),
         ("doubled_mass", Factor::DoubledMass),
         ("tinted_floor", Factor::TintedFloor),
+        ("halved_reach", Factor::HalvedReach),
+        ("turned_axes", Factor::TurnedAxes),
     ];
 
     /// Whether it is the same in every episode: a world that has changed, not one that varies.
     pub fn is_fixed(self) -> bool {
-        matches!(self, Self::DoubledFriction | Self::DoubledMass | Self::TintedFloor)
+        matches!(
+            self,
+            Self::DoubledFriction | Self::DoubledMass | Self::TintedFloor | Self::HalvedReach | Self::TurnedAxes
+        )
     }
 
     /// The name used in options and data sets.

@@ -29,7 +29,7 @@ pub use state::{Difference, State};
 /// Name of the scene.
 pub const NAME: &str = "push_t";
 /// Factors of variation that the scene knows.
-pub const FACTORS: [Factor; 12] = [
+pub const FACTORS: [Factor; 14] = [
     Factor::AgentColor,
     Factor::BlockColor,
     Factor::FloorColor,
@@ -41,6 +41,8 @@ pub const FACTORS: [Factor; 12] = [
     Factor::Friction,
     Factor::DoubledFriction,
     Factor::DoubledMass,
+    Factor::HalvedReach,
+    Factor::TurnedAxes,
     Factor::TintedFloor,
 ];
 /// Side of the picture and of everything in it, metres.

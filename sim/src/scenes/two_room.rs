@@ -16,14 +16,14 @@ use nalgebra::{Isometry3, Translation3};
 use super::SceneOptions;
 use super::saved::{Saved, refuse};
 use crate::camera::{Camera, Mesh, Projection, Rasteriser};
-use crate::factors::Factor;
+use crate::factors::{Factor, turned};
 pub use layout::{Layout, Wall};
 use physics::Physics;
 
 /// Name of the scene.
 pub const NAME: &str = "two_room";
 /// Factors of variation that the scene knows.
-pub const FACTORS: [Factor; 9] = [
+pub const FACTORS: [Factor; 10] = [
     Factor::AgentColor,
     Factor::WallColor,
     Factor::FloorColor,
@@ -33,6 +33,7 @@ pub const FACTORS: [Factor; 9] = [
     Factor::WallPosition,
     Factor::WallThickness,
     Factor::Friction,
+    Factor::TurnedAxes,
 ];
 /// Side of the picture and of everything in it, metres.
 pub const SIDE_M: f64 = 1.0;
@@ -212,7 +213,7 @@ impl Simulator for TwoRoom {
         let &[velocity_x, velocity_y] = velocity.as_slice() else {
             return Err(Error::Length { operation: "two_room action", expected: 2, got: velocity.len() });
         };
-        self.physics.step([velocity_x, velocity_y]);
+        self.physics.step(turned([velocity_x, velocity_y], self.layout.agent_turn_rad));
         self.tick += 1;
         Ok(())
     }

@@ -14,11 +14,12 @@ fn with_factor(mut base: Layout, factor: Factor, other: &Layout) -> Layout {
         Factor::FloorColor | Factor::TintedFloor => base.floor_rgb = other.floor_rgb,
         Factor::WallColor => base.wall_rgb = other.wall_rgb,
         Factor::AgentRadius => base.agent_radius_m = other.agent_radius_m,
-        Factor::AgentSpeed => base.agent_reach_m = other.agent_reach_m,
+        Factor::AgentSpeed | Factor::HalvedReach => base.agent_reach_m = other.agent_reach_m,
         Factor::BlockShape => base.shape = other.shape,
         Factor::BlockSize => base.block_scale = other.block_scale,
         Factor::Friction | Factor::DoubledFriction => base.friction = other.friction,
         Factor::DoubledMass => base.agent_kg = other.agent_kg,
+        Factor::TurnedAxes => base.agent_turn_rad = other.agent_turn_rad,
         Factor::DoorPosition | Factor::WallPosition | Factor::WallThickness => unreachable!("there is no door"),
     }
     base

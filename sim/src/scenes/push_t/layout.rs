@@ -6,7 +6,7 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
 use super::{SIDE_M, State, UNIT_M};
-use crate::factors::{Factor, Factors, colour, vivid_colour};
+use crate::factors::{Factor, Factors, TURN_RAD, colour, vivid_colour};
 
 /// Thickness of the walls, metres.
 pub const BORDER_M: f64 = 8.0 * UNIT_M;
@@ -66,6 +66,8 @@ pub struct Layout {
     pub friction: f64,
     /// Mass of the pusher, kg: heavier than the block, as an arm is.
     pub agent_kg: f64,
+    /// How far its axes of motion are turned from those of the picture.
+    pub agent_turn_rad: f64,
     /// Colour of the pusher.
     pub agent_rgb: [u8; 3],
     /// Colour of the block.
@@ -89,6 +91,7 @@ impl Default for Layout {
             agent_reach_m: 16.0 * UNIT_M,
             friction: 0.4,
             agent_kg: 1.0,
+            agent_turn_rad: 0.0,
             agent_rgb: [65, 105, 225],
             block_rgb: [119, 136, 153],
             floor_rgb: [255, 255, 255],
@@ -112,6 +115,8 @@ impl Layout {
         factors.vary(seed, Factor::Friction, |rng| layout.friction = rng.random_range(0.2..0.8));
         factors.vary(seed, Factor::DoubledFriction, |_| layout.friction *= 2.0);
         factors.vary(seed, Factor::DoubledMass, |_| layout.agent_kg *= 2.0);
+        factors.vary(seed, Factor::HalvedReach, |_| layout.agent_reach_m *= 0.5);
+        factors.vary(seed, Factor::TurnedAxes, |_| layout.agent_turn_rad = TURN_RAD);
         factors.vary(seed, Factor::TintedFloor, |_| layout.floor_rgb = TINTED_RGB);
         layout
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::BORDER_M;
 use super::{CONTROL_STEP_SECS, HEIGHT_M, Layout, SIDE_M, State, UNIT_M};
+use crate::factors::turned;
 
 /// Physics steps per control step: at full speed the pusher moves a ninth of its diameter in one.
 const STEPS: usize = 5;
@@ -37,6 +38,7 @@ pub(super) struct Physics {
     friction: f64,
     gyration_m: f64,
     agent_reach_m: f64,
+    agent_turn_rad: f64,
     agent_radius_m: f64,
 }
 
@@ -88,6 +90,7 @@ impl Physics {
             friction: layout.friction,
             gyration_m: layout.gyration_m(),
             agent_reach_m: layout.agent_reach_m,
+            agent_turn_rad: layout.agent_turn_rad,
             agent_radius_m: layout.agent_radius_m,
         }
     }
@@ -107,6 +110,7 @@ impl Physics {
         let (low, high) = (BORDER_M + self.agent_radius_m, SIDE_M - BORDER_M - self.agent_radius_m);
         let Some(start) = self.world.bodies.get(self.agent).map(RigidBody::translation) else { return };
         let target = [f64::from(start.x), f64::from(start.y)];
+        let action = turned(action, self.agent_turn_rad);
         let target = [0, 1].map(|axis| (target[axis] + action[axis] * self.agent_reach_m).clamp(low, high));
         for _ in 0..STEPS {
             if let Some(agent) = self.world.bodies.get_mut(self.agent) {

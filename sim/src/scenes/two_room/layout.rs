@@ -6,7 +6,7 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
 use super::{HEIGHT_M, SIDE_M};
-use crate::factors::{Factor, Factors, colour, vivid_colour};
+use crate::factors::{Factor, Factors, TURN_RAD, colour, vivid_colour};
 
 /// One 64th of the side: the field's geometry is given for pictures of 64 pixels.
 const PIXEL_M: f64 = SIDE_M / 64.0;
@@ -37,6 +37,8 @@ pub struct Layout {
     pub agent_radius_m: f64,
     /// Speed per axis at an action of 1, metres per second.
     pub agent_speed_m_per_s: f64,
+    /// How far its axes of motion are turned from those of the picture.
+    pub agent_turn_rad: f64,
     /// Coulomb friction between agent and walls.
     pub friction: f64,
     /// Colour of the agent.
@@ -57,6 +59,7 @@ impl Default for Layout {
             door_half_m: 4.0 * PIXEL_M,
             agent_radius_m: 2.0 * PIXEL_M,
             agent_speed_m_per_s: 2.0 * PIXEL_M / super::CONTROL_STEP_SECS,
+            agent_turn_rad: 0.0,
             friction: 0.0,
             agent_rgb: [255, 0, 0],
             wall_rgb: [0, 0, 0],
@@ -78,6 +81,7 @@ impl Layout {
         factors.vary(seed, Factor::WallPosition, |rng| layout.wall_x_m = rng.random_range(22.0..42.0) * PIXEL_M);
         factors.vary(seed, Factor::WallThickness, |rng| layout.wall_thickness_m = rng.random_range(2.0..6.0) * PIXEL_M);
         factors.vary(seed, Factor::Friction, |rng| layout.friction = rng.random_range(0.0..0.8));
+        factors.vary(seed, Factor::TurnedAxes, |_| layout.agent_turn_rad = TURN_RAD);
         layout
     }
 
