@@ -169,7 +169,7 @@ fn more_than_may_be_held_is_refused_and_what_fits_is_written() {
     let path = folder.path().join("all.h5");
     let bytes_of_a_frame = 6 * 8 * 3 + 4 * 6;
     let writer = SwmWriter::create(&path, &spec(), WriteMode::Error).unwrap();
-    let mut writer = writer.with_limit_bytes(11 * bytes_of_a_frame);
+    let mut writer = writer.with_limit_bytes(3 * 11 * bytes_of_a_frame);
     for (number, episode) in episodes().iter().enumerate() {
         let added = writer.add_episode(episode);
         assert_eq!(added.is_ok(), number < 2);

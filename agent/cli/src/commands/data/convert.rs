@@ -47,10 +47,13 @@ pub struct ConvertArguments {
     /// Episodes per file of a LeRobot data set.
     #[arg(long, default_value_t = EPISODES_PER_FILE)]
     episodes_per_file: usize,
-    /// Only the first so many episodes of each.
+    /// Begin with this episode of each, counted from 0.
+    #[arg(long, default_value_t = 0)]
+    first_episode: usize,
+    /// Only so many episodes of each.
     #[arg(long)]
     max_episodes: Option<usize>,
-    /// Memory that an HDF5 file may take before it is written, which is at once, GiB.
+    /// Memory that an HDF5 file may take, which is written at once: three times what it holds, GiB. Training takes several files as well as one.
     #[arg(long, default_value_t = MEMORY_GIB)]
     memory_gib: f64,
     /// Print one JSON document on stdout.
@@ -95,9 +98,10 @@ pub fn run(arguments: &ConvertArguments) -> Result<()> {
     let mapping = load_mapping(arguments.mapping.as_deref())?;
     let sources =
         arguments.from.iter().map(|path| open_with(path, &mapping)).collect::<mindseye_episodes::Result<Vec<_>>>()?;
-    let most = arguments.max_episodes.unwrap_or(usize::MAX);
-    let parts =
-        sources.iter().map(|source| (source.as_ref(), (0..source.len().min(most)).collect())).collect::<Vec<_>>();
+    let chosen = |episodes: usize| {
+        (0..episodes).skip(arguments.first_episode).take(arguments.max_episodes.unwrap_or(usize::MAX)).collect()
+    };
+    let parts = sources.iter().map(|source| (source.as_ref(), chosen(source.len()))).collect::<Vec<_>>();
     let given = Given {
         fps: arguments.fps,
         task: &arguments.task,
