@@ -1,9 +1,13 @@
-//! Online adaptation: the predictor's last layer learns from what has just been lived.
+//! Online adaptation: what the body makes of an action ([`Actuation`]), and the predictor's last layer, learn from what has just been lived.
 //!
 //! Where the world is not as it was when the model was trained (more friction, a heavier pusher), predictions miss by something that follows from
 //! what the predictor knows of the situation. Ridge regression of the misses on the activations before the last layer finds it in one step from a few
 //! dozen moments, in closed form. Whether it helps is judged by leaving out one moment at a time, also in closed form (Allen 1974, the PRESS statistic): a correction
 //! that does not foresee what it has not seen is not made.
+
+mod actuation;
+
+pub use actuation::Actuation;
 
 use mindseye_interface::config::{Validate, require_range};
 use nalgebra::DMatrix;
@@ -19,6 +23,10 @@ use crate::{Error, Precision, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdaptationConfig {
+    /// Learns what the body makes of actions.
+    pub actuation: bool,
+    /// Learns the predictor's last layer.
+    pub last_layer: bool,
     /// Moments learnt from, the newest ones.
     pub moments: usize,
     /// Fewer are not learnt from.
@@ -35,7 +43,16 @@ pub struct AdaptationConfig {
 
 impl Default for AdaptationConfig {
     fn default() -> Self {
-        Self { moments: 60, least_moments: 4, ridge: 0.3, largest_step: 0.5, gain: 0.02, surprise_above: 0.0 }
+        Self {
+            actuation: true,
+            last_layer: true,
+            moments: 60,
+            least_moments: 4,
+            ridge: 0.3,
+            largest_step: 0.5,
+            gain: 0.02,
+            surprise_above: 0.0,
+        }
     }
 }
 
@@ -132,20 +149,27 @@ impl Adapter {
         LastLayer { weight: self.weight.clone(), bias: self.bias.clone() }
     }
 
+    /// How many moments `experience` has.
+    fn moments(&self, experience: &Experience) -> Result<usize> {
+        let width = self.engine.latent_width();
+        let count = experience.states.len() / width;
+        let sizes = (experience.states.len(), experience.blocks.len(), experience.next.len());
+        if count > 0 && sizes == (count * width, count * self.engine.block_width(), count * width) {
+            return Ok(count);
+        }
+        Err(Error::Shape {
+            operation: "adapting",
+            expected: format!("moments of {width} and {} and {width} values", self.engine.block_width()),
+            got: format!("{}, {} and {} values", sizes.0, sizes.1, sizes.2),
+        })
+    }
+
     /// What the last layer should be after `experience`, and how much better it foresees.
     ///
     /// # Errors
     /// [`Error::Shape`] when the experience does not fit the predictor.
     pub fn adapt(&self, experience: &Experience, config: &AdaptationConfig) -> Result<(LastLayer, Adaptation)> {
-        let (width, count) = (self.engine.latent_width(), experience.states.len() / self.engine.latent_width());
-        let sizes = (experience.states.len(), experience.blocks.len(), experience.next.len());
-        if count == 0 || sizes != (count * width, count * self.engine.block_width(), count * width) {
-            return Err(Error::Shape {
-                operation: "adapting",
-                expected: format!("moments of {width} and {} and {width} values", self.engine.block_width()),
-                got: format!("{}, {} and {} values", sizes.0, sizes.1, sizes.2),
-            });
-        }
+        let (width, count) = (self.engine.latent_width(), self.moments(experience)?);
         let (hidden, predicted) = self.engine.activations(&experience.states, &experience.blocks)?;
         let wide = |values: &[f32], columns: usize| {
             DMatrix::from_row_iterator(values.len() / columns, columns, values.iter().map(|&value| f64::from(value)))

@@ -35,7 +35,7 @@ pub mod training;
 mod trunk_slopes;
 mod weights_file;
 
-pub use adaptation::{Adaptation, AdaptationConfig, Adapter, Experience};
+pub use adaptation::{Actuation, Adaptation, AdaptationConfig, Adapter, Experience};
 pub use checkpoint::Checkpoint;
 pub use critic::{CriticEngine, CriticNetwork};
 pub use decoder::Decoder;
@@ -46,7 +46,7 @@ pub use latent_episodes::LatentEpisodes;
 pub use lewm::{Lewm, LewmConfig};
 pub use ops::Precision;
 pub use part::Part;
-pub use plan_slopes::PlanSlopes;
+pub use plan_slopes::{PlanSlopes, Slopes};
 pub use policy::Policy;
 pub use readout::{Readout, ReadoutEngine};
 pub use rollout::RolloutEngine;

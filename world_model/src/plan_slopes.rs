@@ -10,7 +10,7 @@ use crate::adaptation::LastLayer;
 use crate::jepa::Jepa;
 use crate::ops::{Map, Precision};
 use crate::predictor::Predictor;
-use crate::scratch::{Spare, group_of};
+use crate::scratch::{Spare, Starts, group_of};
 use crate::trunk_slopes::{Bench, Kept, TrunkSlopes};
 use crate::{Error, Result};
 
@@ -26,6 +26,15 @@ pub struct PlanSlopes {
     output: (Map, Map),
     /// What no group is using.
     spare: Spare<Tape>,
+}
+
+/// Slopes of an energy on what brought it about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slopes {
+    /// On the plans, `[N, H, A]`.
+    pub plans: Vec<f32>,
+    /// On the state that each of them starts from, `[N, D]`.
+    pub starts: Vec<f32>,
 }
 
 /// What a group of `n` plans keeps on its way forward, and what it works with on its way back.
@@ -81,37 +90,31 @@ impl PlanSlopes {
         Ok(Self { output: (forward, back), ..self.clone() })
     }
 
-    /// The slopes `[N, H, A]` of an energy on `plans [N, H, A]` that start from `start [D]`. `judge` gets the latents after every block,
-    /// `[N, H, D]`, and says the energy's slopes on them. On `threads` > 1 groups of plans are shared out on the current rayon pool; the
+    /// The slopes of an energy on `plans [N, H, A]` that start from `starts`, one `[D]` for all of them or one each, `[N, D]`. `judge`
+    /// gets the latents after every block, `[N, H, D]`, and says the energy's slopes on them. On `threads` > 1 groups of plans are shared out on the current rayon pool; the
     /// result is the same.
     ///
     /// # Errors
     /// [`Error::Shape`] when the sizes do not fit, and `judge`'s errors.
     pub fn of<E: From<Error>>(
         &self,
-        start: &[f32],
+        starts: &[f32],
         plans: &[f32],
         horizon: usize,
         threads: usize,
         judge: impl FnOnce(Vec<f32>) -> std::result::Result<Vec<f32>, E>,
-    ) -> std::result::Result<Vec<f32>, E> {
+    ) -> std::result::Result<Slopes, E> {
         let plan_len = horizon * self.block_width;
-        if start.len() != self.latent_width || plan_len == 0 || !plans.len().is_multiple_of(plan_len) {
-            return Err(Error::Shape {
-                operation: "slopes of plans",
-                expected: format!("a start of {} values, plans of {plan_len}", self.latent_width),
-                got: format!("a start of {} values, {} values of plans", start.len(), plans.len()),
-            }
-            .into());
-        }
+        let starts = Starts::new("slopes of plans", starts, self.latent_width, plans.len(), plan_len)?;
         let group = group_of(plans.len() / plan_len, threads, GROUP);
         let rollout_len = horizon * self.latent_width;
         let mut latents = vec![0.0; plans.len() / plan_len * rollout_len];
         let groups = plans.len().div_ceil(group * plan_len);
         let mut tapes: Vec<Tape> = (0..groups).map(|_| self.spare.take()).collect();
         let parts = plans.chunks(group * plan_len).zip(latents.chunks_mut(group * rollout_len)).zip(&mut tapes);
-        let forward = |((plans, latents), tape): ((&[f32], &mut [f32]), &mut Tape)| {
-            self.forward(start, plans, horizon, latents, tape);
+        let parts = parts.enumerate();
+        let forward = |(index, ((plans, latents), tape)): (usize, ((&[f32], &mut [f32]), &mut Tape))| {
+            self.forward(starts.from(index * group), plans, horizon, latents, tape);
         };
         if threads > 1 {
             parts.collect::<Vec<_>>().into_par_iter().for_each(forward);
@@ -128,9 +131,14 @@ impl PlanSlopes {
             }
             .into());
         }
-        let mut slopes = vec![0.0; plans.len()];
-        let parts = pull.chunks(group * rollout_len).zip(slopes.chunks_mut(group * plan_len)).zip(&mut tapes);
-        let back = |((pull, slopes), tape): ((&[f32], &mut [f32]), &mut Tape)| self.back(pull, horizon, slopes, tape);
+        let mut slopes =
+            Slopes { plans: vec![0.0; plans.len()], starts: vec![0.0; plans.len() / plan_len * self.latent_width] };
+        let parts = pull.chunks(group * rollout_len).zip(slopes.plans.chunks_mut(group * plan_len));
+        let parts = parts.zip(slopes.starts.chunks_mut(group * self.latent_width)).zip(&mut tapes);
+        let back = |(((pull, on_plans), on_starts), tape): (((&[f32], &mut [f32]), &mut [f32]), &mut Tape)| {
+            self.back(pull, horizon, on_plans, tape);
+            on_starts.copy_from_slice(&tape.on_latents);
+        };
         if threads > 1 {
             parts.collect::<Vec<_>>().into_par_iter().for_each(back);
         } else {
@@ -141,13 +149,12 @@ impl PlanSlopes {
     }
 
     /// Rolls `plans [n, H, A]` out to `latents [n, H, D]`.
-    fn forward(&self, start: &[f32], plans: &[f32], horizon: usize, latents: &mut [f32], tape: &mut Tape) {
+    fn forward(&self, starts: Starts<'_>, plans: &[f32], horizon: usize, latents: &mut [f32], tape: &mut Tape) {
         let (width, block_width) = (self.latent_width, self.block_width);
         let rows = plans.len() / (horizon * block_width);
         let layers = self.trunk.len();
         tape.kept.resize((horizon * layers).max(tape.kept.len()), Kept::default());
-        tape.latents.clear();
-        (0..rows).for_each(|_| tape.latents.extend_from_slice(start));
+        starts.fill(&mut tape.latents, rows);
         for step in 0..horizon {
             tape.joined.clear();
             for (latent, plan) in tape.latents.chunks_exact(width).zip(plans.chunks_exact(horizon * block_width)) {

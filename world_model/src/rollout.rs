@@ -11,13 +11,13 @@ use crate::jepa::Jepa;
 use crate::network::{Buffers, Network};
 use crate::ops::Precision;
 use crate::predictor::Predictor;
-use crate::scratch::{Spare, group_of};
+use crate::scratch::{Spare, Starts, group_of};
 use crate::{Error, Result};
 
 /// Most plans rolled out together: what they need stays in the second-level cache.
 const GROUP: usize = 128;
 
-/// A predictor ready for rolling out plans `[N, H, A]` from one start `[D]`.
+/// A predictor ready for rolling out plans `[N, H, A]`.
 #[derive(Debug, Clone)]
 pub struct RolloutEngine {
     latent_width: usize,
@@ -76,33 +76,26 @@ impl RolloutEngine {
         self.block_width
     }
 
-    /// Rolls `plans [N, H, A]` out from `start [D]`; the latents after every block, `[N, H, D]`. On `threads` > 1 groups of plans
-    /// are shared out on the current rayon pool; the result is the same.
+    /// Rolls `plans [N, H, A]` out from `starts`, one `[D]` for all of them or one each, `[N, D]`; the latents after every block, `[N, H, D]`.
+    /// On `threads` > 1 groups of plans are shared out on the current rayon pool; the result is the same.
     ///
     /// # Errors
     /// [`Error::Shape`] when the sizes do not fit.
-    pub fn rollout(&self, start: &[f32], plans: &[f32], horizon: usize, threads: usize) -> Result<Vec<f32>> {
+    pub fn rollout(&self, starts: &[f32], plans: &[f32], horizon: usize, threads: usize) -> Result<Vec<f32>> {
         let plan_len = horizon * self.block_width;
-        if start.len() != self.latent_width || plan_len == 0 || !plans.len().is_multiple_of(plan_len) {
-            return Err(Error::Shape {
-                operation: "rollout",
-                expected: format!("a start of {} values, plans of {plan_len}", self.latent_width),
-                got: format!("a start of {} values, {} values of plans", start.len(), plans.len()),
-            });
-        }
+        let starts = Starts::new("rollout", starts, self.latent_width, plans.len(), plan_len)?;
         let mut rollouts = vec![0.0; plans.len() / self.block_width * self.latent_width];
         let rollout_len = horizon * self.latent_width;
         let group = group_of(plans.len() / plan_len, threads, GROUP);
         let (plan_group, rollout_group) = (group * plan_len, group * rollout_len);
-        let roll = |plans: &[f32], rollouts: &mut [f32]| {
-            self.spare.lend(|scratch| self.roll_group(start, plans, horizon, rollouts, scratch));
+        let roll = |(index, (plans, rollouts)): (usize, (&[f32], &mut [f32]))| {
+            let starts = starts.from(index * group);
+            self.spare.lend(|scratch| self.roll_group(starts, plans, horizon, rollouts, scratch));
         };
         if threads > 1 {
-            let groups = plans.par_chunks(plan_group).zip(rollouts.par_chunks_mut(rollout_group));
-            groups.for_each(|(plans, rollouts)| roll(plans, rollouts));
+            plans.par_chunks(plan_group).zip(rollouts.par_chunks_mut(rollout_group)).enumerate().for_each(roll);
         } else {
-            let groups = plans.chunks(plan_group).zip(rollouts.chunks_mut(rollout_group));
-            groups.for_each(|(plans, rollouts)| roll(plans, rollouts));
+            plans.chunks(plan_group).zip(rollouts.chunks_mut(rollout_group)).enumerate().for_each(roll);
         }
         Ok(rollouts)
     }
@@ -141,12 +134,18 @@ impl RolloutEngine {
         Ok(Self { network: self.network.with_last_layer(layer)?, ..self.clone() })
     }
 
-    fn roll_group(&self, start: &[f32], plans: &[f32], horizon: usize, rollouts: &mut [f32], scratch: &mut Scratch) {
+    fn roll_group(
+        &self,
+        starts: Starts<'_>,
+        plans: &[f32],
+        horizon: usize,
+        rollouts: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
         let rows = plans.len() / (horizon * self.block_width);
         let joined = self.network.inputs();
         scratch.joined.resize(rows * joined, 0.0);
-        scratch.latents.clear();
-        (0..rows).for_each(|_| scratch.latents.extend_from_slice(start));
+        starts.fill(&mut scratch.latents, rows);
         for step in 0..horizon {
             for (row, plan) in plans.chunks_exact(horizon * self.block_width).enumerate() {
                 let block = &plan[step * self.block_width..(step + 1) * self.block_width];

@@ -5,7 +5,9 @@
 use mindseye_interface::Seed;
 use mindseye_world_model::encoder::{EncoderConfig, PatchConfig};
 use mindseye_world_model::predictor::PredictorConfig;
-use mindseye_world_model::{AdaptationConfig, Adapter, Error, Experience, Jepa, ModelConfig, Precision, RolloutEngine};
+use mindseye_world_model::{
+    Actuation, AdaptationConfig, Adapter, Error, Experience, Jepa, ModelConfig, Precision, RolloutEngine,
+};
 use rand::Rng;
 
 const WIDTH: usize = 6;
@@ -85,6 +87,51 @@ fn what_cannot_be_foreseen_is_not_learnt() {
     let (layer, found) = adapter.adapt(&lived(&model, 12, 3, chance), &AdaptationConfig::default()).unwrap();
     assert!(!found.adopted && found.after > 0.9 * found.before, "{found:?}");
     assert_eq!(layer, adapter.trained());
+}
+
+/// What comes when a body does `done` of what it is told.
+fn lived_by(model: &Jepa, done: &Actuation, count: usize, seed: u64) -> Experience {
+    let mut experience = lived(model, count, seed, |_, _| vec![0.0; WIDTH]);
+    let engine = RolloutEngine::with_precision(model, Precision::F32).unwrap();
+    experience.next = engine.rollout(&experience.states, &done.done(&experience.blocks), 1, 1).unwrap();
+    experience
+}
+
+#[test]
+fn a_body_that_is_mounted_askew_is_found_out_from_a_few_moments() {
+    let (model, config) = (model(), AdaptationConfig { ridge: 1e-3, ..AdaptationConfig::default() });
+    let adapter = adapter(&model);
+    let askew = Actuation::new(vec![0.6, -0.5, 0.5, 0.6], vec![0.1, -0.05]).unwrap();
+    assert_eq!(askew.done(&[1.0, 0.0, 0.0, 1.0]), [0.6 + 0.1, 0.5 - 0.05, -0.5 + 0.1, 0.6 - 0.05]);
+    let (found, said) = adapter.actuation(&lived_by(&model, &askew, 20, 1), 2, &config).unwrap();
+    assert!(said.adopted && said.after < 0.05 * said.before, "{said:?}");
+    let values = |actuation: &Actuation| [actuation.parts().0, actuation.parts().1].concat();
+    for (found, true_value) in values(&found).iter().zip(values(&askew)) {
+        assert!((found - true_value).abs() < 0.05, "{found} instead of {true_value}");
+    }
+    // Slopes go the way back.
+    let (told, on_done) = ([0.3, -0.7], [0.2, 0.9]);
+    let by = |told: [f32; 2]| askew.done(&told).iter().zip(on_done).map(|(done, slope)| done * slope).sum::<f32>();
+    for (axis, slope) in askew.slopes_on_told(&on_done).into_iter().enumerate() {
+        let mut moved = told;
+        moved[axis] += 0.5;
+        assert!(((by(moved) - by(told)) / 0.5 - slope).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn a_body_that_does_what_it_is_told_is_left_alone_and_so_is_one_that_does_what_it_likes() {
+    let (model, config) = (model(), AdaptationConfig::default());
+    let adapter = adapter(&model);
+    let exact = Actuation::exact(2);
+    let (found, said) = adapter.actuation(&lived_by(&model, &exact, 20, 1), 2, &config).unwrap();
+    assert!(!said.adopted && found == exact, "{said:?}");
+    let noise = std::cell::RefCell::new(Seed::new(9).rng());
+    let chance = |_: &[f32], _: &[f32]| (0..WIDTH).map(|_| noise.borrow_mut().random_range(-0.5..0.5)).collect();
+    let (found, said) = adapter.actuation(&lived(&model, 40, 3, chance), 2, &config).unwrap();
+    assert!(!said.adopted && found == exact, "{said:?}");
+    let refused = adapter.actuation(&lived_by(&model, &exact, 3, 1), 3, &config).unwrap_err().to_string();
+    assert!(refused.contains("divides 4") && Actuation::new(vec![1.0; 4], vec![0.0; 3]).is_err(), "{refused}");
 }
 
 #[test]

@@ -32,10 +32,9 @@ pub fn ensemble(checkpoint: &Checkpoint, precision: Precision, threads: usize) -
         bail!("futures.kind ensemble: expected a checkpoint with an ensemble (mindseye teach ensemble), got none");
     };
     let config = &checkpoint.config.model;
-    let widths = (config.latent_width, config.block_width());
     let predictors = std::iter::once(checkpoint.model.predictor()).chain(further.members());
     let members = predictors.map(|predictor| -> Result<Box<dyn WorldModel>> {
-        Ok(Box::new(LearnedWorldModel::of_predictor(predictor, widths, precision, threads)?))
+        Ok(Box::new(LearnedWorldModel::of_predictor(predictor, config, precision, threads)?))
     });
     Ok(Ensemble::new(members.collect::<Result<_>>()?)?)
 }

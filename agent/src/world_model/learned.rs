@@ -1,8 +1,11 @@
 //! The learned world model: the fast rollout engine behind the seam.
 
+use std::borrow::Cow;
+
 use mindseye_world_model::predictor::Predictor;
 use mindseye_world_model::{
-    Adaptation, AdaptationConfig, Adapter, Experience, Jepa, PlanSlopes, Precision, RolloutEngine,
+    Actuation, Adaptation, AdaptationConfig, Adapter, Experience, Jepa, ModelConfig, PlanSlopes, Precision,
+    RolloutEngine,
 };
 
 use super::{Judge, WorldModel};
@@ -15,6 +18,9 @@ pub struct LearnedWorldModel {
     engine: RolloutEngine,
     slopes: PlanSlopes,
     adapter: Adapter,
+    action_width: usize,
+    /// What the body makes of actions, where that is not what it is told.
+    actuation: Option<Actuation>,
     threads: usize,
 }
 
@@ -24,30 +30,40 @@ impl LearnedWorldModel {
     /// # Errors
     /// When the weights cannot be read.
     pub fn new(model: &Jepa, precision: Precision, threads: usize) -> Result<Self> {
-        let config = model.config();
-        Self::of_predictor(model.predictor(), (config.latent_width, config.block_width()), precision, threads)
+        Self::of_predictor(model.predictor(), model.config(), precision, threads)
     }
 
-    /// As [`LearnedWorldModel::new`], of a predictor of latents `[D]` and blocks `[A]` that is not a model's own: a member of an ensemble.
+    /// As [`LearnedWorldModel::new`], of a predictor for a model shaped like `config` that is not its own: a member of an ensemble.
     ///
     /// # Errors
     /// When the weights cannot be read.
     pub fn of_predictor(
         predictor: &Predictor,
-        (latent_width, block_width): (usize, usize),
+        config: &ModelConfig,
         precision: Precision,
         threads: usize,
     ) -> Result<Self> {
+        let (latent_width, block_width) = (config.latent_width, config.block_width());
         Ok(Self {
             engine: RolloutEngine::of_predictor(predictor, latent_width, block_width, precision)?,
             slopes: PlanSlopes::of_predictor(predictor, latent_width, block_width)?,
             adapter: Adapter::new(predictor, latent_width, block_width)?,
+            action_width: config.action_width,
+            actuation: None,
             threads,
         })
     }
 }
 
 impl LearnedWorldModel {
+    /// What is really done when `plans` are told.
+    fn done<'a>(&self, plans: &'a Plans) -> Cow<'a, [f32]> {
+        match &self.actuation {
+            Some(actuation) => Cow::Owned(actuation.done(plans.values())),
+            None => Cow::Borrowed(plans.values()),
+        }
+    }
+
     fn rollouts(&self, plans: &Plans, values: Vec<f32>) -> Result<Rollouts> {
         Rollouts::new([plans.count(), 1, plans.horizon(), 1, self.engine.latent_width()], values)
     }
@@ -55,19 +71,45 @@ impl LearnedWorldModel {
 
 impl WorldModel for LearnedWorldModel {
     fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts> {
-        let values = self.engine.rollout(start.values(), plans.values(), plans.horizon(), self.threads)?;
+        let values = self.engine.rollout(start.values(), &self.done(plans), plans.horizon(), self.threads)?;
         self.rollouts(plans, values)
     }
 
     fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
         let judge = |values| judge(&self.rollouts(plans, values)?);
-        self.slopes.of(start.values(), plans.values(), plans.horizon(), self.threads, judge)
+        let slopes = self.slopes.of(start.values(), &self.done(plans), plans.horizon(), self.threads, judge)?.plans;
+        Ok(match &self.actuation {
+            Some(actuation) => actuation.slopes_on_told(&slopes),
+            None => slopes,
+        })
     }
 
     fn adapt(&mut self, experience: &Experience, config: &AdaptationConfig) -> Result<Option<Adaptation>> {
-        let (layer, adaptation) = self.adapter.adapt(experience, config)?;
+        let (mut layer, mut found) = (self.adapter.trained(), None::<Adaptation>);
+        self.actuation = None;
+        let mut experience = Cow::Borrowed(experience);
+        if config.actuation {
+            let (actuation, adaptation) = self.adapter.actuation(&experience, self.action_width, config)?;
+            if adaptation.adopted {
+                experience.to_mut().blocks = actuation.done(&experience.blocks);
+                self.actuation = Some(actuation);
+            }
+            found = Some(adaptation);
+        }
+        if config.last_layer {
+            let (corrected, adaptation) = self.adapter.adapt(&experience, config)?;
+            layer = corrected;
+            found = Some(match found {
+                Some(before) => Adaptation {
+                    before: before.before,
+                    after: if adaptation.adopted { adaptation.after } else { before.after },
+                    adopted: before.adopted || adaptation.adopted,
+                },
+                None => adaptation,
+            });
+        }
         self.engine = self.engine.with_last_layer(&layer)?;
         self.slopes = self.slopes.with_last_layer(&layer)?;
-        Ok(Some(adaptation))
+        Ok(found)
     }
 }
