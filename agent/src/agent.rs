@@ -105,6 +105,13 @@ impl Agent {
         self.modules.memory.as_ref()
     }
 
+    /// What comes next does not follow from what was before: someone has put the agent, or what is around it, elsewhere. What it has learnt and
+    /// remembers stays; its last plan and what it expected do not.
+    pub fn begin_elsewhere(&mut self) {
+        self.modules.actor.reset();
+        self.tick += 1; // nothing is remembered of the tick before
+    }
+
     /// One tick: from an observation to a block of actions. Errors do not escape: an agent that does not know what to do holds
     /// still and says why.
     pub fn tick(&mut self, observation: &Observation, clock: &dyn Clock) -> TickReport {

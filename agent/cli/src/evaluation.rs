@@ -16,6 +16,7 @@ mod report;
 mod sheet;
 mod success_chart;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
@@ -56,11 +57,16 @@ pub struct Evaluation {
     pub seeds: Vec<u64>,
     /// Episodes played at the same time; the results do not depend on it.
     pub threads: usize,
+    /// Episodes that an agent lives through in the same world before each that counts; the baselines learn nothing from it.
+    pub lived: usize,
     /// Whether the baselines run too.
     pub baselines: bool,
     /// How seeing is disturbed.
     pub disturbance: Disturbance,
 }
+
+/// Root seeds of episodes that are lived before are so far from those of the episodes that count.
+const LIVES: u64 = 1_000_000;
 
 impl Evaluation {
     /// Runs the protocol; `progress` hears of every finished episode: how many of how many. Gives the document, and how the
@@ -77,9 +83,15 @@ impl Evaluation {
             let drawn = draw_allowed_pairs(&self.scene, &self.options, self.pairs, self.episodes, seed, &allowed)?;
             pairs.extend(drawn);
         }
+        let mut lives = BTreeMap::new();
+        for &seed in self.seeds.iter().filter(|_| self.lived > 0) {
+            let root = seed.wrapping_add(LIVES);
+            let lived = draw_allowed_pairs(&self.scene, &self.options, self.pairs, self.lived, root, &allowed)?;
+            lives.insert(seed, lived);
+        }
         let methods = if self.baselines { 4 } else { 1 };
         let (done, total) = (AtomicUsize::new(0), methods * pairs.len());
-        let play_all = |method: &Method| -> Result<Vec<EpisodeResult>> {
+        let play_all = |method: &Method, lives: &BTreeMap<u64, Vec<Pair>>| -> Result<Vec<EpisodeResult>> {
             let one = |pair: &Pair| {
                 let episode = Episode {
                     scene: &self.scene,
@@ -87,6 +99,7 @@ impl Evaluation {
                     method,
                     task: &self.task,
                     pair,
+                    lived: lives.get(&pair.seed).map_or(&[], Vec::as_slice),
                     budget_steps: self.budget_steps,
                     seed: Seed::new(pair.seed).child("agent").index(pair.index as u64),
                     threads: 1,
@@ -102,12 +115,13 @@ impl Evaluation {
             pool.install(|| pairs.par_iter().map(one).collect())
         };
         let action_block = self.model.action_block();
-        let model = play_all(&self.model)?;
+        let model = play_all(&self.model, &lives)?;
+        let none = BTreeMap::new();
         let baselines = if self.baselines {
             Some([
-                play_all(&Method::Random { action_block })?,
-                play_all(&Method::Nothing { action_block })?,
-                play_all(&Method::Oracle { action_block })?,
+                play_all(&Method::Random { action_block }, &none)?,
+                play_all(&Method::Nothing { action_block }, &none)?,
+                play_all(&Method::Oracle { action_block }, &none)?,
             ])
         } else {
             None

@@ -85,6 +85,11 @@ impl Mind {
         Ok(self.assigner.assign(&course_name(index))?)
     }
 
+    /// See [`Agent::begin_elsewhere`].
+    pub fn begin_elsewhere(&mut self) {
+        self.agent.begin_elsewhere();
+    }
+
     /// One tick of the agent in the world as it is.
     ///
     /// # Errors

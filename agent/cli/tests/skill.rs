@@ -261,3 +261,24 @@ fn the_shipped_policy_does_at_once_what_the_planner_finds() {
         "a fifth of what it takes without a policy"
     );
 }
+
+#[test]
+fn a_pusher_that_is_mounted_askew_is_mastered_after_two_episodes() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let shipped = std::fs::read_to_string(assets().join("tasks/push_t.toml"))?;
+    std::fs::write(folder.path().join("shipped.toml"), &shipped)?;
+    let adapting = shipped.replace("[completion]", "[adaptation]\nlast_layer = false\n\n[completion]");
+    std::fs::write(folder.path().join("adapting.toml"), adapting)?;
+    let evaluate = |arguments: &str| {
+        let begin =
+            "evaluate --scene push_t --factors turned_axes --episodes 20 --seeds 1 --seed 1000 --no-baselines --json";
+        let arguments: Vec<&str> = begin.split(' ').chain(arguments.split(' ')).collect();
+        json(folder.path(), &arguments)
+    };
+    let rate = |evaluation: &serde_json::Value| evaluation["moderate"]["rate"].as_f64().ok_or("a rate");
+    let adapted = evaluate("--task adapting.toml --lived 2");
+    assert_eq!(adapted["settings"]["lived"], 2);
+    let stubborn = evaluate("--task shipped.toml --lived 2");
+    assert!(rate(&adapted)? >= rate(&stubborn)? + 0.25, "{} adapting, {} without", rate(&adapted)?, rate(&stubborn)?);
+    Ok(())
+}

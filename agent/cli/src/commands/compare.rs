@@ -137,6 +137,7 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
                 episodes: protocol.episodes,
                 seeds: seeds.clone(),
                 threads: protocol.threads,
+                lived: 0,
                 baselines: false,
                 disturbance: Disturbance::default(),
             };

@@ -132,6 +132,7 @@ fn show(arguments: &DemoArguments, scene: &str) -> Result<DemoReport> {
             method: &Method::Model(checkpoint.clone()),
             task: &task,
             pair: &pair,
+            lived: &[],
             budget_steps: BUDGET_STEPS,
             seed: root.child("agent").index(pair.index as u64),
             threads: arguments.threads,

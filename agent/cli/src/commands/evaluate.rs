@@ -69,6 +69,10 @@ pub struct EvaluateArguments {
     /// For so many control steps, once in an episode, something is in front of what the task is about.
     #[arg(long, default_value_t = 0)]
     occlude: usize,
+    /// Episodes that the agent lives through in the same world before each that counts, on other pairs and unjudged. It keeps what it learns there
+    /// (tasks with [adaptation] learn).
+    #[arg(long, default_value_t = 0)]
+    lived: usize,
     /// Leave out the baselines.
     #[arg(long)]
     no_baselines: bool,
@@ -89,6 +93,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     let protocol = &arguments.protocol;
     protocol.validate()?;
     require_range("--goal-offset", arguments.goal_offset, 1, 100_000)?;
+    require_range("--lived", arguments.lived, 0, 10_000)?;
     require_range("--drop-frames", arguments.drop_frames, 0.0, 1.0)?;
     let scene = arguments.scene.scene.clone();
     let options = arguments.scene.options()?;
@@ -110,6 +115,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         episodes: protocol.episodes,
         seeds: protocol.seeds(),
         threads: protocol.threads,
+        lived: arguments.lived,
         baselines: !arguments.no_baselines,
         disturbance: Disturbance { drop_frames: arguments.drop_frames, occlude_steps: arguments.occlude },
     };

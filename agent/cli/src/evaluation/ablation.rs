@@ -230,6 +230,7 @@ impl Comparison {
                 episodes,
                 seeds: seeds.to_vec(),
                 threads,
+                lived: 0,
                 baselines: false,
                 disturbance: setting.disturbance,
             };

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use mindseye_agent::configurator::Mode;
 use mindseye_agent::perception::Sight;
 use mindseye_agent::{Task, TickReport};
-use mindseye_interface::{Image, Seed, SystemClock};
+use mindseye_interface::{Image, Seed, Simulator, SystemClock};
 use mindseye_sim::SceneOptions;
 use mindseye_world_model::{Checkpoint, Part};
 
@@ -92,6 +92,8 @@ pub struct Episode<'a> {
     pub task: &'a Task,
     /// From where to where.
     pub pair: &'a Pair,
+    /// What the agent lives through before, in the same world, unjudged: it keeps what it learns and remembers.
+    pub lived: &'a [Pair],
     /// Control steps at most.
     pub budget_steps: usize,
     /// Root of the agent's random choices.
@@ -175,17 +177,31 @@ impl Episode<'_> {
     /// When the scene or the agent cannot be built, the simulator fails, or `watch` does.
     pub fn play(&self, watch: &mut dyn FnMut(&Glimpse<'_>) -> Result<()>) -> Result<EpisodeResult> {
         let mut simulator = mindseye_sim::make(self.scene, self.options)?;
-        simulator.reset(self.pair.episode)?;
         let unhurried = Task { budget_ms: f64::INFINITY, ..self.task.clone() };
         let task = if self.real_time { self.task } else { &unhurried };
+        let mut lived = Vec::with_capacity(self.lived.len());
+        for pair in self.lived {
+            simulator.reset(pair.episode)?;
+            lived.extend_from_slice(Course::new(task, pair, None, simulator.as_mut())?.courses());
+        }
+        simulator.reset(self.pair.episode)?;
         let mut course = Course::new(task, self.pair, self.switch.as_ref(), simulator.as_mut())?;
+        let courses = [course.courses(), &lived].concat();
+        let mut mind = Mind::new(self.method, task, simulator.as_ref(), &courses, self.seed, self.threads)?;
+        let clock = SystemClock::start();
+        for (index, pair) in self.lived.iter().enumerate() {
+            mind.assign(course.courses().len() + index)?;
+            self.live(pair, &mut mind, simulator.as_mut(), &clock)?;
+        }
+        if !self.lived.is_empty() {
+            mind.assign(0)?;
+            simulator.reset(self.pair.episode)?;
+        }
         let mut observation = simulator.set_state(&self.pair.start)?;
         let mut picture = observation.image.clone().context("start: expected a picture, got none")?;
         let goal_picture = |course: &Course| course.picture().cloned().context("goal: expected a picture, got none");
         let mut goal = goal_picture(&course)?;
-        let mut mind = Mind::new(self.method, task, simulator.as_ref(), course.courses(), self.seed, self.threads)?;
         let mut disturber = Disturber::new(self.disturbance, self.pair.episode, self.budget_steps);
-        let clock = SystemClock::start();
         let at_start = simulator.check_goal(course.goal());
         let (forbids, wants_region) = course.has();
         let mut result = EpisodeResult {
@@ -265,5 +281,18 @@ impl Episode<'_> {
         result.strict = strict_steps >= hold_steps;
         result.pictures[1..].clone_from_slice(&[goal, picture]);
         Ok(result)
+    }
+
+    /// An episode that nobody judges.
+    fn live(&self, pair: &Pair, mind: &mut Mind, simulator: &mut dyn Simulator, clock: &SystemClock) -> Result<()> {
+        simulator.reset(pair.episode)?;
+        let mut observation = simulator.set_state(&pair.start)?;
+        let mut steps = 0;
+        while steps < self.budget_steps {
+            let report = mind.tick(simulator, &observation, clock)?;
+            observation = execute(simulator, &report.block, self.budget_steps - steps, |_| steps += 1)?;
+        }
+        mind.begin_elsewhere();
+        Ok(())
     }
 }

@@ -125,6 +125,9 @@ pub struct Settings {
     pub episodes: usize,
     /// Root seeds of the held-out episodes.
     pub seeds: Vec<u64>,
+    /// Episodes that the agent had lived through in the same world before each.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lived: usize,
     /// Episodes played at the same time.
     pub threads: usize,
     /// Whether the agent imagined in the simulator instead of the learned dynamics.
@@ -136,6 +139,10 @@ pub struct Settings {
     pub task: Task,
     /// Seed the model was trained with; none where that is not known.
     pub training_seed: Option<u64>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One pair and what became of it.
@@ -249,6 +256,7 @@ impl EvaluationReport {
                 budget_steps: evaluation.budget_steps,
                 episodes: evaluation.episodes,
                 seeds: evaluation.seeds.clone(),
+                lived: evaluation.lived,
                 threads: evaluation.threads,
                 true_dynamics: matches!(evaluation.model, Method::TrueDynamics(_)),
                 disturbance: evaluation.disturbance,

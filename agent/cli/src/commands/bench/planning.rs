@@ -44,6 +44,7 @@ pub fn plan(arguments: &BenchArguments) -> Result<Plan> {
             method: &Method::Model(checkpoint.clone()),
             task: &task,
             pair,
+            lived: &[],
             budget_steps: kind.default_budget(),
             seed: Seed::new(arguments.seed).index(pair.index as u64),
             threads: arguments.threads,
