@@ -25,7 +25,7 @@ use crate::{Error, Precision, Result};
 pub struct AdaptationConfig {
     /// Learns what the body makes of actions.
     pub actuation: bool,
-    /// Learns the predictor's last layer.
+    /// Learns the predictor's last layer, too (docs/experiments.md has what it was worth).
     pub last_layer: bool,
     /// Moments learnt from, the newest ones.
     pub moments: usize,
@@ -45,7 +45,7 @@ impl Default for AdaptationConfig {
     fn default() -> Self {
         Self {
             actuation: true,
-            last_layer: true,
+            last_layer: false,
             moments: 60,
             least_moments: 4,
             ridge: 0.3,
@@ -92,7 +92,8 @@ impl Experience {
 pub struct Adaptation {
     /// Mean square error, per dimension, of the weights as they were trained.
     pub before: f32,
-    /// That of the correction, on moments left out one at a time.
+    /// That of what was learnt, on moments that it was not learnt from: each half from the other (what actions do), or one left out at a time (the last
+    /// layer).
     pub after: f32,
     /// Whether the correction is in use; otherwise the weights are those that were trained.
     pub adopted: bool,

@@ -113,13 +113,15 @@ impl PlanSlopes {
         let mut tapes: Vec<Tape> = (0..groups).map(|_| self.spare.take()).collect();
         let parts = plans.chunks(group * plan_len).zip(latents.chunks_mut(group * rollout_len)).zip(&mut tapes);
         let parts = parts.enumerate();
-        let forward = |(index, ((plans, latents), tape)): (usize, ((&[f32], &mut [f32]), &mut Tape))| {
-            self.forward(starts.from(index * group), plans, horizon, latents, tape);
-        };
         if threads > 1 {
-            parts.collect::<Vec<_>>().into_par_iter().for_each(forward);
+            let parts = parts.collect::<Vec<_>>().into_par_iter();
+            parts.for_each(|(index, ((plans, latents), tape))| {
+                self.forward(starts.from(index * group), plans, horizon, latents, tape);
+            });
         } else {
-            parts.for_each(forward);
+            parts.for_each(|(index, ((plans, latents), tape))| {
+                self.forward(starts.from(index * group), plans, horizon, latents, tape);
+            });
         }
         let count = latents.len();
         let pull = judge(latents)?;
@@ -135,14 +137,15 @@ impl PlanSlopes {
             Slopes { plans: vec![0.0; plans.len()], starts: vec![0.0; plans.len() / plan_len * self.latent_width] };
         let parts = pull.chunks(group * rollout_len).zip(slopes.plans.chunks_mut(group * plan_len));
         let parts = parts.zip(slopes.starts.chunks_mut(group * self.latent_width)).zip(&mut tapes);
-        let back = |(((pull, on_plans), on_starts), tape): (((&[f32], &mut [f32]), &mut [f32]), &mut Tape)| {
-            self.back(pull, horizon, on_plans, tape);
-            on_starts.copy_from_slice(&tape.on_latents);
-        };
         if threads > 1 {
-            parts.collect::<Vec<_>>().into_par_iter().for_each(back);
+            let parts = parts.collect::<Vec<_>>().into_par_iter();
+            parts.for_each(|(((pull, on_plans), on_starts), tape)| {
+                self.back(pull, horizon, (on_plans, on_starts), tape)
+            });
         } else {
-            parts.for_each(back);
+            parts.for_each(|(((pull, on_plans), on_starts), tape)| {
+                self.back(pull, horizon, (on_plans, on_starts), tape)
+            });
         }
         tapes.into_iter().for_each(|tape| self.spare.give(tape));
         Ok(slopes)
@@ -171,8 +174,8 @@ impl PlanSlopes {
         }
     }
 
-    /// Slopes on plans `[n, H, A]` from those on latents, `pull [n, H, D]`.
-    fn back(&self, pull: &[f32], horizon: usize, slopes: &mut [f32], tape: &mut Tape) {
+    /// Slopes on plans `[n, H, A]` and on their starts `[n, D]` from those on latents, `pull [n, H, D]`.
+    fn back(&self, pull: &[f32], horizon: usize, (slopes, on_starts): (&mut [f32], &mut [f32]), tape: &mut Tape) {
         let (width, block_width) = (self.latent_width, self.block_width);
         let (rows, layers) = (pull.len() / (horizon * width), self.trunk.len());
         tape.on_latents.clear();
@@ -193,5 +196,6 @@ impl PlanSlopes {
                 slopes[(row * horizon + step) * block_width..][..block_width].copy_from_slice(on_block);
             }
         }
+        on_starts.copy_from_slice(&tape.on_latents);
     }
 }

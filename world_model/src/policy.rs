@@ -3,11 +3,15 @@
 //! It learns what a planner looks for, once for all states and goals instead of anew for each: its plans are imagined and judged, and the slopes
 //! of their energy, the same that a planner by gradient descends, change the weights that they came from. (To imitate plans that were found, as
 //! section 3.1.3 has it, teaches little here: which way through a block is found is chance; see `docs/experiments.md`.)
+//!
+//! It makes several guesses, since there are several ways round a thing and their mean leads into it. The best guess learns most (multiple choice
+//! learning; Guzman-Rivera et al. 2012), and every guess says how good it takes itself to be: the best is known without imagining any.
+
+use std::ops::Range;
 
 use candle_core::Tensor;
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::fitting::{Fitting, PARTS};
@@ -33,21 +37,34 @@ pub struct PolicyConfig {
     pub hidden: usize,
     /// Residual hidden layers after the first.
     pub layers: usize,
+    /// Guesses `K`: plans that differ.
+    #[serde(default = "one_guess")]
+    pub guesses: usize,
+}
+
+/// Policies that were made before there were several guesses have one.
+fn one_guess() -> usize {
+    1
 }
 
 impl PolicyConfig {
     /// The policy for a model, with plans of `horizon_blocks`.
     pub fn for_model(model: &ModelConfig, horizon_blocks: usize) -> Self {
         let (latent_width, block_width) = (model.latent_width, model.block_width());
-        Self { latent_width, horizon_blocks, block_width, hidden: 256, layers: 2 }
+        Self { latent_width, horizon_blocks, block_width, hidden: 384, layers: 3, guesses: 4 }
     }
 
     fn plan_width(&self) -> usize {
         self.horizon_blocks * self.block_width
     }
+
+    /// A single guess needs no word on how good it is.
+    fn words(&self) -> usize {
+        if self.guesses > 1 { self.guesses } else { 0 }
+    }
 }
 
-/// `plan = tanh(W trunk([z; g; g - z]))`.
+/// `plans = tanh(W trunk([z; g; g - z]))`, and how good they are.
 #[derive(Debug)]
 pub struct Policy {
     config: PolicyConfig,
@@ -67,9 +84,11 @@ impl Part for Policy {
         require_range("policy.block_width", config.block_width, 1, 25_600)?;
         require_range("policy.hidden", config.hidden, 1, 8192)?;
         require_range("policy.layers", config.layers, 0, 64)?;
+        require_range("policy.guesses", config.guesses, 1, 64)?;
         let (trunk, output) = source.within("policy", |source| {
             let trunk = GatedTrunk::new(source, 3 * config.latent_width, config.hidden, config.layers)?;
-            Ok((trunk, Linear::new(source, "output", config.hidden, config.plan_width(), 1.0)?))
+            let outputs = config.guesses * config.plan_width() + config.words();
+            Ok((trunk, Linear::new(source, "output", config.hidden, outputs, 1.0)?))
         })?;
         let weights = source.finish()?;
         Ok(Self { config, trunk, output, weights })
@@ -92,27 +111,49 @@ impl Part for Policy {
 }
 
 impl Policy {
-    /// `states [B, D]`, `goals [B, D]` → plans `[B, H * A]` within -1 and 1.
-    fn forward(&self, states: &Tensor, goals: &Tensor) -> Result<Tensor> {
+    /// `states [B, D]`, `goals [B, D]` → plans `[B, K * H * A]` within -1 and 1, and the logarithm of the energy that it expects of each, `[B, K]`.
+    fn forward(&self, states: &Tensor, goals: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
         let input = Tensor::cat(&[states, goals, &(goals - states)?], 1)?;
-        Ok(self.output.forward(&self.trunk.forward(&input)?)?.tanh()?)
+        let output = self.output.forward(&self.trunk.forward(&input)?)?;
+        let (values, words) = (self.config.guesses * self.config.plan_width(), self.config.words());
+        let marks = if words > 0 { Some(output.narrow(1, values, words)?) } else { None };
+        Ok((output.narrow(1, 0, values)?.tanh()?, marks))
     }
 
-    /// The plan `[H, A]` for getting from `state [D]` to `goal [D]`.
+    /// Guesses `[H, A]` for getting from each of `states [N, D]` to that of `goals [N, D]`, by situation, the one that is taken for the best first.
     ///
     /// # Errors
-    /// [`Error::Shape`] when a latent has another width.
-    pub fn plan(&self, state: &[f32], goal: &[f32]) -> Result<Vec<f32>> {
-        let width = self.config.latent_width;
-        if (state.len(), goal.len()) != (width, width) {
+    /// [`Error::Shape`] when the latents have another width, or there are more of one than of the other.
+    pub fn guesses(&self, states: &[f32], goals: &[f32]) -> Result<Vec<Vec<Vec<f32>>>> {
+        let PolicyConfig { latent_width: width, guesses, .. } = self.config;
+        if states.len() != goals.len() || !states.len().is_multiple_of(width) || states.is_empty() {
             return Err(Error::Shape {
                 operation: "asking the policy",
-                expected: format!("latents of {width}"),
-                got: format!("{} and {}", state.len(), goal.len()),
+                expected: format!("latents of {width}, as many goals as states"),
+                got: format!("{} and {} values", states.len(), goals.len()),
             });
         }
-        let row = |values: &[f32]| tensor(values.to_vec(), (1, width));
-        Ok(with_values(&self.forward(&row(state)?, &row(goal)?)?, <[f32]>::to_vec)?)
+        let rows = |values: &[f32]| tensor(values.to_vec(), (values.len() / width, width));
+        let (plans, marks) = self.forward(&rows(states)?, &rows(goals)?)?;
+        let marks = match marks {
+            Some(marks) => with_values(&marks, <[f32]>::to_vec)?,
+            None => vec![0.0; states.len() / width],
+        };
+        let ordered = |plans: &[f32], marks: &[f32]| {
+            let mut order: Vec<usize> = (0..guesses).collect();
+            order.sort_by(|&a, &b| marks[a].total_cmp(&marks[b]));
+            order.into_iter().map(|guess| plans[self.of(guess)].to_vec()).collect()
+        };
+        Ok(with_values(&plans, |plans| {
+            let situations = plans.chunks_exact(guesses * self.config.plan_width()).zip(marks.chunks_exact(guesses));
+            situations.map(|(plans, marks)| ordered(plans, marks)).collect()
+        })?)
+    }
+
+    /// Where guess `guess` lies among all values.
+    fn of(&self, guess: usize) -> Range<usize> {
+        let width = self.config.plan_width();
+        guess * width..(guess + 1) * width
     }
 }
 
@@ -125,24 +166,34 @@ pub struct Situations {
     pub goals: Vec<f32>,
 }
 
-/// The energy of a plan, and its slopes `[H * A]`.
-pub type Judged = (f32, Vec<f32>);
+/// The energies `[N]` of plans, and their slopes `[N, H * A]`.
+pub type Judged = (Vec<f32>, Vec<f32>);
 
-/// From a state `[D]`, a goal `[D]` and a plan `[H * A]` to its energy.
-pub type Judge<'a> = dyn Fn(&[f32], &[f32], &[f32]) -> Result<Judged> + Sync + 'a;
+/// From states `[N, D]`, goals `[N, D]` and plans `[N, H * A]` to the energies of these.
+pub type Judge<'a> = dyn Fn(&Situations, &[f32]) -> Result<Judged> + Sync + 'a;
 
 /// What a policy is taught by.
 pub struct Teacher<'a> {
     /// Draws `count` situations for what the policy is now.
     pub draw: &'a (dyn Fn(&Policy, usize, Seed) -> Result<Situations> + Sync),
-    /// Judges the plan `[H * A]` for getting from a state `[D]` to a goal `[D]`.
+    /// Judges a plan for every situation.
     pub judge: &'a Judge<'a>,
+    /// What an energy is large against. An energy counts by its logarithm, so that the last centimetres weigh as much as the first; of energies
+    /// that are smaller than this, differences count.
+    pub floor: f32,
 }
 
 /// Situations per step.
-const BATCH: usize = 256;
+const BATCH: usize = 64;
+/// Share of what is learnt that goes to guesses that are not the best.
+const OTHERS: f32 = 0.2;
+/// Slopes of one plan's logarithmic energy are no longer than this: most are shorter, and the few that are much longer (a block about to be touched)
+/// would be all that is heard.
+const LONGEST_SLOPE: f32 = 0.1;
+/// What the squared errors of the expected energies count: less than the plans themselves.
+const MARKS: f64 = 0.03;
 
-/// Trains a policy; the mean energy of its plans over the last tenth of the steps. `go_on` hears of every step and its mean energy; when it says
+/// Trains a policy; the mean energy of its best guesses over the last tenth of the steps. `go_on` hears of every step and that energy; when it says
 /// no, training stops and gives nothing. The result does not depend on the number of threads.
 ///
 /// # Errors
@@ -162,8 +213,8 @@ pub fn train_policy(
     let share = |situations: &Situations, part: usize| {
         let size = situations.states.len() / PARTS;
         let of = part * size..(part + 1) * size;
-        let (energy, mut gradients) =
-            gradients_of_part(&policy, teacher, &situations.states[of.clone()], &situations.goals[of])?;
+        let part = Situations { states: situations.states[of.clone()].to_vec(), goals: situations.goals[of].to_vec() };
+        let (energy, mut gradients) = gradients_of_part(&policy, teacher, part)?;
         gradients.values_mut().flatten().for_each(|value| *value /= BATCH as f32);
         Ok((energy / BATCH as f64, gradients))
     };
@@ -171,27 +222,42 @@ pub fn train_policy(
     Ok(energy.map(|energy| (policy, energy)))
 }
 
-/// The sum of the energies of the policy's plans for some situations, and what its weights have to do with it.
-fn gradients_of_part(
-    policy: &Policy,
-    teacher: &Teacher<'_>,
-    states: &[f32],
-    goals: &[f32],
-) -> Result<(f64, Gradients)> {
-    let (width, plan_width) = (policy.config.latent_width, policy.config.plan_width());
-    let count = states.len() / width;
+/// The sum of the energies of the policy's best guesses for some situations, and what its weights have to do with it.
+fn gradients_of_part(policy: &Policy, teacher: &Teacher<'_>, situations: Situations) -> Result<(f64, Gradients)> {
+    let PolicyConfig { latent_width: width, guesses, .. } = policy.config;
+    let plan_width = policy.config.plan_width();
+    let count = situations.states.len() / width;
     let rows = |values: &[f32]| tensor(values.to_vec(), (count, width));
-    let plans = policy.forward(&rows(states)?, &rows(goals)?)?;
-    let values = with_values(&plans, <[f32]>::to_vec)?;
-    let judge = |index: usize| {
-        let of = |values: &'_ [f32], width: usize| values[index * width..(index + 1) * width].to_vec();
-        (teacher.judge)(&of(states, width), &of(goals, width), &of(&values, plan_width))
-    };
-    let judged: Vec<Judged> = (0..count).into_par_iter().map(judge).collect::<Result<_>>()?;
-    let energy = judged.iter().map(|(energy, _)| f64::from(*energy)).sum();
-    let slopes: Vec<f32> = judged.into_iter().flat_map(|(_, slopes)| slopes).collect();
+    let (plans, marks) = policy.forward(&rows(&situations.states)?, &rows(&situations.goals)?)?;
+    let repeated = |values: &[f32]| values.chunks_exact(width).flat_map(|row| row.repeat(guesses)).collect();
+    let situations = Situations { states: repeated(&situations.states), goals: repeated(&situations.goals) };
+    let (energies, mut slopes) = with_values(&plans, |plans| (teacher.judge)(&situations, plans))??;
+    let mut energy = 0.0;
+    for (energies, slopes) in energies.chunks_exact(guesses).zip(slopes.chunks_exact_mut(guesses * plan_width)) {
+        let best = (0..guesses).min_by(|&a, &b| energies[a].total_cmp(&energies[b])).unwrap_or(0);
+        // What is no number in any of them ends the lesson.
+        let finite = energies.iter().all(|energy| energy.is_finite());
+        energy += if finite { f64::from(energies[best]) } else { f64::NAN };
+        for (guess, slopes) in slopes.chunks_exact_mut(plan_width).enumerate() {
+            let share = match (guesses, guess == best) {
+                (1, _) => 1.0,
+                (_, true) => 1.0 - OTHERS,
+                (_, false) => OTHERS / (guesses - 1) as f32,
+            };
+            let share = share / (energies[guess].max(0.0) + teacher.floor); // the slope of the logarithm
+            let length = share * slopes.iter().map(|slope| slope * slope).sum::<f32>().sqrt();
+            let share = if length > LONGEST_SLOPE { share * LONGEST_SLOPE / length } else { share };
+            slopes.iter_mut().for_each(|slope| *slope *= share);
+        }
+    }
     // The sum of plan times slope has the energy's gradient on the weights.
-    let store = (&plans * tensor(slopes, (count, plan_width))?)?.sum_all()?.backward()?;
+    let mut loss = (&plans * tensor(slopes, (count, guesses * plan_width))?)?.sum_all()?;
+    if let Some(marks) = marks {
+        let logarithms = energies.iter().map(|energy| (energy.max(0.0) + teacher.floor).ln()).collect();
+        let squares = (marks - tensor(logarithms, (count, guesses))?)?.sqr()?.sum_all()?;
+        loss = (loss + squares * MARKS)?;
+    }
+    let store = loss.backward()?;
     let mut gradients = Gradients::new();
     collect(&mut gradients, policy.weights.iter(), &store)?;
     Ok((energy, gradients))

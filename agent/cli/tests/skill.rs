@@ -267,8 +267,7 @@ fn a_pusher_that_is_mounted_askew_is_mastered_after_two_episodes() -> Result<(),
     let folder = tempfile::tempdir()?;
     let shipped = std::fs::read_to_string(assets().join("tasks/push_t.toml"))?;
     std::fs::write(folder.path().join("shipped.toml"), &shipped)?;
-    let adapting = shipped.replace("[completion]", "[adaptation]\nlast_layer = false\n\n[completion]");
-    std::fs::write(folder.path().join("adapting.toml"), adapting)?;
+    std::fs::copy(assets().join("tasks/push_t_adapting.toml"), folder.path().join("adapting.toml"))?;
     let evaluate = |arguments: &str| {
         let begin =
             "evaluate --scene push_t --factors turned_axes --episodes 20 --seeds 1 --seed 1000 --no-baselines --json";

@@ -39,10 +39,13 @@ impl Policy for DistilledPolicy {
         if directive.goal.values().is_empty() {
             return Ok(Vec::new()); // it knows pictures only
         }
-        // A policy of another horizon knows the beginning, or leaves the end to the search.
-        let mut plan = policy.plan(state.values(), directive.goal.values())?;
-        plan.resize(directive.horizon_blocks * directive.block_width(), 0.0);
-        Ok(vec![Plan::new(directive.horizon_blocks, directive.block_width(), plan)?])
+        let guesses = policy.guesses(state.values(), directive.goal.values())?;
+        let plan = |mut plan: Vec<f32>| {
+            // A policy of another horizon knows the beginning, or leaves the end to the search.
+            plan.resize(directive.horizon_blocks * directive.block_width(), 0.0);
+            Plan::new(directive.horizon_blocks, directive.block_width(), plan)
+        };
+        guesses.into_iter().flatten().map(plan).collect()
     }
 }
 

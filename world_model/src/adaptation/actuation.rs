@@ -146,7 +146,8 @@ impl Adapter {
             let energy = |misses: &DVector<f64>, values: &DVector<f64>| {
                 misses.norm_squared() + pull * (values - &told).norm_squared()
             };
-            if !(energy(&next_misses, &next) < energy(&misses, &values)) {
+            let better = energy(&next_misses, &next) < energy(&misses, &values);
+            if !better {
                 break;
             }
             (values, misses) = (next, next_misses);

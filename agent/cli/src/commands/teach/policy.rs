@@ -7,14 +7,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_agent::actor::{Deadline, Imagination};
 use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
-use mindseye_agent::cost::{CostModule, GoalDistance};
+use mindseye_agent::cost::{CostModule, GoalDistance, Slopes};
 use mindseye_agent::memory::RingMemory;
 use mindseye_agent::world_model::LearnedWorldModel;
-use mindseye_agent::{Directive, Latent, Plans, Task};
+use mindseye_agent::{Directive, Latent, Plans, Rollouts, Task};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Seed, SystemClock};
 use mindseye_world_model::policy::{Judged, PolicyConfig, Situations, Teacher, train_policy};
-use mindseye_world_model::{Checkpoint, Policy, RolloutEngine};
+use mindseye_world_model::{Checkpoint, PlanSlopes, Policy, RolloutEngine};
 use rand::Rng as _;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -42,7 +42,10 @@ pub struct PolicyArguments {
     /// Goals are at most so many blocks away.
     #[arg(long, default_value_t = 10)]
     goal_blocks: usize,
-    /// Optimiser steps, of 256 situations each.
+    /// Plans that the policy proposes for every situation.
+    #[arg(long, default_value_t = 4)]
+    guesses: usize,
+    /// Optimiser steps, of 64 situations each.
     #[arg(long, default_value_t = 5000)]
     steps: usize,
 }
@@ -52,16 +55,20 @@ pub struct PolicyArguments {
 struct PolicyReport {
     path: PathBuf,
     steps: usize,
-    /// Mean energy of the policy's plans, over the last tenth of the steps.
+    /// Mean energy of the policy's best guesses, over the last tenth of the steps.
     energy: f64,
-    /// Mean energy, on recorded situations, of the policy's plans, of those that the planner finds, and of doing nothing.
+    /// Mean energy, on recorded situations, of what the policy takes for its best guess, of its best guess, of what the planner finds, and of doing
+    /// nothing.
     energy_of_policy: f64,
+    energy_of_best_guess: f64,
     energy_of_planner: f64,
     energy_of_nothing: f64,
 }
 
-/// Most blocks that the policy leads away from a recorded state before the planner takes over.
-const LED_BLOCKS: std::ops::RangeInclusive<usize> = 1..=5;
+/// Most blocks that the policy leads away from a recorded state.
+const LED_BLOCKS: usize = 10;
+/// An energy is small below this share of what doing nothing costs.
+const FLOOR: f32 = 0.05;
 
 /// Runs the command.
 ///
@@ -81,17 +88,22 @@ pub fn run(arguments: &PolicyArguments) -> Result<()> {
     let stop = stop_on_ctrl_c()?;
     let pool = lesson.pool()?;
     let recorded = pool.install(|| Recorded::open(&checkpoint, &lesson.data))?;
-    let school = School::new(&checkpoint, &task, recorded, arguments.goal_blocks)?;
+    let school = School::new(&checkpoint, &task, recorded, arguments)?;
     let seed = Seed::new(lesson.seed).child("distill");
-    let config = PolicyConfig::for_model(&checkpoint.config.model, task.horizon_blocks);
+    let config = PolicyConfig {
+        guesses: arguments.guesses,
+        ..PolicyConfig::for_model(&checkpoint.config.model, task.horizon_blocks)
+    };
     let meter = Meter::new("distill", arguments.steps, "steps");
     let go_on = |step, energy: f64| {
         meter.set(step, || format!("energy {energy:.3}"));
         !stop.load(Ordering::Relaxed)
     };
     let draw = |policy: &Policy, count: usize, seed: Seed| school.draw(Some(policy), count, seed);
-    let judge = |state: &[f32], goal: &[f32], plan: &[f32]| school.judge(state, goal, plan);
-    let teacher = Teacher { draw: &draw, judge: &judge };
+    let judge = |situations: &Situations, plans: &[f32]| school.judge(situations, plans);
+    let of_nothing = pool.install(|| school.energy_of_nothing(seed.child("nothing")))?;
+    let floor = FLOOR * of_nothing;
+    let teacher = Teacher { draw: &draw, judge: &judge, floor };
     let Some((policy, energy)) = train_policy(config, &teacher, arguments.steps, seed, lesson.threads, go_on)? else {
         bail!("stopped; nothing was written");
     };
@@ -99,15 +111,23 @@ pub fn run(arguments: &PolicyArguments) -> Result<()> {
     let compared = pool.install(|| school.compare(&policy, seed.child("compare")))?;
     checkpoint.policy = Some(policy);
     checkpoint.save(&lesson.out)?;
-    let [energy_of_policy, energy_of_planner, energy_of_nothing] = compared;
+    let [energy_of_policy, energy_of_best_guess, energy_of_planner, energy_of_nothing] = compared;
     let (path, steps) = (lesson.out.clone(), arguments.steps);
-    let report = PolicyReport { path, steps, energy, energy_of_policy, energy_of_planner, energy_of_nothing };
+    let report = PolicyReport {
+        path,
+        steps,
+        energy,
+        energy_of_policy,
+        energy_of_best_guess,
+        energy_of_planner,
+        energy_of_nothing,
+    };
     if lesson.json {
         return print_json(&report);
     }
     println!("{}: a policy beside its model", lesson.out.display());
     println!(
-        "mean energy of its plans {energy_of_policy:.3}, of those that the planner finds {energy_of_planner:.3}, of doing nothing {energy_of_nothing:.3}"
+        "mean energy of its plans {energy_of_policy:.3} (the best of its guesses: {energy_of_best_guess:.3}), of those that the planner finds {energy_of_planner:.3}, of doing nothing {energy_of_nothing:.3}"
     );
     Ok(())
 }
@@ -118,47 +138,65 @@ struct School<'a> {
     recorded: Recorded,
     world: LearnedWorldModel,
     engine: RolloutEngine,
+    slopes: PlanSlopes,
+    threads: usize,
     cost: CostModule,
     block: (usize, usize),
     goal_blocks: usize,
 }
 
 impl<'a> School<'a> {
-    fn new(checkpoint: &Checkpoint, task: &'a Task, recorded: Recorded, goal_blocks: usize) -> Result<Self> {
+    fn new(checkpoint: &Checkpoint, task: &'a Task, recorded: Recorded, arguments: &PolicyArguments) -> Result<Self> {
         let model = &checkpoint.config.model;
         Ok(Self {
             task,
             recorded,
             world: LearnedWorldModel::new(&checkpoint.model, task.precision, 1)?,
             engine: RolloutEngine::new(&checkpoint.model)?,
+            slopes: PlanSlopes::new(&checkpoint.model)?,
+            threads: arguments.lesson.threads,
             cost: cost(task, GoalDistance::new(checkpoint.statistics.factor(task.metric))?),
             block: (model.action_block, model.action_width),
-            goal_blocks,
+            goal_blocks: arguments.goal_blocks,
         })
     }
 
     /// Situations out of recorded episodes; with a `policy`, half of the states are those that it leads to.
     fn draw(&self, policy: Option<&Policy>, count: usize, seed: Seed) -> mindseye_world_model::Result<Situations> {
-        let one = |index: usize| {
+        let (width, block_width) = (self.recorded.width, self.block.0 * self.block.1);
+        let mut drawn = Situations::default();
+        // What is led away, and how many blocks.
+        let mut led = Vec::new();
+        for index in 0..count {
             let mut rng = seed.index(index as u64).rng();
             let episodes = &self.recorded.episodes;
             let episode = &episodes[rng.random_range(0..episodes.len())];
             let start = rng.random_range(episode.start..episode.end - 1);
             let ahead = rng.random_range(1..=self.goal_blocks.min(episode.end - 1 - start));
-            let latent = |moment: usize| self.recorded.latent(moment).to_vec();
-            let (mut state, goal) = (latent(start), latent(start + ahead));
-            if let Some(policy) = policy.filter(|_| index % 2 == 1) {
-                for _ in 0..rng.random_range(LED_BLOCKS) {
-                    let block = policy.plan(&state, &goal)?[..self.block.0 * self.block.1].to_vec();
-                    state = self.engine.rollout(&state, &block, 1, 1)?;
-                }
+            drawn.states.extend_from_slice(self.recorded.latent(start));
+            drawn.goals.extend_from_slice(self.recorded.latent(start + ahead));
+            if index % 2 == 1 {
+                led.push((index, rng.random_range(1..=LED_BLOCKS)));
             }
-            Ok((state, goal))
-        };
-        let drawn: Vec<(Vec<f32>, Vec<f32>)> =
-            (0..count).into_par_iter().map(one).collect::<mindseye_world_model::Result<_>>()?;
-        let (states, goals): (Vec<Vec<f32>>, Vec<Vec<f32>>) = drawn.into_iter().unzip();
-        Ok(Situations { states: states.concat(), goals: goals.concat() })
+        }
+        let Some(policy) = policy else { return Ok(drawn) };
+        for block in 0..LED_BLOCKS {
+            led.retain(|(_, blocks)| *blocks > block);
+            if led.is_empty() {
+                break;
+            }
+            let of = |values: &[f32]| -> Vec<f32> {
+                led.iter().flat_map(|(index, _)| &values[index * width..(index + 1) * width]).copied().collect()
+            };
+            let states = of(&drawn.states);
+            let guesses = policy.guesses(&states, &of(&drawn.goals))?;
+            let blocks: Vec<f32> = guesses.iter().flat_map(|guesses| &guesses[0][..block_width]).copied().collect();
+            let next = self.engine.rollout(&states, &blocks, 1, self.threads)?;
+            for ((index, _), next) in led.iter().zip(next.chunks_exact(width)) {
+                drawn.states[index * width..(index + 1) * width].copy_from_slice(next);
+            }
+        }
+        Ok(drawn)
     }
 
     fn directive(&self, goal: &[f32]) -> mindseye_agent::Result<Directive> {
@@ -167,22 +205,46 @@ impl<'a> School<'a> {
         Ok(configurator.configure(&RingMemory::new(1)))
     }
 
-    /// The energy of `plan` and its slopes.
-    fn judge(&self, state: &[f32], goal: &[f32], plan: &[f32]) -> mindseye_world_model::Result<Judged> {
-        let judge = || -> mindseye_agent::Result<Judged> {
-            let (directive, start) = (self.directive(goal)?, Latent::global(state.to_vec()));
-            let plans = Plans::new(1, directive.horizon_blocks, directive.block_width(), plan.to_vec())?;
-            let (energies, slopes) =
-                Imagination::new(&self.world, &self.cost, &start, &directive).energies_and_slopes(&plans)?;
-            Ok((energies[0], slopes))
+    /// The energy of a plan for every situation, and its slopes.
+    fn judge(&self, situations: &Situations, plans: &[f32]) -> mindseye_world_model::Result<Judged> {
+        let width = self.recorded.width;
+        let (horizon, block_width) = (self.task.horizon_blocks, self.block.0 * self.block.1);
+        let plan = |index: usize| {
+            let values = &plans[index * horizon * block_width..][..horizon * block_width];
+            Plans::new(1, horizon, block_width, values.to_vec())
         };
-        judge().map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))
+        let (mut energies, mut on_plans) = (Vec::new(), Vec::new());
+        let judge = |latents: Vec<f32>| -> mindseye_agent::Result<Vec<f32>> {
+            let one = |(index, latents): (usize, &[f32])| {
+                let directive = self.directive(&situations.goals[index * width..(index + 1) * width])?;
+                let rollout = Rollouts::new([1, 1, horizon, 1, width], latents.to_vec())?;
+                self.cost.judge_with_slopes(&rollout, &plan(index)?, &directive)
+            };
+            let judged: Vec<(Vec<f32>, Slopes)> =
+                latents.par_chunks(horizon * width).enumerate().map(one).collect::<mindseye_agent::Result<_>>()?;
+            energies = judged.iter().map(|(energies, _)| energies[0]).collect();
+            on_plans = judged.iter().flat_map(|(_, slopes)| &slopes.plans).copied().collect();
+            Ok(judged.into_iter().flat_map(|(_, slopes)| slopes.states).collect())
+        };
+        let through_states = self.slopes.of(&situations.states, plans, horizon, self.threads, judge);
+        let through_states = through_states.map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))?;
+        on_plans.iter_mut().zip(through_states.plans).for_each(|(slope, through)| *slope += through);
+        Ok((energies, on_plans))
     }
 
-    /// Mean energies of plans of the policy, of the planner, and of doing nothing, on the same recorded situations.
-    fn compare(&self, policy: &Policy, seed: Seed) -> Result<[f64; 3]> {
+    /// What doing nothing costs on average.
+    fn energy_of_nothing(&self, seed: Seed) -> Result<f32> {
+        let situations = self.draw(None, COMPARED, seed)?;
+        let plans = vec![0.0; COMPARED * self.task.horizon_blocks * self.block.0 * self.block.1];
+        let (energies, _) = self.judge(&situations, &plans)?;
+        Ok(energies.iter().sum::<f32>() / COMPARED as f32)
+    }
+
+    /// Mean energies of what the policy takes for its best guess, of its best guess, of what the planner finds, and of doing nothing, on the same
+    /// recorded situations.
+    fn compare(&self, policy: &Policy, seed: Seed) -> Result<[f64; 4]> {
         let Situations { states, goals } = self.draw(None, COMPARED, seed)?;
-        let one = |index: usize| -> Result<[f64; 3]> {
+        let one = |index: usize| -> Result<[f64; 4]> {
             let width = self.recorded.width;
             let of = |values: &[f32]| values[index * width..(index + 1) * width].to_vec();
             let (state, goal) = (of(&states), of(&goals));
@@ -192,14 +254,15 @@ impl<'a> School<'a> {
             let deadline = Deadline { clock: &clock, at_secs: f64::INFINITY };
             let mut rng = seed.child("planner").index(index as u64).rng();
             let found = self.task.planner.build().act(&imagination, &mut rng, &deadline)?.plan.values().to_vec();
-            let plans =
-                [policy.plan(&state, &goal)?, found, vec![0.0; directive.horizon_blocks * directive.block_width()]];
-            let plans = Plans::new(3, directive.horizon_blocks, directive.block_width(), plans.concat())?;
+            let mut plans = vec![vec![0.0; directive.horizon_blocks * directive.block_width()], found];
+            plans.extend(policy.guesses(&state, &goal)?.into_iter().flatten());
+            let plans = Plans::new(plans.len(), directive.horizon_blocks, directive.block_width(), plans.concat())?;
             let energies = imagination.energies(&plans)?;
-            Ok([0, 1, 2].map(|plan: usize| f64::from(energies[plan])))
+            let best = energies[2..].iter().copied().fold(f32::INFINITY, f32::min);
+            Ok([energies[2], best, energies[1], energies[0]].map(f64::from))
         };
-        let all: Vec<[f64; 3]> = (0..COMPARED).into_par_iter().map(one).collect::<Result<_>>()?;
-        Ok([0, 1, 2].map(|plan: usize| all.iter().map(|energies| energies[plan]).sum::<f64>() / COMPARED as f64))
+        let all: Vec<[f64; 4]> = (0..COMPARED).into_par_iter().map(one).collect::<Result<_>>()?;
+        Ok([0, 1, 2, 3].map(|plan: usize| all.iter().map(|energies| energies[plan]).sum::<f64>() / COMPARED as f64))
     }
 }
 

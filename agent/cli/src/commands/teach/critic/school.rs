@@ -11,11 +11,12 @@ use mindseye_agent::world_model::{LearnedWorldModel, WorldModel};
 use mindseye_agent::{Directive, Latent, Plan, Plans, Rollouts, Task};
 use mindseye_interface::{Rng, Seed, SystemClock};
 use mindseye_world_model::critic::{CriticLesson, Lessons};
-use mindseye_world_model::{Checkpoint, CriticNetwork};
+use mindseye_world_model::{Checkpoint, CriticNetwork, PlanSlopes};
 use rand::Rng as _;
+use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
-use super::{Beyond, CriticArguments};
+use super::CriticArguments;
 use crate::commands::teach::Recorded;
 use crate::evaluation::r2;
 use crate::progress::Meter;
@@ -32,6 +33,8 @@ const AT_GOAL: f64 = 0.1;
 const ANYWHERE: f64 = 0.3;
 /// Actions beside a plan's are at most so far from it.
 const OFF_PLAN: f32 = 0.6;
+/// A lesson that was thought out is given with a state and a goal that are off by up to so much in every dimension (normally distributed).
+const STRAY: f32 = 0.1;
 /// A goal that came later is farther with this probability, block by block.
 const LATER: f64 = 0.9;
 
@@ -49,8 +52,35 @@ pub(super) struct School<'a> {
     discount: f32,
     imagined: f64,
     blocks: usize,
+    slopes: PlanSlopes,
     /// Lessons that were imagined before, where they do not depend on what the critic believes.
-    pub thought_out: Vec<CriticLesson>,
+    pub thought_out: Vec<ThoughtOut>,
+}
+
+/// A lesson, and what would have been had it begun elsewhere: to first order its plan would be as good (the envelope theorem).
+#[derive(Debug, Clone)]
+pub(super) struct ThoughtOut {
+    pub lesson: CriticLesson,
+    /// Slopes of every term's energy on the state, `[T, D]`, and on the goal, `[T, D]`.
+    on_state: Vec<f32>,
+    on_goal: Vec<f32>,
+}
+
+impl ThoughtOut {
+    /// The same lesson for a state and a goal a little off.
+    fn strayed(&self, rng: &mut Rng) -> CriticLesson {
+        let mut lesson = self.lesson.clone();
+        let width = lesson.state.len();
+        let far: f32 = STRAY * rng.random_range(0.0..1.0f32);
+        for (values, slopes) in [(&mut lesson.state, &self.on_state), (&mut lesson.goal, &self.on_goal)] {
+            let step: Vec<f32> = (0..width).map(|_| far * rng.sample::<f32, _>(StandardNormal)).collect();
+            values.iter_mut().zip(&step).for_each(|(value, step)| *value += step);
+            for (energy, slopes) in lesson.energies.iter_mut().zip(slopes.chunks_exact(width)) {
+                *energy += slopes.iter().zip(&step).map(|(slope, step)| slope * step).sum::<f32>();
+            }
+        }
+        lesson
+    }
 }
 
 /// A planner that imagines lessons.
@@ -86,6 +116,7 @@ impl<'a> School<'a> {
             discount: arguments.discount,
             imagined: arguments.imagined,
             blocks: arguments.blocks,
+            slopes: PlanSlopes::new(&checkpoint.model)?,
             thought_out: Vec::new(),
         })
     }
@@ -166,31 +197,21 @@ impl<'a> School<'a> {
         Ok((plan, rollouts))
     }
 
-    /// What a planner would do from the state `start`, as the model imagines it. The lesson ends where the plan does; `beyond` says what counts of what
-    /// comes then.
+    /// What a planner would do from the state `start`, as the model imagines it. The lesson ends where the plan does: the critic says what comes then.
     fn imagined(
         &self,
         start: &Latent,
         goal: &[f32],
         planner: &Planner,
-        beyond: Beyond,
         rng: &mut Rng,
     ) -> mindseye_agent::Result<CriticLesson> {
         let directive = self.directive_of_plans(goal)?;
         let (plan, rollouts) = self.plan(start, &directive, planner, rng)?;
         let (mut energies, mut share) = (vec![0.0; self.weights().len()], 1.0);
-        let add = |energies: &mut [f32], cost: &[f32], share: f32| {
-            energies.iter_mut().zip(cost).for_each(|(sum, cost)| *sum += share * cost);
-        };
-        let mut last = Vec::new();
         for (block, actions) in plan.values().chunks_exact(directive.block_width()).enumerate() {
-            last = self.energies(&rollouts.state(0, 0, block), actions, &directive)?;
-            add(&mut energies, &last, share * (1.0 - self.discount));
+            let cost = self.energies(&rollouts.state(0, 0, block), actions, &directive)?;
+            energies.iter_mut().zip(cost).for_each(|(sum, cost)| *sum += share * (1.0 - self.discount) * cost);
             share *= self.discount;
-        }
-        if beyond == Beyond::Steady {
-            add(&mut energies, &last, share);
-            share = 0.0;
         }
         Ok(CriticLesson {
             state: start.values().to_vec(),
@@ -211,14 +232,14 @@ impl<'a> School<'a> {
     }
 
     /// Lessons of the task's own planner, who takes it that nothing changes behind its horizon. Half of them begin near where its plans lead.
-    pub fn think_out(&self, episodes: &[usize], count: usize, seed: Seed) -> Result<Vec<CriticLesson>> {
+    pub fn think_out(&self, episodes: &[usize], count: usize, seed: Seed) -> Result<Vec<ThoughtOut>> {
         let steady = SteadyCritic::new(cost(self.task, self.distance.clone()));
         let planner = Planner {
             cost: cost(self.task, self.distance.clone()).with_critic(Box::new(steady)),
             config: self.task.planner.clone(),
         };
         let (done, meter) = (AtomicUsize::new(0), Meter::new("think out", count, "lessons"));
-        let one = |index: usize| -> Result<CriticLesson> {
+        let one = |index: usize| -> Result<ThoughtOut> {
             let mut rng = seed.index(index as u64).rng();
             let (moment, goal) = self.situation(episodes, &mut rng);
             let goal = self.recorded.latent(goal);
@@ -226,11 +247,52 @@ impl<'a> School<'a> {
             if index % 2 == 1 {
                 start = self.led(&start, goal, &planner, &mut rng)?;
             }
-            let lesson = self.imagined(&start, goal, &planner, Beyond::Steady, &mut rng)?;
+            let lesson = self.with_slopes(&start, goal, &planner, &mut rng)?;
             meter.set(done.fetch_add(1, Ordering::Relaxed) + 1, String::new);
             Ok(lesson)
         };
         (0..count).into_par_iter().map(one).collect()
+    }
+
+    /// What the planner would do from the state `start` if nothing changes after that, and what a little would change.
+    fn with_slopes(
+        &self,
+        start: &Latent,
+        goal: &[f32],
+        planner: &Planner,
+        rng: &mut Rng,
+    ) -> mindseye_agent::Result<ThoughtOut> {
+        let directive = self.directive_of_plans(goal)?;
+        let (plan, _) = self.plan(start, &directive, planner, rng)?;
+        let plans = Plans::from(&plan);
+        let (mut energies, mut on_state, mut on_goal) = (Vec::new(), Vec::new(), Vec::new());
+        for (term, _) in self.weights() {
+            let alone = Directive { weights: vec![(term.clone(), 1.0), (CRITIC.into(), 1.0)], ..directive.clone() };
+            let mut to_goal = vec![0.0; goal.len()];
+            let judge = |latents: Vec<f32>| -> mindseye_agent::Result<Vec<f32>> {
+                let rollouts = Rollouts::new([1, 1, plan.horizon(), 1, goal.len()], latents)?;
+                let (energy, slopes) = planner.cost.judge_with_slopes(&rollouts, &plans, &alone)?;
+                energies.push(energy[0]);
+                if term == GoalDistance::NAME {
+                    // A goal that moves along with all states is as far from them as before.
+                    for slopes in slopes.states.chunks_exact(goal.len()) {
+                        to_goal.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum -= slope);
+                    }
+                }
+                Ok(slopes.states)
+            };
+            let slopes = self.slopes.of(start.values(), plan.values(), plan.horizon(), 1, judge)?;
+            on_state.extend(slopes.starts);
+            on_goal.extend(to_goal);
+        }
+        let lesson = CriticLesson {
+            state: start.values().to_vec(),
+            next: start.values().to_vec(), // nothing comes after it
+            goal: goal.to_vec(),
+            energies,
+            tail: 0.0,
+        };
+        Ok(ThoughtOut { lesson, on_state, on_goal })
     }
 
     /// A state that a plan leads to, or one that is a little off.
@@ -257,9 +319,10 @@ impl<'a> School<'a> {
                 self.lived((moment, goal))
             } else if self.thought_out.is_empty() {
                 let start = Latent::global(self.recorded.latent(moment).to_vec());
-                self.imagined(&start, self.recorded.latent(goal), &planner, Beyond::Critic, &mut rng)
+                self.imagined(&start, self.recorded.latent(goal), &planner, &mut rng)
             } else {
-                Ok(self.thought_out[rng.random_range(0..self.thought_out.len())].clone())
+                let lesson = &self.thought_out[rng.random_range(0..self.thought_out.len())];
+                Ok(lesson.strayed(&mut rng))
             };
             lesson.map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))
         };
@@ -305,12 +368,12 @@ impl<'a> School<'a> {
         Ok((r2(&all, 1), r2(&all, 2)))
     }
     /// How much of the variance of what `lessons` cost the critic foresees, and its error, root mean square; nothing of no lessons.
-    pub fn of_plans(critic: &CriticNetwork, weights: &[f32], lessons: &[CriticLesson]) -> Result<Option<(f64, f64)>> {
+    pub fn of_plans(critic: &CriticNetwork, weights: &[f32], lessons: &[ThoughtOut]) -> Result<Option<(f64, f64)>> {
         if lessons.is_empty() {
             return Ok(None);
         }
         let engine = critic.engine()?;
-        let pair = |lesson: &CriticLesson| -> Result<[f64; 2]> {
+        let pair = |ThoughtOut { lesson, .. }: &ThoughtOut| -> Result<[f64; 2]> {
             let cost: f32 = lesson.energies.iter().zip(weights).map(|(energy, weight)| energy * weight).sum();
             Ok([cost, engine.energies(&lesson.state, &lesson.goal, weights)?[0]].map(f64::from))
         };
