@@ -39,7 +39,7 @@ pub struct SceneArguments {
     #[arg(long, default_value_t = 64)]
     pub image_side: usize,
     /// What varies from episode to episode, separated by commas: agent_color, wall_color, floor_color, agent_radius,
-    /// agent_speed, friction; in two_room also door_position, wall_position, wall_thickness; in push_t also block_color, block_size,
+    /// agent_speed, friction; in two_room also door_position, wall_position, wall_thickness, turned_axes; in push_t also block_color, block_size,
     /// block_shape, and doubled_friction, doubled_mass, halved_reach, turned_axes, tinted_floor (the same in every episode: a world that has changed). Nothing by default.
     #[arg(long, value_delimiter = ',')]
     pub factors: Vec<String>,

@@ -306,6 +306,7 @@ impl<'a> School<'a> {
         Ok(self.world.imagine(start, &plans)?.state(0, 0, block))
     }
 
+    /// Lessons for what `critic` believes by now.
     pub fn draw(&self, critic: &CriticNetwork, count: usize, seed: Seed) -> mindseye_world_model::Result<Lessons> {
         let cost = cost(self.task, self.distance.clone());
         let planner = Planner {
@@ -367,6 +368,7 @@ impl<'a> School<'a> {
         let all: Vec<[f64; 3]> = (0..SITUATIONS).into_par_iter().map(one).collect::<Result<_>>()?;
         Ok((r2(&all, 1), r2(&all, 2)))
     }
+
     /// How much of the variance of what `lessons` cost the critic foresees, and its error, root mean square; nothing of no lessons.
     pub fn of_plans(critic: &CriticNetwork, weights: &[f32], lessons: &[ThoughtOut]) -> Result<Option<(f64, f64)>> {
         if lessons.is_empty() {
