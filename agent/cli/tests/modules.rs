@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use support::{assets, json, refuse, succeed, tree};
 
 #[test]
@@ -63,6 +65,44 @@ fn a_critic_is_taught_weighed_and_judged() {
     task.insert("goal_saturation".into(), 1.0.into());
     write(&task).unwrap();
     refuse(folder.path(), &[&evaluate[..], &["--checkpoint", "one"]].concat(), &["goal_saturation", "critic"]);
+}
+
+#[test]
+fn a_critic_learns_what_the_policy_would_do() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    succeed(folder.path(), &["record", "--episodes", "20", "--seed", "77", "--out", "fresh"]);
+    let shipped = assets().join("checkpoints/two_room");
+    let shipped = shipped.to_str().unwrap_or_default();
+    let begin =
+        "teach critic --scene two_room --data fresh --by policy --imagined 1 --expectile 0.5 --json --checkpoint";
+    let begin: Vec<&str> = begin.split(' ').chain([shipped]).collect();
+    let teach = |more: &str, out: &str| {
+        let more: Vec<&str> = more.split(' ').collect();
+        json(folder.path(), &[&begin[..], &more, &["--out", out]].concat())
+    };
+    for beyond in ["steady", "critic"] {
+        let [one, two] = ["1", "2"].map(|threads| {
+            let out = format!("{beyond}_{threads}");
+            teach(&format!("--beyond {beyond} --blocks 4 --lessons 600 --steps 3 --threads {threads}"), &out);
+            tree(&folder.path().join(out))
+        });
+        assert_eq!(one, two, "threads change no byte");
+    }
+    let learnt = teach("--beyond steady --blocks 8 --lessons 8000 --steps 600", "more");
+    let r2 = learnt["r2_of_plans"].as_f64().ok_or("a share of the variance")?;
+    assert!((0.3..=1.0).contains(&r2), "of the policy's plans from states that it has not seen: {r2}");
+    let longer = [&begin[..], &["--blocks", "9", "--out", "x"]].concat();
+    refuse(folder.path(), &longer, &["--blocks", "8", "9"]);
+
+    let (bare, out) = (folder.path().join("bare"), ["--out", "x"]);
+    std::fs::create_dir(&bare)?;
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(Path::new(shipped).join(file), bare.join(file))?;
+    }
+    let without: Vec<&str> =
+        begin[..begin.len() - 1].iter().copied().chain([bare.to_str().unwrap_or_default()]).collect();
+    refuse(folder.path(), &[&without[..], &out].concat(), &["--by policy", "teach policy"]);
+    Ok(())
 }
 
 #[test]

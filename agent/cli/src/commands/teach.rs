@@ -3,6 +3,7 @@
 pub mod critic;
 pub mod ensemble;
 pub mod futures;
+mod led;
 pub mod policy;
 pub mod readout;
 mod recorded;

@@ -1,5 +1,6 @@
 //! `mindseye teach critic`: from recorded episodes to a critic that knows what is still to come beyond the horizon.
 
+mod guide;
 mod school;
 
 use std::path::PathBuf;
@@ -48,6 +49,9 @@ pub struct CriticArguments {
     /// Blocks that an imagined lesson goes on for.
     #[arg(long, default_value_t = 2)]
     blocks: usize,
+    /// Who says how it goes on.
+    #[arg(long, value_enum, default_value_t = By::Planner)]
+    by: By,
     /// Who says what lies behind them.
     #[arg(long, value_enum, default_value_t = Beyond::Critic)]
     beyond: Beyond,
@@ -60,6 +64,15 @@ pub struct CriticArguments {
     /// Optimiser steps, of 256 lessons each.
     #[arg(long, default_value_t = 10_000)]
     steps: usize,
+}
+
+/// Who acts in imagined lessons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// A planner: its plans are good, and take long to find.
+    Planner,
+    /// The policy that was taught beside the model: the best of its guesses is nearly as good, and there are a hundred times as many lessons.
+    Policy,
 }
 
 /// Who says what lies behind the end of an imagined lesson.
@@ -95,7 +108,7 @@ struct CriticReport {
 const BATCH: usize = 256;
 /// Width and depth of the networks.
 const HIDDEN: usize = 256;
-const LAYERS: usize = 2;
+const LAYERS: usize = 3;
 /// Share of the way on which the copies follow at each step.
 const FOLLOW: f32 = 0.02;
 
@@ -160,13 +173,14 @@ pub fn run(arguments: &CriticArguments) -> Result<()> {
     drop(meter);
     let (r2, r2_as_now) = pool.install(|| school.examine(&critic, &weights, seed.child("examine")))?;
     let of_plans = School::of_plans(&critic, &weights, &kept_back)?;
+    let held_out_episodes = school.held_out.len();
     checkpoint.critic = Some(critic);
     checkpoint.save(&lesson.out)?;
     let report = CriticReport {
         path: lesson.out.clone(),
         steps: arguments.steps,
         loss,
-        held_out_episodes: school.held_out.len(),
+        held_out_episodes,
         situations: SITUATIONS,
         r2,
         r2_as_now,

@@ -19,6 +19,7 @@ use rand::Rng as _;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::led::{Led, lead};
 use super::{Lesson, Recorded};
 use crate::commands::{load_task, print_json};
 use crate::progress::{Meter, stop_on_ctrl_c};
@@ -163,9 +164,7 @@ impl<'a> School<'a> {
 
     /// Situations out of recorded episodes; with a `policy`, half of the states are those that it leads to.
     fn draw(&self, policy: Option<&Policy>, count: usize, seed: Seed) -> mindseye_world_model::Result<Situations> {
-        let (width, block_width) = (self.recorded.width, self.block.0 * self.block.1);
         let mut drawn = Situations::default();
-        // What is led away, and how many blocks.
         let mut led = Vec::new();
         for index in 0..count {
             let mut rng = seed.index(index as u64).rng();
@@ -176,25 +175,11 @@ impl<'a> School<'a> {
             drawn.states.extend_from_slice(self.recorded.latent(start));
             drawn.goals.extend_from_slice(self.recorded.latent(start + ahead));
             if index % 2 == 1 {
-                led.push((index, rng.random_range(1..=LED_BLOCKS)));
+                led.push(Led { index, blocks: rng.random_range(1..=LED_BLOCKS), off: 0.0, rng });
             }
         }
-        let Some(policy) = policy else { return Ok(drawn) };
-        for block in 0..LED_BLOCKS {
-            led.retain(|(_, blocks)| *blocks > block);
-            if led.is_empty() {
-                break;
-            }
-            let of = |values: &[f32]| -> Vec<f32> {
-                led.iter().flat_map(|(index, _)| &values[index * width..(index + 1) * width]).copied().collect()
-            };
-            let states = of(&drawn.states);
-            let guesses = policy.guesses(&states, &of(&drawn.goals))?;
-            let blocks: Vec<f32> = guesses.iter().flat_map(|guesses| &guesses[0][..block_width]).copied().collect();
-            let next = self.engine.rollout(&states, &blocks, 1, self.threads)?;
-            for ((index, _), next) in led.iter().zip(next.chunks_exact(width)) {
-                drawn.states[index * width..(index + 1) * width].copy_from_slice(next);
-            }
+        if let Some(policy) = policy {
+            lead(&mut drawn, led, policy, &self.engine, self.threads)?;
         }
         Ok(drawn)
     }

@@ -11,12 +11,12 @@ use mindseye_agent::world_model::{LearnedWorldModel, WorldModel};
 use mindseye_agent::{Directive, Latent, Plan, Plans, Rollouts, Task};
 use mindseye_interface::{Rng, Seed, SystemClock};
 use mindseye_world_model::critic::{CriticLesson, Lessons};
-use mindseye_world_model::{Checkpoint, CriticNetwork, PlanSlopes};
+use mindseye_world_model::{Checkpoint, CriticNetwork};
 use rand::Rng as _;
-use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
-use super::CriticArguments;
+use super::guide::Guide;
+use super::{By, CriticArguments};
 use crate::commands::teach::Recorded;
 use crate::evaluation::r2;
 use crate::progress::Meter;
@@ -32,55 +32,27 @@ const SCALED: usize = 2000;
 const AT_GOAL: f64 = 0.1;
 const ANYWHERE: f64 = 0.3;
 /// Actions beside a plan's are at most so far from it.
-const OFF_PLAN: f32 = 0.6;
-/// A lesson that was thought out is given with a state and a goal that are off by up to so much in every dimension (normally distributed).
-const STRAY: f32 = 0.1;
+pub(super) const OFF_PLAN: f32 = 0.6;
 /// A goal that came later is farther with this probability, block by block.
 const LATER: f64 = 0.9;
 
 /// Recorded states and what they cost.
 pub(super) struct School<'a> {
-    task: &'a Task,
-    recorded: Recorded,
+    pub(super) task: &'a Task,
+    pub(super) recorded: Recorded,
     /// Episodes to learn from, and those kept back.
     pub learnt: Vec<usize>,
     pub held_out: Vec<usize>,
     world: LearnedWorldModel,
     cost: CostModule,
-    distance: GoalDistance,
-    block: (usize, usize),
+    pub(super) distance: GoalDistance,
+    pub(super) block: (usize, usize),
     discount: f32,
     imagined: f64,
-    blocks: usize,
-    slopes: PlanSlopes,
+    pub(super) blocks: usize,
+    guide: Option<Guide<'a>>,
     /// Lessons that were imagined before, where they do not depend on what the critic believes.
-    pub thought_out: Vec<ThoughtOut>,
-}
-
-/// A lesson, and what would have been had it begun elsewhere: to first order its plan would be as good (the envelope theorem).
-#[derive(Debug, Clone)]
-pub(super) struct ThoughtOut {
-    pub lesson: CriticLesson,
-    /// Slopes of every term's energy on the state, `[T, D]`, and on the goal, `[T, D]`.
-    on_state: Vec<f32>,
-    on_goal: Vec<f32>,
-}
-
-impl ThoughtOut {
-    /// The same lesson for a state and a goal a little off.
-    fn strayed(&self, rng: &mut Rng) -> CriticLesson {
-        let mut lesson = self.lesson.clone();
-        let width = lesson.state.len();
-        let far: f32 = STRAY * rng.random_range(0.0..1.0f32);
-        for (values, slopes) in [(&mut lesson.state, &self.on_state), (&mut lesson.goal, &self.on_goal)] {
-            let step: Vec<f32> = (0..width).map(|_| far * rng.sample::<f32, _>(StandardNormal)).collect();
-            values.iter_mut().zip(&step).for_each(|(value, step)| *value += step);
-            for (energy, slopes) in lesson.energies.iter_mut().zip(slopes.chunks_exact(width)) {
-                *energy += slopes.iter().zip(&step).map(|(slope, step)| slope * step).sum::<f32>();
-            }
-        }
-        lesson
-    }
+    pub thought_out: Vec<CriticLesson>,
 }
 
 /// A planner that imagines lessons.
@@ -91,7 +63,7 @@ struct Planner {
 
 impl<'a> School<'a> {
     pub fn new(
-        checkpoint: &Checkpoint,
+        checkpoint: &'a Checkpoint,
         task: &'a Task,
         recorded: Recorded,
         arguments: &CriticArguments,
@@ -103,6 +75,10 @@ impl<'a> School<'a> {
             let got = recorded.episodes.len();
             bail!("--data: expected {HELD_OUT} episodes or more (one in {HELD_OUT} is kept back), got {got}");
         }
+        let guide = match arguments.by {
+            By::Planner => None,
+            By::Policy => Some(Guide::new(checkpoint, arguments.blocks)?),
+        };
         let distance = GoalDistance::new(checkpoint.statistics.factor(task.metric))?;
         Ok(Self {
             task,
@@ -116,7 +92,7 @@ impl<'a> School<'a> {
             discount: arguments.discount,
             imagined: arguments.imagined,
             blocks: arguments.blocks,
-            slopes: PlanSlopes::new(&checkpoint.model)?,
+            guide,
             thought_out: Vec::new(),
         })
     }
@@ -149,7 +125,7 @@ impl<'a> School<'a> {
     }
 
     /// A moment of an episode to learn from, with a goal: which moment that was.
-    fn situation(&self, episodes: &[usize], rng: &mut Rng) -> (usize, usize) {
+    pub(super) fn situation(&self, episodes: &[usize], rng: &mut Rng) -> (usize, usize) {
         let any = |rng: &mut Rng| self.recorded.episodes[episodes[rng.random_range(0..episodes.len())]].clone();
         let moments = any(rng);
         let moment = rng.random_range(moments.start..moments.end - 1);
@@ -197,33 +173,37 @@ impl<'a> School<'a> {
         Ok((plan, rollouts))
     }
 
-    /// What a planner would do from the state `start`, as the model imagines it. The lesson ends where the plan does: the critic says what comes then.
-    fn imagined(
+    /// What doing `plan [H, A]` from `start [D]` costs, where it leads to the states `rollout [H, D]`. What comes after it the critic says, or nobody: with
+    /// `steady` all goes on costing what its end costs.
+    pub(super) fn imagined(
         &self,
-        start: &Latent,
+        start: &[f32],
         goal: &[f32],
-        planner: &Planner,
-        rng: &mut Rng,
+        (plan, rollout): (&[f32], &[f32]),
+        steady: bool,
     ) -> mindseye_agent::Result<CriticLesson> {
-        let directive = self.directive_of_plans(goal)?;
-        let (plan, rollouts) = self.plan(start, &directive, planner, rng)?;
-        let (mut energies, mut share) = (vec![0.0; self.weights().len()], 1.0);
-        for (block, actions) in plan.values().chunks_exact(directive.block_width()).enumerate() {
-            let cost = self.energies(&rollouts.state(0, 0, block), actions, &directive)?;
-            energies.iter_mut().zip(cost).for_each(|(sum, cost)| *sum += share * (1.0 - self.discount) * cost);
-            share *= self.discount;
+        let (width, block_width) = (self.recorded.width, self.block.0 * self.block.1);
+        let directive = self.directive(goal)?;
+        let (mut energies, mut tail) = (vec![0.0; self.weights().len()], 1.0);
+        let mut end = start;
+        let mut count = |share: f32, state: &[f32], actions: &[f32]| -> mindseye_agent::Result<()> {
+            let cost = self.energies(&Latent::global(state.to_vec()), actions, &directive)?;
+            energies.iter_mut().zip(cost).for_each(|(sum, cost)| *sum += share * cost);
+            Ok(())
+        };
+        for (state, actions) in rollout.chunks_exact(width).zip(plan.chunks_exact(block_width)) {
+            count(tail * (1.0 - self.discount), state, actions)?;
+            (end, tail) = (state, tail * self.discount);
         }
-        Ok(CriticLesson {
-            state: start.values().to_vec(),
-            next: rollouts.state(0, 0, self.blocks - 1).values().to_vec(),
-            goal: goal.to_vec(),
-            energies,
-            tail: share,
-        })
+        if steady {
+            count(tail, end, &vec![0.0; block_width])?;
+            tail = 0.0;
+        }
+        Ok(CriticLesson { state: start.to_vec(), next: end.to_vec(), goal: goal.to_vec(), energies, tail })
     }
 
     /// What lesson planners look at: the costs to foresee, discounted, and a critic's word on what comes after them.
-    fn directive_of_plans(&self, goal: &[f32]) -> mindseye_agent::Result<Directive> {
+    pub(super) fn directive_of_plans(&self, goal: &[f32]) -> mindseye_agent::Result<Directive> {
         let mut directive = self.directive(goal)?;
         directive.horizon_blocks = self.blocks;
         directive.reduction = Reduction::Discounted { discount: self.discount };
@@ -231,15 +211,19 @@ impl<'a> School<'a> {
         Ok(directive)
     }
 
-    /// Lessons of the task's own planner, who takes it that nothing changes behind its horizon. Half of them begin near where its plans lead.
-    pub fn think_out(&self, episodes: &[usize], count: usize, seed: Seed) -> Result<Vec<ThoughtOut>> {
+    /// Lessons of the policy or the task's own planner, who takes it that nothing changes behind its horizon. Half of them begin near where its plans lead.
+    pub fn think_out(&self, episodes: &[usize], count: usize, seed: Seed) -> Result<Vec<CriticLesson>> {
+        if let Some(guide) = &self.guide {
+            let meter = Meter::new("think out", count, "lessons");
+            return Ok(self.guided(guide, None, (episodes, count), seed, &|done| meter.set(done, String::new))?);
+        }
         let steady = SteadyCritic::new(cost(self.task, self.distance.clone()));
         let planner = Planner {
             cost: cost(self.task, self.distance.clone()).with_critic(Box::new(steady)),
             config: self.task.planner.clone(),
         };
         let (done, meter) = (AtomicUsize::new(0), Meter::new("think out", count, "lessons"));
-        let one = |index: usize| -> Result<ThoughtOut> {
+        let one = |index: usize| -> Result<CriticLesson> {
             let mut rng = seed.index(index as u64).rng();
             let (moment, goal) = self.situation(episodes, &mut rng);
             let goal = self.recorded.latent(goal);
@@ -247,52 +231,24 @@ impl<'a> School<'a> {
             if index % 2 == 1 {
                 start = self.led(&start, goal, &planner, &mut rng)?;
             }
-            let lesson = self.with_slopes(&start, goal, &planner, &mut rng)?;
+            let lesson = self.planned(&start, goal, &planner, true, &mut rng)?;
             meter.set(done.fetch_add(1, Ordering::Relaxed) + 1, String::new);
             Ok(lesson)
         };
         (0..count).into_par_iter().map(one).collect()
     }
 
-    /// What the planner would do from the state `start` if nothing changes after that, and what a little would change.
-    fn with_slopes(
+    /// What the planner would do from the state `start`.
+    fn planned(
         &self,
         start: &Latent,
         goal: &[f32],
         planner: &Planner,
+        steady: bool,
         rng: &mut Rng,
-    ) -> mindseye_agent::Result<ThoughtOut> {
-        let directive = self.directive_of_plans(goal)?;
-        let (plan, _) = self.plan(start, &directive, planner, rng)?;
-        let plans = Plans::from(&plan);
-        let (mut energies, mut on_state, mut on_goal) = (Vec::new(), Vec::new(), Vec::new());
-        for (term, _) in self.weights() {
-            let alone = Directive { weights: vec![(term.clone(), 1.0), (CRITIC.into(), 1.0)], ..directive.clone() };
-            let mut to_goal = vec![0.0; goal.len()];
-            let judge = |latents: Vec<f32>| -> mindseye_agent::Result<Vec<f32>> {
-                let rollouts = Rollouts::new([1, 1, plan.horizon(), 1, goal.len()], latents)?;
-                let (energy, slopes) = planner.cost.judge_with_slopes(&rollouts, &plans, &alone)?;
-                energies.push(energy[0]);
-                if term == GoalDistance::NAME {
-                    // A goal that moves along with all states is as far from them as before.
-                    for slopes in slopes.states.chunks_exact(goal.len()) {
-                        to_goal.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum -= slope);
-                    }
-                }
-                Ok(slopes.states)
-            };
-            let slopes = self.slopes.of(start.values(), plan.values(), plan.horizon(), 1, judge)?;
-            on_state.extend(slopes.starts);
-            on_goal.extend(to_goal);
-        }
-        let lesson = CriticLesson {
-            state: start.values().to_vec(),
-            next: start.values().to_vec(), // nothing comes after it
-            goal: goal.to_vec(),
-            energies,
-            tail: 0.0,
-        };
-        Ok(ThoughtOut { lesson, on_state, on_goal })
+    ) -> mindseye_agent::Result<CriticLesson> {
+        let (plan, rollouts) = self.plan(start, &self.directive_of_plans(goal)?, planner, rng)?;
+        self.imagined(start.values(), goal, (plan.values(), rollouts.values()), steady)
     }
 
     /// A state that a plan leads to, or one that is a little off.
@@ -308,6 +264,13 @@ impl<'a> School<'a> {
 
     /// Lessons for what `critic` believes by now.
     pub fn draw(&self, critic: &CriticNetwork, count: usize, seed: Seed) -> mindseye_world_model::Result<Lessons> {
+        let guided = match &self.guide {
+            Some(guide) if self.thought_out.is_empty() => {
+                let share = (self.imagined * count as f64).round() as usize;
+                self.guided(guide, Some(critic), (&self.learnt, share), seed.child("guided"), &|_| ())?
+            }
+            _ => Vec::new(),
+        };
         let cost = cost(self.task, self.distance.clone());
         let planner = Planner {
             cost: cost.with_critic(Box::new(LearnedCritic::new(critic.engine()?))),
@@ -316,20 +279,19 @@ impl<'a> School<'a> {
         let one = |index: usize| {
             let mut rng = seed.index(index as u64).rng();
             let (moment, goal) = self.situation(&self.learnt, &mut rng);
-            let lesson = if !rng.random_bool(self.imagined) {
+            let lesson = if self.guide.is_some() && self.thought_out.is_empty() || !rng.random_bool(self.imagined) {
                 self.lived((moment, goal))
             } else if self.thought_out.is_empty() {
                 let start = Latent::global(self.recorded.latent(moment).to_vec());
-                self.imagined(&start, self.recorded.latent(goal), &planner, &mut rng)
+                self.planned(&start, self.recorded.latent(goal), &planner, false, &mut rng)
             } else {
-                let lesson = &self.thought_out[rng.random_range(0..self.thought_out.len())];
-                Ok(lesson.strayed(&mut rng))
+                Ok(self.thought_out[rng.random_range(0..self.thought_out.len())].clone())
             };
             lesson.map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))
         };
         let lessons: Vec<CriticLesson> =
-            (0..count).into_par_iter().map(one).collect::<mindseye_world_model::Result<_>>()?;
-        Ok(lessons.into_iter().collect())
+            (guided.len()..count).into_par_iter().map(one).collect::<mindseye_world_model::Result<_>>()?;
+        Ok(guided.into_iter().chain(lessons).collect())
     }
 
     /// Mean energy of every term.
@@ -370,12 +332,12 @@ impl<'a> School<'a> {
     }
 
     /// How much of the variance of what `lessons` cost the critic foresees, and its error, root mean square; nothing of no lessons.
-    pub fn of_plans(critic: &CriticNetwork, weights: &[f32], lessons: &[ThoughtOut]) -> Result<Option<(f64, f64)>> {
+    pub fn of_plans(critic: &CriticNetwork, weights: &[f32], lessons: &[CriticLesson]) -> Result<Option<(f64, f64)>> {
         if lessons.is_empty() {
             return Ok(None);
         }
         let engine = critic.engine()?;
-        let pair = |ThoughtOut { lesson, .. }: &ThoughtOut| -> Result<[f64; 2]> {
+        let pair = |lesson: &CriticLesson| -> Result<[f64; 2]> {
             let cost: f32 = lesson.energies.iter().zip(weights).map(|(energy, weight)| energy * weight).sum();
             Ok([cost, engine.energies(&lesson.state, &lesson.goal, weights)?[0]].map(f64::from))
         };
