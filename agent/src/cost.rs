@@ -233,12 +233,16 @@ impl CostModule {
     /// When the shapes do not fit.
     pub fn judge(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
         let totals = self.totals(rollouts, plans, directive, false)?;
-        let energies = self.of_futures(&totals, rollouts, plans, directive)?;
+        let mut energies = self.of_futures(&totals, rollouts, plans, directive)?;
+        if let Some((critic, weight)) = self.critic(rollouts, directive) {
+            let to_come = critic.future_energy(&ends(rollouts), directive)?;
+            energies.iter_mut().zip(to_come).for_each(|(energy, to_come)| *energy += weight * to_come);
+        }
         let futures = rollouts.futures().max(1);
         Ok(energies.chunks(futures).map(|energies| risk::energy(energies, directive.risk)).collect())
     }
 
-    /// Energies of all futures, `[N, S]`; `totals [N, S, H]` are those of their blocks by the terms that the reduction is for.
+    /// Energies of all futures until the horizon, `[N, S]`; `totals [N, S, H]` are those of their blocks by the terms that the reduction is for.
     fn of_futures(
         &self,
         totals: &[f32],
@@ -252,10 +256,6 @@ impl CostModule {
             let always = self.totals(rollouts, plans, directive, true)?;
             let sums = always.chunks(rollouts.horizon().max(1)).map(|energies| energies.iter().sum::<f32>());
             energies.iter_mut().zip(sums).for_each(|(energy, sum)| *energy += sum);
-        }
-        if let Some((critic, weight)) = self.critic(rollouts, directive) {
-            let to_come = critic.future_energy(&ends(rollouts), directive)?;
-            energies.iter_mut().zip(to_come).for_each(|(energy, to_come)| *energy += weight * to_come);
         }
         Ok(energies)
     }
@@ -271,7 +271,14 @@ impl CostModule {
         directive: &Directive,
     ) -> Result<(Vec<f32>, Slopes)> {
         let totals = self.totals(rollouts, plans, directive, false)?;
-        let energies = self.of_futures(&totals, rollouts, plans, directive)?;
+        let mut energies = self.of_futures(&totals, rollouts, plans, directive)?;
+        let critic = self.critic(rollouts, directive);
+        let to_come =
+            critic.map(|(critic, _)| critic.future_energy_and_slopes(&ends(rollouts), directive)).transpose()?;
+        let to_come = critic.zip(to_come).map(|((_, weight), (energies, on_ends))| (weight, energies, on_ends));
+        if let Some((weight, to_come, _)) = &to_come {
+            energies.iter_mut().zip(to_come).for_each(|(energy, to_come)| *energy += weight * to_come);
+        }
         let by_plan = || energies.chunks(rollouts.futures().max(1));
         // What the energy of every future counts, [N, S].
         let shares: Vec<f32> = by_plan().flat_map(|energies| risk::slopes(energies, directive.risk)).collect();
@@ -288,9 +295,8 @@ impl CostModule {
             let pull: Vec<f32> = of_blocks.iter().map(|slope| weight * slope).collect();
             term.add_slopes(rollouts, plans, directive, &pull, &mut slopes)?;
         }
-        if let Some((critic, weight)) = self.critic(rollouts, directive) {
+        if let Some((weight, _, on_ends)) = to_come {
             let (length, rollout_len) = (rollouts.state_len(), rollouts.horizon() * rollouts.state_len());
-            let (_, on_ends) = critic.future_energy_and_slopes(&ends(rollouts), directive)?;
             let rollouts = slopes.states.chunks_exact_mut(rollout_len.max(1));
             for ((rollout, on_end), share) in rollouts.zip(on_ends.chunks_exact(length.max(1))).zip(&shares) {
                 let end = &mut rollout[rollout_len - length..];

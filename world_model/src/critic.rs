@@ -140,7 +140,17 @@ impl CriticEngine {
     /// # Errors
     /// [`Error::Shape`] when the sizes do not fit.
     pub fn energies(&self, states: &[f32], goal: &[f32], weights: &[f32]) -> Result<Vec<f32>> {
-        Ok(self.by_member(states, goal, weights)?.into_iter().map(dearest).map(|(_, energy)| energy).collect())
+        let (rows, pull) = (self.rows(states, goal)?, self.scaled(weights)?);
+        let mut dearest = vec![f32::NEG_INFINITY; states.len() / self.config.latent_width];
+        for head in &self.members {
+            for (dearest, values) in dearest.iter_mut().zip(head.values(&rows).chunks_exact(self.config.terms.len())) {
+                let energy = weighted(values, &pull);
+                if dearer(energy, *dearest) {
+                    *dearest = energy;
+                }
+            }
+        }
+        Ok(dearest)
     }
 
     /// Energies to come `[N]` and their slopes on the states `[N, D]`.
@@ -148,39 +158,29 @@ impl CriticEngine {
     /// # Errors
     /// As [`CriticEngine::energies`].
     pub fn energies_and_slopes(&self, states: &[f32], goal: &[f32], weights: &[f32]) -> Result<(Vec<f32>, Vec<f32>)> {
-        let width = self.config.latent_width;
-        let dearest: Vec<(usize, f32)> = self.by_member(states, goal, weights)?.into_iter().map(dearest).collect();
-        let rows = self.rows(states, goal)?;
-        let pull: Vec<f32> = self.scaled(weights)?;
+        let (width, terms) = (self.config.latent_width, self.config.terms.len());
+        let (rows, pull) = (self.rows(states, goal)?, self.scaled(weights)?);
+        let count = states.len() / width;
+        let mut dearest = vec![f32::NEG_INFINITY; count];
         let mut slopes = vec![0.0; states.len()];
-        for (member, head) in self.members.iter().enumerate() {
-            let mine: Vec<usize> = (0..dearest.len()).filter(|&state| dearest[state].0 == member).collect();
-            if mine.is_empty() {
-                continue;
-            }
-            let own: Vec<f32> = mine.iter().flat_map(|&state| &rows[of(state, 3 * width)]).copied().collect();
-            let (_, on_rows) = head.values_and_slopes(&own, |_| pull.repeat(mine.len()));
-            for (&state, on_row) in mine.iter().zip(on_rows.chunks_exact(3 * width)) {
+        for head in &self.members {
+            let (values, on_rows) = head.values_and_slopes(&rows, |_| pull.repeat(count));
+            let of_rows = values.chunks_exact(terms).zip(on_rows.chunks_exact(3 * width));
+            for ((values, on_row), (dearest, slopes)) in
+                of_rows.zip(dearest.iter_mut().zip(slopes.chunks_exact_mut(width)))
+            {
+                let energy = weighted(values, &pull);
+                if !dearer(energy, *dearest) {
+                    continue;
+                }
+                *dearest = energy;
                 // The state stands in the row as itself, and once more with a minus, in the difference.
-                for (index, slope) in slopes[of(state, width)].iter_mut().enumerate() {
+                for (index, slope) in slopes.iter_mut().enumerate() {
                     *slope = on_row[index] - on_row[2 * width + index];
                 }
             }
         }
-        Ok((dearest.into_iter().map(|(_, energy)| energy).collect(), slopes))
-    }
-
-    /// Energies of every state by every member, `[N][M]`.
-    fn by_member(&self, states: &[f32], goal: &[f32], weights: &[f32]) -> Result<Vec<Vec<f32>>> {
-        let (rows, scaled) = (self.rows(states, goal)?, self.scaled(weights)?);
-        let terms = self.config.terms.len();
-        let mut all = vec![Vec::with_capacity(self.members.len()); states.len() / self.config.latent_width];
-        for head in &self.members {
-            for (energies, values) in all.iter_mut().zip(head.values(&rows).chunks_exact(terms)) {
-                energies.push(values.iter().zip(&scaled).map(|(value, weight)| value * weight).sum());
-            }
-        }
-        Ok(all)
+        Ok((dearest, slopes))
     }
 
     /// `[z; g; g - z]` of every state.
@@ -216,8 +216,12 @@ fn of(index: usize, width: usize) -> Range<usize> {
     index * width..(index + 1) * width
 }
 
-/// The member that expects most, and what; of equals the first. What is no number is dearer than any.
-fn dearest(energies: Vec<f32>) -> (usize, f32) {
-    let dearer = |best: (usize, f32), next: (usize, f32)| if next.1 <= best.1 || best.1.is_nan() { best } else { next };
-    energies.into_iter().enumerate().reduce(dearer).unwrap_or((0, f32::NAN))
+/// What all terms together cost.
+fn weighted(values: &[f32], weights: &[f32]) -> f32 {
+    values.iter().zip(weights).map(|(value, weight)| value * weight).sum()
+}
+
+/// Whether `energy` is dearer than the dearest so far. What is no number is dearer than any.
+fn dearer(energy: f32, dearest: f32) -> bool {
+    energy > dearest || (energy.is_nan() && !dearest.is_nan())
 }

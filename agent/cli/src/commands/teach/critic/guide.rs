@@ -106,22 +106,25 @@ impl School<'_> {
         let begun: Vec<f32> = states.chunks_exact(width).flat_map(|state| state.repeat(guesses)).collect();
         let plans: Vec<f32> = all.iter().flatten().flat_map(|plan| &plan[..plan_len]).copied().collect();
         let latents = guide.engine.rollout(&begun, &plans, self.blocks, 1)?;
-        let best = |(goal, (rollouts, plans)): (&[f32], (&[f32], &[f32]))| -> mindseye_agent::Result<_> {
+        let lesson = |index: usize| -> mindseye_agent::Result<CriticLesson> {
+            let rollouts = nth(&latents, index, guesses * rollout_len);
+            let plans = nth(&plans, index, guesses * plan_len);
+            let goal = nth(goals, index, width);
             let judged = cost.judge(
                 &Rollouts::new([guesses, 1, self.blocks, 1, width], rollouts.to_vec())?,
                 &Plans::new(guesses, self.blocks, block_width, plans.to_vec())?,
                 &self.directive_of_plans(goal)?,
             )?;
-            Ok((0..guesses).min_by(|&a, &b| judged[a].total_cmp(&judged[b])).unwrap_or(0))
+            let best = (0..guesses).min_by(|&a, &b| judged[a].total_cmp(&judged[b])).unwrap_or(0);
+            let led = (nth(plans, best, plan_len), nth(rollouts, best, rollout_len));
+            self.imagined(nth(states, index, width), goal, led, steady)
         };
-        let of_guesses = latents.chunks_exact(guesses * rollout_len).zip(plans.chunks_exact(guesses * plan_len));
-        let situations = states.chunks_exact(width).zip(goals.chunks_exact(width).zip(of_guesses));
-        let lesson = |(state, (goal, (rollouts, plans))): (&[f32], (&[f32], (&[f32], &[f32])))| {
-            let best = best((goal, (rollouts, plans)))?;
-            let plan = &plans[best * plan_len..(best + 1) * plan_len];
-            self.imagined(state, goal, (plan, &rollouts[best * rollout_len..(best + 1) * rollout_len]), steady)
-        };
-        let lessons: mindseye_agent::Result<_> = situations.map(lesson).collect();
+        let lessons: mindseye_agent::Result<_> = (0..states.len() / width).map(lesson).collect();
         lessons.map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))
     }
+}
+
+/// Number `index` of many things of `length` values.
+fn nth(values: &[f32], index: usize, length: usize) -> &[f32] {
+    &values[index * length..(index + 1) * length]
 }
