@@ -53,7 +53,7 @@ pub struct TickReport {
     pub plan: Plan,
     /// What is expected of the plan, `[1, S, H, P, D]`.
     pub expected: Option<Rollouts>,
-    /// Unweighted energies of the state perceived, by name.
+    /// Unweighted energies of the state perceived and of the block that led to it, by name.
     pub energies: Vec<(String, f32)>,
     /// What the critic foresees from that state on, where there is one.
     pub foreseen: Option<f32>,
@@ -79,6 +79,8 @@ pub struct TickReport {
     pub sight: Sight,
     /// What the world model learnt from the ticks before this one, where it does.
     pub adaptation: Option<Adaptation>,
+    /// What the critic learnt from pursuits that have come to their end, where it does.
+    pub critic_adaptation: Option<Adaptation>,
     /// Why the agent holds still, if it does.
     pub error: Option<String>,
 }
@@ -118,17 +120,19 @@ impl Agent {
         let started_secs = clock.now_secs();
         let directive = self.configure();
         let decided = self.perceive(observation, &directive).and_then(|(latent, surprise, sight)| {
+            let learnt = self.learn_costs(&directive)?;
             let judged = self.judge(&latent, &directive)?;
             let adaptation = self.adapt(&latent, (surprise, sight), &directive)?;
             let deadline = Deadline { clock, at_secs: started_secs + directive.budget_secs };
             let (choice, rows) = self.act(&latent, &directive, &deadline)?;
-            Ok((latent, (surprise, sight, adaptation), judged, choice, rows))
+            Ok((latent, (surprise, sight), (adaptation, learnt), judged, choice, rows))
         });
         // What the chosen plan is expected to bring is not part of deciding.
         let planning_ms = (clock.now_secs() - started_secs) * 1e3;
         let deadline_missed = planning_ms > directive.budget_secs * 1e3;
         let report = match decided {
-            Ok((latent, (surprise, sight, adaptation), Judgement { energies, foreseen }, choice, rows)) => {
+            Ok((latent, (surprise, sight), (adaptation, critic_adaptation), judged, choice, rows)) => {
+                let Judgement { energies, foreseen } = judged;
                 let expected = self.modules.world_model.imagine(&latent, &Plans::from(&choice.plan)).ok();
                 let recalled = self.modules.memory.recall(&latent, choice.plan.first_block());
                 let report = TickReport {
@@ -149,6 +153,7 @@ impl Agent {
                     familiarity: recalled.map(|recalled| recalled.familiarity()),
                     sight,
                     adaptation,
+                    critic_adaptation,
                     error: None,
                     directive,
                 };
@@ -173,6 +178,7 @@ impl Agent {
                 familiarity: None,
                 sight: Sight::Dropped,
                 adaptation: None,
+                critic_adaptation: None,
                 error: Some(error.to_string()),
                 directive,
             },
@@ -236,10 +242,27 @@ impl Agent {
         self.modules.world_model.adapt(&experience, &config)
     }
 
+    /// Once what was pursued is no longer, the critic learns what it cost, where the directive has it so.
+    fn learn_costs(&mut self, directive: &Directive) -> Result<Option<Adaptation>> {
+        let (memory, Some(config)) = (&self.modules.memory, directive.adaptation.filter(|config| config.critic)) else {
+            return Ok(None);
+        };
+        let before = self.tick.checked_sub(1).and_then(|tick| memory.at(tick));
+        if memory.is_empty() || before.is_some_and(|before| before.goal.as_ref() == Some(directive.goal.as_ref())) {
+            return Ok(None);
+        }
+        self.modules.cost.learn(memory.as_ref(), &config)
+    }
+
     fn judge(&self, latent: &Latent, directive: &Directive) -> Result<Judgement> {
         let cost = &self.modules.cost;
         cost.require_terms(directive)?;
-        Ok(Judgement { energies: cost.energies_of(latent, directive)?, foreseen: cost.foreseen(latent, directive)? })
+        let before = self.tick.checked_sub(1).and_then(|tick| self.modules.memory.at(tick));
+        let energies = match before {
+            Some(before) => cost.energies_of_step(latent, &before.block, directive)?,
+            None => cost.energies_of(latent, directive)?,
+        };
+        Ok(Judgement { energies, foreseen: cost.foreseen(latent, directive)? })
     }
 
     fn act(&mut self, latent: &Latent, directive: &Directive, deadline: &Deadline<'_>) -> Result<(Choice, usize)> {
@@ -262,6 +285,7 @@ impl Agent {
             tick: report.tick,
             sub_goal: report.directive.sub_goal,
             latent,
+            goal: Some(Latent::clone(&report.directive.goal)),
             energies: report.energies.clone(),
             block: report.block.clone(),
             plan: report.plan.clone(),

@@ -28,10 +28,12 @@ pub use saturating::Saturating;
 pub use smoothness::Smoothness;
 pub use steady_critic::SteadyCritic;
 
+use mindseye_world_model::{Adaptation, AdaptationConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::configurator::Directive;
 use crate::latent::{Latent, Plans, Rollouts};
+use crate::memory::Memory;
 use crate::{Error, Result};
 
 /// One fixed, named source of discomfort.
@@ -98,6 +100,14 @@ pub trait Critic: Send + Sync {
     /// When the shapes do not fit; [`Error::NoSlopes`] where a critic has none.
     fn future_energy_and_slopes(&self, _states: &[f32], _directive: &Directive) -> Result<(Vec<f32>, Vec<f32>)> {
         Err(Error::NoSlopes { part: CRITIC })
+    }
+
+    /// Learns what pursuits that have come to their end cost; what came of it, where a critic does.
+    ///
+    /// # Errors
+    /// When what is remembered does not fit the critic.
+    fn learn(&mut self, _memory: &dyn Memory, _config: &AdaptationConfig) -> Result<Option<Adaptation>> {
+        Ok(None)
     }
 }
 
@@ -310,6 +320,14 @@ impl CostModule {
     fn critic(&self, rollouts: &Rollouts, directive: &Directive) -> Option<(&dyn Critic, f32)> {
         let weight = directive.weight(CRITIC)? * directive.reduction.tail(rollouts.horizon());
         Some((self.critic.as_deref()?, weight))
+    }
+
+    /// See [`Critic::learn`]. Intrinsic terms learn nothing.
+    ///
+    /// # Errors
+    /// The critic's.
+    pub fn learn(&mut self, memory: &dyn Memory, config: &AdaptationConfig) -> Result<Option<Adaptation>> {
+        self.critic.as_mut().map_or(Ok(None), |critic| critic.learn(memory, config))
     }
 
     /// Weighted sums of the energies of the terms that count in every block, or of the others, `[N, S, H]`.

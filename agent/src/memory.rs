@@ -12,6 +12,7 @@ pub use soft::{Recollection, Slot, SoftMemory, SoftMemoryConfig};
 
 use mindseye_interface::Rng;
 use mindseye_world_model::Experience;
+use mindseye_world_model::critic::CostsThatCame;
 use serde::{Deserialize, Serialize};
 
 use crate::latent::{Latent, Plan};
@@ -27,7 +28,10 @@ pub struct Moment {
     pub sub_goal: usize,
     /// The state perceived (or, where nothing was seen, predicted).
     pub latent: Latent,
-    /// Unweighted intrinsic energies of that state, by name.
+    /// The state that was wanted; memories of before have none.
+    #[serde(default)]
+    pub goal: Option<Latent>,
+    /// Unweighted intrinsic energies of that state and of the block that led to it, by name.
     pub energies: Vec<(String, f32)>,
     /// The action block executed, `[A]`.
     pub block: Vec<f32>,
@@ -87,10 +91,42 @@ pub trait Memory: Send {
         experience
     }
 
+    /// What it cost by the terms `terms`, with `discount`, from each of the newest moments on until the pursuit that they belong to ended (what it cost at its end
+    /// goes on): at most `count`, of what was seen. What is still pursued when the newest moment is of it counts as ended.
+    fn costs_that_came(&self, terms: &[String], discount: f32, count: usize) -> CostsThatCame {
+        let mut came = CostsThatCame::default();
+        let mut to_come: Vec<f32> = Vec::new();
+        let moments = self.recent(self.len());
+        let (mut after, mut known) = (None::<&Moment>, 0);
+        for moment in moments {
+            let Some(goal) = &moment.goal else { break };
+            let energies = terms.iter().map(|term| moment.energy(term)).collect::<Option<Vec<f32>>>();
+            let Some(energies) = energies.filter(|_| known < count) else { break };
+            match after.filter(|after| follows(moment, after) && after.goal.as_ref() == Some(goal)) {
+                None => to_come = energies, // the end of a pursuit
+                Some(_) if moment.sight == Sight::Seen => {
+                    came.states.extend_from_slice(moment.latent.values());
+                    came.goals.extend_from_slice(goal.values());
+                    came.energies.extend_from_slice(&to_come);
+                    known += 1;
+                    next(&mut to_come, &energies, discount);
+                }
+                Some(_) => next(&mut to_come, &energies, discount),
+            }
+            after = Some(moment);
+        }
+        came
+    }
+
     /// What the memory says would come of doing `block` where the state is `latent`; nothing where it keeps no such things.
     fn recall(&self, _latent: &Latent, _block: &[f32]) -> Option<Recollection> {
         None
     }
+}
+
+/// What is to come a moment earlier, where this one costs `energies`.
+fn next(to_come: &mut [f32], energies: &[f32], discount: f32) {
+    to_come.iter_mut().zip(energies).for_each(|(sum, energy)| *sum = (1.0 - discount) * energy + discount * *sum);
 }
 
 /// Whether `after` is the tick that came after `before`.

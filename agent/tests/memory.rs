@@ -4,6 +4,7 @@ mod support;
 
 use mindseye_agent::Latent;
 use mindseye_agent::memory::{Memory, Moment, RingMemory};
+use mindseye_agent::perception::Sight;
 use mindseye_interface::Seed;
 use support::moment;
 
@@ -34,6 +35,28 @@ fn the_nearest_moments_come_nearest_first() {
     let memory = filled(100, 10);
     assert_eq!(ticks(&memory.nearest(&Latent::global(vec![2.1, -1.0]), 3)), [6, 7, 5]);
     assert_eq!(memory.nearest(&Latent::global(vec![4.0 / 3.0, -1.0]), 1)[0].tick, 4, "a stored state is found exactly");
+}
+
+#[test]
+fn what_pursuits_cost_is_told_from_their_ends_back() {
+    let mut memory = RingMemory::new(100);
+    let mut remember = |tick: u64, sub_goal: usize, energy: f32, sight: Sight| {
+        memory.remember(Moment { sight, ..moment(tick, [tick as f32, 0.0], sub_goal, energy) });
+    };
+    // One pursuit, with a picture lost on the way; another; the same goal again, elsewhere (a tick is missing).
+    for (tick, energy, sight) in [(0, 8.0, Sight::Seen), (1, 4.0, Sight::Dropped), (2, 2.0, Sight::Seen)] {
+        remember(tick, 0, energy, sight);
+    }
+    [(3, 6.0), (4, 1.0)].into_iter().for_each(|(tick, energy)| remember(tick, 1, energy, Sight::Seen));
+    [(6, 3.0), (7, 5.0)].into_iter().for_each(|(tick, energy)| remember(tick, 1, energy, Sight::Seen));
+    let terms = ["goal_distance".to_owned()];
+    let came = memory.costs_that_came(&terms, 0.5, 100);
+    // From tick 6 to the end 5; from 3 to the end 1; from 0: half of what tick 1 cost and half of the 2 from there to the end.
+    assert_eq!(came.states, [6.0, 0.0, 3.0, 0.0, 0.0, 0.0]);
+    assert_eq!(came.goals, [1.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(came.energies, [5.0, 1.0, 3.0]);
+    assert_eq!(memory.costs_that_came(&terms, 0.5, 2).energies, [5.0, 1.0], "the newest");
+    assert!(memory.costs_that_came(&["pain".to_owned()], 0.5, 100).energies.is_empty(), "nobody noted what it cost");
 }
 
 #[test]

@@ -1,20 +1,17 @@
-//! Online adaptation: what the body makes of an action ([`Actuation`]), and the predictor's last layer, learn from what has just been lived.
+//! Online adaptation: what the body makes of an action ([`Actuation`]), the predictor's last layer and the critic's learn from what has just been lived.
 //!
 //! Where the world is not as it was when the model was trained (more friction, a heavier pusher), predictions miss by something that follows from
-//! what the predictor knows of the situation. Ridge regression of the misses on the activations before the last layer finds it in one step from a few
-//! dozen moments, in closed form. Whether it helps is judged by leaving out one moment at a time, also in closed form (Allen 1974, the PRESS statistic): a correction
-//! that does not foresee what it has not seen is not made.
+//! what the predictor knows of the situation; where the agent does not act as its critic took it to, so do the critic's. What is found of it corrects a [`LastLayer`].
 
 mod actuation;
+mod last_layer;
 
 pub use actuation::Actuation;
+pub use last_layer::LastLayer;
 
 use mindseye_interface::config::{Validate, require_range};
-use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use crate::layers::Linear;
-use crate::ops::with_values;
 use crate::predictor::Predictor;
 use crate::rollout::RolloutEngine;
 use crate::{Error, Precision, Result};
@@ -27,6 +24,8 @@ pub struct AdaptationConfig {
     pub actuation: bool,
     /// Learns the predictor's last layer, too (docs/experiments.md has what it was worth).
     pub last_layer: bool,
+    /// Learns the critic's last layer, too, whenever a pursuit has come to its end: what did it cost until then?
+    pub critic: bool,
     /// Moments learnt from, the newest ones.
     pub moments: usize,
     /// Fewer are not learnt from.
@@ -46,6 +45,7 @@ impl Default for AdaptationConfig {
         Self {
             actuation: true,
             last_layer: false,
+            critic: false,
             moments: 60,
             least_moments: 4,
             ridge: 0.3,
@@ -90,7 +90,7 @@ impl Experience {
 /// What came of an adaptation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Adaptation {
-    /// Mean square error, per dimension, of the weights as they were trained.
+    /// Mean square error, per dimension (of the critic's: per term, in units of its scale), of the weights as they were trained.
     pub before: f32,
     /// That of what was learnt, on moments that it was not learnt from: each half from the other (what actions do), or one left out at a time (the last
     /// layer).
@@ -104,31 +104,8 @@ pub struct Adaptation {
 pub struct Adapter {
     /// The predictor as it was trained.
     engine: RolloutEngine,
-    /// Weights `[D, W]` and bias `[D]` of its last layer.
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-/// Weights and bias of a last layer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LastLayer {
-    /// `[D, W]`.
-    pub weight: Vec<f32>,
-    /// `[D]`.
-    pub bias: Vec<f32>,
-}
-
-impl LastLayer {
-    pub(crate) fn require(&self, outputs: usize, inputs: usize) -> Result<()> {
-        if (self.weight.len(), self.bias.len()) == (outputs * inputs, outputs) {
-            return Ok(());
-        }
-        Err(Error::Shape {
-            operation: "another last layer",
-            expected: format!("{outputs} x {inputs} weights and {outputs} of a bias"),
-            got: format!("{} and {}", self.weight.len(), self.bias.len()),
-        })
-    }
+    /// Its last layer, `[D, W]`.
+    trained: LastLayer,
 }
 
 impl Adapter {
@@ -137,17 +114,15 @@ impl Adapter {
     /// # Errors
     /// When the weights are not on the CPU.
     pub fn new(predictor: &Predictor, latent_width: usize, block_width: usize) -> Result<Self> {
-        let Linear { weight, bias } = &predictor.output;
         Ok(Self {
             engine: RolloutEngine::of_predictor(predictor, latent_width, block_width, Precision::F32)?,
-            weight: with_values(weight, <[f32]>::to_vec)?,
-            bias: with_values(bias, <[f32]>::to_vec)?,
+            trained: LastLayer::of(&predictor.output)?,
         })
     }
 
     /// The last layer as it was trained.
     pub fn trained(&self) -> LastLayer {
-        LastLayer { weight: self.weight.clone(), bias: self.bias.clone() }
+        self.trained.clone()
     }
 
     /// How many moments `experience` has.
@@ -170,44 +145,10 @@ impl Adapter {
     /// # Errors
     /// [`Error::Shape`] when the experience does not fit the predictor.
     pub fn adapt(&self, experience: &Experience, config: &AdaptationConfig) -> Result<(LastLayer, Adaptation)> {
-        let (width, count) = (self.engine.latent_width(), self.moments(experience)?);
+        self.moments(experience)?;
         let (hidden, predicted) = self.engine.activations(&experience.states, &experience.blocks)?;
-        let wide = |values: &[f32], columns: usize| {
-            DMatrix::from_row_iterator(values.len() / columns, columns, values.iter().map(|&value| f64::from(value)))
-        };
-        // The last column is the bias's.
-        let hidden = wide(&hidden, hidden.len() / count).insert_column(hidden.len() / count, 1.0);
-        let misses = wide(&experience.next, width) - wide(&predicted, width);
-        let mean_square = hidden.norm_squared() / hidden.len() as f64;
-        let ridge = f64::from(config.ridge) * mean_square * hidden.ncols() as f64 / 10.0;
-        let gram = &hidden * hidden.transpose() + DMatrix::identity(count, count) * ridge;
-        let before = misses.norm_squared() / misses.len() as f64;
-        let kept =
-            |after: f64| (self.trained(), Adaptation { before: before as f32, after: after as f32, adopted: false });
-        let Some(inverse) = gram.cholesky().map(|factor| factor.inverse()) else { return Ok(kept(before)) };
-        let dual = &inverse * &misses;
-        let correction = dual.transpose() * &hidden; // [D, W + 1]
-        let trained = self.weight.iter().chain(&self.bias).map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-        let share = (f64::from(config.largest_step) * trained / correction.norm()).min(1.0);
-        // What a correction from all other moments, as much of it as is allowed, leaves of this one's miss.
-        let left_out = |row: usize| {
-            let whole = dual.row(row) / inverse[(row, row)];
-            (misses.row(row) * (1.0 - share) + whole * share).norm_squared()
-        };
-        let after = (0..count).map(left_out).sum::<f64>() / misses.len() as f64;
-        let helps = after.is_finite() && after < before * (1.0 - f64::from(config.gain));
-        if !helps {
-            return Ok(kept(after));
-        }
-        let correction = correction * share;
-        let columns = correction.ncols() - 1;
-        let mut layer = self.trained();
-        for (row, weights) in layer.weight.chunks_exact_mut(columns).enumerate() {
-            for (column, weight) in weights.iter_mut().enumerate() {
-                *weight += correction[(row, column)] as f32;
-            }
-            layer.bias[row] += correction[(row, columns)] as f32;
-        }
-        Ok((layer, Adaptation { before: before as f32, after: after as f32, adopted: true }))
+        let misses =
+            experience.next.iter().zip(&predicted).map(|(next, predicted)| next - predicted).collect::<Vec<f32>>();
+        Ok(self.trained.corrected(&hidden[..], &misses[..], config))
     }
 }

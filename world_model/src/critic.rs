@@ -12,6 +12,7 @@ use candle_core::Tensor;
 use mindseye_interface::config::require_range;
 use serde::{Deserialize, Serialize};
 
+use crate::adaptation::{Adaptation, AdaptationConfig, LastLayer};
 use crate::jepa::ModelConfig;
 use crate::layers::{GatedTrunk, Linear};
 use crate::parameters::{Source, Weights};
@@ -117,7 +118,7 @@ impl CriticNetwork {
     /// # Errors
     /// When the weights are not on the CPU.
     pub fn engine(&self) -> Result<CriticEngine> {
-        let head = |Member { trunk, output }: &Member| HeadSlopes::new(trunk, output);
+        let head = |Member { trunk, output }: &Member| Ok((HeadSlopes::new(trunk, output)?, LastLayer::of(output)?));
         Ok(CriticEngine { config: self.config.clone(), members: self.members.iter().map(head).collect::<Result<_>>()? })
     }
 }
@@ -126,7 +127,19 @@ impl CriticNetwork {
 #[derive(Debug, Clone)]
 pub struct CriticEngine {
     config: CriticConfig,
-    members: Vec<HeadSlopes>,
+    /// Every network, and its last layer as it was taught.
+    members: Vec<(HeadSlopes, LastLayer)>,
+}
+
+/// What it cost, as it was lived.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CostsThatCame {
+    /// `[N, D]`.
+    pub states: Vec<f32>,
+    /// What was wanted there, `[N, D]`.
+    pub goals: Vec<f32>,
+    /// What it cost from there on by every term, `[N, T]`: `(1 - γ) Σ γ^j e_j`, unweighted.
+    pub energies: Vec<f32>,
 }
 
 impl CriticEngine {
@@ -142,7 +155,7 @@ impl CriticEngine {
     pub fn energies(&self, states: &[f32], goal: &[f32], weights: &[f32]) -> Result<Vec<f32>> {
         let (rows, pull) = (self.rows(states, goal)?, self.scaled(weights)?);
         let mut dearest = vec![f32::NEG_INFINITY; states.len() / self.config.latent_width];
-        for head in &self.members {
+        for (head, _) in &self.members {
             for (dearest, values) in dearest.iter_mut().zip(head.values(&rows).chunks_exact(self.config.terms.len())) {
                 let energy = weighted(values, &pull);
                 if dearer(energy, *dearest) {
@@ -163,7 +176,7 @@ impl CriticEngine {
         let count = states.len() / width;
         let mut dearest = vec![f32::NEG_INFINITY; count];
         let mut slopes = vec![0.0; states.len()];
-        for head in &self.members {
+        for (head, _) in &self.members {
             let (values, on_rows) = head.values_and_slopes(&rows, |_| pull.repeat(count));
             let of_rows = values.chunks_exact(terms).zip(on_rows.chunks_exact(3 * width));
             for ((values, on_row), (dearest, slopes)) in
@@ -183,6 +196,44 @@ impl CriticEngine {
         Ok((dearest, slopes))
     }
 
+    /// The critic after what was lived: the networks' last layers, corrected from how they were taught, if all of them foresee better so what they have not seen.
+    /// The errors are means over networks.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the sizes do not fit, or nothing was lived.
+    pub fn adapt(&self, came: &CostsThatCame, config: &AdaptationConfig) -> Result<(Self, Adaptation)> {
+        let (width, terms) = (self.config.latent_width, self.config.terms.len());
+        let count = came.energies.len() / terms;
+        let sizes = [came.states.len(), came.goals.len(), came.energies.len()];
+        if count == 0 || sizes != [count * width, count * width, count * terms] {
+            return Err(Error::Shape {
+                operation: "adapting a critic",
+                expected: format!("states and goals of {width} values, and {terms} energies"),
+                got: format!("{sizes:?} values"),
+            });
+        }
+        let pairs = came.states.chunks_exact(width).zip(came.goals.chunks_exact(width));
+        let rows: Vec<f32> = pairs.flat_map(|(state, goal)| row(state, goal)).collect();
+        let scaled = came.energies.iter().zip(self.config.scales.iter().cycle()).map(|(energy, scale)| energy / scale);
+        let scaled: Vec<f32> = scaled.collect();
+        let (mut layers, mut mean) = (Vec::new(), Adaptation { before: 0.0, after: 0.0, adopted: true });
+        let share = 1.0 / self.members.len() as f32;
+        for (head, taught) in &self.members {
+            let (hidden, expected) = head.with_last_layer(taught).activations(&rows);
+            let misses: Vec<f32> = scaled.iter().zip(&expected).map(|(came, expected)| came - expected).collect();
+            let (layer, adaptation) = taught.corrected(&hidden, &misses, config);
+            mean.before += share * adaptation.before;
+            mean.after += share * adaptation.after;
+            mean.adopted &= adaptation.adopted;
+            layers.push(layer);
+        }
+        let with = |((head, taught), layer): (&(HeadSlopes, LastLayer), &LastLayer)| {
+            (head.with_last_layer(if mean.adopted { layer } else { taught }), taught.clone())
+        };
+        let members = self.members.iter().zip(&layers).map(with).collect();
+        Ok((Self { config: self.config.clone(), members }, mean))
+    }
+
     /// `[z; g; g - z]` of every state.
     fn rows(&self, states: &[f32], goal: &[f32]) -> Result<Vec<f32>> {
         let width = self.config.latent_width;
@@ -193,11 +244,7 @@ impl CriticEngine {
                 got: format!("a goal of {} values, {} values of states", goal.len(), states.len()),
             });
         }
-        let row = |state: &[f32]| {
-            let to_go = goal.iter().zip(state).map(|(goal, state)| goal - state).collect::<Vec<f32>>();
-            [state, goal, &to_go].concat()
-        };
-        Ok(states.chunks_exact(width).flat_map(row).collect())
+        Ok(states.chunks_exact(width).flat_map(|state| row(state, goal)).collect())
     }
 
     /// What an output of a network weighs.
@@ -214,6 +261,12 @@ impl CriticEngine {
 /// The places of state `index`, `width` values each.
 fn of(index: usize, width: usize) -> Range<usize> {
     index * width..(index + 1) * width
+}
+
+/// `[z; g; g - z]`.
+fn row(state: &[f32], goal: &[f32]) -> Vec<f32> {
+    let to_go: Vec<f32> = goal.iter().zip(state).map(|(goal, state)| goal - state).collect();
+    [state, goal, &to_go].concat()
 }
 
 /// What all terms together cost.

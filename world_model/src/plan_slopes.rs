@@ -79,15 +79,8 @@ impl PlanSlopes {
     /// # Errors
     /// [`Error::Shape`] when the layer has another size.
     pub fn with_last_layer(&self, layer: &LastLayer) -> Result<Self> {
-        let (outputs, inputs) = (self.output.0.outputs(), self.output.0.inputs());
-        layer.require(outputs, inputs)?;
-        let transposed: Vec<f32> = (0..inputs)
-            .flat_map(|input| (0..outputs).map(move |output| (input, output)))
-            .map(|(input, output)| layer.weight[output * inputs + input])
-            .collect();
-        let forward = Map::new(&layer.weight, &layer.bias, Precision::F32);
-        let back = Map::new(&transposed, &vec![0.0; inputs], Precision::F32);
-        Ok(Self { output: (forward, back), ..self.clone() })
+        layer.require(self.output.0.outputs(), self.output.0.inputs())?;
+        Ok(Self { output: layer.maps(), ..self.clone() })
     }
 
     /// The slopes of an energy on `plans [N, H, A]` that start from `starts`, one `[D]` for all of them or one each, `[N, D]`. `judge`

@@ -2,6 +2,7 @@
 //! a weight, so that the way back costs about as much as the way forward.
 
 use crate::Result;
+use crate::adaptation::LastLayer;
 use crate::layers::{GatedTrunk, Linear, Norm};
 use crate::ops::{
     Map, Precision, Rounded, gate_rows, gate_rows_back, normalise_rows_back, normalise_rows_keeping,
@@ -139,6 +140,19 @@ impl HeadSlopes {
             trunk: TrunkSlopes::new((&trunk.input, &trunk.input_norm), &trunk.layers, true)?,
             output: (output.packed(Precision::F32)?, output.transposed()?),
             spare: Spare::default(),
+        })
+    }
+
+    /// The same trunk with another last layer.
+    pub fn with_last_layer(&self, layer: &LastLayer) -> Self {
+        Self { output: layer.maps(), ..self.clone() }
+    }
+
+    /// Rows `[N, I]` → the activations before the last layer `[N, W]`, and `[N, O]`.
+    pub fn activations(&self, rows: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        self.spare.lend(|tape| {
+            let values = self.forward(rows, tape);
+            (tape.hidden.clone(), values)
         })
     }
 

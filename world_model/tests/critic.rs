@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
 use mindseye_interface::Seed;
-use mindseye_world_model::critic::{CriticConfig, CriticLesson, CriticTraining, Lessons, train_critic};
-use mindseye_world_model::{CriticNetwork, Error, LatentMetric, Part, Result};
+use mindseye_world_model::critic::{CostsThatCame, CriticConfig, CriticLesson, CriticTraining, Lessons, train_critic};
+use mindseye_world_model::{AdaptationConfig, CriticEngine, CriticNetwork, Error, LatentMetric, Part, Result};
 use rand::Rng;
 
 const DISCOUNT: f32 = 0.8;
@@ -95,6 +95,53 @@ fn slopes_are_those_of_the_energies() {
         let measured = (moved(1e-3) - moved(-1e-3)) / 2e-3;
         assert!((measured - slopes[index]).abs() < 2e-3 + 0.01 * measured.abs(), "{measured} {}", slopes[index]);
     }
+}
+
+#[test]
+fn what_it_is_wrong_about_it_learns_from_few_moments() {
+    let engine = learnt(0.95, 2, 800).engine().unwrap();
+    let mut rng = Seed::new(9).rng();
+    let mut lived = |count: usize, cost: &dyn Fn(f32, f32) -> f32| {
+        let mut came = CostsThatCame::default();
+        for _ in 0..count {
+            let pair: [f32; 4] = std::array::from_fn(|_| rng.random_range(-1.0..1.0));
+            came.states.extend_from_slice(&pair[..2]);
+            came.goals.extend_from_slice(&pair[2..]);
+            came.energies.extend([cost(pair[0], pair[2]), 1.0 - DISCOUNT]);
+        }
+        came
+    };
+    // Every way takes twice as long as it was taught.
+    let slowly = |state: f32, goal: f32| 2.0 * straight((goal - state).abs());
+    let (few, others) = (lived(60, &slowly), lived(200, &slowly));
+    let config = AdaptationConfig { ridge: 0.01, largest_step: 2.0, ..AdaptationConfig::default() };
+    let (adapted, adaptation) = engine.adapt(&few, &config).unwrap();
+    assert!(adaptation.adopted && adaptation.after < 0.5 * adaptation.before, "{adaptation:?}");
+    let error = |engine: &CriticEngine| -> f32 {
+        let squares = (0..200).map(|index| {
+            let [state, goal] = [&others.states, &others.goals].map(|values| &values[2 * index..2 * index + 2]);
+            (engine.energies(state, goal, &[1.0, 0.0]).unwrap()[0] - others.energies[2 * index]).powi(2)
+        });
+        squares.sum()
+    };
+    assert!(error(&adapted) < 0.5 * error(&engine), "{} after, {} before", error(&adapted), error(&engine));
+
+    // What has nothing to do with where it is cannot be learnt, and changes nothing; what was learnt before is not kept either.
+    let mut noise = Seed::new(10).rng();
+    let mut chance = lived(12, &|_, _| 0.0);
+    for index in 0..12 {
+        let [state, goal] = [&chance.states, &chance.goals].map(|values| &values[2 * index..2 * index + 2]);
+        for (term, weights) in [[1.0, 0.0], [0.0, 1.0]].into_iter().enumerate() {
+            let foreseen = engine.energies(state, goal, &weights).unwrap()[0];
+            chance.energies[2 * index + term] = foreseen + noise.random_range(-0.5..0.5f32);
+        }
+    }
+    let (same, adaptation) = adapted.adapt(&chance, &AdaptationConfig { ridge: 1e-4, ..config }).unwrap();
+    assert!(!adaptation.adopted, "{adaptation:?}");
+    assert_eq!(error(&same), error(&engine));
+
+    let short = CostsThatCame { goals: vec![0.0], ..few };
+    assert!(engine.adapt(&short, &config).unwrap_err().to_string().contains("goals of 2 values"));
 }
 
 #[test]

@@ -161,6 +161,7 @@ pub fn moment(tick: u64, place: [f32; 2], sub_goal: usize, energy: f32) -> Momen
         tick,
         sub_goal,
         latent: Latent::global(place.to_vec()),
+        goal: Some(Latent::global(vec![sub_goal as f32, 0.0])),
         energies: vec![("goal_distance".into(), energy), ("effort".into(), 0.1)],
         block: vec![0.5; ACTION_BLOCK * 2],
         plan: Plan::zeros(2, ACTION_BLOCK * 2),
