@@ -7,7 +7,7 @@ use mindseye_agent::Task;
 use mindseye_agent::configurator::PlannerConfig;
 use mindseye_agent::cost::{CRITIC, Reduction};
 use mindseye_sim::{SceneOptions, has_cross_pairs};
-use mindseye_world_model::{Checkpoint, LatentMetric, Part};
+use mindseye_world_model::{Checkpoint, LatentMetric};
 use serde::Serialize;
 
 use super::interval::SuccessRate;
@@ -83,6 +83,8 @@ const DROPPED: f64 = 0.3;
 const FAR: usize = 75;
 /// Blocks ahead where the critic has to see what the horizon does not.
 const SHORT_BLOCKS: usize = 2;
+/// What it counts there, as in the shipped task with a critic.
+const CRITIC_WEIGHT: f32 = 2.0;
 
 /// All comparisons that `checkpoint` and `task` allow in the scene called `scene`.
 pub fn comparisons(scene: &str, checkpoint: &Arc<Checkpoint>, task: &Task) -> Vec<Comparison> {
@@ -188,15 +190,13 @@ pub fn comparisons(scene: &str, checkpoint: &Arc<Checkpoint>, task: &Task) -> Ve
             }),
         ));
     }
-    if let Some(critic) = &checkpoint.critic {
-        let discount = critic.config().discount;
+    if checkpoint.critic.is_some() {
         let short = with_task(&crossing, &|task| {
             task.horizon_blocks = SHORT_BLOCKS;
-            task.proposals = false;
-            task.reduction = Reduction::Discounted { discount };
-            task.weights.insert(CRITIC.into(), 1.0);
+            task.weights.insert(CRITIC.into(), CRITIC_WEIGHT);
         });
-        let under = format!("{SHORT_BLOCKS} blocks ahead");
+        let far = if crosses { "goals on the other side".into() } else { format!("goals {FAR} steps away") };
+        let under = format!("{far}, {SHORT_BLOCKS} blocks ahead");
         rows.push(row(
             "cost",
             "the critic",

@@ -23,13 +23,13 @@ use crate::progress::{Meter, stop_on_ctrl_c};
 ///
 /// It learns from recorded episodes, whoever acted in them, with goals given in hindsight: states that came later in the same episode, and states of
 /// others. Some of its lessons are single blocks as they were lived; the others begin at recorded states, or near where plans lead from there, and go on as a
-/// planner would: so it comes to foresee what planning costs, not what was done. With `--beyond critic` that planner asks the critic, as it is by then, for what lies
-/// behind its own horizon; with `--beyond steady` it takes it that nothing changes there, and the critic learns what looking so many blocks farther would say. The
-/// checkpoint is written to --out with the critic beside it. A task whose weights have `critic` (and whose reduction is `discounted`) then judges plans by what
-/// they cost until the horizon and by what the critic expects after it: a short horizon sees far.
+/// planner would (or, with `--by policy`, the policy beside the model: a hundred times as many lessons): so it comes to foresee what planning costs, not what was done.
+/// With `--beyond critic` the critic, as it is by then, says what lies behind the end of a lesson; with `--beyond steady` nothing changes there, and the critic learns
+/// what looking so many blocks farther would say. The checkpoint is written to --out with the critic beside it. A task whose weights have `critic`
+/// (assets/tasks/push_t_critic.toml) then judges plans by what they cost until the horizon and by what the critic expects after it: a short horizon sees far.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: mindseye teach critic --scene two_room --checkpoint assets/checkpoints/two_room --data data/two_room --out runs/with_critic"
+    after_help = "Example: mindseye teach critic --scene push_t --checkpoint assets/checkpoints/push_t --data data/push_t --by policy --beyond steady --blocks 4 --imagined 1 --expectile 0.5 --out runs/with_critic"
 )]
 pub struct CriticArguments {
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub struct CriticArguments {
     /// Who says what lies behind them.
     #[arg(long, value_enum, default_value_t = Beyond::Critic)]
     beyond: Beyond,
-    /// Imagined lessons in all, with `--beyond steady`: they are thought out once, by the task's own planner.
+    /// Imagined lessons in all, with `--beyond steady`: they are thought out once.
     #[arg(long, default_value_t = 50_000)]
     lessons: usize,
     /// Networks that learn the same; the one that expects most counts.
@@ -69,7 +69,7 @@ pub struct CriticArguments {
 /// Who acts in imagined lessons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum By {
-    /// A planner: its plans are good, and take long to find.
+    /// The task's planner: its plans are good, and take long to find.
     Planner,
     /// The policy that was taught beside the model: the best of its guesses is nearly as good, and there are a hundred times as many lessons.
     Policy,
@@ -98,7 +98,7 @@ struct CriticReport {
     r2: f64,
     /// The same of saying that it will go on costing what it costs now.
     r2_as_now: f64,
-    /// With lessons that were thought out once: share of the variance of what the planner finds from states of episodes that were kept back that the critic
+    /// With lessons that were thought out once: share of the variance of what such plans cost from states of episodes that were kept back that the critic
     /// foresaw, and its error there, root mean square.
     r2_of_plans: Option<f64>,
     error_of_plans: Option<f64>,
