@@ -281,3 +281,31 @@ fn a_pusher_that_is_mounted_askew_is_mastered_after_two_episodes() -> Result<(),
     assert!(rate(&adapted)? >= rate(&stubborn)? + 0.25, "{} adapting, {} without", rate(&adapted)?, rate(&stubborn)?);
     Ok(())
 }
+
+#[test]
+fn with_a_critic_two_blocks_see_as_far_as_it_takes() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let with = std::fs::read_to_string(assets().join("tasks/push_t_critic.toml"))?;
+    let without = with.replace("critic = 2.0\n", "");
+    assert_ne!(with, without);
+    std::fs::write(folder.path().join("with.toml"), &with)?;
+    std::fs::write(folder.path().join("without.toml"), &without)?;
+    let evaluate = |task: &str| {
+        let begin =
+            "evaluate --scene push_t --goal-offset 75 --episodes 60 --seeds 1 --seed 1000 --no-baselines --json --task";
+        let arguments: Vec<&str> = begin.split(' ').chain([task]).collect();
+        json(folder.path(), &arguments)
+    };
+    let strict = |evaluation: &serde_json::Value| evaluation["strict"]["rate"].as_f64().ok_or("a rate");
+    let (with, without) = (evaluate("with.toml"), evaluate("without.toml"));
+    assert_eq!(with["predictor_rows_per_episode"], without["predictor_rows_per_episode"]);
+    assert!(
+        strict(&with)? >= 0.5 && strict(&with)? > strict(&without)?,
+        "{} with, {} without",
+        strict(&with)?,
+        strict(&without)?
+    );
+    let foresight = with["foresight"]["r2"].as_f64().ok_or("what the critic foresaw")?;
+    assert!(foresight >= 0.3, "of what the agent's own life cost: {foresight}");
+    Ok(())
+}
