@@ -23,7 +23,7 @@ use crate::progress::{Meter, stop_on_ctrl_c};
 ///
 /// It learns from recorded episodes, whoever acted in them, with goals given in hindsight: states that came later in the same episode, and states of
 /// others. Some of its lessons are single blocks as they were lived; the others begin at recorded states, or near where plans lead from there, and go on as a
-/// planner would (or, with `--by policy`, the policy beside the model: a hundred times as many lessons): so it comes to foresee what planning costs, not what was done.
+/// planner would (or, with `--by policy`, the policy beside the model: forty times as many lessons): so it comes to foresee what planning costs, not what was done.
 /// With `--beyond critic` the critic, as it is by then, says what lies behind the end of a lesson; with `--beyond steady` nothing changes there, and the critic learns
 /// what looking so many blocks farther would say. The checkpoint is written to --out with the critic beside it. A task whose weights have `critic`
 /// (assets/tasks/push_t_critic.toml) then judges plans by what they cost until the horizon and by what the critic expects after it: a short horizon sees far.
@@ -71,7 +71,7 @@ pub struct CriticArguments {
 enum By {
     /// The task's planner: its plans are good, and take long to find.
     Planner,
-    /// The policy that was taught beside the model: the best of its guesses is nearly as good, and there are a hundred times as many lessons.
+    /// The policy that was taught beside the model: the best of its guesses is nearly as good, and there are forty times as many lessons.
     Policy,
 }
 

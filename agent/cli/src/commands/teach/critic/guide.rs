@@ -1,4 +1,4 @@
-//! Lessons in which a policy acts: the best of its guesses is nearly as good as what a planner finds, and there are a hundred times as many.
+//! Lessons in which a policy acts: the best of its guesses is nearly as good as what a planner finds, and there are forty times as many.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
