@@ -46,7 +46,7 @@ pub use latent_episodes::LatentEpisodes;
 pub use lewm::{Lewm, LewmConfig};
 pub use ops::Precision;
 pub use part::Part;
-pub use plan_slopes::{PlanSlopes, Slopes};
+pub use plan_slopes::PlanSlopes;
 pub use policy::Policy;
 pub use readout::{Readout, ReadoutEngine};
 pub use rollout::RolloutEngine;

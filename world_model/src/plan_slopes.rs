@@ -28,15 +28,6 @@ pub struct PlanSlopes {
     spare: Spare<Tape>,
 }
 
-/// Slopes of an energy on what brought it about.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Slopes {
-    /// On the plans, `[N, H, A]`.
-    pub plans: Vec<f32>,
-    /// On the state that each of them starts from, `[N, D]`.
-    pub starts: Vec<f32>,
-}
-
 /// What a group of `n` plans keeps on its way forward, and what it works with on its way back.
 #[derive(Debug, Default)]
 struct Tape {
@@ -96,7 +87,7 @@ impl PlanSlopes {
         horizon: usize,
         threads: usize,
         judge: impl FnOnce(Vec<f32>) -> std::result::Result<Vec<f32>, E>,
-    ) -> std::result::Result<Slopes, E> {
+    ) -> std::result::Result<Vec<f32>, E> {
         let plan_len = horizon * self.block_width;
         let starts = Starts::new("slopes of plans", starts, self.latent_width, plans.len(), plan_len)?;
         let group = group_of(plans.len() / plan_len, threads, GROUP);
@@ -126,19 +117,13 @@ impl PlanSlopes {
             }
             .into());
         }
-        let mut slopes =
-            Slopes { plans: vec![0.0; plans.len()], starts: vec![0.0; plans.len() / plan_len * self.latent_width] };
-        let parts = pull.chunks(group * rollout_len).zip(slopes.plans.chunks_mut(group * plan_len));
-        let parts = parts.zip(slopes.starts.chunks_mut(group * self.latent_width)).zip(&mut tapes);
+        let mut slopes = vec![0.0; plans.len()];
+        let parts = pull.chunks(group * rollout_len).zip(slopes.chunks_mut(group * plan_len)).zip(&mut tapes);
         if threads > 1 {
             let parts = parts.collect::<Vec<_>>().into_par_iter();
-            parts.for_each(|(((pull, on_plans), on_starts), tape)| {
-                self.back(pull, horizon, (on_plans, on_starts), tape)
-            });
+            parts.for_each(|((pull, slopes), tape)| self.back(pull, horizon, slopes, tape));
         } else {
-            parts.for_each(|(((pull, on_plans), on_starts), tape)| {
-                self.back(pull, horizon, (on_plans, on_starts), tape)
-            });
+            parts.for_each(|((pull, slopes), tape)| self.back(pull, horizon, slopes, tape));
         }
         tapes.into_iter().for_each(|tape| self.spare.give(tape));
         Ok(slopes)
@@ -167,8 +152,8 @@ impl PlanSlopes {
         }
     }
 
-    /// Slopes on plans `[n, H, A]` and on their starts `[n, D]` from those on latents, `pull [n, H, D]`.
-    fn back(&self, pull: &[f32], horizon: usize, (slopes, on_starts): (&mut [f32], &mut [f32]), tape: &mut Tape) {
+    /// Slopes on plans `[n, H, A]` from those on latents, `pull [n, H, D]`.
+    fn back(&self, pull: &[f32], horizon: usize, slopes: &mut [f32], tape: &mut Tape) {
         let (width, block_width) = (self.latent_width, self.block_width);
         let (rows, layers) = (pull.len() / (horizon * width), self.trunk.len());
         tape.on_latents.clear();
@@ -189,6 +174,5 @@ impl PlanSlopes {
                 slopes[(row * horizon + step) * block_width..][..block_width].copy_from_slice(on_block);
             }
         }
-        on_starts.copy_from_slice(&tape.on_latents);
     }
 }

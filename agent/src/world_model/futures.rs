@@ -62,7 +62,7 @@ impl WorldModel for BranchingWorldModel {
             joined.extend((0..codes).map(|one| f32::from(u8::from(one == code))));
         }
         let judge = |latents| judge(&self.rollouts(plans, latents)?);
-        let on_joined = self.slopes.of(start.values(), &joined, plans.horizon(), self.threads, judge)?.plans;
+        let on_joined = self.slopes.of(start.values(), &joined, plans.horizon(), self.threads, judge)?;
         let mut slopes = vec![0.0; plans.values().len()];
         for (index, row) in on_joined.chunks_exact(block + codes).enumerate() {
             let (future, at) = (index / plans.horizon(), index % plans.horizon());

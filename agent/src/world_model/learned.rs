@@ -77,7 +77,7 @@ impl WorldModel for LearnedWorldModel {
 
     fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
         let judge = |values| judge(&self.rollouts(plans, values)?);
-        let slopes = self.slopes.of(start.values(), &self.done(plans), plans.horizon(), self.threads, judge)?.plans;
+        let slopes = self.slopes.of(start.values(), &self.done(plans), plans.horizon(), self.threads, judge)?;
         Ok(match &self.actuation {
             Some(actuation) => actuation.slopes_on_told(&slopes),
             None => slopes,

@@ -213,7 +213,7 @@ impl<'a> School<'a> {
         };
         let through_states = self.slopes.of(&situations.states, plans, horizon, self.threads, judge);
         let through_states = through_states.map_err(|error| mindseye_world_model::Error::Teacher(error.to_string()))?;
-        on_plans.iter_mut().zip(through_states.plans).for_each(|(slope, through)| *slope += through);
+        on_plans.iter_mut().zip(through_states).for_each(|(slope, through)| *slope += through);
         Ok((energies, on_plans))
     }
 
