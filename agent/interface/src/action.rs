@@ -1,17 +1,17 @@
-//! Actions, normalised at the agent's border.
+//! Actions: normalised for the agent, physical for the robot, and the one that holds still.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::require_finite;
 use crate::{Error, Result};
 
-/// What the agent wants done during one control step: `A` numbers in `[-1, 1]`, finite.
+/// The command for one control step: `A` finite numbers in `[-1, 1]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<f32>", into = "Vec<f32>")]
 pub struct Action(Vec<f32>);
 
 impl Action {
-    /// Takes normalised values; what lies outside `[-1, 1]` is clamped to it.
+    /// Takes normalised values and clamps them to `[-1, 1]`.
     ///
     /// # Errors
     /// [`Error::NotFinite`] for NaN and infinities.
@@ -20,7 +20,8 @@ impl Action {
         Ok(Self(values.into_iter().map(|value| value.clamp(-1.0, 1.0)).collect()))
     }
 
-    /// The middle of every bound: for a velocity, standing still.
+    /// The middle of every bound. This holds still only where the bounds are symmetric around rest; use
+    /// [`ActionSpace::hold`] for the command that holds still.
     pub fn zeros(width: usize) -> Self {
         Self(vec![0.0; width])
     }
@@ -45,7 +46,21 @@ impl From<Action> for Vec<f32> {
     }
 }
 
-/// The physical meaning of an action: a name, a unit and bounds per dimension.
+/// What holds one dimension of an action still.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Neutral {
+    /// This physical value, in the dimension's unit: 0 for a velocity or a displacement.
+    Value(f64),
+    /// The dimension commands an absolute position. The command that holds still is the position observed now, which is
+    /// this value of [`Observation::proprioception`](crate::Observation::proprioception).
+    HoldPosition {
+        /// Index into proprioception.
+        proprioception: usize,
+    },
+}
+
+/// The physical meaning of an action: a name, a unit, bounds and the neutral value per dimension.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActionSpace {
@@ -57,6 +72,10 @@ pub struct ActionSpace {
     pub low: Vec<f64>,
     /// Physical value of a normalised +1, per dimension.
     pub high: Vec<f64>,
+    /// What holds still, per dimension. Empty (the default): the middle of the bounds, which is right for velocities
+    /// and displacements with symmetric bounds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub neutral: Vec<Neutral>,
 }
 
 impl ActionSpace {
@@ -70,12 +89,62 @@ impl ActionSpace {
     /// # Errors
     /// [`Error::Length`] if the widths differ.
     pub fn denormalise(&self, action: &Action) -> Result<Vec<f64>> {
-        if action.values().len() != self.width() {
-            return Err(Error::Length { operation: "action", expected: self.width(), got: action.values().len() });
-        }
+        self.require_width("action", action.values().len())?;
         let bounds = self.low.iter().zip(&self.high);
         let scaled = action.values().iter().zip(bounds);
         Ok(scaled.map(|(value, (low, high))| low + (f64::from(*value) + 1.0) / 2.0 * (high - low)).collect())
+    }
+
+    /// The action with these physical values `[A]`, clamped to the bounds. A dimension whose bounds are equal becomes
+    /// 0.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the widths differ, [`Error::NotFinite`] for NaN and infinities.
+    pub fn normalise(&self, physical: &[f64]) -> Result<Action> {
+        self.require_width("physical action", physical.len())?;
+        let normalised = (0..physical.len()).map(|index| self.normalised(index, physical[index]));
+        Action::new(normalised.collect())
+    }
+
+    /// The action that holds still where `proprioception` is observed.
+    ///
+    /// # Errors
+    /// [`Error::Field`] where a dimension holds a position that is not among the values of `proprioception`, or is not
+    /// finite there; [`Error::Length`] where `neutral` has another width than the bounds.
+    pub fn hold(&self, proprioception: &[f32]) -> Result<Action> {
+        if self.neutral.is_empty() {
+            return Ok(Action::zeros(self.width()));
+        }
+        self.require_width("action_space.neutral", self.neutral.len())?;
+        let held = self.neutral.iter().enumerate().map(|(index, neutral)| match *neutral {
+            Neutral::Value(value) => Ok(self.normalised(index, value)),
+            Neutral::HoldPosition { proprioception: at } => {
+                match proprioception.get(at).filter(|value| value.is_finite()) {
+                    Some(&value) => Ok(self.normalised(index, f64::from(value))),
+                    None => {
+                        let name = self.names.get(index).map_or("action", String::as_str);
+                        let expected = format!("the position of {name} as value {at} of proprioception");
+                        Err(Error::field("holding still", expected, format!("{} values", proprioception.len())))
+                    }
+                }
+            }
+        });
+        Action::new(held.collect::<Result<_>>()?)
+    }
+
+    /// Whether holding still depends on the position observed.
+    pub fn holds_positions(&self) -> bool {
+        self.neutral.iter().any(|neutral| matches!(neutral, Neutral::HoldPosition { .. }))
+    }
+
+    fn normalised(&self, index: usize, physical: f64) -> f32 {
+        let (low, high) = (self.low[index], self.high[index]);
+        let range = high - low;
+        if range == 0.0 { 0.0 } else { (2.0 * (physical - low) / range - 1.0) as f32 }
+    }
+
+    fn require_width(&self, operation: &'static str, got: usize) -> Result<()> {
+        if got == self.width() { Ok(()) } else { Err(Error::Length { operation, expected: self.width(), got }) }
     }
 }
 
@@ -89,10 +158,49 @@ mod tests {
         assert_eq!(Action::new(vec![3.0, -7.0]).unwrap().values(), &[1.0, -1.0]);
     }
 
+    fn space(neutral: Vec<Neutral>) -> ActionSpace {
+        ActionSpace {
+            names: vec!["speed".into()],
+            units: vec!["m/s".into()],
+            low: vec![-0.5],
+            high: vec![1.5],
+            neutral,
+        }
+    }
+
+    #[test]
+    fn holding_still_is_the_neutral_value_or_the_observed_position_and_by_default_the_middle() {
+        let held = |neutral, observed: &[f32]| space(neutral).hold(observed).map(|action| action.values()[0]);
+        assert_eq!(held(vec![], &[]).unwrap(), 0.0);
+        assert_eq!(held(vec![Neutral::Value(0.0)], &[]).unwrap(), -0.5);
+        let position = || vec![Neutral::HoldPosition { proprioception: 1 }];
+        assert_eq!(held(position(), &[9.0, 1.0]).unwrap(), 0.5);
+        assert_eq!(held(position(), &[9.0, 7.0]).unwrap(), 1.0, "clamped to the bounds");
+        let error = held(position(), &[9.0]).unwrap_err().to_string();
+        assert!(error.contains("speed") && error.contains("proprioception"), "{error}");
+        assert!(held(position(), &[9.0, f32::NAN]).is_err());
+    }
+
+    #[test]
+    fn normalising_undoes_denormalising() {
+        let space = space(vec![]);
+        for value in [-1.0, -0.25, 0.0, 0.5, 1.0] {
+            let action = Action::new(vec![value]).unwrap();
+            assert_eq!(space.normalise(&space.denormalise(&action).unwrap()).unwrap(), action);
+        }
+        assert_eq!(space.normalise(&[100.0]).unwrap().values(), [1.0]);
+    }
+
+    #[test]
+    fn neutral_is_a_number_or_a_position_in_files() {
+        let text = "neutral = [0.5, { proprioception = 3 }]";
+        let parsed: std::collections::BTreeMap<String, Vec<Neutral>> = toml::from_str(text).unwrap();
+        assert_eq!(parsed["neutral"], [Neutral::Value(0.5), Neutral::HoldPosition { proprioception: 3 }]);
+    }
+
     #[test]
     fn normalised_ends_are_the_physical_bounds() {
-        let space =
-            ActionSpace { names: vec!["speed".into()], units: vec!["m/s".into()], low: vec![-0.5], high: vec![1.5] };
+        let space = space(vec![]);
         let physical = |value: f32| space.denormalise(&Action::new(vec![value]).unwrap()).unwrap()[0];
         assert_eq!((physical(-1.0), physical(0.0), physical(1.0)), (-0.5, 0.5, 1.5));
         assert!(space.denormalise(&Action::zeros(2)).is_err());

@@ -1,11 +1,11 @@
-//! Time as an argument, so that a recorded life can be replayed.
+//! Time as an argument, so that a recorded run can be replayed.
 
 use std::cell::Cell;
 use std::time::Instant;
 
-/// Something that tells the time since it was made.
+/// A source of time. It must not go back between two readings.
 pub trait Clock {
-    /// Seconds since the clock was made.
+    /// Seconds since the clock's zero.
     fn now_secs(&self) -> f64;
 }
 
@@ -26,18 +26,29 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves by a fixed amount each time it is read: for tests and for replay.
+/// A clock for tests and for replay: it moves by a fixed amount with each reading, and where [`ManualClock::set`] puts
+/// it.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     now_secs: Cell<f64>,
-    /// Seconds that pass with every reading.
+    /// Seconds that pass with each reading; 0 by default.
     pub secs_per_reading: f64,
 }
 
 impl ManualClock {
-    /// A clock at zero that moves by `secs_per_reading` with every reading.
+    /// A clock at zero that moves by `secs_per_reading` with each reading.
     pub fn ticking(secs_per_reading: f64) -> Self {
         Self { now_secs: Cell::new(0.0), secs_per_reading }
+    }
+
+    /// Sets the time of the next reading, seconds.
+    pub fn set(&self, now_secs: f64) {
+        self.now_secs.set(now_secs);
+    }
+
+    /// Moves the clock by `secs`, without a reading.
+    pub fn advance(&self, secs: f64) {
+        self.now_secs.set(self.now_secs.get() + secs);
     }
 }
 
@@ -46,5 +57,29 @@ impl Clock for ManualClock {
         let now = self.now_secs.get();
         self.now_secs.set(now + self.secs_per_reading);
         now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_with_readings_and_when_it_is_set() {
+        let clock = ManualClock::ticking(0.5);
+        assert_eq!((clock.now_secs(), clock.now_secs()), (0.0, 0.5));
+        clock.set(10.0);
+        assert_eq!(clock.now_secs(), 10.0);
+        clock.advance(1.0);
+        assert_eq!(clock.now_secs(), 11.5);
+        let still = ManualClock::default();
+        assert_eq!((still.now_secs(), still.now_secs()), (0.0, 0.0));
+    }
+
+    #[test]
+    fn the_system_clock_never_goes_back() {
+        let clock = SystemClock::start();
+        let first = clock.now_secs();
+        assert!(first >= 0.0 && clock.now_secs() >= first);
     }
 }

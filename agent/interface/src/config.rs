@@ -1,28 +1,110 @@
 //! Configs are plain serde structs in TOML: read once, validated once, never mutated.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
+use toml::{Table, Value};
 
 use crate::{Error, Result};
 
-/// A config that can say what is wrong with itself.
+/// A config that checks its own values.
 pub trait Validate {
     /// Checks every field.
     ///
     /// # Errors
-    /// [`Error::Field`] with the name and value of the first field that makes no sense.
+    /// [`Error::Field`] with the name and value of the first field that is outside its range.
     fn validate(&self) -> Result<()>;
+
+    /// Makes paths that the config names relative to `folder`, the folder of the file it was read from. Configs without
+    /// paths have nothing to do.
+    fn resolve_paths(&mut self, _folder: &Path) {}
 }
 
-/// Reads and validates the TOML file at `path`. Unknown fields are errors where the struct denies them (all of ours do).
+/// Files that may build on each other with `base`; more is a circle.
+const MAX_BASES: usize = 16;
+
+/// Reads and validates the TOML file at `path`. Unknown fields are errors where the struct denies them (all of ours
+/// do).
+///
+/// A file may say `base = "other.toml"` (relative to itself): it then has all fields of that file, and changes those
+/// that it names. Tables are merged field by field, except where their `kind` differs: such a table replaces the
+/// base's.
 ///
 /// # Errors
 /// [`Error::File`] with the file and the reason (which names the field) on one line.
 pub fn load<T: DeserializeOwned + Validate>(path: &Path) -> Result<T> {
     let file_error = |reason: String| Error::File { path: path.to_path_buf(), reason };
-    let text = std::fs::read_to_string(path).map_err(|error| file_error(error.to_string()))?;
-    parse(&text).map_err(|error| file_error(error.to_string()))
+    let text = read(path)?;
+    let mut config: T = if table(path, &text)?.contains_key("base") {
+        let merged = with_bases(path)?;
+        let config: T = T::deserialize(merged).map_err(|error| file_error(error.message().replace('\n', " ")))?;
+        config.validate().map_err(|error| file_error(error.to_string()))?;
+        config
+    } else {
+        parse(&text).map_err(|error| file_error(error.to_string()))?
+    };
+    config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_path_buf(), reason: error.to_string() })
+}
+
+/// The file's table as it stands; unknown fields are left for [`parse`] to refuse.
+fn table(path: &Path, text: &str) -> Result<Table> {
+    match text.parse::<Table>() {
+        Ok(table) => Ok(table),
+        Err(error) => Err(Error::File { path: path.to_path_buf(), reason: located(text, &error).to_string() }),
+    }
+}
+
+/// The table of the file at `path`, merged over those that it is based on.
+fn with_bases(path: &Path) -> Result<Table> {
+    let mut files: Vec<(PathBuf, Table)> = Vec::new();
+    let mut next = Some(path.to_path_buf());
+    while let Some(current) = next {
+        let mut own = table(&current, &read(&current)?)?;
+        next = match own.remove("base") {
+            None => None,
+            Some(Value::String(base)) => Some(current.parent().unwrap_or(Path::new("")).join(base)),
+            Some(other) => {
+                let error = Error::field("base", "the name of a file", other);
+                return Err(Error::File { path: current, reason: error.to_string() });
+            }
+        };
+        files.push((current, own));
+        if files.len() > MAX_BASES {
+            let error = Error::field("base", format!("at most {MAX_BASES} files, one based on the other"), "more");
+            return Err(Error::File { path: path.to_path_buf(), reason: error.to_string() });
+        }
+    }
+    Ok(files.into_iter().rev().fold(Table::new(), |base, (_, own)| merged(base, own)))
+}
+
+/// `base` with the fields of `own`.
+fn merged(mut base: Table, own: Table) -> Table {
+    for (name, value) in own {
+        let before = base.remove(&name);
+        let value = match (before, value) {
+            (Some(Value::Table(before)), Value::Table(own)) if same_kind(&before, &own) => {
+                Value::Table(merged(before, own))
+            }
+            (_, own) => own,
+        };
+        base.insert(name, value);
+    }
+    base
+}
+
+fn same_kind(base: &Table, own: &Table) -> bool {
+    own.get("kind").is_none_or(|kind| base.get("kind") == Some(kind))
+}
+
+fn located(text: &str, error: &toml::de::Error) -> Error {
+    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let reason = error.message().replace('\n', " ");
+    Error::field(format!("line {line}"), "a valid config", reason)
 }
 
 /// Parses and validates TOML text.
@@ -30,11 +112,7 @@ pub fn load<T: DeserializeOwned + Validate>(path: &Path) -> Result<T> {
 /// # Errors
 /// [`Error::Field`]; where the parser itself refuses, the field is the line number.
 pub fn parse<T: DeserializeOwned + Validate>(text: &str) -> Result<T> {
-    let config: T = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let reason = error.message().replace('\n', " ");
-        Error::field(format!("line {line}"), "a valid config", reason)
-    })?;
+    let config: T = toml::from_str(text).map_err(|error| located(text, &error))?;
     config.validate()?;
     Ok(config)
 }
@@ -55,6 +133,15 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Example {
         horizon: usize,
+        #[serde(default)]
+        planner: Option<Planner>,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+    enum Planner {
+        Icem { samples: usize, elites: usize },
+        Gradient { steps: usize },
     }
 
     impl Validate for Example {
@@ -77,5 +164,30 @@ mod tests {
         }
         std::fs::write(&path, "horizon = 3").unwrap();
         assert_eq!(load::<Example>(&path).unwrap().horizon, 3);
+    }
+
+    #[test]
+    fn a_file_changes_what_it_names_of_the_file_it_is_based_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let load = |name: &str| load::<Example>(&folder.path().join(name));
+        write("base.toml", "horizon = 3\n[planner]\nkind = \"icem\"\nsamples = 64\nelites = 8");
+        write("few.toml", "base = \"base.toml\"\n[planner]\nsamples = 16");
+        write("other.toml", "base = \"few.toml\"\nhorizon = 5\n[planner]\nkind = \"gradient\"\nsteps = 2");
+        assert_eq!(load("few.toml").unwrap().planner, Some(Planner::Icem { samples: 16, elites: 8 }));
+        let other = load("other.toml").unwrap();
+        assert_eq!((other.horizon, other.planner), (5, Some(Planner::Gradient { steps: 2 })));
+        for (text, named) in [
+            ("base = \"missing.toml\"", "missing.toml"),
+            ("base = 3", "base"),
+            ("base = \"bad.toml\"", "circle"),
+            ("base = \"base.toml\"\nhorizont = 4", "horizont"),
+            ("base = \"base.toml\"\nhorizon = 0", "horizon"),
+        ] {
+            write("bad.toml", text);
+            let error = load("bad.toml").unwrap_err().to_string();
+            assert!(error.contains(".toml") && !error.contains('\n'), "{error}");
+            assert!(error.contains(named) || named == "circle" && error.contains("at most 16"), "{error}");
+        }
     }
 }

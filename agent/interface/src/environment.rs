@@ -1,13 +1,13 @@
-//! The body: anything that can be reset, stepped and observed.
+//! Environments: anything that can be reset, stepped, observed and stopped.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
 
-use crate::{Action, ActionSpace, Image, Observation, Result, Seed};
+use crate::{Action, ActionSpace, Image, Observation, Result, Seed, StateSchema};
 
 /// What came of one control step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The moment after the step.
+    /// What is observed after the step.
     pub observation: Observation,
     /// The episode is over for good (fallen, broken, finished).
     pub terminated: bool,
@@ -18,14 +18,29 @@ pub trait Environment: Send {
     /// Begins a new episode; equal seeds give equal episodes in a simulator.
     ///
     /// # Errors
-    /// When the body cannot be brought to a start.
+    /// When the robot cannot be brought to a start.
     fn reset(&mut self, seed: Seed) -> Result<Observation>;
+
+    /// Observes without acting.
+    ///
+    /// # Errors
+    /// When the robot or its cameras fail.
+    fn observe(&mut self) -> Result<Observation>;
 
     /// Acts for one control step.
     ///
     /// # Errors
-    /// When the action does not fit the [`ActionSpace`], or the body fails. The body then holds still.
+    /// When the action does not fit the [`ActionSpace`], or the robot fails. The robot then holds still.
     fn step(&mut self, action: &Action) -> Result<Step>;
+
+    /// Brings the robot to rest where it is: called when an episode ends for any reason, errors included. A simulator
+    /// has nothing to stop.
+    ///
+    /// # Errors
+    /// When the robot does not answer.
+    fn stop(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Meaning and bounds of actions.
     fn action_space(&self) -> &ActionSpace;
@@ -35,34 +50,25 @@ pub trait Environment: Send {
 }
 
 /// How near a state is to a goal, by the task's own predicate.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GoalCheck {
-    /// The field's usual predicate holds at this moment.
+    /// The field's usual predicate holds at this timestep.
     pub moderate: bool,
-    /// The tighter predicate holds at this moment (it must hold over the last control steps to count).
+    /// The tighter predicate holds at this timestep (it must hold over the last control steps to count).
     pub strict: bool,
-    /// In scenes with a block: the moderate predicate for the block alone, wherever the body is.
-    pub block: Option<bool>,
     /// Distance to the goal, in the task's unit (metres for positions).
     pub distance: f64,
-}
-
-/// How far a block has to go from a start to a goal.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct BlockMove {
-    /// Distance, metres.
-    pub distance_m: f64,
-    /// Angle, radians, 0 to π.
-    pub rotation_rad: f64,
-    /// Whether the goal asks for it at all: at the start the block is not yet where it should be, by the task's predicate.
-    pub needed: bool,
+    /// Further measures by name. A predicate is 1 where it holds and 0 where it does not: in scenes with a block,
+    /// `block` is the moderate predicate for the block alone.
+    pub metrics: BTreeMap<&'static str, f64>,
 }
 
 /// All of a simulated world, opaque; see [`Simulator::snapshot`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(pub Vec<u8>);
 
-/// An environment whose true state can be read, set, saved and rolled out: for recording, for judging, and for the oracle planner.
+/// An environment whose true state can be read, set, saved and rolled out: for recording, for evaluation, and for the
+/// oracle planner.
 pub trait Simulator: Environment {
     /// Name of the scene, for example `two_room`.
     fn scene(&self) -> &str;
@@ -73,7 +79,12 @@ pub trait Simulator: Environment {
     /// One name per state dimension, with its unit, for example `agent_x_m`.
     fn state_names(&self) -> Vec<String>;
 
-    /// One name per value of proprioception, with its unit; empty for a body that does not feel itself.
+    /// Names, units and kinds of the state's dimensions.
+    fn state_schema(&self) -> StateSchema {
+        StateSchema::named(&self.state_names())
+    }
+
+    /// One name per value of proprioception, with its unit; empty where there is none.
     fn proprioception_names(&self) -> Vec<String>;
 
     /// Puts the world into `state` at rest and observes it; factors of variation stay as the last reset set them.
@@ -82,7 +93,7 @@ pub trait Simulator: Environment {
     /// When the state has another length, is not finite, or lies outside the world.
     fn set_state(&mut self, state: &[f64]) -> Result<Observation>;
 
-    /// The camera's picture of this moment.
+    /// The first camera's image of the state now.
     fn render(&mut self) -> Image;
 
     /// Acts for one control step without rendering: for rollouts. The state afterwards equals that after `step`.
@@ -97,7 +108,7 @@ pub trait Simulator: Environment {
     /// When the world cannot be serialised.
     fn snapshot(&self) -> Result<Snapshot>;
 
-    /// Brings a saved world back.
+    /// Restores a saved world.
     ///
     /// # Errors
     /// When the snapshot is not one of this scene.
@@ -112,26 +123,23 @@ pub trait Simulator: Environment {
     /// The task's predicate between the state now and `goal`, a state `[K]`.
     fn check_goal(&self, goal: &[f64]) -> GoalCheck;
 
-    /// The oracle planner's energy of `state [K]`: how far `goal [K]` is for a body that must move there (not through walls), in
-    /// the task's unit. Zero at the goal.
+    /// The oracle planner's energy of `state [K]`: how far `goal [K]` is for a robot that must move there (not through
+    /// walls), in the task's unit. Zero at the goal.
     fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64;
 
-    /// Where in the camera's picture that is which the task is about (row, column; 0 to 1 from the top left): for putting something in front of it.
-    fn subject(&self) -> Option<[f64; 2]> {
+    /// Where the object of the task is in the first camera's image: row and column as shares of its height and width, 0
+    /// to 1 from the top left. `None` where there is no such object, or outside the image. An occlusion test covers
+    /// this place.
+    fn occlusion_target(&self) -> Option<[f64; 2]> {
         None
     }
 
-    /// In scenes with a block: how far it has to go from the state `start` to the state `goal`.
-    fn block_move(&self, _start: &[f64], _goal: &[f64]) -> Option<BlockMove> {
+    /// In scenes with several routes: the name of the one that the robot is on now, for example `bridge`.
+    fn route(&self) -> Option<&'static str> {
         None
     }
 
-    /// In scenes with more ways than one: the name of the one that the body is on at this moment, for example `bridge`.
-    fn way(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// In scenes in which something is hidden from pictures and true states: draws it anew from `seed`. The world looks the same and may go on
-    /// otherwise. Elsewhere nothing happens.
-    fn redraw_hidden(&mut self, _seed: Seed) {}
+    /// In scenes with a part of the state that neither images nor true states show: draws it again from `seed`. The
+    /// world looks the same and may continue differently. In other scenes nothing happens.
+    fn resample_hidden(&mut self, _seed: Seed) {}
 }

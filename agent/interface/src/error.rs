@@ -1,11 +1,11 @@
-//! Errors at the border: which operation, what was expected, what came.
+//! Errors of this crate: which operation, what it expected, what it got.
 
 use std::path::PathBuf;
 
 /// Result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can be wrong with data that crosses the border between body and mind.
+/// What can be wrong with data that an environment, an agent or a config file hands over.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A value does not have the size that the operation needs.
@@ -38,14 +38,14 @@ pub enum Error {
         /// Width asked for, pixels.
         width: usize,
     },
-    /// A config value outside of what makes sense.
+    /// A value outside its range, or a name that is not known.
     #[error("{field}: expected {expected}, got {got}")]
     Field {
-        /// Path of the field, for example `planner.horizon_blocks`.
+        /// Path of the field, for example `planner.horizon_chunks`.
         field: String,
-        /// What would have been right.
+        /// The range, or the known names.
         expected: String,
-        /// What was there.
+        /// The value that was given.
         got: String,
     },
     /// A config file cannot be read or parsed.
@@ -53,10 +53,10 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// Why: the parser's or the operating system's words, on one line.
+        /// Why: the message of the parser or the operating system, on one line.
         reason: String,
     },
-    /// A simulator or robot could not do what it was asked.
+    /// An environment could not carry out an operation.
     #[error("{operation}: {reason}")]
     Environment {
         /// The operation that failed.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// Ending of a file that is still being written; readers ignore such files.
 pub const PARTIAL_ENDING: &str = "partial";
 
-/// Writes `bytes` to `path`: to a temporary name beside it, flushed to the disk, then renamed. Missing folders are made.
+/// Writes `bytes` to `path`: to a temporary name beside it, flushed to the disk, then renamed. Missing folders are
+/// made.
 ///
 /// # Errors
 /// The operating system's; an existing file at `path` is then untouched.
@@ -23,7 +24,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     finish(path, &partial, written)
 }
 
-/// Gives a file that was written under [`partial_name`] of `path`, by whatever means, its own name: flushed to the disk first.
+/// Renames a complete file from [`partial_name`] of `path` to `path`, after flushing it to the disk.
 ///
 /// # Errors
 /// The operating system's; an existing file at `path` is then untouched, and the temporary one is gone.
@@ -36,7 +37,7 @@ pub fn publish(path: &Path) -> std::io::Result<()> {
 fn finish(path: &Path, partial: &Path, written: std::io::Result<()>) -> std::io::Result<()> {
     let result = written.and_then(|()| std::fs::rename(partial, path)).and_then(|()| sync_folder(path));
     if result.is_err() {
-        let _ = std::fs::remove_file(partial); // best effort: the error that matters is the first
+        let _ = std::fs::remove_file(partial); // best effort: the first error is the one to report
     }
     result
 }

@@ -1,4 +1,4 @@
-//! Pictures as the agent gets them: row-major `[H, W, 3]`, 8-bit RGB.
+//! Images: row-major `[H, W, 3]`, 8-bit RGB.
 
 use serde::{Deserialize, Serialize};
 
@@ -107,13 +107,13 @@ impl Image {
         [self.pixels[start], self.pixels[start + 1], self.pixels[start + 2]]
     }
 
-    /// Gives the bytes away.
+    /// The bytes, row-major `[H, W, 3]`.
     pub fn into_pixels(self) -> Vec<u8> {
         self.pixels
     }
 }
 
-/// The median of every channel of `pixels`, RGB after RGB; none of no pixels.
+/// The median of each channel of `pixels` `[N, 3]`; `None` without pixels.
 pub fn median_rgb(pixels: &[u8]) -> Option<[u8; 3]> {
     let mut counts = [[0usize; 256]; 3];
     for pixel in pixels.chunks_exact(3) {
@@ -156,5 +156,11 @@ mod tests {
         image.pixels_mut()[(3 + 2) * 3] = 9;
         assert_eq!(image.rgb(1, 2), [9, 2, 3]);
         assert_eq!(image.rgb(0, 0), [1, 2, 3]);
+    }
+    #[test]
+    fn the_median_colour_ignores_a_minority_of_the_pixels() {
+        let pixels = [[10, 20, 30], [10, 20, 30], [12, 22, 32], [200, 0, 255], [10, 20, 31]].concat();
+        assert_eq!(median_rgb(&pixels), Some([10, 20, 31]));
+        assert_eq!(median_rgb(&[]), None);
     }
 }

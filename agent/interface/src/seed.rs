@@ -1,7 +1,7 @@
 //! One seed at the top, named children below it.
 //!
-//! A child's value depends on its parent and its name only, never on how many numbers were drawn elsewhere: adding a new random
-//! choice somewhere leaves every other stream as it was.
+//! A child's value depends on its parent and its name only, never on how many numbers were drawn elsewhere: adding a
+//! new random choice somewhere leaves every other stream as it was.
 
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,10 @@ use crate::Rng;
 ///
 /// ```
 /// use mindseye_interface::Seed;
-/// let life = Seed::new(7);
-/// assert_eq!(life.child("actor"), Seed::new(7).child("actor"));
-/// assert_ne!(life.child("actor"), life.child("camera"));
-/// assert_ne!(life.index(0), life.index(1));
+/// let run = Seed::new(7);
+/// assert_eq!(run.child("actor"), Seed::new(7).child("actor"));
+/// assert_ne!(run.child("actor"), run.child("camera"));
+/// assert_ne!(run.index(0), run.index(1));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Seed(u64);
@@ -69,11 +69,38 @@ mod tests {
         assert_eq!(all.len(), 6 + 1000 + 1);
     }
 
+    /// One node of the tree, what it must be, and the first two numbers of its stream.
+    struct Golden(Seed, u64, [u64; 2]);
+
+    fn goldens() -> [Golden; 9] {
+        let root = Seed::new(42);
+        let actor = root.child("actor");
+        [
+            Golden(Seed::new(0), 0, [0xb585_f767_a79a_3b6c, 0x7746_a55f_bad8_c037]),
+            Golden(root, 42, [0xae90_bfb5_395d_5ba1, 0xf345_3fc6_2579_9188]),
+            Golden(Seed::new(0).child("actor"), 0xea66_20bf_f2be_49a2, [0x5250_86d9_790d_d263, 0x6f0a_81f7_282b_0194]),
+            Golden(actor, 0xe98c_8193_dd7e_86fb, [0x8d1e_d147_4e1b_68e4, 0xe93d_0124_8943_e79d]),
+            Golden(Seed::new(0).index(0), 0x9f30_61f8_05b5_6d5a, [0xac73_122d_c09e_0652, 0x5eea_f2a1_ff9a_2341]),
+            Golden(root.index(7), 0x4ee4_d58a_a504_d6f9, [0xeb13_73d7_4d2f_54a7, 0x0fa2_879e_e332_899b]),
+            Golden(actor.index(3), 0xca9b_6405_4630_3f1f, [0xd556_19ac_ca00_955c, 0x091b_2fc4_754f_c00b]),
+            Golden(Seed::new(7).child(""), 0xd0c9_e204_a989_6e37, [0xdfcc_11b2_d25b_4f74, 0x3ad1_3f84_e0f8_c481]),
+            Golden(
+                Seed::new(u64::MAX).child("scene"),
+                0x03f4_7280_5c1a_221c,
+                [0x4fc9_27ed_5c84_f8de, 0x0e43_3923_db98_7fae],
+            ),
+        ]
+    }
+
+    /// The numbers come from an independent implementation of SplitMix64's finaliser and ChaCha8. If this test fails,
+    /// every recording, start, goal and training run of before is of another random world.
     #[test]
-    fn streams_are_the_same_on_every_machine() {
+    fn golden_seeds_and_streams_are_the_same_on_every_machine() {
         use rand_chacha::rand_core::RngCore;
-        let golden = Seed::new(42).child("actor").index(3);
-        assert_eq!(golden.rng().next_u64(), golden.rng().next_u64());
-        assert_ne!(golden.rng().next_u64(), Seed::new(43).child("actor").index(3).rng().next_u64());
+        for Golden(seed, value, draws) in goldens() {
+            assert_eq!(seed.value(), value, "node {value:#x}");
+            let mut stream = seed.rng();
+            assert_eq!([stream.next_u64(), stream.next_u64()], draws, "stream of node {value:#x}");
+        }
     }
 }
