@@ -1,15 +1,15 @@
-//! Factors of variation: what may differ from episode to episode, each by name, all off by default, all from the episode's seed.
-//! Start states are not a factor: they always follow from the seed.
+//! Factors of variation: what may differ from episode to episode, each by name, all off by default, all from the
+//! episode's seed. Start states are not a factor: they always follow from the seed.
 
 use mindseye_interface::{Error, Result, Rng, Seed};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-/// How far the axes of a body that was mounted askew are turned, rad.
-pub(crate) const TURN_RAD: f64 = std::f64::consts::FRAC_PI_6;
+/// By how much [`Factor::RotatedActions`] rotates actions, rad.
+pub(crate) const ACTION_ROTATION_RAD: f64 = std::f64::consts::FRAC_PI_6;
 
-/// `motion`, turned from the first axis towards the second.
-pub(crate) fn turned(motion: [f64; 2], by_rad: f64) -> [f64; 2] {
+/// `motion`, rotated from the first axis towards the second.
+pub(crate) fn rotated(motion: [f64; 2], by_rad: f64) -> [f64; 2] {
     let (sin, cos) = by_rad.sin_cos();
     [cos * motion[0] - sin * motion[1], sin * motion[0] + cos * motion[1]]
 }
@@ -47,11 +47,14 @@ pub enum Factor {
     /// An agent of twice the mass, in every episode.
     DoubledMass,
     /// A floor of another colour, the same in every episode.
-    TintedFloor,
-    /// An agent that goes half as far as it is told, in every episode.
-    HalvedReach,
-    /// An agent whose axes of motion are turned by 30 degrees, in every episode: mounted askew.
-    TurnedAxes,
+    #[serde(alias = "tinted_floor")]
+    RecolouredFloor,
+    /// An agent that goes half as far as commanded, in every episode.
+    #[serde(alias = "halved_reach")]
+    HalvedActionGain,
+    /// An agent whose actions are rotated by 30 degrees, in every episode, as by a robot that is mounted askew.
+    #[serde(alias = "turned_axes")]
+    RotatedActions,
 }
 
 impl Factor {
@@ -71,16 +74,27 @@ impl Factor {
         ("block_shape", Factor::BlockShape),
         ("doubled_friction", Factor::DoubledFriction),
         ("doubled_mass", Factor::DoubledMass),
-        ("tinted_floor", Factor::TintedFloor),
-        ("halved_reach", Factor::HalvedReach),
-        ("turned_axes", Factor::TurnedAxes),
+        ("recoloured_floor", Factor::RecolouredFloor),
+        ("halved_action_gain", Factor::HalvedActionGain),
+        ("rotated_actions", Factor::RotatedActions),
+    ];
+
+    /// Names that options and reports of before have; they are still accepted.
+    const FORMER_NAMES: [(&'static str, Factor); 3] = [
+        ("tinted_floor", Factor::RecolouredFloor),
+        ("halved_reach", Factor::HalvedActionGain),
+        ("turned_axes", Factor::RotatedActions),
     ];
 
     /// Whether it is the same in every episode: a world that has changed, not one that varies.
     pub fn is_fixed(self) -> bool {
         matches!(
             self,
-            Self::DoubledFriction | Self::DoubledMass | Self::TintedFloor | Self::HalvedReach | Self::TurnedAxes
+            Self::DoubledFriction
+                | Self::DoubledMass
+                | Self::RecolouredFloor
+                | Self::HalvedActionGain
+                | Self::RotatedActions
         )
     }
 
@@ -94,7 +108,8 @@ impl std::str::FromStr for Factor {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let known = Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, factor)| *factor);
+        let mut known = Self::ALL.iter().chain(&Self::FORMER_NAMES);
+        let known = known.find(|(known, _)| *known == name).map(|(_, factor)| *factor);
         known.ok_or_else(|| {
             let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
             Error::field("factor", format!("one of {}", names.join(", ")), name)
@@ -107,14 +122,19 @@ impl std::str::FromStr for Factor {
 pub struct Factors(pub Vec<Factor>);
 
 impl Factors {
-    /// The random stream of `factor` in the episode of `seed`, if the factor is on. Each factor has its own, so that switching
-    /// one on changes no other.
-    pub fn stream(&self, factor: Factor, seed: Seed) -> Option<Rng> {
+    /// Their names, in their order.
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().map(|factor| factor.name().to_owned()).collect()
+    }
+
+    /// The random stream of `factor` in the episode of `seed`, if the factor is on. Each factor has its own, so that
+    /// switching one on changes no other. The stream has the factor's name: a factor that draws from it keeps its name.
+    fn stream(&self, factor: Factor, seed: Seed) -> Option<Rng> {
         self.0.contains(&factor).then(|| seed.child("factors").child(factor.name()).rng())
     }
 
-    /// Lets `draw` decide what `factor` names in the episode of `seed`, if the factor is on.
-    pub fn vary(&self, seed: Seed, factor: Factor, draw: impl FnOnce(&mut Rng)) {
+    /// Calls `draw` with the random stream of `factor` in the episode of `seed`, if the factor is on.
+    pub(crate) fn vary(&self, seed: Seed, factor: Factor, draw: impl FnOnce(&mut Rng)) {
         if let Some(mut stream) = self.stream(factor, seed) {
             draw(&mut stream);
         }
@@ -134,4 +154,28 @@ pub(crate) fn vivid_colour(rng: &mut Rng) -> [u8; 3] {
     rgb[strong] = rng.random_range(200..=255);
     rgb[dark] = rng.random_range(0..=50);
     rgb
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renamed_factors_are_found_by_their_former_names() {
+        for (former, factor) in Factor::FORMER_NAMES {
+            assert_eq!(former.parse::<Factor>().unwrap(), factor);
+            assert_ne!(factor.name(), former);
+            let read: std::collections::BTreeMap<String, Factors> =
+                toml::from_str(&format!("old = [\"{former}\"]\nnew = [\"{}\"]", factor.name())).unwrap();
+            assert_eq!((&read["old"], &read["new"]), (&Factors(vec![factor]), &Factors(vec![factor])));
+        }
+        let error = "dancing_floor".parse::<Factor>().unwrap_err().to_string();
+        assert!(error.contains("recoloured_floor") && !error.contains("tinted_floor"), "{error}");
+    }
+
+    #[test]
+    fn a_quarter_rotation_takes_the_first_axis_to_the_second() {
+        let [x, y] = rotated([1.0, 0.0], std::f64::consts::FRAC_PI_2);
+        assert!(x.abs() < 1e-15 && (y - 1.0).abs() < 1e-15, "({x}, {y})");
+    }
 }

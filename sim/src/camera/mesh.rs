@@ -2,7 +2,7 @@
 
 use nalgebra::{Isometry3, Point3, Vector3};
 
-/// A triangle in the world, of one colour as seen.
+/// A triangle in the world, of one shaded colour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Triangle {
     /// Corners, metres.
@@ -23,8 +23,9 @@ const LIGHT: Vector3<f32> = Vector3::new(-0.3, -0.4, -0.866);
 /// Share of the light that every face gets, however it is turned.
 const AMBIENT: f32 = 0.45;
 
-/// Colour of a face as seen: Lambert's law, both sides of a face alike. Faces turned up see the full light, so that flat scenes
-/// show their colours as they are named. The length of `normal` does not matter; a face without one stays dark.
+/// Shaded colour of a face: Lambert's law, both sides of a face alike. Faces turned up get the full light, so that
+/// flat scenes show their colours unchanged. The length of `normal` does not matter; a face without one stays
+/// dark.
 pub fn shade(rgb: [u8; 3], normal: &Vector3<f32>) -> [u8; 3] {
     let towards_light = normal.dot(&LIGHT).abs() / normal.norm().max(f32::MIN_POSITIVE) / -LIGHT.z;
     let light = (AMBIENT + (1.0 - AMBIENT) * towards_light).min(1.0);

@@ -1,4 +1,4 @@
-//! The z-buffer: what never moves is drawn once, what moves is drawn over a copy of the small piece it covers.
+//! The z-buffer: triangles that never move are drawn once, the others over a copy of the small piece that they cover.
 
 use mindseye_interface::Image;
 use nalgebra::Point3;
@@ -7,7 +7,7 @@ use super::{Camera, NEAR_M, Projection, Triangle};
 
 /// Samples per pixel side: 4x4 samples a pixel, so that a move of a tenth of a pixel shows.
 const SAMPLES: usize = 4;
-/// Largest side of the sampled picture; beyond it fewer samples are taken.
+/// Largest side of the sampled image; beyond it fewer samples are taken.
 const LARGEST_SAMPLED_SIDE: usize = 4096;
 
 /// Colour and depth of samples in a rectangle, row-major.
@@ -28,7 +28,7 @@ struct FlatTriangle {
     rgb: [u8; 3],
 }
 
-/// Draws pictures of one camera.
+/// Draws images of one camera.
 #[derive(Debug, Clone)]
 pub struct Rasteriser {
     camera: Camera,
@@ -56,7 +56,7 @@ impl Rasteriser {
         rasteriser
     }
 
-    /// The picture with `moving` triangles in front of (or behind) the unmoving ones.
+    /// The image with `moving` triangles in front of (or behind) the unmoving ones.
     pub fn draw(&mut self, moving: impl IntoIterator<Item = Triangle>) -> Image {
         let mut image = self.still_image.clone();
         let mut projected = Vec::new();
@@ -69,24 +69,24 @@ impl Rasteriser {
         image
     }
 
-    /// Adds what the camera sees of a triangle: nothing, the triangle, or one or two triangles cut off at [`NEAR_M`].
+    /// Adds the visible part of a triangle: nothing, the triangle, or one or two triangles cut off at [`NEAR_M`].
     fn project(&self, triangle: &Triangle, projected: &mut Vec<FlatTriangle>) {
-        let seen = triangle.corners.map(|corner| self.camera.world_from_camera.inverse_transform_point(&corner));
+        let corners = triangle.corners.map(|corner| self.camera.world_from_camera.inverse_transform_point(&corner));
         let mut add = |corners: [Point3<f32>; 3]| {
             projected.push(FlatTriangle { corners: corners.map(|corner| self.flatten(&corner)), rgb: triangle.rgb });
         };
-        if seen.iter().all(|corner| corner.z >= NEAR_M) {
-            return add(seen);
+        if corners.iter().all(|corner| corner.z >= NEAR_M) {
+            return add(corners);
         }
-        let cut = cut_near(&seen);
+        let cut = cut_near(&corners);
         for last in 2..cut.len() {
             add([cut[0], cut[last - 1], cut[last]]);
         }
     }
 
     /// Column and row in samples, and depth, of a point in camera coordinates.
-    fn flatten(&self, seen: &Point3<f32>) -> [f32; 3] {
-        let [column, row, depth] = self.camera.project_seen(seen);
+    fn flatten(&self, point: &Point3<f32>) -> [f32; 3] {
+        let [column, row, depth] = self.camera.project_from_camera(point);
         // What is linear on the screen: depth under parallel rays, the inverse of depth under rays through a point.
         let key = match self.camera.projection {
             Projection::Orthographic { .. } => depth,

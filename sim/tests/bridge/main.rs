@@ -1,8 +1,8 @@
 //! The bridge scene from outside: what a user of the simulator may rely on.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod coins;
 mod demonstrators;
+mod hidden_gusts;
 mod motion;
 mod repeatability;
 mod states_and_goals;
@@ -16,9 +16,9 @@ const PIXEL_M: f64 = 1.0 / 64.0;
 /// The left end of the bridge, in its middle.
 const LEFT_END: [f64; 2] = [20.0 * PIXEL_M, 32.0 * PIXEL_M];
 
-/// A world with small pictures.
+/// A world with small images.
 fn world() -> Bridge {
-    Bridge::new(&SceneOptions::with_side(32).unwrap()).unwrap()
+    Bridge::new(&SceneOptions::with_side(32).unwrap())
 }
 
 fn action(x: f32, y: f32) -> Action {
@@ -28,10 +28,10 @@ fn action(x: f32, y: f32) -> Action {
 /// The state after `steps` control steps of one action.
 fn after(world: &mut dyn Simulator, action: &Action, steps: usize) -> [f64; 2] {
     (0..steps).for_each(|_| world.step_blind(action).unwrap());
-    place(world)
+    position(world)
 }
 
-fn place(world: &dyn Simulator) -> [f64; 2] {
+fn position(world: &dyn Simulator) -> [f64; 2] {
     world.state().try_into().unwrap()
 }
 

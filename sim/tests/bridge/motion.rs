@@ -4,7 +4,7 @@ use mindseye_interface::{Environment, Seed, Simulator};
 use mindseye_sim::scenes::bridge::overlap_m;
 use rand::Rng;
 
-use super::{PIXEL_M, action, after, assert_near, place, world};
+use super::{PIXEL_M, action, after, assert_near, position, world};
 
 /// What contacts may leave of overlap, metres: a hundredth of a pixel at 64 pixels.
 const CONTACT_M: f64 = 0.0002;
@@ -16,7 +16,7 @@ fn on_land_the_disc_moves_at_exactly_the_commanded_speed() {
         world.set_state(&[0.12, 0.6]).unwrap();
         let moved = |part: f32| 3.0 * 2.0 * PIXEL_M * f64::from(part);
         assert_near(after(&mut world, &action(x, y), 3), [0.12 + moved(x), 0.6 + moved(y)], 1e-6);
-        let stopped = place(&world);
+        let stopped = position(&world);
         assert_eq!(after(&mut world, &action(0.0, 0.0), 20), stopped);
     }
 }
@@ -37,20 +37,24 @@ fn the_river_carries_the_disc_down_to_calm_water_with_a_way_out_on_the_left() {
 }
 
 #[test]
-fn nobody_gets_up_the_river() {
+fn the_disc_cannot_move_up_the_river() {
     let mut world = world();
     let mut rng = Seed::new(1).rng();
     for _ in 0..30 {
         world.set_state(&[rng.random_range(27.5..36.5) * PIXEL_M, 53.0 * PIXEL_M]).unwrap();
         for _ in 0..100 {
             world.step_blind(&action(rng.random_range(-1.0..1.0), -1.0)).unwrap();
-            assert!(place(&world)[0] < 26.0 * PIXEL_M || place(&world)[1] > 48.0 * PIXEL_M, "{:?}", place(&world));
+            assert!(
+                position(&world)[0] < 26.0 * PIXEL_M || position(&world)[1] > 48.0 * PIXEL_M,
+                "{:?}",
+                position(&world)
+            );
         }
     }
 }
 
 #[test]
-fn no_push_and_no_gust_gets_the_disc_into_a_wall() {
+fn no_push_and_no_gust_moves_the_disc_into_a_wall() {
     let mut world = world();
     let mut rng = Seed::new(3).rng();
     for episode in 0..60 {
@@ -64,8 +68,8 @@ fn no_push_and_no_gust_gets_the_disc_into_a_wall() {
                 push = action(rng.random_range(-1.5..1.5), rng.random_range(-1.5..1.5)); // often at full speed
             }
             world.step_blind(&push).unwrap();
-            let overlap_m = overlap_m(place(&world));
-            assert!(overlap_m < CONTACT_M, "{overlap_m} m in a wall at {:?}, step {step}", place(&world));
+            let overlap_m = overlap_m(position(&world));
+            assert!(overlap_m < CONTACT_M, "{overlap_m} m in a wall at {:?}, step {step}", position(&world));
         }
     }
 }

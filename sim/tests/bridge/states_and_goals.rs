@@ -1,18 +1,18 @@
-//! States set by hand, goals, distances to them, and pictures.
+//! States set by hand, goals, distances to them, and images.
 
 use mindseye_interface::{Environment, Seed, Simulator};
 use mindseye_sim::scenes::bridge::{MODERATE_M, STRICT_M};
 use mindseye_sim::{SceneOptions, cross_pair, has_cross_pairs};
 
-use super::{PIXEL_M, place, world};
+use super::{PIXEL_M, position, world};
 
 #[test]
-fn set_state_places_the_agent_exactly_and_what_cannot_be_is_refused_by_name() {
+fn set_state_places_the_agent_exactly_and_refuses_impossible_states_by_name() {
     let mut world = world();
     world.reset(Seed::new(4)).unwrap();
     for state in [[0.3, 0.7], [0.5, 0.5], [0.5, 0.7], [0.5, 9.0 * PIXEL_M]] {
         world.set_state(&state).unwrap();
-        assert_eq!(place(&world), state.map(|value| f64::from(value as f32)));
+        assert_eq!(position(&world), state.map(|value| f64::from(value as f32)));
     }
     let before = world.snapshot().unwrap();
     let bad: [(&[f64], &str); 5] = [
@@ -43,20 +43,20 @@ fn a_goal_is_reached_within_the_fields_distances() {
 }
 
 #[test]
-fn hard_pairs_lie_on_both_sides_and_the_bridge_is_the_short_way() {
+fn hard_pairs_lie_on_both_sides_and_the_bridge_is_the_short_route() {
     assert!(has_cross_pairs("bridge"));
     let world = world();
     for seed in (0..200).map(Seed::new) {
         let (start, goal) = cross_pair("bridge", &SceneOptions::with_side(16).unwrap(), seed).unwrap();
         assert!(start[0] <= 20.0 * PIXEL_M && goal[0] >= 44.0 * PIXEL_M, "{start:?} {goal:?}");
-        let way = world.goal_energy(&start, &goal);
+        let route = world.goal_energy(&start, &goal);
         let round_m = |end: &[f64]| (end[0] - 0.5).hypot(end[1] - 12.0 * PIXEL_M); // about: by the middle of the ford
-        assert!(way + 6.0 * PIXEL_M < round_m(&start) + round_m(&goal), "{start:?} {goal:?}: {way}");
+        assert!(route + 6.0 * PIXEL_M < round_m(&start) + round_m(&goal), "{start:?} {goal:?}: {route}");
     }
 }
 
 #[test]
-fn ways_lead_round_walls_and_never_up_the_river() {
+fn routes_lead_round_walls_and_never_up_the_river() {
     let world = world();
     let energy = |start: [f64; 2], goal: [f64; 2]| world.goal_energy(&start, &goal);
     assert_eq!(energy([0.1, 0.1], [0.1, 0.1]), 0.0);
@@ -74,7 +74,7 @@ fn ways_lead_round_walls_and_never_up_the_river() {
 #[test]
 fn a_red_disc_a_wooden_bridge_and_a_blue_river_between_black_walls() {
     let mut world = mindseye_sim::make("bridge", &SceneOptions::with_side(64).unwrap()).unwrap();
-    let picture = world.set_state(&[12.0 * PIXEL_M, 48.0 * PIXEL_M]).unwrap().image.unwrap();
+    let image = world.set_state(&[12.0 * PIXEL_M, 48.0 * PIXEL_M]).unwrap().image().unwrap().clone();
     let (white, black, wood, water) = ([255; 3], [0; 3], [222, 184, 135], [130, 180, 255]);
     for (row, column, rgb) in [
         (48, 12, [255, 0, 0]),
@@ -88,9 +88,9 @@ fn a_red_disc_a_wooden_bridge_and_a_blue_river_between_black_walls() {
         (43, 23, black),
         (55, 40, black),
     ] {
-        assert_eq!(picture.rgb(row, column), rgb, "row {row}, column {column}");
+        assert_eq!(image.rgb(row, column), rgb, "row {row}, column {column}");
     }
-    let on_the_bridge = world.set_state(&[0.5, 0.5]).unwrap().image.unwrap();
+    let on_the_bridge = world.set_state(&[0.5, 0.5]).unwrap().image().unwrap().clone();
     assert_eq!(on_the_bridge.rgb(32, 32), [255, 0, 0], "the disc is above the bridge");
-    assert_eq!(world.way(), Some("bridge"));
+    assert_eq!(world.route(), Some("bridge"));
 }

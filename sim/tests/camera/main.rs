@@ -25,7 +25,8 @@ fn cuboid(half: [f32; 3], pose: Isometry3<f32>, rgb: [u8; 3]) -> Thing {
     Thing { mesh, collider: ColliderBuilder::cuboid(half[0], half[1], half[2]), pose, rgb }
 }
 
-/// Its triangles in both worlds: Rapier's own cylinder is intersected by an iteration that is off by half a pixel at the rim.
+/// Its triangles in both worlds: Rapier's own cylinder is intersected by an iteration that is off by half a pixel at
+/// the rim.
 fn cylinder(radius: f32, half_height: f32, segments: usize, pose: Isometry3<f32>, rgb: [u8; 3]) -> Thing {
     let mesh = Mesh::cylinder(radius, half_height, segments, rgb);
     let corners: Vec<Vector> = mesh
@@ -77,7 +78,7 @@ fn colours(image: &Image) -> usize {
     image.pixels().chunks(3).collect::<std::collections::HashSet<_>>().len()
 }
 
-/// A table that reaches behind the camera, with things on it, seen at a slant.
+/// A table that reaches behind the camera, with things on it, viewed at a slant.
 fn table() -> (Camera, Vec<Thing>) {
     let eye = Point3::new(0.0, 1.0, -0.7);
     let pose = Isometry3::face_towards(&eye, &Point3::new(0.0, 0.0, 0.0), &-Vector3::new(0.0, 0.0, -1.0));
@@ -94,7 +95,7 @@ fn table() -> (Camera, Vec<Thing>) {
 }
 
 #[test]
-fn perspective_pictures_are_those_of_ray_casting() {
+fn perspective_images_are_those_of_ray_casting() {
     let (camera, things) = table();
     let expected = ray_cast(&camera, &things, BACKGROUND);
     assert!(colours(&expected) > 50, "the oracle sees something");
@@ -106,7 +107,7 @@ fn perspective_pictures_are_those_of_ray_casting() {
 }
 
 #[test]
-fn orthographic_pictures_are_those_of_ray_casting() {
+fn orthographic_images_are_those_of_ray_casting() {
     let (mut camera, things) = table();
     camera.projection = Projection::Orthographic { width_m: 1.2 };
     let expected = ray_cast(&camera, &things, BACKGROUND);
@@ -134,12 +135,12 @@ fn a_cylinder_is_closed_and_has_its_size() {
 }
 
 #[test]
-fn two_room_looks_as_rays_see_it() {
+fn images_of_two_room_are_those_of_ray_casting() {
     let factors = Factors(Factor::ALL.iter().map(|(_, factor)| *factor).collect());
     for (seed, factors) in [(0, Factors::default()), (1, factors.clone()), (2, factors)] {
         let options = SceneOptions { factors, ..SceneOptions::with_side(64).unwrap() };
-        let mut world = TwoRoom::new(&options).unwrap();
-        let got = mindseye_interface::Environment::reset(&mut world, Seed::new(seed)).unwrap().image.unwrap();
+        let mut world = TwoRoom::new(&options);
+        let got = mindseye_interface::Environment::reset(&mut world, Seed::new(seed)).unwrap().image().unwrap().clone();
         let layout = world.layout();
         let place = world.state();
         let wall = |wall: mindseye_sim::scenes::two_room::Wall| {
@@ -161,7 +162,7 @@ fn two_room_looks_as_rays_see_it() {
 }
 
 #[test]
-fn what_moves_is_drawn_as_if_it_stood_still() {
+fn moving_triangles_are_drawn_like_still_ones() {
     let (camera, things) = table();
     let still = rasterised(camera, &things, things.len());
     for moving_from in 0..things.len() {
@@ -170,7 +171,7 @@ fn what_moves_is_drawn_as_if_it_stood_still() {
 }
 
 #[test]
-fn what_lies_behind_the_camera_or_beside_the_picture_is_not_drawn() {
+fn nothing_behind_the_camera_or_beside_the_image_is_drawn() {
     let (camera, _) = table();
     let empty = Image::filled(camera.size, BACKGROUND);
     for projection in [camera.projection, Projection::Orthographic { width_m: 1.0 }] {
@@ -185,7 +186,7 @@ fn what_lies_behind_the_camera_or_beside_the_picture_is_not_drawn() {
 
 #[test]
 fn a_face_through_the_camera_hides_the_half_it_covers() {
-    // A floor 1 m below the eye that goes on behind it covers the picture below the horizon, however it is cut.
+    // A floor 1 m below the camera that continues behind it covers the image below the horizon, however it is cut.
     let size = ImageSize::square(32).unwrap();
     let camera = Camera {
         world_from_camera: Isometry3::identity(),
@@ -201,7 +202,7 @@ fn a_face_through_the_camera_hides_the_half_it_covers() {
 }
 
 #[test]
-fn points_project_to_where_they_are_seen() {
+fn points_project_to_their_pixels() {
     let size = ImageSize::new(50, 100).unwrap();
     let quarter = UnitQuaternion::from_axis_angle(&Vector3::y_axis(), std::f32::consts::FRAC_PI_2);
     let camera = Camera {
@@ -214,7 +215,7 @@ fn points_project_to_where_they_are_seen() {
         assert!(got.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-3), "{got:?}");
     };
     near([3.0, 0.0, 0.0], [50.0, 25.0, 2.0]);
-    near([3.0, 0.5, -1.0], [75.0, 37.5, 2.0]); // y down, and -z is to the right of who looks along x with y down
+    near([3.0, 0.5, -1.0], [75.0, 37.5, 2.0]); // -z is to the right of a camera that looks along x with y down
     assert!(camera.project(&Point3::new(1.0 + NEAR_M / 2.0, 0.0, 0.0)).is_none());
     assert!(camera.project(&Point3::new(0.0, 0.0, 0.0)).is_none());
 }

@@ -5,7 +5,7 @@ use mindseye_sim::camera::{Camera, Projection, shade};
 use nalgebra::{Point3, Vector3};
 use rapier3d::prelude::{ColliderHandle, PhysicsWorld, QueryFilter, Ray, Vector};
 
-/// The camera's picture of `world`, with `samples` x `samples` rays a pixel.
+/// The camera's image of `world`, with `samples` x `samples` rays a pixel.
 pub fn cast(
     camera: &Camera,
     world: &PhysicsWorld,

@@ -1,8 +1,8 @@
 //! What the scripted pushers do.
 
 use mindseye_interface::Seed;
-use mindseye_sim::scenes::push_t::{Difference, POLICIES, State};
-use mindseye_sim::{demonstrate, demonstrator};
+use mindseye_sim::scenes::push_t::{Difference, State};
+use mindseye_sim::{demonstrate, demonstrator, scene};
 
 use super::{options, world};
 
@@ -12,8 +12,8 @@ fn play(policy: &str, episodes: u64, steps: usize) -> Vec<Vec<State>> {
     let mut world = world(&[]);
     (0..episodes)
         .map(|seed| {
-            let moments = demonstrate(&mut world, demonstrator.as_mut(), Seed::new(seed), steps, true).unwrap();
-            moments.iter().map(|moment| State::from_slice(&moment.state).unwrap()).collect()
+            let timesteps = demonstrate(&mut world, demonstrator.as_mut(), Seed::new(seed), steps, true).unwrap();
+            timesteps.iter().map(|timestep| State::from_slice(&timestep.state).unwrap()).collect()
         })
         .collect()
 }
@@ -36,24 +36,27 @@ fn activity(episodes: &[Vec<State>]) -> (f64, f64) {
 
 #[test]
 fn pushers_push_and_turn_the_block() {
-    for policy in ["through", "poser", "mixture"] {
+    for policy in ["random_point", "goal_pose", "mixture"] {
         let (moving, turn) = activity(&play(policy, 60, 100));
         assert!(moving > 0.2, "{policy} moves the block in {moving} of all steps");
         assert!(turn > 12.0, "{policy} turns the block by {turn} degrees in 25 steps");
     }
-    let (moving, turn) = activity(&play("prodder", 60, 100));
-    assert!(moving > 0.3 && turn > 12.0, "the prodder moves the block in {moving} of all steps and turns it by {turn}");
+    let (moving, turn) = activity(&play("random_contact", 60, 100));
+    assert!(
+        moving > 0.3 && turn > 12.0,
+        "random contact moves the block in {moving} of all steps and turns it by {turn}"
+    );
     let (moving, _) = activity(&play("explorer", 60, 100));
     assert!(moving > 0.01, "the explorer bumps into the block: {moving}");
 }
 
 #[test]
-fn the_paced_one_rests_and_goes_slowly_too() {
-    let mut paced = demonstrator("push_t", "paced", &options(16, &[])).unwrap();
+fn variable_speed_has_rests_and_slow_phases() {
+    let mut variable_speed = demonstrator("push_t", "variable_speed", &options(16, &[])).unwrap();
     let mut world = world(&[]);
     let sizes: Vec<f32> = (0..60)
-        .flat_map(|seed| demonstrate(&mut world, paced.as_mut(), Seed::new(seed), 60, true).unwrap())
-        .map(|moment| moment.action.values().iter().fold(0.0f32, |most, value| most.max(value.abs())))
+        .flat_map(|seed| demonstrate(&mut world, variable_speed.as_mut(), Seed::new(seed), 60, true).unwrap())
+        .map(|timestep| timestep.action.values().iter().fold(0.0f32, |most, value| most.max(value.abs())))
         .collect();
     let share = |low: f32, high: f32| {
         sizes.iter().filter(|&&size| (low..=high).contains(&size)).count() as f64 / sizes.len() as f64
@@ -61,7 +64,7 @@ fn the_paced_one_rests_and_goes_slowly_too() {
     assert!((0.2..0.4).contains(&share(0.0, 0.0)), "at rest in {}", share(0.0, 0.0));
     assert!(share(1e-3, 0.3) > 0.2, "slow in {}", share(1e-3, 0.3));
     assert!(share(0.7, 1.0) > 0.2, "at full strength in {}", share(0.7, 1.0));
-    let (moving, _) = activity(&play("paced", 60, 100));
+    let (moving, _) = activity(&play("variable_speed", 60, 100));
     assert!(moving > 0.1, "moves the block in {moving} of all steps");
 }
 
@@ -84,5 +87,22 @@ fn poses_cover_the_floor_and_the_circle() {
 #[test]
 fn unknown_policies_are_refused_with_a_list() {
     let error = demonstrator("push_t", "dancer", &options(16, &[])).err().unwrap().to_string();
-    assert!(POLICIES.iter().all(|policy| error.contains(policy)), "{error}");
+    let known = scene("push_t").unwrap().demonstrators;
+    assert!(known.iter().all(|known| error.contains(known.name)), "{error}");
+}
+
+#[test]
+fn demonstrators_are_found_by_their_former_names() {
+    let first = |policy: &str| {
+        let mut demonstrator = demonstrator("push_t", policy, &options(16, &[])).unwrap();
+        demonstrate(&mut world(&[]), demonstrator.as_mut(), Seed::new(3), 40, true).unwrap()
+    };
+    for (former, name) in [
+        ("through", "random_point"),
+        ("poser", "goal_pose"),
+        ("paced", "variable_speed"),
+        ("prodder", "random_contact"),
+    ] {
+        assert_eq!(first(former), first(name));
+    }
 }

@@ -1,8 +1,8 @@
 //! Factors of variation: off by default, each changing what it names; and those of other scenes refused.
 
 use mindseye_interface::Seed;
-use mindseye_sim::scenes::push_t::{FACTORS, Layout};
-use mindseye_sim::{Factor, Factors, make};
+use mindseye_sim::scenes::push_t::Layout;
+use mindseye_sim::{Factor, Factors, make, scene};
 
 use super::{all_factors, options};
 
@@ -11,15 +11,15 @@ fn with_factor(mut base: Layout, factor: Factor, other: &Layout) -> Layout {
     match factor {
         Factor::AgentColor => base.agent_rgb = other.agent_rgb,
         Factor::BlockColor => base.block_rgb = other.block_rgb,
-        Factor::FloorColor | Factor::TintedFloor => base.floor_rgb = other.floor_rgb,
+        Factor::FloorColor | Factor::RecolouredFloor => base.floor_rgb = other.floor_rgb,
         Factor::WallColor => base.wall_rgb = other.wall_rgb,
         Factor::AgentRadius => base.agent_radius_m = other.agent_radius_m,
-        Factor::AgentSpeed | Factor::HalvedReach => base.agent_reach_m = other.agent_reach_m,
+        Factor::AgentSpeed | Factor::HalvedActionGain => base.agent_reach_m = other.agent_reach_m,
         Factor::BlockShape => base.shape = other.shape,
         Factor::BlockSize => base.block_scale = other.block_scale,
         Factor::Friction | Factor::DoubledFriction => base.friction = other.friction,
         Factor::DoubledMass => base.agent_kg = other.agent_kg,
-        Factor::TurnedAxes => base.agent_turn_rad = other.agent_turn_rad,
+        Factor::RotatedActions => base.action_rotation_rad = other.action_rotation_rad,
         Factor::DoorPosition | Factor::WallPosition | Factor::WallThickness => unreachable!("there is no door"),
     }
     base
@@ -27,7 +27,7 @@ fn with_factor(mut base: Layout, factor: Factor, other: &Layout) -> Layout {
 
 #[test]
 fn each_factor_changes_what_it_names_and_nothing_else() {
-    for factor in FACTORS {
+    for &factor in scene("push_t").unwrap().factors {
         let mut changed = 0;
         for seed in (0..20).map(Seed::new) {
             assert_eq!(Layout::of_episode(seed, &Factors::default()), Layout::default());

@@ -12,7 +12,7 @@ const CONTACT: f64 = 1.5;
 const MIDDLE: [f64; 2] = [256.0, 256.0];
 
 #[test]
-fn what_is_at_rest_stays_at_rest() {
+fn bodies_at_rest_stay_at_rest() {
     for seed in (0..20).map(Seed::new) {
         let mut world = world(&[]);
         world.reset(seed).unwrap();
@@ -101,7 +101,7 @@ fn a_rougher_floor_stops_the_block_sooner() {
 }
 
 #[test]
-fn nothing_gets_into_anything_at_full_speed() {
+fn bodies_do_not_overlap_at_full_speed() {
     for factors in [vec![], all_factors()] {
         let mut world = world(&factors);
         let mut rng = Seed::new(3).rng();
@@ -115,9 +115,9 @@ fn nothing_gets_into_anything_at_full_speed() {
                     // Towards the block more often than not, mostly at full speed.
                     let [agent_x, agent_y, block_x, block_y, _] = now(&world);
                     let (x, y) = (block_x - agent_x, block_y - agent_y);
-                    let wobble = |rng: &mut mindseye_interface::Rng| rng.random_range(-1.2..1.2);
+                    let noise = |rng: &mut mindseye_interface::Rng| rng.random_range(-1.2..1.2);
                     let far = x.hypot(y);
-                    push = action((x / far) as f32 + wobble(&mut rng), (y / far) as f32 + wobble(&mut rng));
+                    push = action((x / far) as f32 + noise(&mut rng), (y / far) as f32 + noise(&mut rng));
                 }
                 world.step_blind(&push).unwrap();
                 worst = worst.max(overlap(&world));

@@ -1,4 +1,4 @@
-//! Same seed, same bits; a saved world goes on as if nothing had happened.
+//! Same seed, same bits; a restored world continues as if nothing had happened.
 
 use mindseye_interface::{Environment, Seed, Simulator, Snapshot};
 use mindseye_sim::{demonstrate, demonstrator};
@@ -6,7 +6,7 @@ use mindseye_sim::{demonstrate, demonstrator};
 use super::{all_factors, now, options, world, world_with_side};
 
 #[test]
-fn the_same_seed_gives_the_same_states_actions_and_pictures() {
+fn the_same_seed_gives_the_same_states_actions_and_images() {
     for factors in [vec![], all_factors()] {
         let play = |seed| {
             let mut demonstrator = demonstrator("push_t", "mixture", &options(32, &factors)).unwrap();
@@ -20,7 +20,7 @@ fn the_same_seed_gives_the_same_states_actions_and_pictures() {
 }
 
 #[test]
-fn a_saved_world_goes_on_with_equal_bits_here_and_in_a_fork() {
+fn a_restored_world_and_a_fork_continue_with_equal_bits() {
     for factors in [vec![], all_factors()] {
         let mut world = world(&factors);
         let mut pusher = demonstrator("push_t", "mixture", &options(16, &factors)).unwrap();
@@ -29,7 +29,7 @@ fn a_saved_world_goes_on_with_equal_bits_here_and_in_a_fork() {
             let actions: Vec<_> = demonstrate(&mut world, pusher.as_mut(), episode, 80, true)
                 .unwrap()
                 .into_iter()
-                .map(|moment| moment.action)
+                .map(|timestep| timestep.action)
                 .collect();
             world.reset(episode).unwrap();
             actions[..40].iter().for_each(|action| world.step_blind(action).unwrap());
@@ -55,7 +55,7 @@ fn a_saved_world_goes_on_with_equal_bits_here_and_in_a_fork() {
 }
 
 #[test]
-fn what_is_no_snapshot_of_this_scene_is_refused_and_changes_nothing() {
+fn damaged_and_foreign_snapshots_are_refused_and_change_nothing() {
     let mut world = world(&[]);
     let good = world.snapshot().unwrap();
     let other = mindseye_sim::make("two_room", &options(16, &[])).unwrap().snapshot().unwrap();
@@ -68,9 +68,9 @@ fn what_is_no_snapshot_of_this_scene_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn trajectories_are_those_of_the_recorded_data() {
-    // If this fails, physics or demonstrators have changed: data sets and the checkpoints trained on them are of another world.
-    // Say so in the change log, and take the new numbers over from the message.
+fn golden_trajectories_are_those_of_the_recorded_data() {
+    // If this fails, physics or demonstrators have changed: data sets and the checkpoints trained on them are of
+    // another world. Say so in the change log, and copy the new numbers from the message.
     let mut world = world(&[]);
     let mut ends = Vec::new();
     for (policy, _) in GOLDEN {
@@ -83,9 +83,9 @@ fn trajectories_are_those_of_the_recorded_data() {
     assert!(same, "{ends:?}");
 }
 
-/// Where episode 11 of each policy ends: places in the field's units, angle in degrees.
+/// Where episode 11 of each policy ends: positions in the field's units, angle in degrees.
 const GOLDEN: [(&str, [f64; 5]); 3] = [
-    ("through", [197.638_55, 366.545_837, 249.672_47, 357.593_689, 122.728_846]),
-    ("poser", [193.191_632, 347.397_552, 225.598_297, 286.876_892, 80.484_906]),
+    ("random_point", [197.638_55, 366.545_837, 249.672_47, 357.593_689, 122.728_846]),
+    ("goal_pose", [193.191_632, 347.397_552, 225.598_297, 286.876_892, 80.484_906]),
     ("explorer", [316.957_001, 369.793_915, 234.498_81, 433.625_763, 138.105_513]),
 ];

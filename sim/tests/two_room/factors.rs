@@ -1,8 +1,8 @@
 //! Factors of variation: off by default, independent of each other.
 
 use mindseye_interface::Seed;
-use mindseye_sim::scenes::two_room::{FACTORS, Layout};
-use mindseye_sim::{Factor, Factors};
+use mindseye_sim::scenes::two_room::Layout;
+use mindseye_sim::{Factor, Factors, scene};
 
 use super::all_factors;
 
@@ -18,14 +18,14 @@ fn with_factor(mut base: Layout, factor: Factor, other: &Layout) -> Layout {
         Factor::WallPosition => base.wall_x_m = other.wall_x_m,
         Factor::WallThickness => base.wall_thickness_m = other.wall_thickness_m,
         Factor::Friction => base.friction = other.friction,
-        Factor::TurnedAxes => base.agent_turn_rad = other.agent_turn_rad,
+        Factor::RotatedActions => base.action_rotation_rad = other.action_rotation_rad,
         Factor::BlockColor
         | Factor::BlockSize
         | Factor::BlockShape
         | Factor::DoubledFriction
         | Factor::DoubledMass
-        | Factor::HalvedReach
-        | Factor::TintedFloor => unreachable!("push_t's"),
+        | Factor::HalvedActionGain
+        | Factor::RecolouredFloor => unreachable!("push_t's"),
     }
     base
 }
@@ -39,7 +39,7 @@ fn by_default_every_episode_has_the_same_layout() {
 
 #[test]
 fn each_factor_changes_what_it_names_and_nothing_else() {
-    for factor in FACTORS {
+    for &factor in scene("two_room").unwrap().factors {
         for seed in (0..20).map(Seed::new) {
             let layout = Layout::of_episode(seed, &Factors(vec![factor]));
             assert_ne!(layout, Layout::default(), "{factor:?} changes something");

@@ -3,16 +3,16 @@
 
 mod demonstrators;
 mod factors;
+mod images;
 mod motion;
-mod pictures;
 mod repeatability;
 mod states_and_goals;
 
 use mindseye_interface::{Action, Simulator};
-use mindseye_sim::scenes::two_room::{FACTORS, TwoRoom};
-use mindseye_sim::{Factor, Factors, SceneOptions};
+use mindseye_sim::scenes::two_room::TwoRoom;
+use mindseye_sim::{Factor, Factors, SceneOptions, scene};
 
-/// A world with small pictures.
+/// A world with small images.
 fn world(factors: &[Factor]) -> TwoRoom {
     world_with_side(16, factors)
 }
@@ -20,11 +20,11 @@ fn world(factors: &[Factor]) -> TwoRoom {
 fn world_with_side(side: usize, factors: &[Factor]) -> TwoRoom {
     let mut options = SceneOptions::with_side(side).unwrap();
     options.factors = Factors(factors.to_vec());
-    TwoRoom::new(&options).unwrap()
+    TwoRoom::new(&options)
 }
 
 fn all_factors() -> Vec<Factor> {
-    FACTORS.into_iter().filter(|factor| !factor.is_fixed()).collect()
+    scene("two_room").unwrap().factors.iter().copied().filter(|factor| !factor.is_fixed()).collect()
 }
 
 fn action(x: f32, y: f32) -> Action {
@@ -34,10 +34,10 @@ fn action(x: f32, y: f32) -> Action {
 /// The state after `steps` control steps of one action.
 fn after(world: &mut dyn Simulator, action: &Action, steps: usize) -> [f64; 2] {
     (0..steps).for_each(|_| world.step_blind(action).unwrap());
-    place(world)
+    position(world)
 }
 
-fn place(world: &dyn Simulator) -> [f64; 2] {
+fn position(world: &dyn Simulator) -> [f64; 2] {
     world.state().try_into().unwrap()
 }
 

@@ -4,7 +4,7 @@ use mindseye_interface::{Environment, Seed, Simulator};
 use mindseye_sim::Factor;
 use rand::Rng;
 
-use super::{action, after, all_factors, assert_near, place, world};
+use super::{action, after, all_factors, assert_near, position, world};
 
 /// What contacts may leave of overlap or gap, metres: a hundredth of a pixel at 64 pixels.
 const CONTACT_M: f64 = 0.0002;
@@ -43,12 +43,16 @@ fn walls_stop_the_disc_at_its_rim_and_let_it_go_again() {
         world.set_state(&[0.7, 0.6]).unwrap();
         for _ in 0..30 {
             world.step_blind(&push).unwrap();
-            let beyond = (place(&world)[axis] - 0.65) / (expected - 0.65) - 1.0;
-            assert!(beyond * (expected - 0.65).abs() < CONTACT_M, "{:?} is in the wall at {expected}", place(&world));
+            let beyond = (position(&world)[axis] - 0.65) / (expected - 0.65) - 1.0;
+            assert!(
+                beyond * (expected - 0.65).abs() < CONTACT_M,
+                "{:?} is in the wall at {expected}",
+                position(&world)
+            );
         }
-        assert!((place(&world)[axis] - expected).abs() < CONTACT_M, "{:?}, expected {expected}", place(&world));
-        let pull = action(-push.values()[0], -push.values()[1]);
-        let freed = (after(&mut world, &pull, 1)[axis] - expected).abs();
+        assert!((position(&world)[axis] - expected).abs() < CONTACT_M, "{:?}, expected {expected}", position(&world));
+        let away = action(-push.values()[0], -push.values()[1]);
+        let freed = (after(&mut world, &away, 1)[axis] - expected).abs();
         assert!((freed - 2.0 / 64.0).abs() < CONTACT_M, "moved {freed} m away from the wall");
     }
 }
@@ -83,8 +87,8 @@ fn no_push_gets_the_disc_into_a_wall() {
                     push = action(rng.random_range(-1.5..1.5), rng.random_range(-1.5..1.5)); // often at full speed
                 }
                 world.step_blind(&push).unwrap();
-                let overlap_m = world.layout().overlap_m(place(&world));
-                assert!(overlap_m < CONTACT_M, "{overlap_m} m in a wall at {:?}, step {step}", place(&world));
+                let overlap_m = world.layout().overlap_m(position(&world));
+                assert!(overlap_m < CONTACT_M, "{overlap_m} m in a wall at {:?}, step {step}", position(&world));
             }
         }
     }

@@ -1,17 +1,17 @@
-//! Same seed, same bits; a saved world goes on as if nothing had happened.
+//! Same seed, same bits; a restored world continues as if nothing had happened.
 
 use mindseye_interface::{Environment, Rng, Seed, Simulator, Snapshot};
 use mindseye_sim::{SceneOptions, demonstrate, demonstrator};
 use rand::Rng as _;
 
-use super::{action, all_factors, assert_near, place, world, world_with_side};
+use super::{action, all_factors, assert_near, position, world, world_with_side};
 
 fn options(factors: &[mindseye_sim::Factor]) -> SceneOptions {
     SceneOptions { factors: mindseye_sim::Factors(factors.to_vec()), ..SceneOptions::with_side(32).unwrap() }
 }
 
 #[test]
-fn the_same_seed_gives_the_same_states_actions_and_pictures() {
+fn the_same_seed_gives_the_same_states_actions_and_images() {
     for factors in [vec![], all_factors()] {
         let play = |seed| {
             let mut demonstrator = demonstrator("two_room", "mixture", &options(&factors)).unwrap();
@@ -25,7 +25,7 @@ fn the_same_seed_gives_the_same_states_actions_and_pictures() {
 }
 
 #[test]
-fn what_happened_before_a_reset_does_not_matter() {
+fn a_reset_forgets_all_that_happened_before() {
     let factors = all_factors();
     let mut used = world_with_side(32, &factors);
     let mut demonstrator = demonstrator("two_room", "mixture", &options(&factors)).unwrap();
@@ -35,33 +35,33 @@ fn what_happened_before_a_reset_does_not_matter() {
 }
 
 #[test]
-fn a_blind_episode_has_the_same_states_and_actions_and_no_pictures() {
+fn a_blind_episode_has_the_same_states_and_actions_and_no_images() {
     let mut world = world(&[]);
     let mut demonstrator = demonstrator("two_room", "mixture", &options(&[])).unwrap();
     let mut play = |blind| demonstrate(&mut world, demonstrator.as_mut(), Seed::new(1), 80, blind).unwrap();
-    let (seen, blind) = (play(false), play(true));
-    assert!(seen.iter().all(|moment| moment.observation.as_ref().unwrap().image.is_some()));
-    assert!(blind.iter().all(|moment| moment.observation.is_none()));
-    let truths = |moments: &[mindseye_sim::demonstration::Moment]| {
-        moments.iter().map(|moment| (moment.state.clone(), moment.action.clone())).collect::<Vec<_>>()
+    let (rendered, blind) = (play(false), play(true));
+    assert!(rendered.iter().all(|timestep| timestep.observation.as_ref().unwrap().image().is_some()));
+    assert!(blind.iter().all(|timestep| timestep.observation.is_none()));
+    let truths = |timesteps: &[mindseye_sim::demonstration::Timestep]| {
+        timesteps.iter().map(|timestep| (timestep.state.clone(), timestep.action.clone())).collect::<Vec<_>>()
     };
-    assert_eq!(truths(&seen), truths(&blind));
+    assert_eq!(truths(&rendered), truths(&blind));
 }
 
 #[test]
-fn an_observation_belongs_to_its_moment() {
+fn an_observation_belongs_to_its_timestep() {
     let mut world = world(&[]);
     assert_eq!(world.reset(Seed::new(1)).unwrap().tick, 0);
     for tick in 1..5 {
         let observation = world.step(&action(0.5, -0.5)).unwrap().observation;
         let state: Vec<f32> = world.state().iter().map(|value| *value as f32).collect();
-        assert_eq!((observation.tick, observation.proprioception), (tick, state));
+        assert_eq!((observation.tick, &observation.proprioception), (tick, &state));
         assert!((observation.time_secs - 0.1 * tick as f64).abs() < 1e-12);
-        assert_eq!(observation.image.unwrap(), world.render());
+        assert_eq!(observation.image().unwrap().clone(), world.render());
     }
 }
 
-/// Rough treatment: full pushes that change every few steps, so that contacts come and go.
+/// Full pushes that change every few steps, so that contacts come and go.
 fn push(world: &mut dyn Simulator, rng: &mut Rng, steps: usize) -> Vec<Vec<f64>> {
     let mut states = Vec::new();
     let mut push = action(0.0, 0.0);
@@ -76,7 +76,7 @@ fn push(world: &mut dyn Simulator, rng: &mut Rng, steps: usize) -> Vec<Vec<f64>>
 }
 
 #[test]
-fn a_saved_world_goes_on_with_equal_bits_here_and_in_a_fork() {
+fn a_restored_world_and_a_fork_continue_with_equal_bits() {
     for factors in [vec![], all_factors()] {
         let mut world = world(&factors);
         for episode in 0..20 {
@@ -87,9 +87,9 @@ fn a_saved_world_goes_on_with_equal_bits_here_and_in_a_fork() {
             let mut fork = world.fork().unwrap();
             assert_eq!(fork.snapshot().unwrap(), saved);
             let expected = push(&mut world, &mut rng.clone(), 200);
-            let (picture, end) = (world.render(), world.snapshot().unwrap());
+            let (image, end) = (world.render(), world.snapshot().unwrap());
             assert_eq!(push(fork.as_mut(), &mut rng.clone(), 200), expected);
-            assert_eq!((fork.render(), fork.snapshot().unwrap()), (picture, end));
+            assert_eq!((fork.render(), fork.snapshot().unwrap()), (image, end));
             world.reset(Seed::new(episode + 1)).unwrap(); // another layout in between
             world.restore(&saved).unwrap();
             assert_eq!(push(&mut world, &mut rng, 200), expected);
@@ -98,7 +98,7 @@ fn a_saved_world_goes_on_with_equal_bits_here_and_in_a_fork() {
 }
 
 #[test]
-fn what_is_no_snapshot_of_this_scene_is_refused_and_changes_nothing() {
+fn damaged_and_foreign_snapshots_are_refused_and_change_nothing() {
     let mut world = world(&[]);
     world.reset(Seed::new(0)).unwrap();
     let good = world.snapshot().unwrap();
@@ -115,14 +115,14 @@ fn what_is_no_snapshot_of_this_scene_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn trajectories_are_those_of_the_recorded_data() {
-    // If this fails, physics or demonstrators have changed: data sets and the checkpoints trained on them are of another world.
-    // Say so in the change log, and take the new numbers over from the message.
+fn golden_trajectories_are_those_of_the_recorded_data() {
+    // If this fails, physics or demonstrators have changed: data sets and the checkpoints trained on them are of
+    // another world. Say so in the change log, and copy the new numbers from the message.
     let mut world = world(&[]);
     for (policy, golden) in GOLDEN {
         let mut demonstrator = demonstrator("two_room", policy, &options(&[])).unwrap();
         demonstrate(&mut world, demonstrator.as_mut(), Seed::new(11), 100, true).unwrap();
-        assert_near(place(&world), golden, 1e-5);
+        assert_near(position(&world), golden, 1e-5);
     }
 }
 

@@ -4,7 +4,7 @@ use mindseye_interface::{Environment, Seed, Simulator};
 use mindseye_sim::scenes::two_room::{MODERATE_M, STRICT_M};
 use mindseye_sim::{SCENES, SceneOptions, cross_pair, demonstrator, make};
 
-use super::{action, all_factors, place, world};
+use super::{action, all_factors, position, world};
 
 #[test]
 fn unknown_names_are_refused_with_the_known_ones() {
@@ -24,15 +24,15 @@ fn set_state_places_the_agent_exactly_and_at_rest() {
     world.step(&action(1.0, 1.0)).unwrap();
     for state in [[0.3, 0.7], [0.703_125, 0.123_456], [58.0 / 64.0, 58.0 / 64.0], [0.5, 14.0 / 64.0]] {
         let observation = world.set_state(&state).unwrap();
-        assert_eq!(place(&world), state.map(|value| f64::from(value as f32)));
+        assert_eq!(position(&world), state.map(|value| f64::from(value as f32)));
         assert_eq!(observation.proprioception, state.map(|value| value as f32));
         world.step(&action(0.0, 0.0)).unwrap();
-        assert_eq!(place(&world), state.map(|value| f64::from(value as f32)));
+        assert_eq!(position(&world), state.map(|value| f64::from(value as f32)));
     }
 }
 
 #[test]
-fn a_state_that_cannot_be_is_refused_by_name_and_changes_nothing() {
+fn impossible_states_are_refused_by_name_and_change_nothing() {
     let mut world = world(&[]);
     world.reset(Seed::new(4)).unwrap();
     let before = world.snapshot().unwrap();
@@ -54,7 +54,7 @@ fn a_state_that_cannot_be_is_refused_by_name_and_changes_nothing() {
 }
 
 #[test]
-fn every_state_that_comes_up_can_be_set_again() {
+fn every_reachable_state_can_be_set_again() {
     for factors in [vec![], all_factors()] {
         let mut world = world(&factors);
         for episode in 0..20 {
@@ -69,14 +69,14 @@ fn every_state_that_comes_up_can_be_set_again() {
 }
 
 #[test]
-fn episodes_start_at_free_places_in_both_rooms() {
+fn episodes_start_at_free_positions_in_both_rooms() {
     for factors in [vec![], all_factors()] {
         let mut world = world(&factors);
         let mut left = 0;
         for seed in (0..200).map(Seed::new) {
             world.reset(seed).unwrap();
-            assert!(world.layout().overlap_m(place(&world)) <= 1e-6, "{:?}", place(&world));
-            left += usize::from(place(&world)[0] < world.layout().wall_x_m);
+            assert!(world.layout().overlap_m(position(&world)) <= 1e-6, "{:?}", position(&world));
+            left += usize::from(position(&world)[0] < world.layout().wall_x_m);
         }
         assert!((60..140).contains(&left), "{left} of 200 start in the left room");
     }
@@ -105,7 +105,7 @@ fn straight(a: [f64; 2], b: [f64; 2]) -> f64 {
 }
 
 #[test]
-fn inside_one_room_the_way_to_the_goal_is_straight() {
+fn the_route_within_one_room_is_straight() {
     let world = world(&[]);
     for (start, goal) in [([0.1, 0.1], [0.4, 0.9]), ([0.6, 0.9], [0.9, 0.1]), ([0.3, 0.3], [0.3, 0.3])] {
         assert_eq!(world.goal_energy(&start, &goal), straight(start, goal));
@@ -114,7 +114,7 @@ fn inside_one_room_the_way_to_the_goal_is_straight() {
 }
 
 #[test]
-fn between_rooms_the_way_leads_through_the_door() {
+fn the_route_between_rooms_leads_through_the_door() {
     let world = world(&[]);
     let door = [0.5, 14.0 / 64.0];
     // In line with the door: straight through it.
@@ -133,26 +133,26 @@ fn between_rooms_the_way_leads_through_the_door() {
 }
 
 #[test]
-fn the_way_to_the_goal_is_symmetric_and_never_shorter_than_straight() {
+fn routes_are_symmetric_and_never_shorter_than_straight() {
     let mut world = world(&all_factors());
     for seed in (0..200).map(Seed::new) {
         world.reset(seed).unwrap();
         let options =
             SceneOptions { factors: mindseye_sim::Factors(all_factors()), ..SceneOptions::with_side(16).unwrap() };
         let (start, goal) = cross_pair("two_room", &options, seed).unwrap();
-        let way = world.goal_energy(&start, &goal);
-        assert!((way - world.goal_energy(&goal, &start)).abs() < 1e-12);
+        let route = world.goal_energy(&start, &goal);
+        assert!((route - world.goal_energy(&goal, &start)).abs() < 1e-12);
         let (start, goal): ([f64; 2], [f64; 2]) = (start.try_into().unwrap(), goal.try_into().unwrap());
-        assert!(way >= straight(start, goal) - 1e-12);
+        assert!(route >= straight(start, goal) - 1e-12);
         let door = [world.layout().wall_x_m, world.layout().door_y_m];
-        assert!(way <= straight(start, door) + straight(door, goal) + 4.0 * world.layout().agent_radius_m);
+        assert!(route <= straight(start, door) + straight(door, goal) + 4.0 * world.layout().agent_radius_m);
         let wall = world.layout().wall_x_m;
-        assert!((start[0] < wall) != (goal[0] < wall), "a cross pair lies in different rooms");
+        assert!((start[0] < wall) != (goal[0] < wall), "a hard pair lies in different rooms");
     }
 }
 
 #[test]
-fn who_walks_the_shortest_way_arrives() {
+fn descending_the_energy_leads_to_goals_in_the_other_room() {
     // Descending the energy step by step, the disc reaches goals in the other room: the energy leads through the door.
     let mut world = world(&[]);
     for seed in (0..10).map(Seed::new) {
@@ -171,6 +171,6 @@ fn who_walks_the_shortest_way_arrives() {
             world.restore(&saved).unwrap();
             world.step_blind(&push).unwrap();
         }
-        assert!(world.check_goal(&goal).strict, "from {start:?} to {goal:?} it came to {:?}", place(&world));
+        assert!(world.check_goal(&goal).strict, "from {start:?} to {goal:?} it came to {:?}", position(&world));
     }
 }

@@ -11,9 +11,9 @@ use crate::factors::{Factor, Factors, colour, vivid_colour};
 /// One 64th of the side.
 pub(super) const PIXEL_M: f64 = SIDE_M / 64.0;
 /// Radius of the agent, metres.
-pub const AGENT_RADIUS_M: f64 = 2.0 * PIXEL_M;
-/// Middle of the river, metres from the left: where the coin is tossed.
-pub const MIDDLE_X_M: f64 = 32.0 * PIXEL_M;
+pub(super) const AGENT_RADIUS_M: f64 = 2.0 * PIXEL_M;
+/// Middle of the river, metres from the left: where the hidden draw decides about a gust.
+pub(super) const MIDDLE_X_M: f64 = 32.0 * PIXEL_M;
 
 /// A rectangle on the floor, metres: `[left, top, right, bottom]`.
 pub(super) type Area = [f64; 4];
@@ -22,8 +22,8 @@ const fn pixels(left: f64, top: f64, right: f64, bottom: f64) -> Area {
     [left * PIXEL_M, top * PIXEL_M, right * PIXEL_M, bottom * PIXEL_M]
 }
 
-/// What no disc gets into: the border, the rock from which the river springs, and the river's banks. The left bank ends where the
-/// river is calm again.
+/// What no disc gets into: the border, the rock from which the river springs, and the river's banks. The left bank ends
+/// where the river is calm again.
 pub(super) const WALLS: [Area; 7] = [
     pixels(0.0, 0.0, 64.0, 4.0),
     pixels(0.0, 60.0, 64.0, 64.0),
@@ -33,9 +33,9 @@ pub(super) const WALLS: [Area; 7] = [
     pixels(22.0, 36.0, 25.0, 50.0),
     pixels(39.0, 36.0, 42.0, 60.0),
 ];
-/// The wide way, above the rock.
+/// The wide route, above the rock.
 pub(super) const FORD: Area = pixels(22.0, 4.0, 42.0, 14.0);
-/// The short way, below the rock; its lower side is open to the river.
+/// The short route, below the rock; its lower side is open to the river.
 pub(super) const BRIDGE: Area = pixels(22.0, 28.0, 42.0, 36.0);
 /// Where the river carries away what is in it.
 pub(super) const CURRENT: Area = pixels(25.0, 36.0, 39.0, 50.0);
@@ -49,7 +49,7 @@ pub(super) fn is_in([left, top, right, bottom]: Area, [x, y]: [f64; 2]) -> bool 
 
 /// A box in the world, metres.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Block {
+pub(super) struct Cuboid {
     /// Middle of the box.
     pub centre: Vector3<f32>,
     /// Half its size along each axis.
@@ -57,14 +57,14 @@ pub(super) struct Block {
 }
 
 /// The box that stands on an area.
-pub(super) fn wall([left, top, right, bottom]: Area) -> Block {
-    Block {
+pub(super) fn wall([left, top, right, bottom]: Area) -> Cuboid {
+    Cuboid {
         centre: Vector3::new((left + right) as f32 / 2.0, (top + bottom) as f32 / 2.0, 0.0),
         half_extents: Vector3::new((right - left) as f32 / 2.0, (bottom - top) as f32 / 2.0, HEIGHT_M / 2.0),
     }
 }
 
-/// Everything that is decided when an episode begins, but for the coins.
+/// Everything that is decided when an episode begins, except for the hidden draws.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Layout {
     /// Colour of the agent.
@@ -103,39 +103,39 @@ impl Layout {
     }
 }
 
-/// How far the agent reaches into a wall when its middle is in `place`, metres; negative when it touches none.
-pub fn overlap_m(place: [f64; 2]) -> f64 {
+/// How far the agent reaches into a wall when its middle is at `position`, metres; negative when it touches none.
+pub fn overlap_m(position: [f64; 2]) -> f64 {
     let reach = |[left, top, right, bottom]: Area| {
         let outside = |low: f64, high: f64, value: f64| (low - value).max(value - high).max(0.0);
-        AGENT_RADIUS_M - outside(left, right, place[0]).hypot(outside(top, bottom, place[1]))
+        AGENT_RADIUS_M - outside(left, right, position[0]).hypot(outside(top, bottom, position[1]))
     };
     WALLS.into_iter().map(reach).fold(f64::NEG_INFINITY, f64::max)
 }
 
-/// Lowest and highest place of the agent's middle between the outer walls, metres (the same for both axes).
+/// Lowest and highest position of the agent's middle between the outer walls, metres (the same for both axes).
 const FLOOR: (f64, f64) = (6.0 * PIXEL_M, 58.0 * PIXEL_M);
-/// Where the agent's middle is on the left land, and on the right: its right and its left end, metres.
+/// Right end of the left land and left end of the right land, for the agent's middle, metres.
 const SHORES: (f64, f64) = (20.0 * PIXEL_M, 44.0 * PIXEL_M);
 /// How far from the river hard pairs lie at most, metres.
 const NEAR_THE_SHORE_M: f64 = 10.0 * PIXEL_M;
 /// Heights from which the bridge is clearly nearer than the ford, metres from the top.
 const NEAR_THE_BRIDGE: std::ops::Range<f64> = 26.0 * PIXEL_M..34.0 * PIXEL_M;
 
-/// Any place of the agent's middle on the left (0) or right (1) land.
-pub(super) fn any_place(side: usize, rng: &mut Rng) -> [f64; 2] {
+/// Any position of the agent's middle on the left (0) or right (1) land.
+pub(super) fn any_position(side: usize, rng: &mut Rng) -> [f64; 2] {
     let x = if side == 0 { rng.random_range(FLOOR.0..SHORES.0) } else { rng.random_range(SHORES.1..FLOOR.1) };
     [x, rng.random_range(FLOOR.0..FLOOR.1)]
 }
 
-/// The start of the episode of `seed`: any place on land.
-pub fn free_place(seed: Seed) -> [f64; 2] {
+/// The start of the episode of `seed`: any position on land.
+pub(super) fn start(seed: Seed) -> [f64; 2] {
     let mut rng = seed.child("start").rng();
     let side = rng.random_range(0..2);
-    any_place(side, &mut rng)
+    any_position(side, &mut rng)
 }
 
 /// A start on the left and a goal on the right, both near the bridge.
-pub fn cross_pair(seed: Seed) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn hard_pair(seed: Seed) -> (Vec<f64>, Vec<f64>) {
     let mut rng = seed.child("cross").rng();
     let mut height = || rng.random_range(NEAR_THE_BRIDGE);
     let heights = [height(), height()];

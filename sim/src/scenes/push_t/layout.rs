@@ -6,10 +6,10 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
 use super::{SIDE_M, State, UNIT_M};
-use crate::factors::{Factor, Factors, TURN_RAD, colour, vivid_colour};
+use crate::factors::{ACTION_ROTATION_RAD, Factor, Factors, colour, vivid_colour};
 
 /// Thickness of the walls, metres.
-pub const BORDER_M: f64 = 8.0 * UNIT_M;
+pub(super) const BORDER_M: f64 = 8.0 * UNIT_M;
 /// Largest distance from the block's surface to the pusher's rim at the start of most episodes, metres.
 const NEAR_START_M: f64 = 40.0 * UNIT_M;
 /// Share of episodes that start with the pusher near the block.
@@ -66,8 +66,8 @@ pub struct Layout {
     pub friction: f64,
     /// Mass of the pusher, kg: heavier than the block, as an arm is.
     pub agent_kg: f64,
-    /// How far its axes of motion are turned from those of the picture.
-    pub agent_turn_rad: f64,
+    /// By how much actions are rotated, from x towards y, rad.
+    pub action_rotation_rad: f64,
     /// Colour of the pusher.
     pub agent_rgb: [u8; 3],
     /// Colour of the block.
@@ -79,7 +79,7 @@ pub struct Layout {
 }
 
 /// The floor's other colour: a light sand.
-const TINTED_RGB: [u8; 3] = [235, 215, 180];
+const RECOLOURED_RGB: [u8; 3] = [235, 215, 180];
 
 impl Default for Layout {
     /// The field's defaults: a grey T and a blue pusher on white.
@@ -91,7 +91,7 @@ impl Default for Layout {
             agent_reach_m: 16.0 * UNIT_M,
             friction: 0.4,
             agent_kg: 1.0,
-            agent_turn_rad: 0.0,
+            action_rotation_rad: 0.0,
             agent_rgb: [65, 105, 225],
             block_rgb: [119, 136, 153],
             floor_rgb: [255, 255, 255],
@@ -115,9 +115,9 @@ impl Layout {
         factors.vary(seed, Factor::Friction, |rng| layout.friction = rng.random_range(0.2..0.8));
         factors.vary(seed, Factor::DoubledFriction, |_| layout.friction *= 2.0);
         factors.vary(seed, Factor::DoubledMass, |_| layout.agent_kg *= 2.0);
-        factors.vary(seed, Factor::HalvedReach, |_| layout.agent_reach_m *= 0.5);
-        factors.vary(seed, Factor::TurnedAxes, |_| layout.agent_turn_rad = TURN_RAD);
-        factors.vary(seed, Factor::TintedFloor, |_| layout.floor_rgb = TINTED_RGB);
+        factors.vary(seed, Factor::HalvedActionGain, |_| layout.agent_reach_m *= 0.5);
+        factors.vary(seed, Factor::RotatedActions, |_| layout.action_rotation_rad = ACTION_ROTATION_RAD);
+        factors.vary(seed, Factor::RecolouredFloor, |_| layout.floor_rgb = RECOLOURED_RGB);
         layout
     }
 
@@ -160,16 +160,17 @@ impl Layout {
         })
     }
 
-    /// Distance from `place` in the block's frame to the block's surface, metres; not positive inside.
-    pub fn surface_distance_m(&self, place: &Point2<f64>) -> f64 {
-        self.parts().iter().map(|part| part.distance_m(place)).fold(f64::INFINITY, f64::min)
+    /// Distance from `point` in the block's frame to the block's surface, metres; not positive inside.
+    pub fn surface_distance_m(&self, point: &Point2<f64>) -> f64 {
+        self.parts().iter().map(|part| part.distance_m(point)).fold(f64::INFINITY, f64::min)
     }
 
-    /// How far `state` reaches into what it must not touch, metres: the pusher into walls and block, the block into walls.
+    /// How far `state` reaches into what it must not touch, metres: the pusher into walls and block, the block into
+    /// walls.
     pub fn overlap_m(&self, state: &State) -> f64 {
-        let beyond_walls = |place: &Point2<f64>, radius: f64| {
+        let beyond_walls = |point: &Point2<f64>, radius: f64| {
             let reach = |value: f64| (BORDER_M + radius - value).max(value - (SIDE_M - BORDER_M - radius));
-            reach(place.x).max(reach(place.y))
+            reach(point.x).max(reach(point.y))
         };
         let pose = state.block();
         let block = self.corners().map(|corner| beyond_walls(&(pose * corner), 0.0)).fold(f64::NEG_INFINITY, f64::max);
@@ -177,7 +178,7 @@ impl Layout {
         block.max(touching).max(beyond_walls(&state.agent(), self.agent_radius_m))
     }
 
-    /// A pose of the block, uniform over all that are clear of the walls, whatever the angle.
+    /// A pose of the block, uniform over all that are clear of the walls, at any angle.
     pub(super) fn free_block(&self, rng: &mut Rng) -> Isometry2<f64> {
         let clear = |pose: &Isometry2<f64>| {
             let (low, high) = (BORDER_M + UNIT_M, SIDE_M - BORDER_M - UNIT_M);
@@ -195,7 +196,7 @@ impl Layout {
     }
 
     /// The start of the episode of `seed`: any pose of the block, the pusher near it or anywhere.
-    pub fn start(&self, seed: Seed) -> State {
+    pub(super) fn start(&self, seed: Seed) -> State {
         let mut rng = seed.child("start").rng();
         let block = self.free_block(&mut rng);
         let near = rng.random_bool(NEAR_START_SHARE);
@@ -215,9 +216,9 @@ impl Part {
         4.0 * self.half_extents.x * self.half_extents.y
     }
 
-    /// Signed distance from `place` to the rectangle's outline, metres.
-    fn distance_m(&self, place: &Point2<f64>) -> f64 {
-        let outside = (place.coords - self.centre).abs() - self.half_extents;
+    /// Signed distance from `point` to the rectangle's outline, metres.
+    fn distance_m(&self, point: &Point2<f64>) -> f64 {
+        let outside = (point.coords - self.centre).abs() - self.half_extents;
         outside.sup(&Vector2::zeros()).norm() + outside.x.max(outside.y).min(0.0)
     }
 }

@@ -1,23 +1,24 @@
-//! What is true at a moment: five numbers.
+//! The true state: five numbers.
 
 use nalgebra::{Isometry2, Point2, Vector2};
 
-/// Places of pusher and block, and the block's angle.
+/// Positions of pusher and block, and the block's angle.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct State {
     /// Pusher, metres.
     agent: [f64; 2],
     /// Centre of mass of the block, metres.
     block: [f64; 2],
-    /// Angle of the block, radians in (-π, π]; 0 has the T's stem point down the picture, more turns it clockwise there.
+    /// Angle of the block, radians in (-π, π]; with 0 the T's stem points down in the image; larger angles are
+    /// clockwise there.
     angle_rad: f64,
 }
 
 /// Names of the five numbers.
-pub const NAMES: [&str; 5] = ["agent_x_m", "agent_y_m", "block_x_m", "block_y_m", "block_angle_rad"];
+pub(super) const NAMES: [&str; 5] = ["agent_x_m", "agent_y_m", "block_x_m", "block_y_m", "block_angle_rad"];
 
 impl State {
-    /// The state with the pusher in a place and the block in a pose.
+    /// The state with the pusher at a position and the block in a pose.
     pub fn new(agent: Point2<f64>, block: &Isometry2<f64>) -> Self {
         Self {
             agent: [agent.x, agent.y],
@@ -78,7 +79,7 @@ impl Difference {
 }
 
 /// The same angle in (-π, π].
-pub fn wrapped(angle_rad: f64) -> f64 {
+pub(super) fn wrapped(angle_rad: f64) -> f64 {
     let turns = (angle_rad / std::f64::consts::TAU - 0.5).ceil();
     angle_rad - turns * std::f64::consts::TAU
 }

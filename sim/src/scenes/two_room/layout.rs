@@ -6,9 +6,9 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
 use super::{HEIGHT_M, SIDE_M};
-use crate::factors::{Factor, Factors, TURN_RAD, colour, vivid_colour};
+use crate::factors::{ACTION_ROTATION_RAD, Factor, Factors, colour, vivid_colour};
 
-/// One 64th of the side: the field's geometry is given for pictures of 64 pixels.
+/// One 64th of the side: the field's geometry is given for images of 64 pixels.
 const PIXEL_M: f64 = SIDE_M / 64.0;
 /// Thickness of the outer walls, metres.
 const BORDER_M: f64 = 4.0 * PIXEL_M;
@@ -37,8 +37,8 @@ pub struct Layout {
     pub agent_radius_m: f64,
     /// Speed per axis at an action of 1, metres per second.
     pub agent_speed_m_per_s: f64,
-    /// How far its axes of motion are turned from those of the picture.
-    pub agent_turn_rad: f64,
+    /// By how much actions are rotated, from x towards y, rad.
+    pub action_rotation_rad: f64,
     /// Coulomb friction between agent and walls.
     pub friction: f64,
     /// Colour of the agent.
@@ -59,7 +59,7 @@ impl Default for Layout {
             door_half_m: 4.0 * PIXEL_M,
             agent_radius_m: 2.0 * PIXEL_M,
             agent_speed_m_per_s: 2.0 * PIXEL_M / super::CONTROL_STEP_SECS,
-            agent_turn_rad: 0.0,
+            action_rotation_rad: 0.0,
             friction: 0.0,
             agent_rgb: [255, 0, 0],
             wall_rgb: [0, 0, 0],
@@ -81,7 +81,7 @@ impl Layout {
         factors.vary(seed, Factor::WallPosition, |rng| layout.wall_x_m = rng.random_range(22.0..42.0) * PIXEL_M);
         factors.vary(seed, Factor::WallThickness, |rng| layout.wall_thickness_m = rng.random_range(2.0..6.0) * PIXEL_M);
         factors.vary(seed, Factor::Friction, |rng| layout.friction = rng.random_range(0.0..0.8));
-        factors.vary(seed, Factor::TurnedAxes, |_| layout.agent_turn_rad = TURN_RAD);
+        factors.vary(seed, Factor::RotatedActions, |_| layout.action_rotation_rad = ACTION_ROTATION_RAD);
         layout
     }
 
@@ -103,19 +103,19 @@ impl Layout {
         ]
     }
 
-    /// How far the agent reaches into a wall when its middle is in `place`, metres; negative when it touches none.
-    pub fn overlap_m(&self, place: [f64; 2]) -> f64 {
+    /// How far the agent reaches into a wall when its middle is at `position`, metres; negative when it touches none.
+    pub fn overlap_m(&self, position: [f64; 2]) -> f64 {
         let reaches = self.walls().into_iter().map(|wall| {
             let outside = |axis: usize| {
                 let (centre, half) = (f64::from(wall.centre[axis]), f64::from(wall.half_extents[axis]));
-                ((place[axis] - centre).abs() - half).max(0.0)
+                ((position[axis] - centre).abs() - half).max(0.0)
             };
             self.agent_radius_m - outside(0).hypot(outside(1))
         });
         reaches.fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// Lowest and highest place of the agent's middle between the outer walls, metres (the same for both axes).
+    /// Lowest and highest position of the agent's middle between the outer walls, metres (the same for both axes).
     pub fn floor(&self) -> (f64, f64) {
         (BORDER_M + self.agent_radius_m, SIDE_M - BORDER_M - self.agent_radius_m)
     }
@@ -131,31 +131,31 @@ impl Layout {
         (self.door_half_m - self.agent_radius_m).max(0.0)
     }
 
-    /// A place in the left (0) or right (1) room.
-    pub(super) fn place_in_room(&self, room: usize, rng: &mut Rng) -> [f64; 2] {
+    /// A position in the left (0) or right (1) room.
+    pub(super) fn position_in_room(&self, room: usize, rng: &mut Rng) -> [f64; 2] {
         let ((low, high), (left, right)) = (self.floor(), self.passage());
         let x = if room == 0 { rng.random_range(low..left) } else { rng.random_range(right..high) };
         [x, rng.random_range(low..high)]
     }
 
-    /// A room, by its share of the floor.
+    /// A room, with the probability of its share of the floor.
     pub(super) fn any_room(&self, rng: &mut Rng) -> usize {
         let ((low, high), (left, right)) = (self.floor(), self.passage());
         usize::from(rng.random_range(0.0..(left - low) + (high - right)) >= left - low)
     }
 
-    /// The start of the episode of `seed`: any place in the rooms.
-    pub fn free_place(&self, seed: Seed) -> [f64; 2] {
+    /// The start of the episode of `seed`: any position in the rooms.
+    pub(super) fn start(&self, seed: Seed) -> [f64; 2] {
         let mut rng = seed.child("start").rng();
         let room = self.any_room(&mut rng);
-        self.place_in_room(room, &mut rng)
+        self.position_in_room(room, &mut rng)
     }
 
     /// A start, and a goal in the other room.
-    pub fn cross_pair(&self, seed: Seed) -> (Vec<f64>, Vec<f64>) {
+    pub(super) fn hard_pair(&self, seed: Seed) -> (Vec<f64>, Vec<f64>) {
         let mut rng = seed.child("cross").rng();
         let room = self.any_room(&mut rng);
-        let start = self.place_in_room(room, &mut rng);
-        (start.to_vec(), self.place_in_room(1 - room, &mut rng).to_vec())
+        let start = self.position_in_room(room, &mut rng);
+        (start.to_vec(), self.position_in_room(1 - room, &mut rng).to_vec())
     }
 }

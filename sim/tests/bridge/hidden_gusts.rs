@@ -1,4 +1,4 @@
-//! What nobody sees.
+//! The hidden draws that decide about gusts.
 
 use mindseye_interface::{Environment, Seed, Simulator};
 
@@ -16,13 +16,13 @@ fn one_crossing_in_two_ends_in_the_river_and_worlds_look_alike_until_then() {
     let mut before = None;
     let (mut across, mut blown) = (0, 0);
     for seed in 0..200 {
-        world.redraw_hidden(Seed::new(seed));
+        world.resample_hidden(Seed::new(seed));
         world.set_state(&LEFT_END).unwrap();
         (0..TO_THE_MIDDLE).for_each(|_| world.step_blind(&action(1.0, 0.0)).unwrap());
-        let seen = (world.render(), world.state());
-        assert_eq!(*before.get_or_insert_with(|| seen.clone()), seen, "the coin of seed {seed} shows");
+        let observed = (world.render(), world.state());
+        assert_eq!(*before.get_or_insert_with(|| observed.clone()), observed, "the hidden draw of seed {seed} shows");
         let [x, y] = after(&mut world, &action(1.0, 0.0), ACROSS - TO_THE_MIDDLE);
-        if world.way() == Some("river") {
+        if world.route() == Some("river") {
             assert!(y > 44.0 * PIXEL_M, "the river has not carried it far: {y}");
             blown += 1;
         } else {
@@ -34,15 +34,15 @@ fn one_crossing_in_two_ends_in_the_river_and_worlds_look_alike_until_then() {
 }
 
 #[test]
-fn wherever_it_happens_a_gust_cannot_be_withstood_and_is_over_within_a_block() {
+fn a_gust_carries_the_disc_off_the_bridge_within_an_action_chunk() {
     for push in [action(1.0, -1.0), action(-1.0, 0.0), action(0.0, -1.0), action(0.0, 0.0)] {
         let mut world = world();
         let gusty = (0..50).find(|&seed| {
-            world.redraw_hidden(Seed::new(seed));
+            world.resample_hidden(Seed::new(seed));
             world.set_state(&[31.5 * PIXEL_M, 32.0 * PIXEL_M]).unwrap();
             after(&mut world, &action(0.5, 0.0), 1);
             after(&mut world, &push, 5);
-            world.way() == Some("river")
+            world.route() == Some("river")
         });
         assert!(gusty.is_some(), "no gust in 50 crossings, pushing {push:?}");
         let [_, later] = after(&mut world, &action(0.0, -1.0), 30);
@@ -51,7 +51,7 @@ fn wherever_it_happens_a_gust_cannot_be_withstood_and_is_over_within_a_block() {
 }
 
 #[test]
-fn other_coins_change_nothing_but_what_is_to_come() {
+fn resampling_hidden_draws_changes_the_future_only() {
     let mut world = world();
     world.reset(Seed::new(5)).unwrap();
     world.set_state(&LEFT_END).unwrap();
@@ -59,10 +59,10 @@ fn other_coins_change_nothing_but_what_is_to_come() {
     let outcomes: Vec<bool> = (0..20)
         .map(|seed| {
             let saved = world.snapshot().unwrap();
-            world.redraw_hidden(Seed::new(seed));
+            world.resample_hidden(Seed::new(seed));
             assert_eq!((world.render(), world.state()), before);
             after(&mut world, &action(1.0, 0.0), ACROSS);
-            let across = world.way() != Some("river");
+            let across = world.route() != Some("river");
             world.restore(&saved).unwrap();
             across
         })
@@ -71,7 +71,7 @@ fn other_coins_change_nothing_but_what_is_to_come() {
 }
 
 #[test]
-fn every_passage_tosses_a_coin_of_its_own_that_follows_from_the_episode() {
+fn every_passage_has_a_hidden_draw_that_follows_from_the_episode() {
     let mut world = world();
     let outcomes = |world: &mut dyn Simulator, seed: u64| -> Vec<bool> {
         world.reset(Seed::new(seed)).unwrap();
@@ -79,7 +79,7 @@ fn every_passage_tosses_a_coin_of_its_own_that_follows_from_the_episode() {
         let mut outcomes = Vec::new();
         for passage in 0..20 {
             after(world, &action(if passage % 2 == 0 { 1.0 } else { -1.0 }, 0.0), 1);
-            outcomes.push(world.way() == Some("bridge") && after(world, &action(0.0, 0.0), 1)[1] < 33.0 * PIXEL_M);
+            outcomes.push(world.route() == Some("bridge") && after(world, &action(0.0, 0.0), 1)[1] < 33.0 * PIXEL_M);
             if outcomes.last() == Some(&false) {
                 break;
             }
@@ -89,13 +89,13 @@ fn every_passage_tosses_a_coin_of_its_own_that_follows_from_the_episode() {
     let all: Vec<Vec<bool>> = (0..64).map(|seed| outcomes(&mut world, seed)).collect();
     assert_eq!(all, (0..64).map(|seed| outcomes(&mut world, seed)).collect::<Vec<_>>());
     let longest = all.iter().map(Vec::len).max();
-    assert!(longest > Some(3), "the same coin for all passages of an episode: {longest:?}");
+    assert!(longest > Some(3), "the same draw for all passages of an episode: {longest:?}");
     let at_once = all.iter().filter(|outcomes| outcomes.len() == 1).count();
     assert!((16..=48).contains(&at_once), "{at_once} of 64 blown off at the first passage");
 }
 
 #[test]
-fn the_ford_tosses_no_coin() {
+fn the_ford_has_no_hidden_draws() {
     let mut world = world();
     for seed in 0..50 {
         world.reset(Seed::new(seed)).unwrap();

@@ -1,4 +1,4 @@
-//! Shortest ways of the agent's middle: round the corners of walls, and never against the river.
+//! Shortest routes of the agent's middle: round the corners of walls, and never against the river.
 
 use super::layout::{AGENT_RADIUS_M, Area, BRIDGE, CALM, CURRENT, FORD, PIXEL_M, WALLS, is_in};
 
@@ -7,12 +7,12 @@ type Point = [f64; 2];
 /// How much nearer to walls than its radius a middle may pass, metres: contacts leave less of overlap.
 const TOLERANCE_M: f64 = 0.05 * PIXEL_M;
 
-/// A way over the river.
+/// A route over the river.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Crossing {
-    /// The short way, on which the wind blows.
+pub(super) enum Crossing {
+    /// The short route, on which gusts happen.
     Bridge,
-    /// The long way, on which nothing happens.
+    /// The long route, on which nothing happens.
     Ford,
 }
 
@@ -25,17 +25,17 @@ impl Crossing {
     }
 }
 
-/// Which way the middle of the agent is on in `place`: `bridge`, `ford` or `river`; `None` on land.
-pub(super) fn way_at(place: Point) -> Option<&'static str> {
+/// Which route the middle of the agent is on at `position`: `bridge`, `ford` or `river`; `None` on land.
+pub(super) fn name_at(position: Point) -> Option<&'static str> {
     let named = [("bridge", BRIDGE), ("ford", FORD), ("river", CURRENT), ("river", CALM)];
-    named.into_iter().find(|(_, area)| is_in(*area, place)).map(|(name, _)| name)
+    named.into_iter().find(|(_, area)| is_in(*area, position)).map(|(name, _)| name)
 }
 
 fn distance(a: Point, b: Point) -> f64 {
     (a[0] - b[0]).hypot(a[1] - b[1])
 }
 
-/// Whether the inside of `area` has a point of the way straight from `from` to `to`.
+/// Whether the inside of `area` has a point of the straight line from `from` to `to`.
 fn is_met([left, top, right, bottom]: Area, from: Point, to: Point) -> bool {
     let (mut begin, mut end) = (0.0_f64, 1.0_f64);
     for (axis, low, high) in [(0, left, right), (1, top, bottom)] {
@@ -52,9 +52,18 @@ fn is_met([left, top, right, bottom]: Area, from: Point, to: Point) -> bool {
     begin < end
 }
 
-/// Length of the shortest way from `start` to `goal`, metres, and the first point to head for. Walls are kept `clearance_m` away from beyond the
-/// agent's radius, and the way over `closed` is not taken. `None` where there is no way.
-pub(super) fn way(start: Point, goal: Point, clearance_m: f64, closed: Option<Crossing>) -> Option<(f64, Point)> {
+/// A route from a start to a goal.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Route {
+    /// Its length, metres.
+    pub length_m: f64,
+    /// The first point to head for.
+    pub first: Point,
+}
+
+/// The shortest route from `start` to `goal`. Walls are kept `clearance_m` away from beyond the agent's radius, and the
+/// crossing `closed` is not taken. `None` where there is no route.
+pub(super) fn shortest(start: Point, goal: Point, clearance_m: f64, closed: Option<Crossing>) -> Option<Route> {
     let grown = |[left, top, right, bottom]: Area| {
         let by = AGENT_RADIUS_M + clearance_m - TOLERANCE_M;
         [left - by, top - by, right + by, bottom + by]
@@ -65,12 +74,12 @@ pub(super) fn way(start: Point, goal: Point, clearance_m: f64, closed: Option<Cr
     let is_free =
         |from: Point, to: Point| blocked.iter().all(|&area| !is_met(area, from, to)) && !is_against_the_river(from, to);
     if is_free(start, goal) {
-        return Some((distance(start, goal), goal));
+        return Some(Route { length_m: distance(start, goal), first: goal });
     }
     let corners = WALLS.map(grown).into_iter().flat_map(|[left, top, right, bottom]| {
         [[left, top], [right, top], [left, bottom], [right, bottom]] // of a wall, grown by the agent's radius
     });
-    // Dijkstra, from the goal: what is known of every corner is how far it has still to go.
+    // Dijkstra, from the goal: the length of each corner is that of its route to the goal.
     let mut open: Vec<(Point, f64)> = corners.map(|corner| (corner, f64::INFINITY)).collect();
     open.push((start, f64::INFINITY));
     let mut newest = (goal, 0.0);
@@ -89,7 +98,7 @@ pub(super) fn way(start: Point, goal: Point, clearance_m: f64, closed: Option<Cr
     } {
         newest = open.swap_remove(nearest);
         if newest.0 == start {
-            return newest.1.is_finite().then_some((newest.1, first));
+            return newest.1.is_finite().then_some(Route { length_m: newest.1, first });
         }
         if newest.1.is_infinite() {
             return None;

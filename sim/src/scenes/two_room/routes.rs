@@ -1,8 +1,8 @@
-//! Shortest ways of the agent's middle from room to room.
+//! Shortest routes of the agent's middle from room to room.
 
 use super::Layout;
 
-/// Gates by which the round of each corner is described: the ways found are at most 0.2 % of the agent's radius too short.
+/// Gates by which the arc round each corner is described: routes are at most 0.2 % of the agent's radius too short.
 const GATES_PER_CORNER: usize = 16;
 
 type Point = [f64; 2];
@@ -17,16 +17,16 @@ fn below(a: Point, b: Point, c: Point) -> f64 {
 }
 
 impl Layout {
-    /// Length of the shortest way of the agent's middle from `start` to `goal`, through the door where need be, metres. The disc
-    /// rounds the corners of the door.
-    pub fn way_length(&self, start: [f64; 2], goal: [f64; 2]) -> f64 {
+    /// Length of the shortest route of the agent's middle from `start` to `goal`, through the door where necessary,
+    /// metres. The disc rounds the corners of the door.
+    pub(super) fn route_length_m(&self, start: [f64; 2], goal: [f64; 2]) -> f64 {
         let (from, to) = if start[0] < goal[0] { (start, goal) } else { (goal, start) };
         let (left, right) = self.passage();
         if to[0] <= left || right <= from[0] {
             return distance(from, to);
         }
-        // Vertical gates from left to right that the way must pass; the funnel algorithm (Lee and Preparata 1984) pulls the
-        // string tight through them.
+        // Vertical gates from left to right that the route must pass; the funnel algorithm (Lee and Preparata 1984)
+        // pulls the string tight through them.
         let mut length = 0.0;
         let mut corner = from;
         let (mut highest, mut lowest) = (None::<Point>, None::<Point>);

@@ -1,11 +1,11 @@
-//! The scene's pictures.
+//! The scene's images.
 
 use mindseye_interface::{Environment, Image, ImageSize, Seed, Simulator};
 use mindseye_sim::Factor;
 
 use super::{action, world_with_side};
 
-/// Where the red of a picture is on average: column and row, pixels.
+/// Where the red of an image is on average: column and row, pixels.
 fn middle_of_red(image: &Image) -> [f64; 2] {
     let (mut sum, mut middle) = (0.0, [0.0; 2]);
     for row in 0..image.size().height() {
@@ -23,7 +23,7 @@ fn middle_of_red(image: &Image) -> [f64; 2] {
 #[test]
 fn a_red_disc_on_white_between_black_walls() {
     let mut world = world_with_side(64, &[]);
-    let picture = world.set_state(&[0.25, 0.75]).unwrap().image.unwrap();
+    let image = world.set_state(&[0.25, 0.75]).unwrap().image().unwrap().clone();
     for (row, column, rgb) in [
         (48, 16, [255, 0, 0]),
         (48, 40, [255; 3]),
@@ -39,16 +39,16 @@ fn a_red_disc_on_white_between_black_walls() {
         (17, 32, [255; 3]),
         (18, 32, [0; 3]),
     ] {
-        assert_eq!(picture.rgb(row, column), rgb, "row {row}, column {column}");
+        assert_eq!(image.rgb(row, column), rgb, "row {row}, column {column}");
     }
 }
 
 #[test]
-fn the_disc_is_seen_where_the_state_says() {
+fn the_disc_is_drawn_where_the_state_says() {
     for side in [32, 64, 224] {
         let mut world = world_with_side(side, &[]);
         for state in [[0.25, 0.75], [0.7013, 0.3331], [0.5, 14.0 / 64.0]] {
-            let seen = middle_of_red(&world.set_state(&state).unwrap().image.unwrap());
+            let seen = middle_of_red(&world.set_state(&state).unwrap().image().unwrap().clone());
             for (seen, true_m) in seen.iter().zip(state) {
                 let true_pixel = true_m * side as f64;
                 assert!((seen - true_pixel).abs() < 0.05, "side {side}: seen at {seen}, is at {true_pixel} pixels");
@@ -65,30 +65,30 @@ fn a_move_of_a_tenth_of_a_pixel_shows() {
         for tenth in 0..=10 {
             let mut state = [0.25, 0.75];
             state[axis] += f64::from(tenth) / 10.0 / 64.0;
-            let picture = world.set_state(&state).unwrap().image;
-            assert_ne!(picture, last, "{tenth} tenths along axis {axis}");
-            last = picture;
+            let image = world.set_state(&state).unwrap().image().cloned();
+            assert_ne!(image, last, "{tenth} tenths along axis {axis}");
+            last = image;
         }
     }
 }
 
 #[test]
-fn pictures_of_every_size_and_shape_are_drawn() {
+fn images_of_every_size_and_shape_are_drawn() {
     for (height, width) in [(1, 1), (7, 5), (48, 64), (224, 224)] {
         let mut options = mindseye_sim::SceneOptions::with_side(16).unwrap();
         options.image_size = ImageSize::new(height, width).unwrap();
         let mut world = mindseye_sim::make("two_room", &options).unwrap();
-        let picture = world.reset(Seed::new(0)).unwrap().image.unwrap();
-        assert_eq!((picture.size().height(), picture.size().width()), (height, width));
+        let image = world.reset(Seed::new(0)).unwrap().image().unwrap().clone();
+        assert_eq!((image.size().height(), image.size().width()), (height, width));
     }
 }
 
 #[test]
-fn colours_change_the_picture_and_not_the_motion() {
+fn colours_change_the_image_and_not_the_motion() {
     let colours = [Factor::AgentColor, Factor::WallColor, Factor::FloorColor];
     let (mut plain, mut coloured) = (world_with_side(32, &[]), world_with_side(32, &colours));
     for seed in (0..5).map(Seed::new) {
-        assert_ne!(plain.reset(seed).unwrap().image, coloured.reset(seed).unwrap().image);
+        assert_ne!(plain.reset(seed).unwrap().frames, coloured.reset(seed).unwrap().frames);
         for _ in 0..30 {
             plain.step_blind(&action(0.9, -0.7)).unwrap();
             coloured.step_blind(&action(0.9, -0.7)).unwrap();
