@@ -1,8 +1,10 @@
-//! Breaks good data sets at random and reads them: `cargo run --release --example mutate -- FIXTURE SECONDS [SEED]`.
+//! Mutates the test fixtures at random and reads them: `cargo run --release --example mutate -- FIXTURE SECONDS
+//! [SEED]`.
 //!
-//! FIXTURE is a folder in `tests/fixtures` or `all` (each for SECONDS). Whatever a reader says about broken data is right, as long as it is one line, comes
-//! within ten seconds of work and is no panic; the first case that is not ends the run, with the seed that makes it again. (cargo's own fuzzers need a
-//! nightly compiler; this one runs wherever the project builds.)
+//! FIXTURE is a folder in `tests/fixtures`, or `all` (each for SECONDS). A reader may accept or refuse mutated data,
+//! but its error must be one line, reading must take at most ten seconds of processor time, and it must not panic. The
+//! first case that violates this ends the run and is printed with its seed. (cargo's own fuzzers need a nightly
+//! compiler; this program builds with the project's.)
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Breaks and reads for `time`.
+/// Mutates and reads the fixture `name` for `time`.
 fn run(name: &str, time: Duration, first_seed: u64) -> Result<(), String> {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     let io = |error: std::io::Error| error.to_string();
@@ -111,7 +113,7 @@ fn collect(root: &Path, inside: &Path, files: &mut Vec<(PathBuf, Vec<u8>)>) -> s
     Ok(())
 }
 
-/// `bytes` with one to eight things wrong.
+/// `bytes` with one to eight random mutations.
 fn mutated(bytes: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..rng.random_range(1..=8) {

@@ -2,26 +2,36 @@
 
 use mindseye_interface::{Image, ImageSize};
 
-use crate::source::Numbers;
 use crate::{Error, Result};
 
-/// One episode in memory: `T` moments. `actions[t]` is what was done at moment `t`.
+/// The numbers of one episode, without its images.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EpisodeArrays {
+    /// Actions `[T, A]`.
+    pub actions: Vec<f32>,
+    /// True states `[T, K]`.
+    pub states: Vec<f32>,
+    /// Proprioception `[T, P]`.
+    pub proprioception: Vec<f32>,
+}
+
+/// One episode in memory: `T` timesteps. `actions[t]` is the action of timestep `t`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EpisodeData {
-    /// What the camera saw, `T` pictures of one size.
+    /// `T` images of one size: the stack of all cameras at each timestep.
     pub frames: Vec<Image>,
-    /// The body's own sense of itself, `[T][P]`, SI units; `P` may be 0.
+    /// Proprioception `[T][P]`, SI units; `P` may be 0.
     pub proprioception: Vec<Vec<f32>>,
-    /// The true state, `[T][K]`; `K` is 0 where none is known.
+    /// True states `[T][K]`; `K` is 0 where none is recorded.
     pub states: Vec<Vec<f32>>,
     /// Actions `[T][A]`, normalised where mindseye recorded them.
     pub actions: Vec<Vec<f32>>,
 }
 
-/// What every episode of one data set has in common.
+/// The widths and the image size that all episodes of one data set have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpisodeShape {
-    /// Size of the pictures.
+    /// Size of the image of a timestep: the stack of all cameras.
     pub image_size: ImageSize,
     /// Width `P` of proprioception.
     pub proprioception: usize,
@@ -32,35 +42,35 @@ pub struct EpisodeShape {
 }
 
 impl EpisodeData {
-    /// Number of moments `T`.
+    /// Number of timesteps `T`.
     pub fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// Whether there is no moment.
+    /// Whether there is no timestep.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
-    /// An episode out of its `pixels [T, H, W, 3]` and `numbers`, both of `shape`.
+    /// An episode of `pixels [T, H, W, 3]` and `arrays`, both of `shape`.
     ///
     /// # Errors
-    /// [`Error::Border`] when pixels are missing.
-    pub(crate) fn from_parts(pixels: &[u8], numbers: &Numbers, shape: &EpisodeShape) -> Result<Self> {
+    /// [`Error::Interface`] when pixels are missing.
+    pub(crate) fn from_parts(pixels: &[u8], arrays: &EpisodeArrays, shape: &EpisodeShape) -> Result<Self> {
         let frames = pixels.chunks_exact(shape.image_size.rgb_len());
         let frames = frames.map(|pixels| Image::new(shape.image_size, pixels.to_vec()));
         let frames = frames.collect::<mindseye_interface::Result<Vec<Image>>>()?;
         let split = |values: &[f32], width: usize| -> Vec<Vec<f32>> {
             (0..frames.len()).map(|frame| values[frame * width..(frame + 1) * width].to_vec()).collect()
         };
-        let proprioception = split(&numbers.proprioception, shape.proprioception);
-        let states = split(&numbers.states, shape.state);
-        let actions = split(&numbers.actions, shape.action);
+        let proprioception = split(&arrays.proprioception, shape.proprioception);
+        let states = split(&arrays.states, shape.state);
+        let actions = split(&arrays.actions, shape.action);
         Ok(Self { frames, proprioception, states, actions })
     }
 
-    /// Refuses an episode without a moment, with a row of another width, with a value that is not finite, or, where actions are
-    /// `normalised`, with one outside `[-1, 1]`.
+    /// Refuses an episode without a timestep, a row of another width, a value that is not finite, and, where actions
+    /// are `normalised`, an action outside `[-1, 1]`.
     ///
     /// # Errors
     /// [`Error::Episode`] that names episode number `episode`, the feature and the frame.
@@ -76,16 +86,12 @@ impl EpisodeData {
                 return Err(Error::episode(episode, format!("image at frame {frame}"), pixels(expected), pixels(got)));
             }
         }
-        let named = [("action", &self.actions), ("state", &self.states), ("proprioception", &self.proprioception)];
-        for (feature, rows) in named {
+        let arrays = [("action", &self.actions), ("state", &self.states), ("proprioception", &self.proprioception)];
+        for (feature, rows) in arrays {
             for (frame, row) in rows.iter().enumerate() {
                 if let Some(value) = row.iter().find(|value| !value.is_finite()) {
-                    return Err(Error::episode(
-                        episode,
-                        format!("{feature} at frame {frame}"),
-                        "a finite number",
-                        value,
-                    ));
+                    let field = format!("{feature} at frame {frame}");
+                    return Err(Error::episode(episode, field, "a finite number", value));
                 }
             }
         }
@@ -97,7 +103,7 @@ impl EpisodeData {
         Ok(())
     }
 
-    /// Refuses rows of another number than `T` or of another width.
+    /// Refuses arrays that do not have `T` rows of their width.
     ///
     /// # Errors
     /// [`Error::Episode`] that names episode number `episode` and the feature.

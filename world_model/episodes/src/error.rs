@@ -1,4 +1,4 @@
-//! What can be wrong with recorded episodes: which file, which field, what was expected, what came.
+//! Errors of recorded episodes: which file, which field, what was expected, what was there.
 
 use std::path::PathBuf;
 
@@ -8,42 +8,46 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Errors of reading and writing episodes.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file is missing, broken, or holds what it should not.
+    /// A file is missing or broken, or has unexpected content.
     #[error("{}: {field}: expected {expected}, got {got}", path.display())]
     Content {
         /// The file.
         path: PathBuf,
         /// Field, column or part of the file.
         field: String,
-        /// What would have been right.
+        /// The valid content.
         expected: String,
-        /// What was there.
+        /// The content of the file.
         got: String,
     },
-    /// The operating system or a codec refused.
+    /// The operating system or a codec failed.
     #[error("{}: {operation}: {reason}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What was being done.
+        /// The operation that failed.
         operation: &'static str,
-        /// Why it failed, on one line.
+        /// The reason, on one line.
         reason: String,
     },
-    /// An episode does not fit the data set it is written to, or the windows asked for.
+    /// An episode does not fit the data set it is added to, or the windows asked for.
     #[error("episode {episode}: {feature}: expected {expected}, got {got}")]
     Episode {
         /// Index of the episode.
         episode: usize,
         /// The feature that does not fit.
         feature: String,
-        /// What would have been right.
+        /// The valid value.
         expected: String,
-        /// What came.
+        /// The value of the episode.
         got: String,
     },
-    /// A cache would not fit into the memory allowed.
-    #[error("{what}: expected at most {} MiB of memory, needs {} MiB", limit_bytes >> 20, needed_bytes.div_ceil(1 << 20))]
+    /// An operation would exceed the memory allowed.
+    #[error(
+        "{what}: expected at most {} MiB of memory, needs {} MiB",
+        limit_bytes >> 20,
+        needed_bytes.div_ceil(1 << 20)
+    )]
     Memory {
         /// What was to be held in memory, and what would make it smaller.
         what: &'static str,
@@ -52,9 +56,31 @@ pub enum Error {
         /// Bytes needed.
         needed_bytes: u64,
     },
-    /// Data from the border (an image size, an action) that makes no sense.
+    /// An argument is out of its range, or does not fit the other arguments.
+    #[error("{argument}: expected {expected}, got {got}")]
+    Argument {
+        /// Name of the argument.
+        argument: &'static str,
+        /// The valid values.
+        expected: String,
+        /// The value given.
+        got: String,
+    },
+    /// The rate of a data set is neither recorded nor given.
+    #[error("{}: frames per second: expected a rate in the data or as an argument, got neither", path.display())]
+    UnknownRate {
+        /// The data set.
+        path: PathBuf,
+    },
+    /// The caller's progress listener stopped the operation.
+    #[error("{operation}: stopped")]
+    Stopped {
+        /// The operation that was stopped.
+        operation: &'static str,
+    },
+    /// A value of the interface crate (an image size, an action) is invalid.
     #[error(transparent)]
-    Border(#[from] mindseye_interface::Error),
+    Interface(#[from] mindseye_interface::Error),
 }
 
 impl Error {
@@ -87,5 +113,10 @@ impl Error {
     /// Shorthand for [`Error::File`].
     pub(crate) fn file(path: &std::path::Path, operation: &'static str, reason: impl ToString) -> Self {
         Self::File { path: path.to_path_buf(), operation, reason: reason.to_string().replace('\n', " ") }
+    }
+
+    /// Shorthand for [`Error::Argument`].
+    pub(crate) fn argument(argument: &'static str, expected: impl ToString, got: impl ToString) -> Self {
+        Self::Argument { argument, expected: expected.to_string(), got: got.to_string() }
     }
 }

@@ -1,4 +1,4 @@
-//! Libraries that panic on broken data: caught, and said as what is wrong with the file.
+//! Panics of libraries on broken data, caught and reported as errors of the file.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -11,12 +11,13 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a panic on this thread would be caught here and become an [`Error::File`]: a panic hook need not print it.
+/// Whether a panic on this thread would be caught and become an [`Error::File`]. A panic hook need not print such a
+/// panic.
 pub fn is_guarded() -> bool {
     GUARDED.get()
 }
 
-/// Does `work` on the file at `path`; a panic in it becomes an error. What `work` leaves behind is thrown away then.
+/// Runs `work` on the file at `path`. A panic in it becomes an [`Error::File`]; its partial result is dropped.
 pub(crate) fn guarded<T>(path: &Path, operation: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let before = GUARDED.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -43,9 +44,9 @@ mod tests {
             }
         }));
         let error = guarded(Path::new("table"), "reading", || -> Result<()> { panic!("offset + len\nout of bounds") });
-        let said = error.map_err(|error| error.to_string());
+        let message = error.map_err(|error| error.to_string());
         let expected = "table: reading: broken in a way that its library does not expect (offset + len out of bounds)";
-        assert_eq!(said, Err(expected.into()));
+        assert_eq!(message, Err(expected.into()));
         assert!(!is_guarded());
         assert!(guarded(Path::new("table"), "reading", || Ok(is_guarded())).is_ok_and(|inside| inside));
     }

@@ -1,41 +1,61 @@
-//! Recorded episodes on disk: LeRobot data sets written and read, windows for training.
+//! Recorded episodes on disk: LeRobot data sets written and read, other formats read, and windows for training.
 //!
-//! - [`DatasetWriter`] records episodes into a LeRobotDataset v3.0 folder that the official tools open.
-//! - [`Dataset`] reads such a folder, ours or anyone's, v3.0 or v2.1, pictures in tables or in video files, and checks what it reads.
-//! - [`SwmFile`] and [`SwmWriter`] read and write stable-worldmodel's HDF5 files, [`SwmFolder`] reads its folders of npz files with videos or pictures, [`RobomimicFile`] the HDF5 files
-//!   of robomimic. [`open`] finds out what is at a path. All are [`EpisodeSource`]s.
-//! - [`Mapping`] says which columns are what, where names are not the usual ones.
-//! - [`FrameCache`] holds a whole data set decoded, in memory or in a file; [`Windows`] cuts it into what training eats.
+//! - [`open`] detects the format at a path and returns an [`EpisodeSource`]: LeRobotDataset folders (v3.0 and v2.1),
+//!   stable-worldmodel's HDF5 files and folders, and robomimic's HDF5 files.
+//! - [`DatasetWriter`] records episodes into a LeRobotDataset v3.0 folder that the official tools open; [`SwmWriter`]
+//!   writes an HDF5 file of stable-worldmodel. [`convert`] writes one or several sources as one, [`validate`] reads
+//!   every episode.
+//! - [`Mapping`] assigns columns where their names are not the default ones.
+//! - [`DatasetMixture`] is several data sets with weights; [`ActionNormalisation`] maps their actions to `[-1, 1]` and
+//!   back.
+//! - [`FrameCache`] holds a whole data set decoded, in memory or in a file; [`Windows`] cuts it into training samples.
 //!
-//! Letters: `T` moments of an episode, `A` action width, `P` proprioception width, `K` true-state width, `H`, `W` pixels.
+//! Letters: `T` timesteps of an episode, `F` timesteps of all episodes, `A` action width, `P` proprioception width, `K`
+//! true-state width, `C` cameras, `H`, `W` pixels. An image is `[H, W, 3]` `u8` RGB. The images of several cameras at
+//! one timestep are stored as one, stacked vertically: `[C * H, W, 3]`, see [`RecordedCamera`].
 
-pub mod cache;
-pub mod episode;
-pub mod error;
+mod cache;
+mod cameras;
+mod columns;
+mod convert;
+mod episode;
+mod error;
+mod formats;
 mod guard;
-pub mod hdf5;
-pub mod lerobot;
-pub mod mapping;
-pub mod picture;
+mod hdf5;
+pub mod image_codec;
+mod lerobot;
+mod mapping;
+mod mixture;
+mod names;
+mod normalisation;
 mod rows;
-pub mod source;
-pub mod swm;
-pub mod video;
-pub mod windows;
+mod sidecar;
+mod source;
+mod spec;
+mod summary;
+mod swm;
+mod validate;
+mod video;
+mod windows;
 
 pub use cache::{CacheOptions, FrameCache};
-pub use episode::{EpisodeData, EpisodeShape};
+pub use cameras::{ImageOptions, RecordedCamera};
+pub use convert::{ConvertOptions, Converted, OutputFormat, SourceEpisodes, convert};
+pub use episode::{EpisodeArrays, EpisodeData, EpisodeShape};
 pub use error::{Error, Result};
+pub use formats::{open, open_with};
 pub use guard::is_guarded;
-pub use hdf5::robomimic::RobomimicFile;
-pub use hdf5::{SwmFile, SwmWriter};
-pub use lerobot::dataset::{Dataset, EpisodeMeta};
-pub use lerobot::sidecar::{Recording, Sidecar};
-pub use lerobot::spec::{DatasetSpec, PictureStorage, WriteMode};
-pub use lerobot::summary::{ActionSummary, DatasetSummary, FeatureSummary};
+pub use hdf5::SwmWriter;
+pub use lerobot::dataset::Dataset;
 pub use lerobot::writer::DatasetWriter;
 pub use mapping::Mapping;
-pub use source::{EpisodeSource, Numbers, PictureOptions, Wanted, open, open_with};
-pub use swm::folder::SwmFolder;
-pub use video::Video;
+pub use mixture::DatasetMixture;
+pub use normalisation::{ActionNormalisation, NormalisationMethod};
+pub use sidecar::{Recording, Sidecar};
+pub use source::{EpisodeMeta, EpisodeSource, ReadRequest};
+pub use spec::{DatasetSpec, ImageStorage, WriteMode};
+pub use summary::{ActionSummary, DatasetSummary, FeatureSummary};
+pub use validate::{BrokenEpisode, ValidationReport, validate};
+pub use video::{FrameVisitor, Video, Yuv};
 pub use windows::{Split, WindowBatch, Windows};

@@ -1,22 +1,25 @@
-//! What recorders have in common that keep columns: where episodes lie in them, and numbers that must be numbers.
+//! Checks shared by the formats that store columns over all episodes: ranges of rows, widths, finite values.
 
 use std::ops::Range;
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Widest row of numbers that is believed.
+/// Largest width of a vector; a wider one is taken for a broken file.
 pub(crate) const MAX_WIDTH: u64 = 1 << 16;
-/// Moments of one data set that are believed.
+/// Largest number of timesteps of a data set; more are taken for a broken file.
 pub(crate) const MAX_FRAMES: usize = u32::MAX as usize;
 
-/// Says that none of the columns `wanted` is among `names`.
-pub(crate) fn missing(path: &Path, wanted: &[&str], names: &[String]) -> Error {
+/// The error that none of the `alternatives` is among the columns `names`.
+pub(crate) fn missing(path: &Path, alternatives: &[&str], names: &[String]) -> Error {
     let got = if names.is_empty() { "none".into() } else { format!("only {}", names.join(", ")) };
-    Error::content(path, wanted.join(" or "), "a column", got)
+    Error::content(path, alternatives.join(" or "), "a column", got)
 }
 
-/// The rows of each episode, out of `ep_len` and `ep_offset`; all lie within `rows`.
+/// The rows of each episode, from `ep_len` and `ep_offset`. All ranges lie within `rows`.
+///
+/// # Errors
+/// [`Error::Content`] when a range is empty or exceeds `rows`.
 pub(crate) fn episodes(path: &Path, lengths: &[i64], offsets: &[i64], rows: u64) -> Result<Vec<Range<usize>>> {
     if lengths.len() != offsets.len() {
         return Err(Error::content(path, "ep_offset", format!("{} episodes", lengths.len()), offsets.len()));
@@ -33,7 +36,10 @@ pub(crate) fn episodes(path: &Path, lengths: &[i64], offsets: &[i64], rows: u64)
     lengths.iter().zip(offsets).enumerate().map(range).collect()
 }
 
-/// The width of a row of column `name` that has `shape`: `[rows, width]`, or `[rows]` with one number each.
+/// The width of a row of column `name` of `shape`: `[rows, width]`, or `[rows]` with one number each.
+///
+/// # Errors
+/// [`Error::Content`] for another shape.
 pub(crate) fn width(path: &Path, name: &str, shape: &[u64], rows: u64) -> Result<usize> {
     match *shape {
         [own, width] if own == rows && (1..=MAX_WIDTH).contains(&width) => Ok(width as usize),
@@ -42,7 +48,10 @@ pub(crate) fn width(path: &Path, name: &str, shape: &[u64], rows: u64) -> Result
     }
 }
 
-/// `values [count, width]` of column `name`, all there and finite.
+/// Returns `values [count, width]` of column `name` after checking that they are complete and finite.
+///
+/// # Errors
+/// [`Error::Content`] that names the episode and the frame.
 pub(crate) fn finite(
     path: &Path,
     episode: usize,
@@ -63,13 +72,16 @@ pub(crate) fn finite(
     }
 }
 
-/// The rows of episode `index`.
+/// The entry of episode `index`.
+///
+/// # Errors
+/// [`Error::Content`] when there is no such episode.
 pub(crate) fn episode<'a, T>(path: &Path, episodes: &'a [T], index: usize) -> Result<&'a T> {
     let missing = || Error::content(path, "episode", format!("below {}", episodes.len()), index);
     episodes.get(index).ok_or_else(missing)
 }
 
-/// `episodes`, cut at `count`, one by one: each is best read for itself.
+/// `episodes`, cut at `count`, as parts of one episode each: for formats in which every episode is read separately.
 pub(crate) fn one_by_one(episodes: Range<usize>, count: usize) -> Vec<Range<usize>> {
     (episodes.start..episodes.end.min(count)).map(|episode| episode..episode + 1).collect()
 }
@@ -96,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_no_numbers_are_located() {
+    fn values_that_are_not_finite_are_located() {
         let poisoned = finite(Path::new("file"), 3, "action", [2, 2], vec![0.0, 1.0, 2.0, f32::NAN]);
         let error = poisoned.map_err(|error| error.to_string());
         assert_eq!(error, Err("file: episode 3 frame 1 action[1]: expected a finite number, got NaN".into()));

@@ -1,4 +1,4 @@
-//! Windows of episodes for training: frames one action block apart, with the blocks between them.
+//! Windows of episodes for training: frames one action chunk apart, with the chunks between them.
 
 use std::ops::Range;
 
@@ -17,14 +17,14 @@ pub struct Split {
 }
 
 impl Split {
-    /// Divides `episodes` episodes so that `validation_fraction` of them (at least one of two or more, if the fraction is not 0)
-    /// are for validation, chosen by `seed`.
+    /// Divides `episodes` episodes into training and validation by `seed`. `validation_fraction` of them are for
+    /// validation: at least one of two or more if the fraction is not 0, and never all.
     pub fn new(episodes: usize, validation_fraction: f64, seed: Seed) -> Self {
         let mut order: Vec<usize> = (0..episodes).collect();
         order.shuffle(&mut seed.child("split").rng());
-        let wanted = (episodes as f64 * validation_fraction).round() as usize;
+        let rounded = (episodes as f64 * validation_fraction).round() as usize;
         let least = usize::from(validation_fraction > 0.0 && episodes > 1);
-        let count = wanted.max(least).min(episodes.saturating_sub(1));
+        let count = rounded.max(least).min(episodes.saturating_sub(1));
         let (mut validation, mut training) = (order[..count].to_vec(), order[count..].to_vec());
         validation.sort_unstable();
         training.sort_unstable();
@@ -32,43 +32,43 @@ impl Split {
     }
 }
 
-/// Windows side by side.
+/// A batch of windows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowBatch {
     /// Number of windows `B`.
     pub windows: usize,
     /// Frames per window `T`.
     pub frames: usize,
-    /// Bytes `[B, T, H, W, 3]`.
-    pub pictures: Vec<u8>,
-    /// Action blocks between the frames, `[B, T - 1, action_block * A]`.
-    pub blocks: Vec<f32>,
+    /// Images `[B, T, H, W, 3]`.
+    pub images: Vec<u8>,
+    /// Action chunks between the frames, `[B, T - 1, action_chunk * A]`.
+    pub chunks: Vec<f32>,
     /// True states at the frames, `[B, T, K]`.
     pub states: Vec<f32>,
     /// Proprioception at the frames, `[B, T, P]`.
     pub proprioception: Vec<f32>,
 }
 
-/// All windows of `frames` frames, `action_block` control steps apart, within single episodes.
+/// All windows of `frames` frames, `action_chunk` control steps apart, within single episodes.
 #[derive(Debug, Clone)]
 pub struct Windows {
     starts: Vec<usize>,
-    /// Places among `starts` of each data set's windows, and the share that they are to have of an epoch; empty where every window counts the
-    /// same.
+    /// Each data set's range of `starts`, and its share of an epoch; empty where every window counts the same.
     shares: Vec<(Range<usize>, f64)>,
     frames: usize,
-    action_block: usize,
+    action_chunk: usize,
 }
 
 impl Windows {
-    /// The windows of the episodes `chosen`; every control step at which a window fits and all its pictures are kept is a start.
-    /// (With a cache of stride `n`, `action_block` must be a multiple of `n`, or there are none.)
+    /// The windows of the episodes `chosen`. A window starts at every control step at which it fits into the episode
+    /// and all its images are kept. With a cache of stride `n`, there are windows only if `action_chunk` is a multiple
+    /// of `n`.
     ///
     /// # Panics
     /// When an index in `chosen` is beyond the cache's episodes.
-    pub fn new(cache: &FrameCache, chosen: &[usize], frames: usize, action_block: usize) -> Self {
-        let span = frames.saturating_sub(1) * action_block;
-        let kept = |&start: &usize| (0..frames).all(|frame| cache.has_picture(start + frame * action_block));
+    pub fn new(cache: &FrameCache, chosen: &[usize], frames: usize, action_chunk: usize) -> Self {
+        let span = frames.saturating_sub(1) * action_chunk;
+        let kept = |&start: &usize| (0..frames).all(|frame| cache.has_image(start + frame * action_chunk));
         let mut starts = Vec::new();
         let mut shares: Vec<(usize, Range<usize>, f64)> = Vec::new();
         for &episode in chosen {
@@ -86,7 +86,7 @@ impl Windows {
             starts,
             shares: shares.into_iter().map(|(_, places, share)| (places, share)).collect(),
             frames,
-            action_block,
+            action_chunk,
         }
     }
 
@@ -100,8 +100,8 @@ impl Windows {
         self.starts.is_empty()
     }
 
-    /// The order of all windows in epoch `epoch`: a shuffle by `seed`. Where data sets have weights, an epoch is as long as ever and has of each
-    /// as many windows as its share says, some more than once or not at all.
+    /// The order of all windows in epoch `epoch`: a shuffle by `seed`. Where data sets have weights, an epoch has the
+    /// same length, and each data set has its share of it: some windows occur more than once or not at all.
     pub fn epoch_order(&self, seed: Seed, epoch: usize) -> Vec<u32> {
         let mut rng = seed.child("epoch").index(epoch as u64).rng();
         let mut order: Vec<u32> = (0..self.starts.len() as u32).collect();
@@ -123,41 +123,42 @@ impl Windows {
         order
     }
 
-    /// First moment of each window.
+    /// First timestep of each window.
     pub fn starts(&self) -> &[usize] {
         &self.starts
     }
 
-    /// As [`Windows::gather`], without the pictures: what is left is small. Beside it the moments `[B, T]` of the frames.
-    pub fn gather_blocks(&self, cache: &FrameCache, indices: &[u32]) -> (WindowBatch, Vec<usize>) {
+    /// The windows numbered `indices` like [`Windows::gather`], but without the images, and the timesteps `[B, T]` of
+    /// their frames.
+    pub fn gather_chunks(&self, cache: &FrameCache, indices: &[u32]) -> (WindowBatch, Vec<usize>) {
         let width = cache.action_width();
-        let span = self.frames.saturating_sub(1) * self.action_block;
-        let mut moments = Vec::with_capacity(indices.len() * self.frames);
+        let span = self.frames.saturating_sub(1) * self.action_chunk;
+        let mut timesteps = Vec::with_capacity(indices.len() * self.frames);
         let mut batch = WindowBatch {
             windows: indices.len(),
             frames: self.frames,
-            pictures: Vec::new(),
-            blocks: Vec::with_capacity(indices.len() * span * width),
+            images: Vec::new(),
+            chunks: Vec::with_capacity(indices.len() * span * width),
             states: Vec::with_capacity(indices.len() * self.frames * cache.state_width()),
             proprioception: Vec::with_capacity(indices.len() * self.frames * cache.proprioception_width()),
         };
         for &index in indices {
             let start = self.starts[index as usize];
-            for moment in (0..self.frames).map(|frame| start + frame * self.action_block) {
-                batch.states.extend_from_slice(cache.state(moment));
-                batch.proprioception.extend_from_slice(cache.proprioception_at(moment));
-                moments.push(moment);
+            for timestep in (0..self.frames).map(|frame| start + frame * self.action_chunk) {
+                batch.states.extend_from_slice(cache.state(timestep));
+                batch.proprioception.extend_from_slice(cache.proprioception_at(timestep));
+                timesteps.push(timestep);
             }
-            batch.blocks.extend_from_slice(&cache.actions()[start * width..(start + span) * width]);
+            batch.chunks.extend_from_slice(&cache.actions()[start * width..(start + span) * width]);
         }
-        (batch, moments)
+        (batch, timesteps)
     }
 
-    /// Copies the windows numbered `indices` side by side.
+    /// Copies the windows numbered `indices` into a batch.
     pub fn gather(&self, cache: &FrameCache, indices: &[u32]) -> WindowBatch {
-        let (mut batch, moments) = self.gather_blocks(cache, indices);
-        batch.pictures.reserve_exact(moments.len() * cache.image_size().rgb_len());
-        moments.iter().for_each(|&moment| batch.pictures.extend_from_slice(cache.picture(moment)));
+        let (mut batch, timesteps) = self.gather_chunks(cache, indices);
+        batch.images.reserve_exact(timesteps.len() * cache.image_size().rgb_len());
+        timesteps.iter().for_each(|&timestep| batch.images.extend_from_slice(cache.image(timestep)));
         batch
     }
 }
@@ -168,7 +169,7 @@ mod tests {
     use crate::EpisodeData;
     use mindseye_interface::{Image, ImageSize};
 
-    /// Episodes of the given lengths whose frames, states and actions all say "episode, step".
+    /// Episodes of the given lengths whose frames, states and actions all encode episode and step.
     fn cache(lengths: &[usize]) -> FrameCache {
         let size = ImageSize::square(1).unwrap();
         let mut cache = FrameCache::new(size, 1, 2, 0);
@@ -185,15 +186,15 @@ mod tests {
     }
 
     #[test]
-    fn windows_hold_what_lies_between_their_frames_and_never_cross_episodes() {
+    fn windows_hold_the_actions_between_their_frames_and_never_cross_episodes() {
         let cache = cache(&[7, 4, 5]);
         let windows = Windows::new(&cache, &[0, 1, 2], 3, 2);
         assert_eq!(windows.len(), 3 + 1); // of the episodes of 7 and 5 steps
         let all: Vec<u32> = (0..windows.len() as u32).collect();
         let batch = windows.gather(&cache, &all);
-        assert_eq!(batch.blocks[..4], [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(batch.chunks[..4], [0.0, 1.0, 2.0, 3.0]);
         assert_eq!(batch.states[..6], [0.0, 0.0, 0.0, 2.0, 0.0, 4.0]);
-        assert_eq!(batch.pictures[3 * 9..3 * 9 + 9], [2, 0, 0, 2, 2, 0, 2, 4, 0]);
+        assert_eq!(batch.images[3 * 9..3 * 9 + 9], [2, 0, 0, 2, 2, 0, 2, 4, 0]);
         for window in batch.states.chunks(6) {
             assert!(window.chunks(2).all(|state| state[0] == window[0]));
         }
@@ -228,7 +229,7 @@ mod tests {
         let batch = windows.gather(&few, &[0, 10, 205]);
         let firsts: Vec<&[f32]> = batch.states.chunks(6).map(|states| &states[..2]).collect();
         assert_eq!(firsts, [[0.0, 0.0], [0.0, 0.0], [1.0, 97.0]], "each from its own data set");
-        assert_eq!(batch.pictures[6 * 3..6 * 3 + 3], [1, 97, 0]);
+        assert_eq!(batch.images[6 * 3..6 * 3 + 3], [1, 97, 0]);
         let other = FrameCache::new(ImageSize::square(2)?, 1, 2, 0);
         let refused = few.join(other).map_err(|error| error.to_string());
         assert!(refused.is_err_and(|error| error.contains("join")));

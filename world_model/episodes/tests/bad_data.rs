@@ -1,6 +1,6 @@
-//! Bad input gets one line that names the file and the field; never a panic.
+//! Bad input gives an error of one line that names the file and the field, and never a panic.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
@@ -13,9 +13,9 @@ use arrow::datatypes::{DataType, Field, Float32Type, Schema};
 use mindseye_episodes::{CacheOptions, Dataset, EpisodeSource, FrameCache};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use support::{DATA, EPISODES, copy, genuine, read_error, record, tree};
+use support::{DATA, EPISODES, copy, official, read_error, record, tree};
 
-/// A fresh copy of the made-up data set, changed by `change`.
+/// A new copy of the synthetic data set, changed by `change`.
 fn broken(change: impl Fn(&Path)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path());
@@ -97,7 +97,7 @@ fn missing_files_are_named() {
 }
 
 #[test]
-fn values_that_are_no_numbers_are_located() {
+fn values_that_are_not_finite_are_located() {
     for value in [f32::NAN, f32::INFINITY] {
         let poison = |root: &Path| change_column(root, DATA, "action", |array| Some(poisoned(array, value)));
         expect_error(poison, &["file-000.parquet", "episode 0 frame 5 action[1]", "finite"]);
@@ -109,7 +109,7 @@ fn values_that_are_no_numbers_are_located() {
 }
 
 #[test]
-fn missing_and_misshapen_columns_are_named() {
+fn missing_columns_and_columns_of_another_shape_are_named() {
     let drop_column = |file: &'static str, column: &'static str| {
         move |root: &Path| change_column(root, file, column, |_| None) //
     };
@@ -117,12 +117,12 @@ fn missing_and_misshapen_columns_are_named() {
         expect_error(drop_column(DATA, column), &["file-000.parquet", column]);
     }
     expect_error(drop_column(EPISODES, "length"), &["file-000.parquet", "length"]);
-    // A plain list instead of a fixed-size one, as old files have it, is fine.
+    // A plain list instead of a fixed-size one, as in old files, is accepted.
     let plain_list = |root: &Path| change_column(root, DATA, "action", |array| Some(as_list(array)));
     assert_eq!(support::read_all(broken(plain_list).path()), support::episodes());
     let without_bytes = |array: &ArrayRef| -> Option<ArrayRef> {
-        let pictures: &StructArray = array.as_struct();
-        Some(Arc::clone(pictures.column(1)))
+        let images: &StructArray = array.as_struct();
+        Some(Arc::clone(images.column(1)))
     };
     let strip = |root: &Path| change_column(root, DATA, "observation.images.front", without_bytes);
     expect_error(strip, &["observation.images.front", "struct"]);
@@ -149,7 +149,7 @@ fn contradictions_between_files_are_named() {
 }
 
 #[test]
-fn what_this_version_cannot_read_is_said_clearly() {
+fn unsupported_versions_and_invalid_descriptions_are_refused() {
     let info = "meta/info.json";
     expect_error(replace(info, "v3.0", "v2.0"), &["info.json", "codebase_version", "v3.0 or v2.1", "v2.0"]);
     expect_error(replace(info, "v3.0", "v2.1"), &["info.json", "data_path", "{episode_index:06d}"]);
@@ -162,15 +162,15 @@ fn what_this_version_cannot_read_is_said_clearly() {
         &["observation.images.front", "60000"],
     );
     expect_error(replace(info, "                6,\n", "                7,\n"), &["episode 0 frame 0", "6x8", "7x8"]);
-    // Keys that nobody knows are none of our business.
-    let folder = broken(replace(info, "\"fps\": 10", "\"mood\": \"good\", \"fps\": 10.0"));
+    // Unknown keys are ignored.
+    let folder = broken(replace(info, "\"fps\": 10", "\"unknown\": 1, \"fps\": 10.0"));
     assert_eq!(support::read_all(folder.path()).len(), 5);
 }
 
 #[test]
-fn flipped_bytes_never_panic() {
+fn flipped_bytes_never_cause_a_panic() {
     let folder = tempfile::tempdir().unwrap();
-    copy(&genuine(), folder.path());
+    copy(&official(), folder.path());
     for file in [DATA, EPISODES, "meta/tasks.parquet"] {
         let path = folder.path().join(file);
         let good = fs::read(&path).unwrap();
@@ -179,7 +179,7 @@ fn flipped_bytes_never_panic() {
             let mut bad = good.clone();
             bad[position] ^= 0x5a;
             fs::write(&path, bad).unwrap();
-            // Whatever comes of it: an error of one line, or pixels that differ.
+            // The result is an error of one line, or pixels that differ.
             let read = || -> mindseye_episodes::Result<()> {
                 let dataset = Dataset::open(folder.path())?;
                 (0..dataset.len()).try_for_each(|index| dataset.read_episode(index).map(drop))
@@ -190,7 +190,7 @@ fn flipped_bytes_never_panic() {
         }
         fs::write(&path, good).unwrap();
     }
-    assert!(tree(folder.path()) == tree(&genuine()));
+    assert!(tree(folder.path()) == tree(&official()));
 }
 
 /// `array` of whole numbers or of seconds with `change` applied to row `row`.
@@ -205,7 +205,7 @@ fn changed<T: arrow::datatypes::ArrowPrimitiveType>(
 }
 
 #[test]
-fn moments_at_other_times_than_the_rate_says_are_refused() {
+fn timestamps_that_contradict_the_rate_are_refused() {
     let info = "meta/info.json";
     expect_error(replace(info, "\"fps\": 10", "\"fps\": 20"), &["episode 0 frame 1 timestamp", "frame_index / fps"]);
     let late = |array: &ArrayRef| changed::<Float32Type>(array, 3, |seconds| seconds + 0.05);
@@ -215,12 +215,12 @@ fn moments_at_other_times_than_the_rate_says_are_refused() {
 }
 
 #[test]
-fn a_chunk_that_is_missing_is_named() {
+fn a_missing_chunk_folder_is_named() {
     expect_error(|root| fs::remove_dir_all(root.join("data/chunk-000")).unwrap(), &["data/chunk-000/file-000.parquet"]);
 }
 
 #[test]
-fn absurd_numbers_of_rows_take_no_memory() {
+fn absurd_row_counts_are_refused_without_allocating() {
     use arrow::datatypes::Int64Type;
     let many = 1i64 << 40;
     let long = |array: &ArrayRef| changed::<Int64Type>(array, 0, |_| many);
@@ -236,22 +236,22 @@ fn absurd_numbers_of_rows_take_no_memory() {
 }
 
 #[test]
-fn a_picture_that_would_fill_the_memory_is_refused() {
-    // Some hundred kilobytes that are a picture of 64 million pixels.
+fn a_png_decompression_bomb_is_refused() {
+    // A few hundred kilobytes of PNG that decode to 64 million pixels.
     let side = 8000;
     let bomb = {
         let mut bytes = std::io::Cursor::new(Vec::new());
-        let picture = image::GrayImage::new(side, side);
-        picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        let image = image::GrayImage::new(side, side);
+        image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
         bytes.into_inner()
     };
     assert!(bomb.len() < 500_000, "{} bytes", bomb.len());
     let plant = |array: &ArrayRef| -> Option<ArrayRef> {
-        let pictures: &StructArray = array.as_struct();
-        let old = pictures.column_by_name("bytes")?.as_binary::<i32>();
+        let images: &StructArray = array.as_struct();
+        let old = images.column_by_name("bytes")?.as_binary::<i32>();
         let bytes = old.iter().enumerate().map(|(row, old)| if row == 4 { Some(bomb.as_slice()) } else { old });
         let bytes: ArrayRef = Arc::new(arrow::array::BinaryArray::from_iter(bytes));
-        let columns = pictures.fields().iter().zip(pictures.columns());
+        let columns = images.fields().iter().zip(images.columns());
         let columns = columns.map(|(field, column)| {
             let column = if field.name() == "bytes" { Arc::clone(&bytes) } else { Arc::clone(column) };
             (Arc::clone(field), column)

@@ -1,6 +1,6 @@
-//! A cache holds what the data set holds, at the size and density asked for.
+//! A cache holds the content of the data set at the requested size and stride.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
@@ -18,7 +18,8 @@ fn load(options: &CacheOptions) -> FrameCache {
 
 fn pushed(size: ImageSize) -> FrameCache {
     let names = ["x_m", "y_m", "angle_rad"].map(str::to_owned).to_vec();
-    let mut cache = FrameCache::new(size, 2, 3, 1).with_state_names(names);
+    let cache = FrameCache::new(size, 2, 3, 1).with_state_names(names);
+    let mut cache = cache.with_camera_names(vec!["front".into()]);
     episodes().iter().for_each(|episode| cache.push(episode).unwrap());
     cache
 }
@@ -33,24 +34,24 @@ fn a_loaded_cache_equals_one_filled_by_hand_at_any_size() {
 }
 
 #[test]
-fn a_stride_thins_the_pictures_and_nothing_else() {
+fn a_stride_drops_images_and_keeps_all_numbers() {
     let (whole, thin) = (load(&CacheOptions::default()), load(&CacheOptions { stride: 2, ..Default::default() }));
     assert_eq!((thin.actions(), thin.states()), (whole.actions(), whole.states()));
     assert_eq!(thin.episodes(), whole.episodes());
     for range in whole.episodes() {
-        for (step, moment) in range.clone().enumerate() {
-            assert_eq!(thin.has_picture(moment), step % 2 == 0);
-            if thin.has_picture(moment) {
-                assert_eq!(thin.picture(moment), whole.picture(moment));
+        for (step, timestep) in range.clone().enumerate() {
+            assert_eq!(thin.has_image(timestep), step % 2 == 0);
+            if thin.has_image(timestep) {
+                assert_eq!(thin.image(timestep), whole.image(timestep));
             }
         }
     }
 }
 
 #[test]
-fn windows_of_a_thin_cache_are_those_whose_pictures_are_kept() {
+fn windows_of_a_cache_with_a_stride_start_at_kept_images() {
     let (whole, thin) = (load(&CacheOptions::default()), load(&CacheOptions { stride: 2, ..Default::default() }));
-    // Episodes of 7 and 9 moments, windows of 3 moments' span: starts 0, 2, 4 and 0, 2, 4, 6.
+    // Episodes of 7 and 9 timesteps, windows that span 3 timesteps: starts 0, 2, 4 and 0, 2, 4, 6.
     let (dense, sparse) = (Windows::new(&whole, &[0, 3], 2, 2), Windows::new(&thin, &[0, 3], 2, 2));
     assert_eq!((dense.len(), sparse.len()), (5 + 7, 3 + 4));
     let every_second = [0, 2, 4, 5, 7, 9, 11];
@@ -59,7 +60,7 @@ fn windows_of_a_thin_cache_are_those_whose_pictures_are_kept() {
 }
 
 #[test]
-fn limits_are_respected() {
+fn cache_limits_on_episodes_and_memory_are_enforced() {
     let few = load(&CacheOptions { max_episodes: Some(2), ..Default::default() });
     assert_eq!((few.episodes().len(), few.len()), (2, 11));
     let folder = tempfile::tempdir().unwrap();
@@ -72,7 +73,7 @@ fn limits_are_respected() {
 }
 
 #[test]
-fn progress_ends_at_the_number_of_moments() {
+fn cache_progress_ends_at_the_number_of_timesteps() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path());
     let seen = Mutex::new(Vec::new());
@@ -84,7 +85,7 @@ fn progress_ends_at_the_number_of_moments() {
 }
 
 #[test]
-fn decoded_frames_of_one_mapping_are_not_taken_for_those_of_another() {
+fn cached_frames_of_one_mapping_are_not_used_for_another() {
     let (folder, frames) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     record(folder.path());
     let options = CacheOptions { folder: Some(frames.path().to_path_buf()), ..Default::default() };
@@ -101,7 +102,7 @@ fn decoded_frames_of_one_mapping_are_not_taken_for_those_of_another() {
 
 #[cfg(unix)]
 #[test]
-fn what_links_lead_to_is_part_of_a_data_set() {
+fn the_cache_key_follows_symbolic_links() {
     let [target, links, frames] = [(); 3].map(|()| tempfile::tempdir().unwrap());
     record(target.path());
     for entry in std::fs::read_dir(target.path()).unwrap() {

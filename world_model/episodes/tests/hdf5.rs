@@ -1,6 +1,6 @@
 //! HDF5 files of stable-worldmodel's recorders, old and new, and broken ones.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
@@ -46,14 +46,16 @@ fn windows_are_those_of_the_official_reader() {
     let mut checked = 0;
     for item in expected["items"].as_array().unwrap() {
         let (episode, start) = starts[item["index"].as_u64().unwrap() as usize];
-        let moments = || (0..steps).map(|step| start + step * skip);
-        let blocks: Vec<Vec<f32>> = moments().map(|moment| episode.actions[moment..moment + skip].concat()).collect();
-        assert_eq!(blocks, rows(&item["action"]));
-        let felt: Vec<Vec<f32>> = moments().map(|moment| episode.proprioception[moment].clone()).collect();
-        assert_eq!(felt, rows(&item["proprio"]));
+        let timesteps = || (0..steps).map(|step| start + step * skip);
+        let chunks: Vec<Vec<f32>> =
+            timesteps().map(|timestep| episode.actions[timestep..timestep + skip].concat()).collect();
+        assert_eq!(chunks, rows(&item["action"]));
+        let proprioception: Vec<Vec<f32>> =
+            timesteps().map(|timestep| episode.proprioception[timestep].clone()).collect();
+        assert_eq!(proprioception, rows(&item["proprio"]));
         let mut pixels = Vec::new();
-        for picture in moments().map(|moment| episode.frames[moment].pixels()) {
-            (0..3).for_each(|channel| pixels.extend(picture.iter().skip(channel).step_by(3)));
+        for image in timesteps().map(|timestep| episode.frames[timestep].pixels()) {
+            (0..3).for_each(|channel| pixels.extend(image.iter().skip(channel).step_by(3)));
         }
         assert_eq!(hash(&pixels), item["pixels_tchw_sha256"]);
         checked += 1;
@@ -63,7 +65,7 @@ fn windows_are_those_of_the_official_reader() {
 }
 
 #[test]
-fn columns_that_went_through_blosc_come_out_as_they_went_in() {
+fn blosc_columns_are_decompressed_exactly() {
     let folder = fixture("swm_hdf5_blosc_tiny");
     let expected = &expected("swm_hdf5_blosc_tiny")["sha256_of_raw_column_bytes"];
     let source = open(&folder.join("toy_push_blosc.h5")).unwrap();
@@ -76,14 +78,14 @@ fn columns_that_went_through_blosc_come_out_as_they_went_in() {
     };
     assert_eq!(hash(&bytes(|episode| &episode.actions)), expected["action"]);
     assert_eq!(hash(&bytes(|episode| &episode.proprioception)), expected["proprio"]);
-    // What HDF5 2.0 writes is said to be that.
+    // Files of HDF5 2.0 are refused with that reason.
     let newest = open(&folder.join("toy_push_blosc_hdf5_2.h5")).and_then(|source| source.read_episode(0));
     let error = newest.unwrap_err().to_string();
     assert!(error.contains("toy_push_blosc_hdf5_2.h5") && error.contains("HDF5") && !error.contains('\n'), "{error}");
 }
 
 #[test]
-fn a_cache_of_one_is_that_of_the_other() {
+fn hdf5_files_with_and_without_blosc_give_equal_caches() {
     let load = |name: &str, file: &str, stride| {
         let options =
             CacheOptions { image_size: Some(ImageSize::square(32).unwrap()), stride, ..CacheOptions::default() };
@@ -94,14 +96,14 @@ fn a_cache_of_one_is_that_of_the_other() {
         let new = load("swm_hdf5_tiny", "toy_push.h5", stride);
         let old = load("swm_hdf5_blosc_tiny", "toy_push_blosc.h5", stride);
         assert_eq!((new.episodes(), new.actions()), (old.episodes(), old.actions()));
-        for moment in (0..new.len()).filter(|&moment| new.has_picture(moment)) {
-            assert!(new.picture(moment) == old.picture(moment), "moment {moment}");
+        for timestep in (0..new.len()).filter(|&timestep| new.has_image(timestep)) {
+            assert!(new.image(timestep) == old.image(timestep), "timestep {timestep}");
         }
     }
 }
 
 #[test]
-fn other_files_are_recognised_and_refused() {
+fn unsupported_files_and_folders_are_refused_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| {
         let path = folder.path().join(name);
@@ -120,12 +122,12 @@ fn other_files_are_recognised_and_refused() {
     refused(&file("pusht.h5.zst"), "zstd -d");
     refused(&file("notes.txt"), "another file");
     refused(&directory("pusht.lance"), "swm convert");
-    refused(&directory("pictures"), "another folder");
+    refused(&directory("images"), "another folder");
     refused(&folder.path().join("nowhere"), "opening");
 }
 
 #[test]
-fn broken_files_are_named_and_never_panic() {
+fn broken_files_are_named_and_never_cause_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     for (name, file) in [("swm_hdf5_tiny", "toy_push.h5"), ("swm_hdf5_blosc_tiny", "toy_push_blosc.h5")] {
         let good = fs::read(fixture(name).join(file)).unwrap();
@@ -141,7 +143,7 @@ fn broken_files_are_named_and_never_panic() {
             let mut bad = good.clone();
             bad[position] ^= 0x5a;
             fs::write(&path, bad).unwrap();
-            // Whatever comes of it: an error of one line, or values that differ.
+            // The result is an error of one line, or values that differ.
             if let Err(error) = read() {
                 assert!(!error.to_string().contains('\n'), "{error}");
             }

@@ -1,14 +1,14 @@
-//! HDF5 files for stable-worldmodel, written here: nothing is lost on the way there and back.
+//! Writing of HDF5 files for stable-worldmodel: everything is read back.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
 use std::path::Path;
 
 use mindseye_episodes::{
-    CacheOptions, Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, Error, FrameCache, SwmFile,
-    SwmWriter, WriteMode, open,
+    CacheOptions, Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, Error, FrameCache, SwmWriter,
+    WriteMode, open,
 };
 use support::{LENGTHS, episode, episodes, read_all, record, sidecar, spec, tree};
 
@@ -25,7 +25,7 @@ fn read(path: &Path) -> Vec<EpisodeData> {
 }
 
 #[test]
-fn a_file_says_all_that_the_folder_says() {
+fn an_hdf5_file_holds_everything_that_the_lerobot_folder_holds() {
     let folder = tempfile::tempdir().unwrap();
     let (lerobot, swm) = (folder.path().join("lerobot"), folder.path().join("all.h5"));
     record(&lerobot);
@@ -41,20 +41,20 @@ fn a_file_says_all_that_the_folder_says() {
     assert_eq!(known(one.as_ref()), known(other.as_ref()));
     let summary = other.summary().unwrap();
     assert_eq!((summary.frames_per_second, summary.tasks), (Some(10.0), vec!["reach the other room".to_string()]));
-    // What is trained on is the same, whichever it is read from.
+    // The caches for training are equal.
     let load = |source: &dyn EpisodeSource| FrameCache::load(source, &CacheOptions::default(), &|_, _| ()).unwrap();
     let (one, other) = (load(one.as_ref()), load(other.as_ref()));
     assert_eq!((one.episodes(), one.actions(), one.len()), (other.episodes(), other.actions(), other.len()));
-    assert!((0..one.len()).all(|moment| one.picture(moment) == other.picture(moment)));
+    assert!((0..one.len()).all(|timestep| one.image(timestep) == other.image(timestep)));
 }
 
 #[test]
-fn columns_are_called_and_typed_as_the_official_recorder_does() {
+fn hdf5_columns_have_the_names_and_types_of_the_official_recorder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.h5");
     write(&path, &spec(), &episodes());
     let file = hdf5_pure::File::open(&path).unwrap();
-    let genuine = hdf5_pure::File::open(support::fixture("swm_hdf5_tiny").join("toy_push.h5")).unwrap();
+    let official = hdf5_pure::File::open(support::fixture("swm_hdf5_tiny").join("toy_push.h5")).unwrap();
     let mut names = file.root().datasets().unwrap();
     names.sort();
     let expected =
@@ -62,7 +62,7 @@ fn columns_are_called_and_typed_as_the_official_recorder_does() {
     assert_eq!(names, expected);
     for name in names.iter().filter(|name| *name != "state") {
         let kind = |file: &hdf5_pure::File| file.dataset(name).unwrap().dtype().unwrap();
-        assert_eq!(kind(&file), kind(&genuine), "{name}");
+        assert_eq!(kind(&file), kind(&official), "{name}");
     }
     let column = |name: &str| file.dataset(name).unwrap();
     assert_eq!(column("pixels").shape().unwrap(), [27, 6, 8, 3]);
@@ -76,7 +76,7 @@ fn columns_are_called_and_typed_as_the_official_recorder_does() {
 }
 
 #[test]
-fn more_rows_than_fit_into_a_chunk_stay_in_their_order() {
+fn hdf5_rows_of_several_chunks_keep_their_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("long.h5");
     let long: Vec<EpisodeData> =
@@ -86,7 +86,7 @@ fn more_rows_than_fit_into_a_chunk_stay_in_their_order() {
 }
 
 #[test]
-fn what_is_not_there_has_no_column() {
+fn empty_proprioception_and_state_have_no_hdf5_column() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bare.h5");
     let bare_spec = DatasetSpec { proprioception_names: Vec::new(), state_names: Vec::new(), sidecar: None, ..spec() };
@@ -97,13 +97,13 @@ fn what_is_not_there_has_no_column() {
     let all: Vec<EpisodeData> = episodes().into_iter().map(bare).collect();
     write(&path, &bare_spec, &all);
     assert_eq!(read(&path), all);
-    let source = SwmFile::open(&path).unwrap();
+    let source = open(&path).unwrap();
     assert_eq!((source.shape().state, source.shape().proprioception, source.sidecar()), (0, 0, None));
     assert_eq!(source.summary().unwrap().features.len(), 6);
 }
 
 #[test]
-fn to_hdf5_and_back_to_lerobot_nothing_is_lost() {
+fn conversion_to_hdf5_and_back_to_lerobot_is_lossless() {
     let folder = tempfile::tempdir().unwrap();
     let (first, swm, last) = (folder.path().join("first"), folder.path().join("all.h5"), folder.path().join("last"));
     record(&first);
@@ -120,7 +120,7 @@ fn to_hdf5_and_back_to_lerobot_nothing_is_lost() {
 }
 
 #[test]
-fn tasks_are_those_of_their_episodes() {
+fn hdf5_tasks_are_kept_per_episode() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.h5");
     let mut writer = SwmWriter::create(&path, &spec(), WriteMode::Error).unwrap();
@@ -136,7 +136,7 @@ fn tasks_are_those_of_their_episodes() {
 }
 
 #[test]
-fn notes_of_any_length_are_kept() {
+fn hdf5_attributes_of_any_length_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.h5");
     let long = "push the block ".repeat(10_000);
@@ -145,7 +145,7 @@ fn notes_of_any_length_are_kept() {
 }
 
 #[test]
-fn interrupted_writing_leaves_nothing_behind() {
+fn interrupted_hdf5_writing_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.h5");
     let mut writer = SwmWriter::create(&path, &spec(), WriteMode::Error).unwrap();
@@ -156,7 +156,7 @@ fn interrupted_writing_leaves_nothing_behind() {
     let writer = SwmWriter::create(&path, &spec(), WriteMode::Error).unwrap();
     assert!(writer.finish().unwrap_err().to_string().contains("episodes"));
     assert!(tree(folder.path()).is_empty());
-    // What a crash left under the temporary name does not stand in the way.
+    // A file that a crash left under the temporary name is replaced.
     std::fs::write(folder.path().join("all.h5.partial"), "half").unwrap();
     write(&path, &spec(), &episodes());
     assert_eq!(tree(folder.path()).len(), 1);
@@ -164,7 +164,7 @@ fn interrupted_writing_leaves_nothing_behind() {
 }
 
 #[test]
-fn more_than_may_be_held_is_refused_and_what_fits_is_written() {
+fn episodes_beyond_the_memory_limit_are_refused_and_the_others_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.h5");
     let bytes_of_a_frame = 6 * 8 * 3 + 4 * 6;
@@ -180,7 +180,7 @@ fn more_than_may_be_held_is_refused_and_what_fits_is_written() {
 }
 
 #[test]
-fn what_exists_is_only_overwritten_when_asked_and_only_if_it_is_hdf5() {
+fn only_hdf5_files_are_overwritten_and_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.h5");
     write(&path, &spec(), &episodes());
@@ -203,7 +203,7 @@ fn what_exists_is_only_overwritten_when_asked_and_only_if_it_is_hdf5() {
 }
 
 #[test]
-fn an_episode_that_does_not_fit_is_refused_and_leaves_no_trace() {
+fn an_episode_that_does_not_fit_is_refused_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (path, clean) = (folder.path().join("all.h5"), folder.path().join("clean.h5"));
     write(&clean, &spec(), &episodes());
@@ -223,7 +223,7 @@ fn an_episode_that_does_not_fit_is_refused_and_leaves_no_trace() {
 }
 
 #[test]
-fn notes_that_contradict_the_columns_are_named() {
+fn hdf5_attributes_that_contradict_the_columns_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.h5");
     write(&path, &spec(), &episodes());

@@ -1,6 +1,6 @@
-//! What is recorded is what is read, whatever happens in between.
+//! Recording and reading of LeRobot folders, with crashes in between.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
@@ -11,7 +11,7 @@ use mindseye_interface::{Image, ImageSize, Seed};
 use support::{DATA, EPISODES, LENGTHS, episode, episodes, read_all, record, sidecar, spec, tree};
 
 #[test]
-fn episodes_come_back_as_they_were_recorded() {
+fn episodes_are_read_as_they_were_recorded() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path());
     assert_eq!(read_all(folder.path()), episodes());
@@ -40,10 +40,10 @@ fn recording_the_same_twice_gives_the_same_bytes() {
 }
 
 #[test]
-fn appending_goes_on_where_the_recording_ended() {
+fn appending_writes_the_same_bytes_as_one_recording() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     record(whole.path());
-    // Two and two and one: the same files as at one go.
+    // Two, two and one episodes: the same files as in one recording.
     for numbers in [0..2, 2..4, 4..5] {
         let mut writer = DatasetWriter::create(parts.path(), spec(), WriteMode::Append).unwrap();
         assert_eq!(writer.episodes(), numbers.start);
@@ -56,7 +56,7 @@ fn appending_goes_on_where_the_recording_ended() {
 }
 
 #[test]
-fn appending_with_another_seed_and_task_is_remembered() {
+fn appending_records_another_seed_and_task() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path());
     let other = mindseye_episodes::DatasetSpec { sidecar: Some(sidecar(8)), task: "come back".into(), ..spec() };
@@ -73,7 +73,7 @@ fn appending_with_another_seed_and_task_is_remembered() {
 }
 
 #[test]
-fn appending_something_else_is_refused() {
+fn appending_other_features_scenes_or_rates_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path());
     let before = tree(folder.path());
@@ -91,7 +91,7 @@ fn appending_something_else_is_refused() {
 }
 
 #[test]
-fn what_exists_is_only_overwritten_when_asked_and_only_if_it_is_a_data_set() {
+fn only_data_sets_are_overwritten_and_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path());
     fs::write(folder.path().join("notes.txt"), "mine").unwrap();
@@ -105,17 +105,17 @@ fn what_exists_is_only_overwritten_when_asked_and_only_if_it_is_a_data_set() {
     assert_eq!(read_all(folder.path()), [episode(3, 2)]);
     assert!(folder.path().join("notes.txt").exists());
 
-    let holiday = tempfile::tempdir().unwrap();
-    fs::create_dir(holiday.path().join("data")).unwrap();
-    fs::write(holiday.path().join("data/photo.jpg"), "sun").unwrap();
+    let foreign = tempfile::tempdir().unwrap();
+    fs::create_dir(foreign.path().join("data")).unwrap();
+    fs::write(foreign.path().join("data/photo.jpg"), "sun").unwrap();
     for mode in [WriteMode::Error, WriteMode::Overwrite, WriteMode::Append] {
-        assert!(DatasetWriter::create(holiday.path(), spec(), mode).is_err());
+        assert!(DatasetWriter::create(foreign.path(), spec(), mode).is_err());
     }
-    assert_eq!(tree(holiday.path()).len(), 1);
+    assert_eq!(tree(foreign.path()).len(), 1);
 }
 
 #[test]
-fn an_interrupted_recording_keeps_whole_files_and_can_go_on() {
+fn an_interrupted_recording_keeps_complete_files_and_can_be_continued() {
     let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     record(whole.path());
     let mut writer = DatasetWriter::create(cut.path(), spec(), WriteMode::Error).unwrap();
@@ -123,9 +123,10 @@ fn an_interrupted_recording_keeps_whole_files_and_can_go_on() {
     for episode in &episodes()[..3] {
         writer.add_episode(episode).unwrap();
     }
-    drop(writer); // the crash: episode 2 was waiting for its neighbour
+    drop(writer); // the crash: episode 2 is pending
     assert_eq!(read_all(cut.path()), episodes()[..2]);
-    // A crash in the middle of a write: half a file under its temporary name, a whole one that nothing refers to yet.
+    // A crash in the middle of a write: half a file under its temporary name, a complete one that info.json does not
+    // count yet.
     let second = |file: &str| file.replace("file-000", "file-001");
     fs::write(cut.path().join(format!("{}.partial", second(DATA))), "half").unwrap();
     fs::write(cut.path().join(format!("{}.partial", second(EPISODES))), "half").unwrap();
@@ -143,7 +144,7 @@ fn an_interrupted_recording_keeps_whole_files_and_can_go_on() {
 }
 
 #[test]
-fn an_episode_that_does_not_fit_is_refused_and_leaves_no_trace() {
+fn an_episode_that_does_not_fit_is_refused_and_changes_nothing() {
     let (folder, clean) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     record(clean.path());
     let mut writer = DatasetWriter::create(folder.path(), spec(), WriteMode::Error).unwrap();
@@ -174,7 +175,7 @@ fn an_episode_that_does_not_fit_is_refused_and_leaves_no_trace() {
 }
 
 #[test]
-fn a_spec_that_makes_no_sense_is_refused_before_a_file_exists() {
+fn an_invalid_spec_is_refused_before_a_file_exists() {
     let folder = tempfile::tempdir().unwrap();
     let with = |change: &dyn Fn(&mut mindseye_episodes::DatasetSpec)| {
         let mut bad = spec();

@@ -1,6 +1,6 @@
 //! HDF5 files of robomimic, and broken ones.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::fixture;
 
-fn genuine() -> PathBuf {
+fn official() -> PathBuf {
     fixture("robomimic_tiny").join("toy_lift.hdf5")
 }
 
@@ -30,10 +30,10 @@ fn episodes(source: &dyn EpisodeSource) -> mindseye_episodes::Result<Vec<Episode
 }
 
 #[test]
-fn everything_is_what_h5py_reads() {
+fn robomimic_files_are_read_as_h5py_reads_them() {
     let expected: Value =
         serde_json::from_slice(&fs::read(fixture("robomimic_tiny").join("expected.json")).unwrap()).unwrap();
-    let source = open(&genuine()).unwrap();
+    let source = open(&official()).unwrap();
     let shape = *source.shape();
     assert_eq!((source.format().as_str(), source.len(), source.frames()), ("robomimic HDF5", 3, 24));
     assert_eq!((shape.image_size.height(), shape.image_size.width()), (24, 32));
@@ -50,8 +50,8 @@ fn everything_is_what_h5py_reads() {
         assert_eq!(hash_numbers(&ours.actions), expected["actions_f32_sha256"]);
         assert_eq!(hash_numbers(&ours.states), expected["states_f32_sha256"]);
         assert_eq!(hash_numbers(&ours.proprioception), expected["proprioception_f32_sha256"]);
-        let pictures: Vec<String> = ours.frames.iter().map(|frame| hash(frame.pixels())).collect();
-        assert_eq!(Value::from(pictures), expected["agentview_sha256"]);
+        let images: Vec<String> = ours.frames.iter().map(|frame| hash(frame.pixels())).collect();
+        assert_eq!(Value::from(images), expected["agentview_sha256"]);
     }
     let summary = source.summary().unwrap();
     let names: Vec<&str> = summary.features.iter().map(|feature| feature.name.as_str()).collect();
@@ -60,30 +60,33 @@ fn everything_is_what_h5py_reads() {
 }
 
 #[test]
-fn a_cache_with_a_stride_has_every_so_manyeth_picture() {
-    let source = open(&genuine()).unwrap();
+fn a_cache_with_a_stride_keeps_every_strideth_image() {
+    let source = open(&official()).unwrap();
     let whole = episodes(source.as_ref()).unwrap();
     for stride in [2, 5, 7] {
         let options = CacheOptions { stride, ..CacheOptions::default() };
         let cache = FrameCache::load(source.as_ref(), &options, &|_, _| ()).unwrap();
         let frames = whole.iter().flat_map(|episode| episode.frames.iter().enumerate());
-        for (moment, (step, frame)) in frames.enumerate() {
-            assert_eq!(cache.has_picture(moment), step % stride == 0);
-            assert!(step % stride != 0 || cache.picture(moment) == frame.pixels(), "stride {stride} moment {moment}");
+        for (timestep, (step, frame)) in frames.enumerate() {
+            assert_eq!(cache.has_image(timestep), step % stride == 0);
+            assert!(
+                step % stride != 0 || cache.image(timestep) == frame.pixels(),
+                "stride {stride} timestep {timestep}"
+            );
         }
     }
 }
 
-/// One demonstration as a test writes it.
+/// A demonstration to be written by a test.
 struct Demo {
     actions: Vec<f64>,
     samples: i64,
     observations: Vec<(&'static str, Vec<f32>, Vec<u64>)>,
-    /// With their shapes.
+    /// Names and shapes.
     cameras: Vec<(&'static str, [u64; 4])>,
 }
 
-/// Three moments of a robot that is not robosuite's, with actions of two numbers.
+/// Three timesteps of a robot that is not robosuite's, with actions of two numbers.
 fn demo() -> Demo {
     Demo {
         actions: vec![0.5, 0.25, 0.5, 0.25, 0.5, 0.25],
@@ -121,7 +124,7 @@ fn write(path: &Path, demos: &[Demo]) {
     file.write(path).unwrap();
 }
 
-/// What comes of two demonstrations, the second changed by `change`.
+/// The result of reading two demonstrations, the second changed by `change`.
 fn changed(change: impl Fn(&mut Demo)) -> mindseye_episodes::Result<Vec<EpisodeData>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made_up.hdf5");
@@ -138,18 +141,18 @@ fn refused(change: impl Fn(&mut Demo), parts: &[&str]) {
 }
 
 #[test]
-fn of_other_robots_all_observations_but_those_of_objects_are_felt() {
+fn proprioception_of_other_robots_is_all_observations_except_objects() {
     let episodes = changed(|_| ()).unwrap();
     assert_eq!(episodes.len(), 2);
     assert_eq!(episodes[1].proprioception, [vec![1.0, 1.0, 2.0], vec![1.0, 1.0, 2.5], vec![1.0, 1.0, 3.0]]);
     assert_eq!(episodes[1].actions, vec![vec![0.5, 0.25]; 3]);
     assert!(episodes[1].states.iter().all(Vec::is_empty));
-    // The usual camera, though another comes before it by name.
+    // The preferred camera, although another one comes first by name.
     assert_eq!((episodes[0].frames[0].size().height(), episodes[0].frames[0].size().width()), (2, 2));
 }
 
 #[test]
-fn what_contradicts_itself_or_the_first_demonstration_is_named() {
+fn contradictions_within_and_between_demonstrations_are_named() {
     refused(|demo| demo.samples = 4, &["data/demo_1 num_samples", "expected 3, got 4"]);
     refused(|demo| demo.actions.truncate(4), &["data/demo_1"]);
     refused(|demo| demo.actions.clear(), &["data/demo_1"]);
@@ -163,18 +166,15 @@ fn what_contradicts_itself_or_the_first_demonstration_is_named() {
         |demo| demo.cameras.retain(|(name, _)| *name != "agentview_rgb"),
         &["data/demo_1/obs/agentview_rgb", "a column", "only "],
     );
-    refused(|demo| demo.cameras[0].1 = [2, 2, 2, 3], &["obs/agentview_rgb", "expected 3 pictures of 2x2, got 2"]);
-    refused(
-        |demo| demo.cameras[0].1 = [3, 3, 2, 3],
-        &["data/demo_1", "expected 3 pictures of 2x2, got 3 pictures of 3x2"],
-    );
+    refused(|demo| demo.cameras[0].1 = [2, 2, 2, 3], &["obs/agentview_rgb", "expected 3 images of 2x2, got 2"]);
+    refused(|demo| demo.cameras[0].1 = [3, 3, 2, 3], &["data/demo_1", "expected 3 images of 2x2, got 3 images of 3x2"]);
     refused(|demo| demo.cameras[0].1 = [3, 2, 2, 1], &["obs/agentview_rgb", "[N, height, width, 3] of u8"]);
     let wider = |demo: &mut Demo| demo.observations[1] = ("ee_pos", vec![1.0; 9], vec![3, 3]);
     refused(wider, &["data/demo_1", "expected 2 wide, got 3"]);
 }
 
 #[test]
-fn files_without_demonstrations_or_pictures_are_named() {
+fn files_without_demonstrations_or_images_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made_up.hdf5");
     let refused = |demos: &[Demo], part: &str| {
@@ -188,8 +188,8 @@ fn files_without_demonstrations_or_pictures_are_named() {
 }
 
 #[test]
-fn broken_files_are_named_and_never_panic() {
-    let good = fs::read(genuine()).unwrap();
+fn broken_files_are_named_and_never_cause_a_panic() {
+    let good = fs::read(official()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("toy_lift.hdf5");
     let read = || open(&path).and_then(|source| source.summary().and_then(|_| episodes(source.as_ref())));
@@ -202,7 +202,7 @@ fn broken_files_are_named_and_never_panic() {
         let mut bad = good.clone();
         bad[position] ^= 0x5a;
         fs::write(&path, bad).unwrap();
-        // Whatever comes of it: an error of one line, or values that differ.
+        // The result is an error of one line, or values that differ.
         if let Err(error) = read() {
             assert!(!error.to_string().contains('\n'), "{error}");
         }

@@ -1,6 +1,6 @@
-//! stable-worldmodel's folders of npz files with videos or pictures, and broken ones.
+//! stable-worldmodel's folders of npz files with videos or images, and broken ones.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
@@ -56,7 +56,7 @@ fn wholes(path: &Path, values: &[i64]) {
     plain(path, "<i8", &format!("({},)", values.len()), &bytes);
 }
 
-/// What is said about a copy of `name` that `change` has broken; all of `parts` must be in it.
+/// Checks that the error of reading a copy of `name`, broken by `change`, contains all of `parts`.
 fn refused(name: &str, change: impl Fn(&Path), parts: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     copy(&fixture(name), folder.path());
@@ -74,7 +74,7 @@ fn accepted(name: &str, change: impl Fn(&Path)) -> Vec<EpisodeData> {
 }
 
 #[test]
-fn videos_show_what_the_same_recording_has_without_loss() {
+fn videos_are_close_to_the_lossless_recording() {
     let source = open(&fixture(VIDEO)).unwrap();
     assert_eq!((source.format().as_str(), source.len(), source.frames()), ("stable-worldmodel video", 3, 60));
     assert_eq!((source.shape().action, source.shape().proprioception, source.shape().state), (2, 2, 3));
@@ -98,7 +98,7 @@ fn videos_show_what_the_same_recording_has_without_loss() {
 }
 
 #[test]
-fn pictures_of_steps_are_those_that_pillow_decodes() {
+fn images_of_steps_are_decoded_as_pillow_does() {
     let source = open(&fixture(FOLDER)).unwrap();
     assert_eq!((source.format().as_str(), source.len(), source.frames()), ("stable-worldmodel folder", 3, 12));
     let expected: Value = serde_json::from_slice(&fs::read(fixture(FOLDER).join("expected.json")).unwrap()).unwrap();
@@ -106,15 +106,15 @@ fn pictures_of_steps_are_those_that_pillow_decodes() {
     for frame in expected["frames"].as_array().unwrap() {
         let place = |name: &str| frame[name].as_u64().unwrap() as usize;
         let (episode, step) = (place("episode"), place("step"));
-        let picture = ours[episode].frames[step].pixels();
+        let image = ours[episode].frames[step].pixels();
         // Decoders of JPEG may differ by a rounding.
-        let sum: u64 = picture.iter().map(|byte| u64::from(*byte)).sum();
-        let off = sum.abs_diff(frame["sum"].as_u64().unwrap()) as f64 / picture.len() as f64;
+        let sum: u64 = image.iter().map(|byte| u64::from(*byte)).sum();
+        let off = sum.abs_diff(frame["sum"].as_u64().unwrap()) as f64 / image.len() as f64;
         assert!(off < 0.5, "episode {episode} step {step}: {off}");
         for (channel, value) in frame["corner_rgb"].as_array().unwrap().iter().enumerate() {
-            assert!(u64::from(picture[channel]).abs_diff(value.as_u64().unwrap()) <= 2);
+            assert!(u64::from(image[channel]).abs_diff(value.as_u64().unwrap()) <= 2);
         }
-        let (mean, _) = difference(picture, original[episode].frames[step].pixels());
+        let (mean, _) = difference(image, original[episode].frames[step].pixels());
         assert!(mean < 6.0, "{mean}");
         assert_eq!(ours[episode].actions[step], original[episode].actions[step]);
         assert_eq!(ours[episode].states[step], original[episode].states[step]);
@@ -123,7 +123,7 @@ fn pictures_of_steps_are_those_that_pillow_decodes() {
 }
 
 #[test]
-fn a_cache_with_a_stride_has_every_so_manyeth_picture() {
+fn a_cache_with_a_stride_keeps_every_strideth_image() {
     for name in [VIDEO, FOLDER] {
         let source = open(&fixture(name)).unwrap();
         let whole = episodes(source.as_ref()).unwrap();
@@ -131,22 +131,22 @@ fn a_cache_with_a_stride_has_every_so_manyeth_picture() {
         let options = CacheOptions { image_size: Some(size), stride: 3, ..CacheOptions::default() };
         let cache = FrameCache::load(source.as_ref(), &options, &|_, _| ()).unwrap();
         let frames = whole.iter().flat_map(|episode| episode.frames.iter().enumerate());
-        for (moment, (step, frame)) in frames.enumerate() {
-            assert_eq!(cache.has_picture(moment), step % 3 == 0);
+        for (timestep, (step, frame)) in frames.enumerate() {
+            assert_eq!(cache.has_image(timestep), step % 3 == 0);
             if step % 3 == 0 {
-                assert!(cache.picture(moment) == frame.pixels(), "{name} moment {moment}");
+                assert!(cache.image(timestep) == frame.pixels(), "{name} timestep {timestep}");
             }
         }
     }
 }
 
 #[test]
-fn arrays_that_numpy_may_write_are_read() {
+fn npz_arrays_of_any_compression_name_and_order_are_read() {
     let good = accepted(FOLDER, |_| ());
     let numbers: Vec<f32> = good.iter().flat_map(|episode| episode.actions.concat()).collect();
     let bytes: Vec<u8> = numbers.iter().flat_map(|value| value.to_le_bytes()).collect();
     let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (12, 2), }\n";
-    // Compressed, and by another name.
+    // Compressed, and under another name.
     let packed =
         |root: &Path| write_npz(&root.join("action.npz"), "arr_0.npy", CompressionMethod::Deflated, header, &bytes);
     assert!(accepted(FOLDER, packed) == good);
@@ -168,7 +168,7 @@ fn arrays_that_numpy_may_write_are_read() {
 }
 
 #[test]
-fn pictures_may_be_png_and_their_column_may_have_any_name() {
+fn images_may_be_png_and_their_column_may_have_any_name() {
     let good = accepted(FOLDER, |_| ());
     let as_png = |root: &Path| {
         fs::rename(root.join("pixels"), root.join("front_camera")).unwrap();
@@ -191,11 +191,11 @@ fn pictures_may_be_png_and_their_column_may_have_any_name() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_files_of_a_folder_are_named() {
     let gone = |name: &'static str| move |root: &Path| fs::remove_file(root.join(name)).unwrap();
     for name in [VIDEO, FOLDER] {
         let without = accepted(name, gone("action.npz"));
-        assert!(without.iter().all(|episode| episode.actions.iter().all(Vec::is_empty)), "watched, not acted");
+        assert!(without.iter().all(|episode| episode.actions.iter().all(Vec::is_empty)), "episodes without actions");
         refused(name, gone("ep_offset.npz"), &["ep_offset.npz", "opening"]);
         refused(name, gone("ep_len.npz"), &["another folder"]);
         refused(
@@ -206,7 +206,7 @@ fn what_is_missing_is_named() {
     }
     refused(VIDEO, gone("pixels/ep_1.mp4"), &["ep_1.mp4", "opening"]);
     refused(FOLDER, gone("pixels/ep_1_step_2.jpeg"), &["pixels", "episode 1 frame 2", "no file ep_1_step_2"]);
-    // A video less is no reason not to open the others.
+    // The other episodes can be read without the missing video.
     let folder = tempfile::tempdir().unwrap();
     copy(&fixture(VIDEO), folder.path());
     fs::remove_file(folder.path().join("pixels/ep_0.mp4")).unwrap();
@@ -215,7 +215,7 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn numbers_that_disagree_are_named() {
+fn contradictory_npz_columns_are_named() {
     let name = FOLDER;
     let set = |file: &'static str, values: &'static [i64]| move |root: &Path| wholes(&root.join(file), values);
     refused(name, set("ep_len.npz", &[5, 4, 4]), &["ep_len.npz", "episode 2", "below 12", "4 rows from 9"]);
@@ -223,7 +223,7 @@ fn numbers_that_disagree_are_named() {
     refused(name, set("ep_len.npz", &[5, 0, 3]), &["episode 1", "0 rows from 5"]);
     refused(name, set("ep_len.npz", &[5, -4, 3]), &["episode 1"]);
     refused(name, set("ep_offset.npz", &[0, 5, i64::MAX]), &["episode 2", "rows from 9223372036854775807"]);
-    refused(name, set("ep_len.npz", &[4, 4, 3]), &["ep_0_step_4.jpeg", "4 pictures"]);
+    refused(name, set("ep_len.npz", &[4, 4, 3]), &["ep_0_step_4.jpeg", "4 images"]);
     refused(VIDEO, set("ep_len.npz", &[19, 14, 26]), &["ep_0.mp4", "19 frames", "got 20"]);
     let floats = |root: &Path| plain(&root.join("ep_len.npz"), "<f4", "(3,)", &[0; 12]);
     refused(name, floats, &["ep_len.npz", "whole numbers", "f32"]);
@@ -241,7 +241,7 @@ fn numbers_that_disagree_are_named() {
 }
 
 #[test]
-fn promises_that_a_file_cannot_keep_are_refused_before_memory_is_taken() {
+fn npz_bombs_and_false_shapes_are_refused_before_memory_is_allocated() {
     let action = |descr: &'static str, shape: &'static str, bytes: &'static [u8]| {
         move |root: &Path| plain(&root.join("action.npz"), descr, shape, bytes)
     };
@@ -249,14 +249,14 @@ fn promises_that_a_file_cannot_keep_are_refused_before_memory_is_taken() {
         refused(FOLDER, action("<f4", shape, &[0; 96]), &["action.npz"]);
     }
     refused(FOLDER, action("|O", "(12, 2)", &[0; 96]), &["action.npz", "values of type |O"]);
-    refused(FOLDER, action("<U9999999999999999999", "(12, 2)", &[0; 96]), &["action.npz", "values of type"]);
+    refused(FOLDER, action("<U9999999999999999999", "(12, 2)", &[0; 96]), &["action.npz", "the header"]);
     refused(FOLDER, action("<f4", "(12, 3)", &[0; 96]), &["action.npz", "[12, 3] values of 4 bytes in 96 bytes"]);
     let nested = |root: &Path| {
         let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {}, }}", "({".repeat(1500));
         write_npz(&root.join("action.npz"), "arr_0.npy", CompressionMethod::Stored, &text, &[]);
     };
     refused(FOLDER, nested, &["action.npz", "the header"]);
-    // Few bytes that would be many, behind a shape that says nothing of them.
+    // A small file that decompresses to many bytes, with a shape that does not announce them.
     let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (12, 2), }";
     let bomb = |root: &Path| {
         let path = root.join("action.npz");
@@ -264,7 +264,7 @@ fn promises_that_a_file_cannot_keep_are_refused_before_memory_is_taken() {
         assert!(fs::metadata(path).unwrap().len() < 1 << 20);
     };
     refused(FOLDER, bomb, &["action.npz", "[12, 2] values of 4 bytes in 67108864 bytes"]);
-    // Names of members go nowhere: nothing is unpacked to a file.
+    // A member's name is not used as a path.
     let escape = |root: &Path| {
         write_npz(&root.join("action.npz"), "../../escaped.npy", CompressionMethod::Stored, text, &[0; 96]);
     };
@@ -272,7 +272,7 @@ fn promises_that_a_file_cannot_keep_are_refused_before_memory_is_taken() {
 }
 
 #[test]
-fn broken_files_are_named_and_never_panic() {
+fn broken_files_are_named_and_never_cause_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     for (name, files) in [
         (VIDEO, ["action.npz", "ep_len.npz", "state.npz", "pixels/ep_1.mp4"]),
@@ -294,7 +294,7 @@ fn broken_files_are_named_and_never_panic() {
                 let mut bad = good.clone();
                 bad[position] ^= 0x5a;
                 fs::write(&path, bad).unwrap();
-                // Whatever comes of it: an error of one line, or pictures that differ.
+                // The result is an error of one line, or images that differ.
                 if let Err(error) = read() {
                     assert!(!error.to_string().contains('\n'), "{error}");
                 }

@@ -1,6 +1,6 @@
-//! Data sets whose pictures are written as AV1: what comes back, and when.
+//! Writing of data sets with AV1 videos.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
@@ -8,28 +8,29 @@ use std::fs;
 use std::path::Path;
 
 use mindseye_episodes::{
-    Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, PictureStorage, Video, WriteMode,
+    Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, ImageStorage, Video, WriteMode,
 };
 use mindseye_interface::{Image, ImageSize};
 use support::{DATA, EPISODES, LENGTHS, read_all, spec, tree};
 
 const FIRST: &str = "videos/observation.images.front/chunk-000/file-000.mp4";
-/// Worst loss that is taken, of smooth pictures, and of ones so small that the edge of the disc is most of them.
+/// Lowest accepted signal-to-noise ratios: of smooth images, and of tiny ones that consist mostly of the disc's edge.
 const LEAST_DECIBELS: f64 = 33.0;
 const LEAST_OF_TINY: f64 = 26.0;
 
-fn film_spec(size: ImageSize) -> DatasetSpec {
-    DatasetSpec { image_size: size, pictures: PictureStorage::Av1, ..spec() }
+fn video_spec(size: ImageSize) -> DatasetSpec {
+    DatasetSpec { image_size: size, image_storage: ImageStorage::Av1, ..spec() }
 }
 
 fn size() -> ImageSize {
     ImageSize::new(48, 64).unwrap()
 }
 
-/// Episode `number` of `length` moments: the made-up numbers, and a disc that moves over a gradient of the episode's own.
-fn filmed(number: usize, length: usize, size: ImageSize) -> EpisodeData {
+/// Episode `number` of `length` timesteps: the synthetic numbers, and a disc that moves over a gradient of the
+/// episode's own.
+fn video_episode(number: usize, length: usize, size: ImageSize) -> EpisodeData {
     let (height, width) = (size.height() as f32, size.width() as f32);
-    let picture = |frame: usize| {
+    let image = |frame: usize| {
         let mut pixels = Vec::with_capacity(size.rgb_len());
         for row in 0..size.height() {
             for column in 0..size.width() {
@@ -45,13 +46,13 @@ fn filmed(number: usize, length: usize, size: ImageSize) -> EpisodeData {
         }
         Image::new(size, pixels).unwrap()
     };
-    EpisodeData { frames: (0..length).map(picture).collect(), ..support::episode(number, length) }
+    EpisodeData { frames: (0..length).map(image).collect(), ..support::episode(number, length) }
 }
 
-fn film(root: &Path, size: ImageSize, numbers: std::ops::Range<usize>, mode: WriteMode) {
-    let mut writer = DatasetWriter::create(root, film_spec(size), mode).unwrap();
+fn record_video(root: &Path, size: ImageSize, numbers: std::ops::Range<usize>, mode: WriteMode) {
+    let mut writer = DatasetWriter::create(root, video_spec(size), mode).unwrap();
     for number in numbers {
-        writer.add_episode(&filmed(number, LENGTHS[number], size)).unwrap();
+        writer.add_episode(&video_episode(number, LENGTHS[number], size)).unwrap();
     }
     writer.finish().unwrap();
 }
@@ -62,7 +63,7 @@ fn decibels(one: &Image, other: &Image) -> f64 {
     10.0 * (255.0 * 255.0 / mean.max(1e-9)).log10()
 }
 
-/// The smallest signal-to-noise ratio of all pictures; everything else must be as it was.
+/// The smallest signal-to-noise ratio of all images; everything else must be equal.
 fn compare(read: &[EpisodeData], written: &[EpisodeData]) -> f64 {
     assert_eq!(read.len(), written.len());
     let mut worst = f64::INFINITY;
@@ -77,17 +78,17 @@ fn compare(read: &[EpisodeData], written: &[EpisodeData]) -> f64 {
 }
 
 #[test]
-fn every_moment_has_its_picture_again() {
-    // Sides that are not even are padded by the codec, and are themselves when they come back.
+fn every_timestep_keeps_its_image_in_a_video() {
+    // The codec pads odd sides, and the decoder restores them.
     for size in [size(), ImageSize::new(17, 33).unwrap(), ImageSize::square(16).unwrap()] {
         let folder = tempfile::tempdir().unwrap();
-        film(folder.path(), size, 0..5, WriteMode::Error);
-        let written: Vec<EpisodeData> = (0..5).map(|number| filmed(number, LENGTHS[number], size)).collect();
+        record_video(folder.path(), size, 0..5, WriteMode::Error);
+        let written: Vec<EpisodeData> = (0..5).map(|number| video_episode(number, LENGTHS[number], size)).collect();
         let read = read_all(folder.path());
         let worst = compare(&read, &written);
         let least = if size.width() < 48 { LEAST_OF_TINY } else { LEAST_DECIBELS };
         assert!(worst > least, "{size:?}: {worst:.1} dB");
-        // Each is nearest to the picture of its own moment.
+        // Each image is nearest to the one of its own timestep.
         for (frame, right) in read[3].frames.iter().enumerate() {
             let others = written[3].frames.iter().enumerate().filter(|(other, _)| *other != frame);
             let nearest = others.map(|(_, other)| decibels(right, other)).fold(0.0, f64::max);
@@ -97,9 +98,9 @@ fn every_moment_has_its_picture_again() {
 }
 
 #[test]
-fn a_video_holds_the_episodes_of_its_data_file_one_after_the_other() {
+fn a_video_holds_the_episodes_of_its_data_file_in_order() {
     let folder = tempfile::tempdir().unwrap();
-    film(folder.path(), size(), 0..5, WriteMode::Error);
+    record_video(folder.path(), size(), 0..5, WriteMode::Error);
     let names: Vec<String> = tree(folder.path()).keys().map(|path| path.display().to_string()).collect();
     assert_eq!(names.iter().filter(|name| name.ends_with(".mp4")).count(), 3, "{names:?}");
     let bytes = fs::read(folder.path().join(FIRST)).unwrap();
@@ -110,7 +111,7 @@ fn a_video_holds_the_episodes_of_its_data_file_one_after_the_other() {
     for frame in 0..video.len() {
         assert_eq!(video.frame_at(frame as f64 / 10.0).unwrap(), frame);
     }
-    // The second episode begins on a picture that stands alone: decoding it needs nothing of the first.
+    // The second episode begins at a key frame, so decoding it does not need the first.
     let mut cut = bytes.clone();
     let first_sample = place(b"mdat") + 4;
     let read = |root: &Path| Dataset::open(root).unwrap().read_episode(1).unwrap();
@@ -119,7 +120,7 @@ fn a_video_holds_the_episodes_of_its_data_file_one_after_the_other() {
     fs::write(folder.path().join(FIRST), cut).unwrap();
     assert_eq!(read(folder.path()), whole);
     assert!(Dataset::open(folder.path()).unwrap().read_episode(0).is_err());
-    // No pictures in the table.
+    // No images in the table.
     let table = fs::read(folder.path().join(DATA)).unwrap();
     assert!(!table.windows(20).any(|window| window == b"observation.images.f"));
     let info = fs::read_to_string(folder.path().join("meta/info.json")).unwrap();
@@ -127,32 +128,32 @@ fn a_video_holds_the_episodes_of_its_data_file_one_after_the_other() {
 }
 
 #[test]
-fn the_bytes_depend_on_the_pictures_alone() {
+fn video_bytes_do_not_depend_on_the_number_of_threads() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     for (folder, threads) in folders.iter().zip([1, 3]) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| film(folder.path(), size(), 0..5, WriteMode::Error));
+        pool.install(|| record_video(folder.path(), size(), 0..5, WriteMode::Error));
     }
     let [first, second] = folders.each_ref().map(|folder| tree(folder.path()));
     assert!(first.len() == 3 + 3 + 3 + 4 && first == second);
 }
 
 #[test]
-fn appending_goes_on_where_the_recording_ended() {
+fn appending_writes_the_same_bytes_as_one_recording() {
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    film(whole.path(), size(), 0..5, WriteMode::Error);
+    record_video(whole.path(), size(), 0..5, WriteMode::Error);
     for numbers in [0..2, 2..4, 4..5] {
-        film(parts.path(), size(), numbers, WriteMode::Append);
+        record_video(parts.path(), size(), numbers, WriteMode::Append);
     }
     assert!(tree(whole.path()) == tree(parts.path()));
-    // Pictures of another kind do not go in.
-    let tables = DatasetSpec { pictures: PictureStorage::Png, ..film_spec(size()) };
+    // Images of another storage are refused.
+    let tables = DatasetSpec { image_storage: ImageStorage::Png, ..video_spec(size()) };
     let error = DatasetWriter::create(parts.path(), tables, WriteMode::Append).unwrap_err().to_string();
     assert!(error.contains("video") && error.contains("image"), "{error}");
 }
 
 #[test]
-fn what_the_official_library_filmed_can_be_gone_on_with() {
+fn videos_of_the_official_library_can_be_appended_to() {
     let folder = tempfile::tempdir().unwrap();
     support::copy(&support::fixture("lerobot_v3_tiny"), folder.path());
     let dataset = Dataset::open(folder.path()).unwrap();
@@ -162,7 +163,7 @@ fn what_the_official_library_filmed_can_be_gone_on_with() {
         frames_per_second: dataset.fps(),
         camera: "front".into(),
         image_size: shape.image_size,
-        pictures: PictureStorage::Av1,
+        image_storage: ImageStorage::Av1,
         proprioception_names: dataset.proprioception_names(),
         state_names: dataset.state_names(),
         action_names: dataset.action_names(),
@@ -181,16 +182,17 @@ fn what_the_official_library_filmed_can_be_gone_on_with() {
 }
 
 #[test]
-fn an_interrupted_recording_keeps_whole_files_and_can_go_on() {
+fn an_interrupted_recording_keeps_complete_files_and_can_be_continued() {
     let (whole, cut) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    film(whole.path(), size(), 0..5, WriteMode::Error);
-    let mut writer = DatasetWriter::create(cut.path(), film_spec(size()), WriteMode::Error).unwrap();
+    record_video(whole.path(), size(), 0..5, WriteMode::Error);
+    let mut writer = DatasetWriter::create(cut.path(), video_spec(size()), WriteMode::Error).unwrap();
     for (number, length) in LENGTHS.into_iter().enumerate().take(3) {
-        writer.add_episode(&filmed(number, length, size())).unwrap();
+        writer.add_episode(&video_episode(number, length, size())).unwrap();
     }
-    drop(writer); // the crash: episode 2 was waiting for its neighbour
+    drop(writer); // the crash: episode 2 is pending
     assert_eq!(read_all(cut.path()).len(), 2);
-    // A crash in the middle of a segment: the video and the tables are there, nothing refers to them; one is half.
+    // A crash in the middle of a segment: the video and the tables exist, but info.json does not count them; one is
+    // half.
     let second = |file: &str| file.replace("file-000", "file-001");
     fs::write(cut.path().join(format!("{}.partial", second(FIRST))), "half").unwrap();
     fs::write(cut.path().join(second(FIRST)), "something else").unwrap();
@@ -198,14 +200,14 @@ fn an_interrupted_recording_keeps_whole_files_and_can_go_on() {
         fs::copy(whole.path().join(second(file)), cut.path().join(second(file))).unwrap();
     }
     assert_eq!(read_all(cut.path()).len(), 2);
-    film(cut.path(), size(), 2..5, WriteMode::Append);
+    record_video(cut.path(), size(), 2..5, WriteMode::Append);
     assert!(tree(whole.path()) == tree(cut.path()));
 }
 
 #[test]
-fn pictures_that_are_too_small_for_a_video_are_refused_before_a_file_exists() {
+fn images_too_small_for_a_video_are_refused_before_a_file_exists() {
     let folder = tempfile::tempdir().unwrap();
-    let small = film_spec(ImageSize::new(64, 15).unwrap());
+    let small = video_spec(ImageSize::new(64, 15).unwrap());
     let error = DatasetWriter::create(folder.path(), small, WriteMode::Error).unwrap_err().to_string();
     assert!(error.contains("image_size") && error.contains("16") && error.contains("64x15"), "{error}");
     assert!(tree(folder.path()).is_empty());

@@ -1,18 +1,18 @@
 //! Data sets with video files that the official library wrote, and broken ones.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mindseye_episodes::video::Yuv;
+use mindseye_episodes::Yuv;
 use mindseye_episodes::{CacheOptions, Dataset, EpisodeData, EpisodeSource, FrameCache, Video};
 use mindseye_interface::ImageSize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::{fixture, genuine};
+use support::{fixture, official};
 
 const WITH_VIDEO: [&str; 3] = ["lerobot_v3_tiny", "lerobot_v3_tiny_h264", "lerobot_v21_tiny"];
 const V3_VIDEO: &str = "videos/observation.images.front/chunk-000/file-000.mp4";
@@ -42,7 +42,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A copy of a fixture that `change` has been at.
+/// A copy of a fixture, changed by `change`.
 fn changed(name: &str, change: impl FnOnce(&Path)) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("data");
@@ -52,7 +52,7 @@ fn changed(name: &str, change: impl FnOnce(&Path)) -> (tempfile::TempDir, PathBu
 }
 
 #[test]
-fn every_frame_is_the_one_that_the_official_reader_gives() {
+fn every_video_frame_is_the_one_of_the_official_reader() {
     for name in WITH_VIDEO {
         let expected = expected(name);
         let mut frames = expected["frames"].as_array().unwrap().iter();
@@ -64,19 +64,22 @@ fn every_frame_is_the_one_that_the_official_reader_gives() {
                 let expected = frames.next().unwrap();
                 assert_eq!(episode.actions[frame], numbers(&expected["action"]));
                 assert_eq!(episode.proprioception[frame], numbers(&expected["observation.state"]));
-                let picture = &expected["observation.images.front"];
+                let image = &expected["observation.images.front"];
                 let pixels = episode.frames[frame].pixels();
-                for (channel, mean) in numbers(&picture["rgb_mean"]).into_iter().enumerate() {
+                for (channel, mean) in numbers(&image["rgb_mean"]).into_iter().enumerate() {
                     let sum: u64 = pixels.iter().skip(channel).step_by(3).map(|&value| u64::from(value)).sum();
                     let got = sum as f32 / (pixels.len() / 3) as f32;
                     assert!((got - mean).abs() < 3.0, "{name} frame {frame} channel {channel}: {got} for {mean}");
                 }
-                // A bar that grows with the number of the frame proves that it is the right one.
+                // The width of a bar, which grows with the frame number, identifies the frame.
                 let row = |column: usize| episode.frames[frame].rgb(62, column);
                 let green = |rgb: [u8; 3]| rgb[1] > rgb[0].saturating_add(40) && rgb[1] > rgb[2].saturating_add(40);
                 let bar = (0..64).take_while(|&column| green(row(column))).count();
-                let wanted = picture["green_bar_px"].as_u64().unwrap() as usize;
-                assert!(bar.abs_diff(wanted) <= 2, "{name} frame {frame}: a bar of {bar} pixels for {wanted}");
+                let expected_bar = image["green_bar_px"].as_u64().unwrap() as usize;
+                assert!(
+                    bar.abs_diff(expected_bar) <= 2,
+                    "{name} frame {frame}: a bar of {bar} pixels for {expected_bar}"
+                );
             }
         }
         assert!(frames.next().is_none());
@@ -108,7 +111,7 @@ fn every_decoded_plane_has_the_bits_of_the_reference_decoder() {
                 range.len()
             };
             checked += check(0..frames.len());
-            // From the middle, between two pictures that stand alone.
+            // From the middle, between two key frames.
             check(3..frames.len().min(9));
             check(frames.len() - 1..frames.len());
         }
@@ -117,17 +120,17 @@ fn every_decoded_plane_has_the_bits_of_the_reference_decoder() {
 }
 
 #[test]
-fn v2_1_and_v3_0_of_one_content_are_one_data_set() {
+fn v2_1_and_v3_0_of_one_content_are_read_equally() {
     let (old, new) = (episodes(&fixture("lerobot_v21_tiny")).unwrap(), episodes(&fixture("lerobot_v3_tiny")).unwrap());
-    let exact = episodes(&genuine()).unwrap();
+    let exact = episodes(&official()).unwrap();
     assert_eq!(old.len(), new.len());
     for ((old, new), exact) in old.iter().zip(&new).zip(&exact) {
         assert_eq!((&old.actions, &old.proprioception, old.len()), (&new.actions, &new.proprioception, new.len()));
-        // Lossy pictures are near each other, and near the ones without loss.
-        for (frame, picture) in old.frames.iter().enumerate() {
+        // Lossy images are close to each other and to the lossless ones.
+        for (frame, image) in old.frames.iter().enumerate() {
             for other in [&new.frames[frame], &exact.frames[frame]] {
                 let off = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b));
-                let mean = picture.pixels().iter().zip(other.pixels()).map(off).sum::<f64>() / 12_288.0;
+                let mean = image.pixels().iter().zip(other.pixels()).map(off).sum::<f64>() / 12_288.0;
                 assert!(mean < 6.0, "frame {frame}: {mean} off on average");
             }
         }
@@ -135,7 +138,7 @@ fn v2_1_and_v3_0_of_one_content_are_one_data_set() {
 }
 
 #[test]
-fn a_cache_holds_the_pictures_that_were_asked_for() {
+fn a_cache_of_videos_holds_the_images_of_its_stride() {
     let size = ImageSize::square(32).unwrap();
     for name in WITH_VIDEO {
         let dataset = Dataset::open(&fixture(name)).unwrap();
@@ -145,8 +148,8 @@ fn a_cache_holds_the_pictures_that_were_asked_for() {
         };
         let (all, some) = (load(1), load(5));
         assert_eq!((all.len(), some.len()), (60, 60));
-        for moment in (0..60).step_by(5) {
-            assert!(all.picture(moment) == some.picture(moment), "{name} moment {moment}");
+        for timestep in (0..60).step_by(5) {
+            assert!(all.image(timestep) == some.image(timestep), "{name} timestep {timestep}");
         }
         assert_eq!(all.actions(), some.actions());
     }
@@ -198,7 +201,7 @@ fn broken_videos_are_named() {
 }
 
 #[test]
-fn flipped_bytes_never_panic() {
+fn flipped_bytes_never_cause_a_panic() {
     for name in ["lerobot_v3_tiny", "lerobot_v3_tiny_h264"] {
         let (_folder, root) = changed(name, |_| ());
         let path = root.join(V3_VIDEO);
@@ -208,7 +211,7 @@ fn flipped_bytes_never_panic() {
             let mut bad = good.clone();
             bad[position] ^= 0x5a;
             fs::write(&path, bad).unwrap();
-            // Whatever comes of it: an error of one line, or pixels that differ.
+            // The result is an error of one line, or pixels that differ.
             if let Err(error) = episodes(&root) {
                 assert!(!error.to_string().contains('\n'), "{error}");
             }

@@ -1,32 +1,33 @@
-//! Filling a cache from a data set: files side by side, everything at its place whatever finishes first.
+//! Filling of a cache from a data set: files in parallel, with a result that does not depend on their order.
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use mindseye_interface::ImageSize;
+use mindseye_interface::{ImageSize, Progress};
 use rayon::prelude::*;
 
+use super::frames::{FrameCache, Images};
 use super::store::{self, Header, Store, Stored};
-use super::{FrameCache, Pictures};
-use crate::episode::EpisodeShape;
-use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
+use crate::cameras::ImageOptions;
+use crate::episode::{EpisodeArrays, EpisodeShape};
+use crate::source::{EpisodeSource, ReadRequest};
 use crate::{Error, Result};
 
-/// How a data set is held in memory.
+/// How a data set is decoded and held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// Pictures are scaled to this size by area averages; `None` keeps them as recorded.
+    /// Images are scaled to this size (of the stack of all cameras) by area averages; `None` keeps them as recorded.
     pub image_size: Option<ImageSize>,
-    /// Of each episode, only the pictures of moments 0, `stride`, 2 `stride`, ... are kept; at least 1. Actions, states and
-    /// proprioception are kept whole.
+    /// Of each episode, only the images of timesteps 0, `stride`, 2 `stride`, ... are kept; at least 1. Actions, states
+    /// and proprioception are kept of every timestep.
     pub stride: usize,
-    /// Only the first so many episodes; `None` takes all.
+    /// Only the first episodes, this many; `None` takes all.
     pub max_episodes: Option<usize>,
-    /// More memory than this is refused before anything is decoded, bytes. It does not count with a `folder`.
+    /// A cache that needs more memory is refused before anything is decoded, bytes. Ignored with a `folder`.
     pub memory_limit_bytes: u64,
-    /// Folder for decoded frames, to be there at once the next time; `None` keeps them in memory.
+    /// Folder for decoded frames, which later runs map without decoding; `None` keeps them in memory.
     pub folder: Option<PathBuf>,
 }
 
@@ -36,26 +37,54 @@ impl Default for CacheOptions {
     }
 }
 
+/// Called with the numbers of timesteps that are done and of all, from any thread. Returning `false` stops the work.
+type Report<'a> = dyn Fn(usize, usize) -> bool + Sync + 'a;
+
 impl FrameCache {
-    /// Reads and decodes `source`, on all of rayon's threads. `progress(done, all)` is called with numbers of moments, from any
-    /// of the threads. The result does not depend on the number of threads.
+    /// Reads and decodes `source` on rayon's threads. `progress(done, all)` is called with numbers of timesteps, from
+    /// any thread. The result does not depend on the number of threads.
     ///
-    /// With [`CacheOptions::folder`] what was decoded is kept in a file there, named after the bytes it came from, and mapped into
-    /// memory; the next time nothing is decoded.
+    /// With [`CacheOptions::folder`] the decoded frames are kept in a file there, named after the bytes that they are
+    /// decoded from, and mapped into memory. The next time, nothing is decoded.
     ///
     /// # Errors
-    /// [`Error::Memory`] when it would not fit; otherwise as [`EpisodeSource::read`]. Of several bad files the first is named.
+    /// [`Error::Memory`] when it would not fit; otherwise as [`EpisodeSource::read`]. Of several broken files the first
+    /// is named.
     pub fn load(
         source: &dyn EpisodeSource,
         options: &CacheOptions,
         progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self> {
+        Self::load_reporting(source, options, &|done, all| {
+            progress(done, all);
+            true
+        })
+    }
+
+    /// Reads and decodes `source` like [`FrameCache::load`], as one stage of `progress`.
+    ///
+    /// # Errors
+    /// As [`FrameCache::load`]; [`Error::Stopped`] when `progress` asks to stop.
+    pub fn load_with(source: &dyn EpisodeSource, options: &CacheOptions, progress: &dyn Progress) -> Result<Self> {
+        progress.begin("decode", source.frames(), "frames");
+        let loaded = Self::load_reporting(source, options, &|done, _| progress.advance(done, ""));
+        progress.end();
+        loaded
+    }
+
+    pub(crate) fn load_reporting(
+        source: &dyn EpisodeSource,
+        options: &CacheOptions,
+        report: &Report<'_>,
     ) -> Result<Self> {
         if options.stride == 0 {
             return Err(Error::content(source.path(), "stride", "at least 1", 0));
         }
         let image_size = options.image_size.unwrap_or(source.shape().image_size);
         let shape = EpisodeShape { image_size, ..*source.shape() };
-        let mut cache = Self::empty(shape, options.stride).with_state_names(source.state_names());
+        let mut cache = Self::empty(shape, options.stride)
+            .with_state_names(source.state_names())
+            .with_camera_names(source.camera_names());
         let episodes = options.max_episodes.unwrap_or(usize::MAX).min(source.len());
         let mut lengths = Vec::with_capacity(episodes);
         for index in 0..episodes {
@@ -65,25 +94,24 @@ impl FrameCache {
         }
         let Some(folder) = &options.folder else {
             cache.check_memory(options.memory_limit_bytes)?;
-            let mut pictures = vec![0; cache.kept as usize * image_size.rgb_len()];
-            let numbers = cache.decode(source, &lengths, progress, Target::Memory(&mut pictures))?;
-            cache.take(numbers);
-            cache.pictures = vec![(0, Pictures::Memory(pictures))];
+            let mut images = vec![0; cache.kept as usize * image_size.rgb_len()];
+            let arrays = cache.decode(source, &lengths, report, Target::Memory(&mut images))?;
+            cache.append(arrays);
+            cache.images = vec![(0, Images::Memory(images))];
             return Ok(cache);
         };
         let header = cache.header(lengths);
-        let path = folder.join(format!("{}.frames", store::key(source.path(), &cache.wanted(source)?)?));
+        let path = folder.join(format!("{}.frames", store::key(source.path(), &cache.request(source)?)?));
         if let Some(stored) = store::open(&path)?.filter(|stored| stored.header == header) {
-            progress(cache.len(), cache.len());
-            return Ok(cache.with_stored(stored));
+            return if report(cache.len(), cache.len()) { Ok(cache.with_stored(stored)) } else { Err(stopped()) };
         }
         let store = Store::begin(&path, &header)?;
-        let numbers = cache.decode(source, &header.lengths, progress, Target::File(&store))?;
-        cache.take(numbers);
+        let arrays = cache.decode(source, &header.lengths, report, Target::File(&store))?;
+        cache.append(arrays);
         store.finish([&cache.actions, &cache.states, &cache.proprioception])?;
         match store::open(&path)? {
             Some(stored) => Ok(cache.with_stored(stored)),
-            None => Err(Error::content(&path, "file of frames", "as it was written", "another")),
+            None => Err(Error::content(&path, "file of frames", "the bytes that were written", "others")),
         }
     }
 
@@ -100,69 +128,80 @@ impl FrameCache {
         Ok(cache.bytes())
     }
 
-    /// Decodes the episodes of `lengths` to `target`; their numbers, in order.
+    /// Decodes the episodes of `lengths` to `target`; returns their arrays, in order.
     fn decode(
         &self,
         source: &dyn EpisodeSource,
         lengths: &[usize],
-        progress: &(dyn Fn(usize, usize) + Sync),
+        report: &Report<'_>,
         target: Target<'_>,
-    ) -> Result<Vec<Numbers>> {
-        let options = PictureOptions { stride: self.stride, size: self.shape.image_size };
-        let picture = options.size.rgb_len();
+    ) -> Result<Vec<EpisodeArrays>> {
+        let options = ImageOptions { stride: self.stride, size: self.shape.image_size };
+        let image_bytes = options.size.rgb_len();
         let kept = |episode: usize| lengths[episode].div_ceil(self.stride);
-        let (done, all) = (AtomicUsize::new(0), self.len());
-        let count = |length| progress(done.fetch_add(length, Ordering::Relaxed) + length, all);
+        let bytes = |part: &Range<usize>| part.clone().map(kept).sum::<usize>() * image_bytes;
+        let (done, all, stop) = (AtomicUsize::new(0), self.len(), AtomicBool::new(false));
+        let count = |length| {
+            if !report(done.fetch_add(length, Ordering::Relaxed) + length, all) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        };
+        let read = |part: &Range<usize>, memory: &mut [u8]| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(stopped());
+            }
+            source.read(requests(part, memory, image_bytes, kept), options, &count)
+        };
         let parts = source.parts(0..lengths.len());
-        let files: Vec<Result<Vec<Numbers>>> = match target {
+        let files: Vec<Result<Vec<EpisodeArrays>>> = match target {
             Target::Memory(mut rest) => {
-                // Every part gets its own piece of the memory before the work begins.
+                // The memory is divided among the parts before any of them is read.
                 let mut jobs = Vec::with_capacity(parts.len());
                 for part in parts {
-                    let bytes = part.clone().map(kept).sum::<usize>() * picture;
-                    let (memory, after) = std::mem::take(&mut rest).split_at_mut(bytes);
+                    let (memory, after) = std::mem::take(&mut rest).split_at_mut(bytes(&part));
                     jobs.push((part, memory));
                     rest = after;
                 }
-                let read = |(part, memory)| source.read(wanted(&part, memory, picture, kept), options, &count);
-                jobs.into_par_iter().map(read).collect()
+                jobs.into_par_iter().map(|(part, memory)| read(&part, memory)).collect()
             }
             Target::File(store) => {
                 let mut first = 0;
-                let place = |part: Range<usize>| {
-                    let place = first;
+                let numbered = |part: Range<usize>| {
+                    let number = first;
                     first += part.clone().map(kept).sum::<usize>();
-                    (part, place)
+                    (part, number)
                 };
-                let jobs: Vec<(Range<usize>, usize)> = parts.into_iter().map(place).collect();
-                let read = |(part, place): (Range<usize>, usize)| {
-                    let mut memory = vec![0; part.clone().map(kept).sum::<usize>() * picture];
-                    let numbers = source.read(wanted(&part, &mut memory, picture, kept), options, &count)?;
-                    store.put(place, &memory)?;
-                    Ok(numbers)
+                let jobs: Vec<(Range<usize>, usize)> = parts.into_iter().map(numbered).collect();
+                let read = |(part, number): (Range<usize>, usize)| {
+                    let mut memory = vec![0; bytes(&part)];
+                    let arrays = read(&part, &mut memory)?;
+                    store.put(number, &memory)?;
+                    Ok(arrays)
                 };
                 jobs.into_par_iter().map(read).collect()
             }
         };
-        let mut numbers = Vec::with_capacity(lengths.len());
+        let mut arrays = Vec::with_capacity(lengths.len());
         for file in files {
-            numbers.extend(file?);
+            arrays.extend(file?);
         }
-        Ok(numbers)
+        Ok(arrays)
     }
 
-    fn take(&mut self, numbers: Vec<Numbers>) {
-        for episode in numbers {
-            self.actions.extend(episode.actions);
-            self.states.extend(episode.states);
-            self.proprioception.extend(episode.proprioception);
+    fn append(&mut self, episodes: Vec<EpisodeArrays>) {
+        for arrays in episodes {
+            self.actions.extend(arrays.actions);
+            self.states.extend(arrays.states);
+            self.proprioception.extend(arrays.proprioception);
         }
     }
 
-    fn with_stored(self, stored: Stored) -> Self {
+    fn with_stored(mut self, stored: Stored) -> Self {
         let [actions, states, proprioception] = stored.numbers;
-        let pictures = vec![(0, Pictures::Mapped(Arc::new(stored.pictures)))];
-        Self { pictures, actions, states, proprioception, ..self }
+        let images = vec![(0, Images::Mapped(Arc::new(stored.images)))];
+        self.images = images;
+        (self.actions, self.states, self.proprioception) = (actions, states, proprioception);
+        self
     }
 
     fn header(&self, lengths: Vec<usize>) -> Header {
@@ -177,18 +216,18 @@ impl FrameCache {
         }
     }
 
-    /// What of `source` is wanted, beside what its files say: which columns, and how.
-    fn wanted(&self, source: &dyn EpisodeSource) -> Result<String> {
-        let header = Header { lengths: vec![self.episodes.len()], ..self.header(Vec::new()) };
+    /// Description of what is decoded of `source`, beyond the bytes of its files: which columns, and how.
+    fn request(&self, source: &dyn EpisodeSource) -> Result<String> {
+        let header = Header { lengths: vec![self.episodes().len()], ..self.header(Vec::new()) };
         let text = serde_json::to_string(&(header, source.mapping()));
         text.map_err(|error| Error::content(source.path(), "frame cache", "a description", error))
     }
 
-    /// Bytes of the pictures and the numbers of all moments.
+    /// Bytes of the images and the numbers of all timesteps.
     fn bytes(&self) -> u64 {
         let numbers = self.shape.action + self.shape.state + self.shape.proprioception + 1;
-        let pictures = u64::from(self.kept).saturating_mul(self.shape.image_size.rgb_len() as u64);
-        (self.len() as u64).saturating_mul(4 * numbers as u64).saturating_add(pictures)
+        let images = u64::from(self.kept).saturating_mul(self.shape.image_size.rgb_len() as u64);
+        (self.len() as u64).saturating_mul(4 * numbers as u64).saturating_add(images)
     }
 
     /// Refuses more memory than allowed.
@@ -203,23 +242,27 @@ impl FrameCache {
     }
 }
 
-/// The episodes of `part`, each with its piece of `memory`: `kept` pictures of so many bytes.
-fn wanted<'a>(
+/// The episodes of `part`, each with its piece of `memory` for `kept` images of `image_bytes`.
+fn requests<'a>(
     part: &Range<usize>,
     mut memory: &'a mut [u8],
-    picture: usize,
+    image_bytes: usize,
     kept: impl Fn(usize) -> usize,
-) -> Vec<Wanted<'a>> {
-    let mut wanted = Vec::with_capacity(part.len());
+) -> Vec<ReadRequest<'a>> {
+    let mut requests = Vec::with_capacity(part.len());
     for episode in part.clone() {
-        let (pictures, rest) = memory.split_at_mut(kept(episode) * picture);
-        wanted.push(Wanted { episode, pictures });
+        let (images, rest) = memory.split_at_mut(kept(episode) * image_bytes);
+        requests.push(ReadRequest { episode, images });
         memory = rest;
     }
-    wanted
+    requests
 }
 
-/// Where decoded pictures go.
+fn stopped() -> Error {
+    Error::Stopped { operation: "decoding frames" }
+}
+
+/// Destination of decoded images.
 enum Target<'a> {
     Memory(&'a mut [u8]),
     File(&'a Store),

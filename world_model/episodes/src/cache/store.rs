@@ -1,15 +1,15 @@
-//! Decoded frames in a file, mapped into memory: what was decoded once is there at once the next time.
+//! Decoded frames in a file that is mapped into memory, so that they are decoded only once.
 //!
 //! ```text
 //! "mindseye frames" + version   16 + 8 bytes
 //! length of the header          8 bytes, little-endian
 //! header                        JSON, see [`Header`]
-//! pictures                      bytes, from the next multiple of 4096 on
+//! images                      bytes, from the next multiple of 4096 on
 //! actions, states, proprioception   f32, little-endian, one after the other
 //! ```
 //!
-//! A file is named after what it was made from: the bytes of the data set's files, the size and the choice of pictures. Changed data are
-//! decoded anew, into another file.
+//! The name of a file is a hash of its input: the bytes of the data set's files, the image size and the choice of
+//! images. Changed data are decoded into another file.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -25,41 +25,41 @@ use crate::{Error, Result};
 
 /// First bytes of a file of frames.
 const MAGIC: [u8; 24] = *b"mindseye frames\0version1";
-/// Pictures begin at a multiple of a page.
+/// Images begin at a multiple of a page.
 const PAGE: u64 = 4096;
-/// Folders of a data set in one another.
-const DEEPEST: usize = 16;
-/// Longest header that is believed, bytes.
+/// Deepest nesting of a data set's folders.
+const MAX_DEPTH: usize = 16;
+/// Longest header, bytes; a longer one is taken for a broken file.
 const MAX_HEADER: u64 = 1 << 30;
 
-/// What a file of frames says of itself.
+/// Description of a file of frames.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Header {
-    /// Height and width of the pictures, pixels.
+    /// Height and width of the images, pixels.
     pub image_size: [usize; 2],
     /// Widths of actions, states and proprioception.
     pub widths: [usize; 3],
     /// Names of the state's dimensions.
     pub state_names: Vec<String>,
     pub stride: usize,
-    /// Moments of each episode.
+    /// Timesteps of each episode.
     pub lengths: Vec<usize>,
-    /// Number of pictures.
+    /// Number of images.
     pub kept: usize,
 }
 
 impl Header {
-    fn picture_bytes(&self) -> u64 {
+    fn image_bytes(&self) -> u64 {
         (self.kept as u64).saturating_mul(3 * (self.image_size[0] as u64).saturating_mul(self.image_size[1] as u64))
     }
 
-    fn moments(&self) -> u64 {
+    fn timesteps(&self) -> u64 {
         self.lengths.iter().map(|&length| length as u64).sum()
     }
 
     fn number_bytes(&self) -> u64 {
-        4 * self.widths.iter().map(|&width| self.moments().saturating_mul(width as u64)).sum::<u64>()
+        4 * self.widths.iter().map(|&width| self.timesteps().saturating_mul(width as u64)).sum::<u64>()
     }
 
     fn bytes(&self) -> Result<Vec<u8>> {
@@ -67,21 +67,21 @@ impl Header {
     }
 }
 
-/// The pictures of a file of frames, mapped.
+/// The images of a file of frames, mapped.
 #[derive(Debug)]
-pub(super) struct Mapped {
+pub(super) struct MappedImages {
     map: Mmap,
     start: usize,
     length: usize,
 }
 
-impl Mapped {
+impl MappedImages {
     pub fn bytes(&self) -> &[u8] {
         &self.map[self.start..self.start + self.length]
     }
 }
 
-/// A file of frames that is being written, under another name until it is whole.
+/// A file of frames that is being written, under a temporary name until it is complete.
 pub(super) struct Store {
     path: PathBuf,
     unfinished: PathBuf,
@@ -115,10 +115,10 @@ impl Store {
         result.map_err(|error| Error::file(&self.unfinished, "writing", error))
     }
 
-    /// Puts `pictures` where picture number `first` belongs, from any thread.
-    pub fn put(&self, first: usize, pictures: &[u8]) -> Result<()> {
-        let picture = (3 * self.header.image_size[0] * self.header.image_size[1]) as u64;
-        self.write_at(self.start + first as u64 * picture, pictures)
+    /// Puts `images` where image number `first` belongs, from any thread.
+    pub fn put(&self, first: usize, images: &[u8]) -> Result<()> {
+        let image = (3 * self.header.image_size[0] * self.header.image_size[1]) as u64;
+        self.write_at(self.start + first as u64 * image, images)
     }
 
     fn write_at(&self, place: u64, bytes: &[u8]) -> Result<()> {
@@ -126,10 +126,10 @@ impl Store {
         self.checked(file.seek(SeekFrom::Start(place)).and_then(|_| file.write_all(bytes)))
     }
 
-    /// Adds the numbers of all moments and gives the file its name.
+    /// Writes the numbers of all timesteps and renames the file to its final name.
     pub fn finish(self, numbers: [&[f32]; 3]) -> Result<()> {
         let bytes: Vec<u8> = numbers.iter().flat_map(|values| values.iter()).flat_map(|v| v.to_le_bytes()).collect();
-        self.write_at(self.start + self.header.picture_bytes(), &bytes)?;
+        self.write_at(self.start + self.header.image_bytes(), &bytes)?;
         let file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         self.checked(file.sync_all())?;
         drop(file);
@@ -138,21 +138,21 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// What was not finished is of no use. After [`Store::finish`] there is nothing under the other name.
+    /// Deletes an unfinished file. After [`Store::finish`] there is none under the temporary name.
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.unfinished);
     }
 }
 
-/// What a file of frames holds.
+/// Content of a file of frames.
 pub(super) struct Stored {
     pub header: Header,
-    pub pictures: Mapped,
-    /// Actions, states and proprioception of all moments.
+    pub images: MappedImages,
+    /// Actions, states and proprioception of all timesteps.
     pub numbers: [Vec<f32>; 3],
 }
 
-/// What is in the file at `path`: `None` when there is none, or none that is whole (it is then made again).
+/// Content of the file at `path`; `None` when it is missing or incomplete, and has to be written again.
 pub(super) fn open(path: &Path) -> Result<Option<Stored>> {
     let Ok(mut file) = File::open(path) else { return Ok(None) };
     match read(&mut file) {
@@ -178,25 +178,27 @@ fn read(file: &mut File) -> std::io::Result<Option<Stored>> {
     file.read_exact(&mut text)?;
     let Ok(header) = serde_json::from_slice::<Header>(&text) else { return Ok(None) };
     let start = (front.len() as u64 + length).next_multiple_of(PAGE);
-    let whole = start.saturating_add(header.picture_bytes()).saturating_add(header.number_bytes());
+    let whole = start.saturating_add(header.image_bytes()).saturating_add(header.number_bytes());
     if size != whole {
         return Ok(None);
     }
-    file.seek(SeekFrom::Start(start + header.picture_bytes()))?;
+    file.seek(SeekFrom::Start(start + header.image_bytes()))?;
     let mut numbers = [Vec::new(), Vec::new(), Vec::new()];
     for (values, width) in numbers.iter_mut().zip(header.widths) {
-        let mut bytes = vec![0; 4 * header.moments() as usize * width];
+        let mut bytes = vec![0; 4 * header.timesteps() as usize * width];
         file.read_exact(&mut bytes)?;
         *values = bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
     }
-    // SAFETY: files of frames are never changed once they have their name (they are replaced by renaming), and this one is as long as
-    // it says. Whoever shortens it while it is in use ends this process, as with every mapped file.
+    // SAFETY: a file of frames is never changed under its final name (it is replaced by renaming), and its size was
+    // checked above. If another process truncates the file while it is mapped, access to it ends this process (SIGBUS),
+    // as with every mapped file.
     let map = unsafe { Mmap::map(&*file)? };
-    let pictures = Mapped { map, start: start as usize, length: header.picture_bytes() as usize };
-    Ok(Some(Stored { header, pictures, numbers }))
+    let images = MappedImages { map, start: start as usize, length: header.image_bytes() as usize };
+    Ok(Some(Stored { header, images, numbers }))
 }
 
-/// A name for what lies at `path` (a file, or all files of a folder but hidden ones) together with `more`: the SHA-256 of names and bytes.
+/// Key of the data at `path` (a file, or all files of a folder except hidden ones) and `more`: 16 bytes of the SHA-256
+/// of names and bytes, in hex.
 pub(super) fn key(path: &Path, more: &str) -> Result<String> {
     let mut files = Vec::new();
     collect(path, 0, &mut files)?;
@@ -207,11 +209,11 @@ pub(super) fn key(path: &Path, more: &str) -> Result<String> {
         hasher.update([0]);
         let broken = |error| Error::file(file, "reading", error);
         let mut file = File::open(file).map_err(broken)?;
-        let mut some = vec![0; 1 << 20];
+        let mut buffer = vec![0; 1 << 20];
         loop {
-            match file.read(&mut some).map_err(broken)? {
+            match file.read(&mut buffer).map_err(broken)? {
                 0 => return Ok(hasher.finalize().to_vec()),
-                count => hasher.update(&some[..count]),
+                count => hasher.update(&buffer[..count]),
             }
         }
     };
@@ -222,15 +224,16 @@ pub(super) fn key(path: &Path, more: &str) -> Result<String> {
     Ok(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Adds the file at `path`, or all files of the folder. Links are followed (downloaded data sets are folders of links), but not in circles.
+/// Adds the file at `path`, or all files of the folder. Links are followed, because downloaded data sets are folders of
+/// links; the depth is limited, because links may form circles.
 fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     let broken = |error| Error::file(path, "reading", error);
     if !std::fs::metadata(path).map_err(broken)?.is_dir() {
         files.push(path.to_path_buf());
         return Ok(());
     }
-    if depth == DEEPEST {
-        return Err(Error::content(path, "folders", format!("at most {DEEPEST} in one another"), "more"));
+    if depth == MAX_DEPTH {
+        return Err(Error::content(path, "folders", format!("at most {MAX_DEPTH} in one another"), "more"));
     }
     for entry in std::fs::read_dir(path).map_err(broken)? {
         let entry = entry.map_err(broken)?;

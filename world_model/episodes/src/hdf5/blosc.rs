@@ -1,7 +1,8 @@
-//! Columns whose chunks went through Blosc (HDF5 filter 32001) with LZ4 and byte shuffle, as stable-worldmodel's older recorder has them.
+//! Columns compressed by Blosc (HDF5 filter 32001) with LZ4 and byte shuffle, as in stable-worldmodel's older recorder.
 //!
-//! A chunk is a 16-byte header (version, LZ4 version, flags, size of a value; then whole, block and compressed size as little-endian `u32`), the places
-//! of its blocks, and the blocks, each split into streams of their own compressed lengths (Blosc 1 format, `README_HEADER.rst` of c-blosc).
+//! A chunk is a 16-byte header (version, LZ4 version, flags, size of a value; then total, block and compressed size as
+//! little-endian `u32`), the offsets of its blocks, and the blocks, each split into streams with their own compressed
+//! lengths (Blosc 1 format, `README_HEADER.rst` of c-blosc).
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -13,15 +14,18 @@ use crate::{Error, Result};
 
 /// Blosc's number among HDF5's filters.
 const FILTER: u16 = 32_001;
-/// Chunks that are believed to be one, bytes.
-const MOST_CHUNK_BYTES: usize = 1 << 30;
+/// Largest chunk, bytes; a larger one is taken for a broken file.
+const MAX_CHUNK_BYTES: usize = 1 << 30;
 
-/// Whether `column` went through Blosc.
+/// Whether `column` is compressed by Blosc.
 pub(super) fn is_used(column: &Column) -> bool {
     column.filters().contains(&FILTER)
 }
 
 /// Bytes of rows `start..start + count` of `column`, which is chunked along its first axis only, in the file at `path`.
+///
+/// # Errors
+/// [`Error::Content`] for other layouts and for broken chunks.
 pub(super) fn read_rows(column: &Column, path: &Path, start: u64, count: u64) -> Result<Vec<u8>> {
     let broken = |error: hdf5_pure::Error| Error::file(path, "reading HDF5", error);
     let refused = |expected: &str, got: String| Error::content(path, "Blosc column", expected, got);
@@ -33,7 +37,7 @@ pub(super) fn read_rows(column: &Column, path: &Path, start: u64, count: u64) ->
     }
     let row = shape[1..].iter().try_fold(element, |bytes, side| bytes.checked_mul(*side));
     let chunk = row.and_then(|row| row.checked_mul(chunk_shape[0]));
-    let sizes = row.zip(chunk).filter(|(_, chunk)| (1..=MOST_CHUNK_BYTES as u64).contains(chunk));
+    let sizes = row.zip(chunk).filter(|(_, chunk)| (1..=MAX_CHUNK_BYTES as u64).contains(chunk));
     let Some((row, chunk)) = sizes else { return Err(refused("chunks of at most 1 GiB", format!("{chunk_shape:?}"))) };
     let mut bytes = vec![0; (count * row) as usize];
     let mut file = File::open(path).map_err(|error| Error::file(path, "opening", error))?;
@@ -43,14 +47,14 @@ pub(super) fn read_rows(column: &Column, path: &Path, start: u64, count: u64) ->
         if from >= to {
             continue;
         }
-        if part.storage_size as usize > MOST_CHUNK_BYTES {
+        if part.storage_size as usize > MAX_CHUNK_BYTES {
             return Err(refused("chunks of at most 1 GiB", format!("{} bytes", part.storage_size)));
         }
         let mut stored = vec![0; part.storage_size as usize];
         file.seek(SeekFrom::Start(part.address))
             .and_then(|_| file.read_exact(&mut stored))
             .map_err(|error| Error::file(path, "reading a chunk", error))?;
-        let rows = if part.filter_mask & 1 == 1 { Ok(stored) } else { unpack(&stored, chunk as usize) };
+        let rows = if part.filter_mask & 1 == 1 { Ok(stored) } else { decompress(&stored, chunk as usize) };
         let rows = rows.map_err(|reason| refused("a chunk of Blosc with LZ4", format!("{reason} at row {first}")))?;
         let place = |row_number: u64| (row_number * row) as usize;
         let source = rows.get(place(from - first)..place(to - first));
@@ -60,7 +64,7 @@ pub(super) fn read_rows(column: &Column, path: &Path, start: u64, count: u64) ->
     Ok(bytes)
 }
 
-/// Little-endian numbers of `kind` as `f32`.
+/// Little-endian numbers of `kind` as `f32`; `None` for other types than floats.
 pub(super) fn floats(bytes: &[u8], kind: &DType) -> Option<Vec<f32>> {
     match kind {
         DType::F32 => Some(bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
@@ -69,8 +73,8 @@ pub(super) fn floats(bytes: &[u8], kind: &DType) -> Option<Vec<f32>> {
     }
 }
 
-/// The `expected` bytes behind a Blosc chunk.
-fn unpack(chunk: &[u8], expected: usize) -> std::result::Result<Vec<u8>, String> {
+/// The `expected` bytes of a compressed chunk.
+fn decompress(chunk: &[u8], expected: usize) -> std::result::Result<Vec<u8>, String> {
     const SHUFFLED: u8 = 1;
     const STORED: u8 = 2;
     const BITS_SHUFFLED: u8 = 4;
@@ -97,34 +101,35 @@ fn unpack(chunk: &[u8], expected: usize) -> std::result::Result<Vec<u8>, String>
     for index in 0..whole.div_ceil(block.max(1)) {
         let size = block.min(whole - bytes.len());
         let leftover = size < block;
-        // Streams that are split hold one byte of every value each; the last, shorter block is never split.
+        // A split stream holds one byte of every value. The last, shorter block is never split.
         let split = flags & NOT_SPLIT == 0 && !leftover && value_size <= 16 && block / value_size >= 128;
         let streams = if split { value_size } else { 1 };
         let mut place = number(16 + 4 * index)?;
-        let mut unpacked = Vec::with_capacity(size);
+        let mut decompressed = Vec::with_capacity(size);
         for _ in 0..streams {
             let (length, stream) = (number(place)?, size / streams);
             let packed = place.checked_add(4).and_then(|from| chunk.get(from..from.checked_add(length)?));
             let packed = packed.ok_or_else(short)?;
             if length == stream {
-                unpacked.extend_from_slice(packed); // it did not get smaller
+                decompressed.extend_from_slice(packed); // stored uncompressed
             } else {
-                unpacked.extend(lz4_flex::block::decompress(packed, stream).map_err(|error| error.to_string())?);
+                decompressed.extend(lz4_flex::block::decompress(packed, stream).map_err(|error| error.to_string())?);
             }
             place += 4 + length;
         }
-        if unpacked.len() != size {
-            return Err(format!("a block of {} bytes where {size} were expected", unpacked.len()));
+        if decompressed.len() != size {
+            return Err(format!("a block of {} bytes where {size} were expected", decompressed.len()));
         }
         if flags & SHUFFLED != 0 && value_size > 1 {
-            unpacked = unshuffled(&unpacked, value_size);
+            decompressed = unshuffled(&decompressed, value_size);
         }
-        bytes.extend_from_slice(&unpacked);
+        bytes.extend_from_slice(&decompressed);
     }
     Ok(bytes)
 }
 
-/// Values of `size` bytes whose first bytes came first, then their second ones, ... What is no whole value is at its place.
+/// Undoes the byte shuffle: in `bytes`, the first bytes of all values of `size` bytes come first, then the second ones,
+/// and so on. An incomplete value at the end is not shuffled.
 fn unshuffled(bytes: &[u8], size: usize) -> Vec<u8> {
     let count = bytes.len() / size;
     let mut values = Vec::with_capacity(bytes.len());
@@ -140,19 +145,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_come_back_to_their_values() {
+    fn unshuffling_restores_the_bytes_of_each_value() {
         assert_eq!(unshuffled(&[1, 3, 5, 2, 4, 6, 9], 2), [1, 2, 3, 4, 5, 6, 9]);
     }
 
     #[test]
-    fn what_is_no_chunk_is_said_to_be_none() {
+    fn broken_chunks_are_refused() {
         for chunk in
             [&[][..], &[2, 1, 0x21, 1][..], &[2, 1, 0x21, 1, 9, 0, 0, 0, 9, 0, 0, 0, 30, 0, 0, 0, 20, 0, 0, 0][..]]
         {
-            assert!(unpack(chunk, 9).is_err());
+            assert!(decompress(chunk, 9).is_err());
         }
         let stored = [&[2, 1, 2, 1, 3, 0, 0, 0, 3, 0, 0, 0, 19, 0, 0, 0][..], &[7, 8, 9]].concat();
-        assert_eq!(unpack(&stored, 3), Ok(vec![7, 8, 9]));
-        assert!(unpack(&stored, 4).is_err());
+        assert_eq!(decompress(&stored, 3), Ok(vec![7, 8, 9]));
+        assert!(decompress(&stored, 4).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Columns of HDF5 files: what they say of themselves is compared with the size of the file before memory is taken for it.
+//! Columns of HDF5 files. Their stated sizes are compared with the size of the file before memory is allocated.
 
 use std::ops::Range;
 use std::path::Path;
@@ -8,14 +8,14 @@ use mindseye_interface::{Image, ImageSize};
 use rayon::prelude::*;
 
 use super::blosc;
-use crate::lerobot::summary::FeatureSummary;
-use crate::picture::fit;
+use crate::cameras::ImageOptions;
+use crate::image_codec::fit;
 use crate::rows;
-use crate::source::PictureOptions;
+use crate::summary::FeatureSummary;
 use crate::{Error, Result};
 
-/// What the best compression makes of a byte (deflate: 1032).
-const MOST_UNPACKED: u64 = 1100;
+/// Largest compression ratio that is accepted (deflate reaches 1032).
+const MAX_COMPRESSION: u64 = 1100;
 
 /// One column of an open file: rows along its first axis.
 pub(super) struct Column<'a> {
@@ -25,21 +25,24 @@ pub(super) struct Column<'a> {
     pub shape: Vec<u64>,
 }
 
-/// A column between two readings.
-pub(super) struct Kept {
+/// The parsed description of a column, shared by all its readings.
+pub(super) struct SharedColumn {
     data: Dataset,
     shape: Vec<u64>,
 }
 
 impl<'a> Column<'a> {
-    /// The column `name` of `file` at `path`; refused if it promises more than the file can hold.
+    /// The column `name` of `file` at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when it states more values than the file can hold.
     pub fn open(file: &File, path: &'a Path, name: &'a str) -> Result<Self> {
         let data = file.dataset(name).map_err(|error| broken(path, error))?;
         let shape = data.shape().map_err(|error| broken(path, error))?;
         let element = data.element_size().map_err(|error| broken(path, error))?;
-        let factor = if data.filters().is_empty() { 1 } else { MOST_UNPACKED };
+        let factor = if data.filters().is_empty() { 1 } else { MAX_COMPRESSION };
         let most = file.file_size().saturating_mul(factor);
-        // A chunk is unpacked whole, whatever of it is wanted.
+        // A chunk is decompressed as a whole.
         let chunk = data.chunk_shape().map_err(|error| broken(path, error))?.unwrap_or_default();
         for (what, sides) in [("values", &shape), ("values in a chunk", &chunk)] {
             let bytes = sides.iter().try_fold(element, |bytes, side| bytes.checked_mul(*side));
@@ -51,19 +54,23 @@ impl<'a> Column<'a> {
         Ok(Self { path, name, data, shape })
     }
 
-    /// What is known of the column, to be kept: where its chunks lie is read only once for all that share this.
-    pub fn kept(&self) -> Kept {
-        Kept { data: self.data.clone(), shape: self.shape.clone() }
+    /// The parsed description, so that the index of chunks is read only once.
+    pub fn shared(&self) -> SharedColumn {
+        SharedColumn { data: self.data.clone(), shape: self.shape.clone() }
     }
 
-    /// The column `name` of the file at `path`, of which this was kept.
-    pub fn of(kept: &Kept, path: &'a Path, name: &'a str) -> Self {
-        Self { path, name, data: kept.data.clone(), shape: kept.shape.clone() }
+    /// The column `name` of the file at `path`, from its parsed description.
+    pub fn from_shared(shared: &SharedColumn, path: &'a Path, name: &'a str) -> Self {
+        Self { path, name, data: shared.data.clone(), shape: shared.shape.clone() }
     }
 
-    /// The same column, if all of its chunks lie in `file`: one that says it is larger would have memory cleared for it before it is missed.
+    /// Returns the column after checking that all of its chunks lie within `file`. The library would otherwise allocate
+    /// memory for chunks that the file does not have.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when a chunk ends behind the file.
     pub fn within(self, file: &File) -> Result<Self> {
-        // Where the list of chunks cannot be read, reading rows says why.
+        // If the list of chunks cannot be read, reading rows reports why.
         let chunks = if self.data.is_chunked() { self.data.chunks().unwrap_or_default() } else { Vec::new() };
         let end = |chunk: &Chunk| chunk.address.saturating_add(chunk.storage_size);
         match chunks.iter().map(end).max().filter(|end| *end > file.file_size()) {
@@ -75,8 +82,11 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Number of rows, and the size of the pictures in them.
-    pub fn pictures(&self) -> Result<(u64, ImageSize)> {
+    /// Number of rows, and the size of their images.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when this is no column of images.
+    pub fn images(&self) -> Result<(u64, ImageSize)> {
         let kind = self.data.dtype().map_err(|error| broken(self.path, error))?;
         match (&self.shape[..], kind) {
             (&[rows, height, width, 3], DType::U8) if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
@@ -89,7 +99,10 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Width of the rows, of which there must be `rows`.
+    /// Width of a row.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when there are not `rows` rows.
     pub fn width(&self, rows: u64) -> Result<usize> {
         rows::width(self.path, self.name, &self.shape, rows)
     }
@@ -105,8 +118,8 @@ impl<'a> Column<'a> {
         })
     }
 
-    /// All values, as whole numbers.
-    pub fn wholes(&self) -> Result<Vec<i64>> {
+    /// All values, as integers.
+    pub fn integers(&self) -> Result<Vec<i64>> {
         self.data.read_i64().map_err(|error| broken(self.path, error))
     }
 
@@ -130,36 +143,36 @@ impl<'a> Column<'a> {
         rows::finite(self.path, episode, self.name, [range.len(), width], values)
     }
 
-    /// Writes the pictures of `size` in rows `first`, `first + stride`, ... to `target` until it is full, scaled as `options` say.
-    pub fn fill(&self, first: usize, own: ImageSize, options: PictureOptions, target: &mut [u8]) -> Result<()> {
-        // Rows that share a chunk are unpacked together; where chunks are shorter than a stride, only the rows that are wanted.
-        const TOGETHER: usize = 64;
-        let PictureOptions { stride, size } = options;
+    /// Writes the images, recorded at size `own`, of rows `first`, `first + stride`, ... to `target` until it is full,
+    /// scaled as `options` say.
+    pub fn fill(&self, first: usize, own: ImageSize, options: ImageOptions, target: &mut [u8]) -> Result<()> {
+        // Rows that share a chunk are decompressed together. If chunks are shorter than a stride, only the requested
+        // rows are read.
+        const ROWS_AT_ONCE: usize = 64;
+        let ImageOptions { stride, size } = options;
         let chunk = self.data.chunk_shape().map_err(|error| broken(self.path, error))?;
         let share = chunk.and_then(|chunk| chunk.first().copied()).unwrap_or(1) >= stride as u64;
-        let count = if share { (TOGETHER / stride).max(1) } else { TOGETHER };
+        let count = if share { (ROWS_AT_ONCE / stride).max(1) } else { ROWS_AT_ONCE };
         for (number, targets) in target.chunks_mut(count * size.rgb_len()).enumerate() {
-            let rows = (0..targets.len() / size.rgb_len()).map(|picture| first + (number * count + picture) * stride);
+            let rows = (0..targets.len() / size.rgb_len()).map(|image| first + (number * count + image) * stride);
             let (bytes, step) = match (share, rows.clone().next(), rows.clone().next_back()) {
-                (true, Some(first), Some(last)) => (self.picture_rows(&(first..last + 1), own)?, stride),
+                (true, Some(first), Some(last)) => (self.image_rows(&(first..last + 1), own)?, stride),
                 _ => {
-                    let single = rows.map(|row| self.picture_rows(&(row..row + 1), own));
+                    let single = rows.map(|row| self.image_rows(&(row..row + 1), own));
                     (single.collect::<Result<Vec<_>>>()?.concat(), 1)
                 }
             };
-            let pictures = bytes.par_chunks_exact(own.rgb_len()).step_by(step);
-            pictures.zip(targets.par_chunks_exact_mut(size.rgb_len())).try_for_each(
-                |(bytes, target)| -> Result<()> {
-                    fit(&Image::new(own, bytes.to_vec())?, size, target);
-                    Ok(())
-                },
-            )?;
+            let images = bytes.par_chunks_exact(own.rgb_len()).step_by(step);
+            images.zip(targets.par_chunks_exact_mut(size.rgb_len())).try_for_each(|(bytes, target)| -> Result<()> {
+                fit(&Image::new(own, bytes.to_vec())?, size, target);
+                Ok(())
+            })?;
         }
         Ok(())
     }
 
-    /// The pictures of rows `range`, `[rows, H, W, 3]`.
-    fn picture_rows(&self, range: &Range<usize>, own: ImageSize) -> Result<Vec<u8>> {
+    /// The images of rows `range`, `[rows, H, W, 3]`.
+    fn image_rows(&self, range: &Range<usize>, own: ImageSize) -> Result<Vec<u8>> {
         let (start, count) = (range.start as u64, range.len() as u64);
         let bytes = if blosc::is_used(&self.data) {
             blosc::read_rows(&self.data, self.path, start, count)?
@@ -174,7 +187,20 @@ impl<'a> Column<'a> {
     }
 }
 
-/// What the parser of HDF5 says.
+/// Whether the file at `path` begins like an HDF5 file.
+pub(crate) fn is_hdf5(path: &Path) -> bool {
+    hdf5_pure::is_hdf5(path).unwrap_or(false)
+}
+
+/// Opens the HDF5 file at `path` for reading parts of it.
+///
+/// # Errors
+/// [`Error::File`] when it is missing or broken.
+pub(super) fn open_file(path: &Path) -> Result<File> {
+    File::open_streaming(path).map_err(|error| broken(path, error))
+}
+
+/// The error of the HDF5 parser.
 pub(super) fn broken(path: &Path, error: hdf5_pure::Error) -> Error {
     Error::file(path, "reading HDF5", error)
 }

@@ -1,25 +1,26 @@
-//! What mindseye knows of a recording and stable-worldmodel's files have no place for: JSON in an attribute, which other readers pass over.
+//! The attribute that mindseye adds to stable-worldmodel's files: JSON with what their columns cannot express. Other
+//! readers ignore it.
 
 use std::path::Path;
 
 use hdf5_pure::File;
 use serde::{Deserialize, Serialize};
 
-use crate::lerobot::sidecar::Sidecar;
-use crate::mapping::Kind;
+use crate::mapping::ColumnKind;
+use crate::sidecar::Sidecar;
 use crate::swm::{ACTIONS, PROPRIOCEPTION, STATES};
 use crate::{Error, Result};
 
 /// Name of the attribute of the root group.
 pub(super) const NOTES: &str = "mindseye";
-/// Version of what is in it.
+/// Version of its content.
 const VERSION: u32 = 1;
 
 /// The contents of the attribute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Notes {
     pub version: u32,
-    /// Moments per second.
+    /// Timesteps per second.
     pub frames_per_second: f64,
     /// Names of the elements of `proprio`; may be empty.
     pub proprioception_names: Vec<String>,
@@ -27,17 +28,17 @@ pub(super) struct Notes {
     pub state_names: Vec<String>,
     /// Names of the elements of `action`; may be empty.
     pub action_names: Vec<String>,
-    /// What the episodes are about, one entry per change.
+    /// The tasks of the episodes, one entry per change.
     pub tasks: Vec<Task>,
-    /// How the episodes came about.
+    /// Origin of the episodes.
     pub sidecar: Option<Sidecar>,
 }
 
-/// What the episodes from one on are about.
+/// The task of the episodes from `first_episode` on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Task {
     pub first_episode: usize,
-    /// In words.
+    /// The task in words.
     pub text: String,
 }
 
@@ -48,7 +49,7 @@ impl Notes {
         Self { version: VERSION, frames_per_second, proprioception_names, state_names, action_names, tasks, sidecar }
     }
 
-    /// Says that the episodes from `first_episode` on are about `text`.
+    /// Sets the task of the episodes from `first_episode` on.
     pub fn begin_task(&mut self, first_episode: usize, text: &str) {
         self.tasks.retain(|task| task.first_episode < first_episode);
         if self.tasks.last().is_none_or(|last| last.text != text) {
@@ -56,13 +57,13 @@ impl Notes {
         }
     }
 
-    /// What episode `index` is about.
+    /// The task of episode `index`.
     pub fn task(&self, index: usize) -> Option<&str> {
         let after = self.tasks.partition_point(|task| task.first_episode <= index);
         self.tasks[..after].last().map(|task| task.text.as_str())
     }
 
-    /// Every text once, in the order in which they come up.
+    /// Every text once, in the order of its first use.
     pub fn texts(&self) -> Vec<String> {
         let mut texts: Vec<String> = Vec::new();
         for task in &self.tasks {
@@ -73,17 +74,20 @@ impl Notes {
         texts
     }
 
-    /// Names of the elements of column `name`, where it is one that mindseye writes.
+    /// Names of the elements of column `name`; empty for columns that mindseye does not write.
     pub fn elements(&self, name: &str) -> Vec<String> {
         let columns = [
             (ACTIONS[0], &self.action_names),
             (STATES[0], &self.state_names),
             (PROPRIOCEPTION[0], &self.proprioception_names),
         ];
-        columns.into_iter().find(|(known, _)| *known == name).map(|(_, names)| names.clone()).unwrap_or_default()
+        columns.into_iter().find(|(column, _)| *column == name).map(|(_, names)| names.clone()).unwrap_or_default()
     }
 
-    /// Reads the notes in the file at `path`; files of other tools have none.
+    /// Reads the attribute of the file at `path`; files of other tools have none.
+    ///
+    /// # Errors
+    /// [`Error::Content`] that names the field.
     pub fn read(file: &File, path: &Path) -> Result<Option<Self>> {
         let root = file.root();
         if !root.attr_datatypes().is_ok_and(|known| known.contains_key(NOTES)) {
@@ -110,10 +114,13 @@ impl Notes {
         Ok(Some(notes))
     }
 
-    /// Refuses names and bounds that do not fit the columns, of which `kind` knows what they hold.
-    pub fn check(&self, path: &Path, kind: impl Fn(&str) -> Option<Kind>) -> Result<()> {
+    /// Checks that names and bounds fit the columns, whose content `kind` returns.
+    ///
+    /// # Errors
+    /// [`Error::Content`] that names the field.
+    pub fn check(&self, path: &Path, kind: impl Fn(&str) -> Option<ColumnKind>) -> Result<()> {
         let width = |name: &str| match kind(name) {
-            Some(Kind::Numbers(width)) => width,
+            Some(ColumnKind::Vector(width)) => width,
             _ => 0,
         };
         for (field, names, column) in [

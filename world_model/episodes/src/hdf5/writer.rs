@@ -1,27 +1,28 @@
-//! Writing stable-worldmodel's HDF5 files: a whole file at once.
+//! Writing of stable-worldmodel's HDF5 files, each as a whole.
 
 use std::path::{Path, PathBuf};
 
 use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, MaxExtent, make_u8_type};
 use mindseye_interface::files;
 
-use super::SwmFile;
+use super::columns::is_hdf5;
 use super::notes::{NOTES, Notes};
 use crate::episode::{EpisodeData, EpisodeShape};
-use crate::lerobot::spec::{DatasetSpec, WriteMode};
 use crate::rows::MAX_FRAMES;
-use crate::swm::{ACTIONS, PICTURES, PROPRIOCEPTION, STATES};
+use crate::spec::{DatasetSpec, WriteMode};
+use crate::swm::{ACTIONS, IMAGES, PROPRIOCEPTION, STATES};
 use crate::{Error, Result};
 
-/// Rows of numbers to a chunk. Pictures have a chunk each, as stable-worldmodel's recorder has it.
+/// Rows of numbers per chunk. Images have one chunk each, as in stable-worldmodel's recorder.
 const ROWS_PER_CHUNK: usize = 1024;
-/// Bytes of memory that are taken, unless another limit is given.
+/// Default limit of memory, bytes.
 const LIMIT_BYTES: u64 = 4 << 30;
-/// What is in memory when the file is written: the columns, as their chunks, and as the file (24.5 GB for 8.1 GB of pictures, measured).
+/// Copies in memory while the file is written: the columns, their chunks and the file (measured: 24.5 GB for 8.1 GB of
+/// images).
 const COPIES: usize = 3;
 
-/// Writes episodes into one file. The library that lays the file out takes columns of pictures whole, and copies them twice: they are held in
-/// memory until [`SwmWriter::finish`], up to a limit. Before that there is no file.
+/// Writes episodes into one HDF5 file. The HDF5 library takes a column of images as a whole and copies it twice. So all
+/// episodes are held in memory until [`SwmWriter::finish`], up to a limit; before that there is no file.
 #[derive(Debug)]
 pub struct SwmWriter {
     path: PathBuf,
@@ -42,11 +43,12 @@ pub struct SwmWriter {
 }
 
 impl SwmWriter {
-    /// Begins the file at `path`. Of `spec`, the camera's name, the robot, how pictures are kept and the episodes per file have no meaning here.
+    /// Begins the file at `path`. The camera's name, the robot, the image storage and the episodes per file of `spec`
+    /// are not used.
     ///
     /// # Errors
-    /// [`Error::Content`] when the spec makes no sense, when `mode` forbids what is there, or is to append, which these files do not take;
-    /// [`Error::File`] when the disk refuses.
+    /// [`Error::Content`] when the spec is invalid, when `mode` forbids the existing file, or when `mode` is to append,
+    /// which these files do not support.
     pub fn create(path: &Path, spec: &DatasetSpec, mode: WriteMode) -> Result<Self> {
         spec.check(path)?;
         match mode {
@@ -54,7 +56,7 @@ impl SwmWriter {
                 let expected = "a new file, or the mode overwrite (LeRobot folders can be appended to)";
                 return Err(Error::content(path, "mode", expected, "append"));
             }
-            WriteMode::Overwrite if !path.exists() || SwmFile::is_hdf5(path) => {}
+            WriteMode::Overwrite if !path.exists() || is_hdf5(path) => {}
             WriteMode::Error if !path.exists() => {}
             _ => {
                 let expected = "no file, or the mode overwrite for one of HDF5";
@@ -77,7 +79,7 @@ impl SwmWriter {
         })
     }
 
-    /// Takes at most `bytes` of memory (4 GiB otherwise), three times what is in the file.
+    /// Sets the limit of memory in bytes (default 4 GiB). Writing needs three times the size of the file.
     #[must_use]
     pub fn with_limit_bytes(mut self, bytes: u64) -> Self {
         self.limit_bytes = bytes;
@@ -89,12 +91,12 @@ impl SwmWriter {
         self.lengths.len()
     }
 
-    /// Number of moments so far.
+    /// Number of timesteps so far.
     pub fn frames(&self) -> usize {
         self.frames
     }
 
-    /// What the episodes that follow are about, in words.
+    /// Sets the task of the episodes that follow.
     ///
     /// # Errors
     /// [`Error::Content`] when `task` is empty.
@@ -106,11 +108,11 @@ impl SwmWriter {
         Ok(())
     }
 
-    /// Takes an episode.
+    /// Adds an episode.
     ///
     /// # Errors
-    /// [`Error::Episode`] when it does not fit (length, width, picture size, NaN, with a sidecar an action outside `[-1, 1]`);
-    /// [`Error::Memory`] when it would be too much to hold. Nothing of it is kept then.
+    /// [`Error::Episode`] when it does not fit (length, width, image size, NaN, with a sidecar an action outside `[-1,
+    /// 1]`); [`Error::Memory`] when it would exceed the limit. The writer is then unchanged.
     pub fn add_episode(&mut self, episode: &EpisodeData) -> Result<()> {
         let number = self.episodes();
         episode.check(number, &self.shape, self.notes.sidecar.is_some())?;
@@ -122,10 +124,11 @@ impl SwmWriter {
         let numbers = 4 * (self.shape.action + self.shape.state + self.shape.proprioception);
         let needed_bytes = (COPIES * frames * (self.shape.image_size.rgb_len() + numbers)) as u64;
         if needed_bytes > self.limit_bytes {
-            let what = "an HDF5 file, which is written at once (more may be allowed; several files, or LeRobot's format, need less)";
+            let what = "an HDF5 file, which is written as a whole \
+                        (allow more; several files, or LeRobot's format, need less)";
             return Err(Error::Memory { what, limit_bytes: self.limit_bytes, needed_bytes });
         }
-        episode.frames.iter().for_each(|picture| self.pixels.extend_from_slice(picture.pixels()));
+        episode.frames.iter().for_each(|image| self.pixels.extend_from_slice(image.pixels()));
         self.actions.extend(episode.actions.iter().flatten());
         self.states.extend(episode.states.iter().flatten());
         self.proprioception.extend(episode.proprioception.iter().flatten());
@@ -135,22 +138,23 @@ impl SwmWriter {
         Ok(())
     }
 
-    /// Writes the file: to a temporary name, brought to the disk, then renamed. Gives the number of episodes.
+    /// Writes the file under a temporary name, syncs it to disk and renames it. Returns the number of episodes.
     ///
     /// # Errors
-    /// [`Error::Content`] when there is no episode, [`Error::File`] when the disk refuses; there is no file then, or the one that was.
+    /// [`Error::Content`] when there is no episode, [`Error::File`] when the file cannot be written; an existing file
+    /// is then unchanged.
     pub fn finish(self) -> Result<usize> {
         if self.lengths.is_empty() {
             return Err(Error::content(&self.path, "episodes", "at least 1", 0));
         }
         let (path, episodes) = (self.path.clone(), self.lengths.len());
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "making the folder", error))?;
+            std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "creating the folder", error))?;
         }
         let partial = files::partial_name(&path);
         let written = self.write(&partial);
         if written.is_err() {
-            let _ = std::fs::remove_file(&partial); // best effort: the error that matters is the first
+            let _ = std::fs::remove_file(&partial); // best effort: the first error is returned
         }
         written.map_err(|error| Error::file(&path, "writing HDF5", error))?;
         files::publish(&path).map_err(|error| Error::file(&path, "writing HDF5", error))?;
@@ -160,8 +164,8 @@ impl SwmWriter {
     fn write(self, path: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
         let mut builder = FileBuilder::new();
         let (rows, size, values) = (self.frames, self.shape.image_size, self.pixels.len() as u64);
-        let pictures = builder.create_dataset(PICTURES[0]).with_raw_data(make_u8_type(), self.pixels, values);
-        lay_out(pictures, rows, &[size.height(), size.width(), 3], 1);
+        let images = builder.create_dataset(IMAGES[0]).with_raw_data(make_u8_type(), self.pixels, values);
+        lay_out(images, rows, &[size.height(), size.width(), 3], 1);
         for (name, values, width) in [
             (ACTIONS[0], &self.actions, self.shape.action),
             (PROPRIOCEPTION[0], &self.proprioception, self.shape.proprioception),
@@ -187,7 +191,7 @@ impl SwmWriter {
     }
 }
 
-/// A column of `rows` rows of shape `row` to which the official recorder can append.
+/// Sets the layout of a column of `rows` rows of shape `row`, so that the official recorder can append to it.
 fn lay_out(column: &mut DatasetBuilder, rows: usize, row: &[usize], rows_per_chunk: usize) {
     let row: Vec<u64> = row.iter().map(|side| *side as u64).collect();
     let with = |rows: usize| [&[rows as u64], row.as_slice()].concat();

@@ -1,4 +1,4 @@
-//! Arrow columns as plain vectors and back, checked.
+//! Conversion of Arrow columns to plain vectors, with checks, and back.
 
 use std::sync::Arc;
 
@@ -12,26 +12,26 @@ use arrow::datatypes::{DataType, Field, Fields, Float32Type, Float64Type, Int64T
 use super::tables::Rows;
 use crate::{Error, Result};
 
-/// The nullable field called `element` that LeRobot's lists have.
+/// The nullable field called `element` of LeRobot's lists.
 pub(crate) fn element(data_type: DataType) -> Arc<Field> {
     Arc::new(Field::new("element", data_type, true))
 }
 
-/// Arrow type of pictures: `struct{bytes, path}`.
-pub(crate) fn picture_type() -> DataType {
-    DataType::Struct(picture_fields())
+/// Arrow type of images: `struct{bytes, path}`.
+pub(crate) fn image_type() -> DataType {
+    DataType::Struct(image_fields())
 }
 
-fn picture_fields() -> Fields {
+fn image_fields() -> Fields {
     let field = |name, data_type| Field::new(name, data_type, true);
     Fields::from(vec![field("bytes", DataType::Binary), field("path", DataType::Utf8)])
 }
 
 /// A column of PNG bytes; `names` are the file names that LeRobot gives them.
-pub(crate) fn picture_column(pictures: &[Vec<u8>], names: Vec<String>) -> ArrayRef {
-    let bytes = BinaryArray::from_iter_values(pictures);
+pub(crate) fn image_column(images: &[Vec<u8>], names: Vec<String>) -> ArrayRef {
+    let bytes = BinaryArray::from_iter_values(images);
     let paths = StringArray::from(names);
-    Arc::new(StructArray::new(picture_fields(), vec![Arc::new(bytes), Arc::new(paths)], None))
+    Arc::new(StructArray::new(image_fields(), vec![Arc::new(bytes), Arc::new(paths)], None))
 }
 
 /// Rows of `width` numbers: a fixed-size list, or a plain column where `width` is 1.
@@ -65,17 +65,17 @@ impl Rows {
         }
         let wrong = || self.wrong(name, data_type, array.data_type());
         let converted = cast(array, data_type).map_err(|_| wrong())?;
-        // A value that does not fit becomes null.
+        // The cast turns a value that does not fit into null.
         if converted.null_count() > 0 { Err(wrong()) } else { Ok(converted) }
     }
 
-    /// Whole numbers, one per row.
+    /// Integers, one per row.
     pub fn integers(&self, name: &str) -> Result<Vec<i64>> {
         let array = self.cast(name, self.column(name)?, &DataType::Int64)?;
         Ok(array.as_primitive::<Int64Type>().values().to_vec())
     }
 
-    /// Whole numbers of at least 0, one per row.
+    /// Integers of at least 0, one per row.
     pub fn counts(&self, name: &str) -> Result<Vec<usize>> {
         let integers = self.integers(name)?;
         let unsigned = integers.into_iter().map(|value| {
@@ -84,19 +84,19 @@ impl Rows {
         unsigned.collect()
     }
 
-    /// `width` numbers per row, whatever lists they are wrapped in: `[rows, width]`.
+    /// `width` numbers per row in any nesting of lists: `[rows, width]`.
     pub fn vectors(&self, name: &str, width: usize) -> Result<Vec<f32>> {
         let values = self.cast(name, &self.leaves(name, width)?, &DataType::Float32)?;
         Ok(values.as_primitive::<Float32Type>().values().to_vec())
     }
 
-    /// As [`Rows::vectors`], with double precision.
+    /// [`Rows::vectors`] with double precision.
     pub fn vectors_f64(&self, name: &str, width: usize) -> Result<Vec<f64>> {
         let values = self.cast(name, &self.leaves(name, width)?, &DataType::Float64)?;
         Ok(values.as_primitive::<Float64Type>().values().to_vec())
     }
 
-    /// The innermost values of nested lists, each row having `width` of them.
+    /// The innermost values of nested lists, `width` per row.
     fn leaves(&self, name: &str, width: usize) -> Result<ArrayRef> {
         let mut array = Arc::clone(self.column(name)?);
         let mut per_row = 1;
@@ -121,7 +121,7 @@ impl Rows {
         Ok(array)
     }
 
-    /// Values of a list column whose lists have one common length.
+    /// Values of a list column whose lists have one length, and that length.
     fn list_values(&self, name: &str, array: &ArrayRef) -> Result<(ArrayRef, usize)> {
         let DataType::List(field) = array.data_type() else {
             let DataType::LargeList(field) = array.data_type() else {
@@ -157,11 +157,11 @@ impl Rows {
         Ok(array.as_list::<i32>().iter().map(texts).collect())
     }
 
-    /// PNG bytes, one picture per row.
-    pub fn pictures(&self, name: &str) -> Result<BinaryArray> {
+    /// PNG bytes, one image per row.
+    pub fn images(&self, name: &str) -> Result<BinaryArray> {
         let column = self.column(name)?;
         let wrong = || self.wrong(name, "struct{bytes, path}", column.data_type());
-        let bytes = column.as_struct_opt().and_then(|pictures| pictures.column_by_name("bytes")).ok_or_else(wrong)?;
+        let bytes = column.as_struct_opt().and_then(|images| images.column_by_name("bytes")).ok_or_else(wrong)?;
         Ok(self.cast(name, bytes, &DataType::Binary)?.as_binary::<i32>().clone())
     }
 }

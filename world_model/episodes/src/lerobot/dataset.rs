@@ -8,32 +8,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mindseye_interface::{Image, ImageSize};
 use rayon::prelude::*;
 
-use super::episodes_table::{EpisodeRow, read_rows};
-use super::info::{ACTION, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, info_path};
-use super::moments_table::{DEFAULT_FEATURES, PackedEpisode, read_moments};
-use super::sidecar::Sidecar;
-use super::summary::DatasetSummary;
+use super::episode_row::EpisodeRow;
+use super::episodes_table::read_rows;
+use super::frames_table::{DEFAULT_FEATURES, PackedEpisode, read_frames};
+use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, info_path};
+use super::sidecar_file::read_sidecar;
+use super::statistics_file::read_action_statistics;
 use super::tables::TableFile;
 use super::tasks::read_tasks;
-use crate::episode::EpisodeShape;
-use crate::mapping::{Columns, Kind, Known, Mapping, Usual, element_names, stacked};
-use crate::picture::{decode_png, fit};
-use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
+use crate::cameras::{ImageOptions, RecordedCamera, fill_stack};
+use crate::columns::{Columns, element_names};
+use crate::episode::{EpisodeArrays, EpisodeShape};
+use crate::image_codec::{decode_png, fit};
+use crate::mapping::{AvailableColumn, ColumnKind, DefaultColumns, Mapping};
+use crate::sidecar::Sidecar;
+use crate::source::{EpisodeMeta, EpisodeSource, ReadRequest};
+use crate::summary::{DatasetSummary, FeatureSummary, folder_bytes};
 use crate::video::Video;
 use crate::{Error, Result};
 
-/// What is known of an episode without reading it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EpisodeMeta {
-    /// Index of the episode.
-    pub index: usize,
-    /// Number of moments `T`.
-    pub length: usize,
-    /// Texts of its tasks.
-    pub tasks: Vec<String>,
-}
-
-/// A LeRobotDataset folder (v3.0 or v2.1), its pictures in tables or in video files, open for reading.
+/// A LeRobotDataset folder (v3.0 or v2.1) with images in tables or in video files, open for reading.
 #[derive(Debug)]
 pub struct Dataset {
     root: PathBuf,
@@ -42,7 +36,7 @@ pub struct Dataset {
     fps: f64,
     shape: EpisodeShape,
     pub(super) rows: Vec<EpisodeRow>,
-    /// Index of the first moment in each data file.
+    /// Index of the first timestep in each data file.
     file_starts: BTreeMap<FilePlace, usize>,
     tasks: Vec<String>,
     sidecar: Option<Sidecar>,
@@ -50,48 +44,54 @@ pub struct Dataset {
     videos: Mutex<BTreeMap<PathBuf, Arc<Video>>>,
 }
 
-/// Names that LeRobot's columns have.
-const USUAL: Usual = Usual { cameras: None, action: &[ACTION], proprioception: &[PROPRIOCEPTION], state: &[STATE] };
+/// LeRobot's names of columns.
+const DEFAULT_COLUMNS: DefaultColumns = DefaultColumns {
+    cameras: None,
+    camera_prefix: CAMERA_PREFIX,
+    action: &[ACTION],
+    proprioception: &[PROPRIOCEPTION],
+    state: &[STATE],
+};
 
 impl Dataset {
-    /// Opens the data set in folder `path`: reads `meta/`, not the data. Its first camera is the one that is read.
+    /// Opens the data set in folder `path`: reads `meta/`, not the data. Of several cameras, the first is read.
     ///
     /// # Errors
-    /// [`Error::File`] when a file is missing or broken; [`Error::Content`] for another version than v3.0 and v2.1, for Lance
-    /// storage, for a missing camera, and for tables that contradict `info.json`.
+    /// [`Error::File`] when a file is missing or broken; [`Error::Content`] for another version than v3.0 and v2.1, for
+    /// Lance storage, for a missing camera, and for tables that contradict `info.json`.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_with(path, &Mapping::default())
     }
 
-    /// As [`Dataset::open`], with the columns that `mapping` names.
+    /// Opens the data set like [`Dataset::open`], with the columns that `mapping` names.
     ///
     /// # Errors
     /// As [`Dataset::open`]; [`Error::Content`] when a column is missing or of another kind.
     pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
         let info = Info::read(path)?;
-        let known: Vec<Known> = info.features.0.iter().filter_map(known).collect();
-        let columns = mapping.resolve(&info_path(path), &known, &USUAL)?;
+        let available: Vec<AvailableColumn> = info.features.0.iter().filter_map(available_column).collect();
+        let columns = mapping.resolve(&info_path(path), &available, &DEFAULT_COLUMNS)?;
         let shape = columns.shape()?;
         let (rows, _) = read_rows(path, &info)?;
         let mut file_starts = BTreeMap::new();
         for row in &rows {
             file_starts.entry(row.data).or_insert(row.first_frame);
         }
-        // An interrupted first segment may have left no table yet.
+        // An interrupted first segment may have left no table.
         let tasks = if info.total_tasks == 0 { Vec::new() } else { read_tasks(path, &info)? };
-        let sidecar = Sidecar::read(path, info.features.get(ACTION).map_or(0, Feature::width))?;
-        let sidecar = sidecar.filter(|_| columns.act_by(ACTION));
+        let sidecar = read_sidecar(path, info.features.get(ACTION).map_or(0, Feature::width))?;
+        let sidecar = sidecar.filter(|_| columns.action_is(ACTION));
         let fps = mapping.fps.unwrap_or(f64::from(info.fps));
         let videos = Mutex::default();
         Ok(Self { root: path.to_path_buf(), info, columns, fps, shape, rows, file_starts, tasks, sidecar, videos })
     }
 
-    /// Moments per second, a whole number.
+    /// Timesteps per second, a whole number.
     pub fn fps(&self) -> u32 {
         self.info.fps
     }
 
-    /// Size of the recorded pictures.
+    /// Size of the recorded images.
     pub fn image_size(&self) -> ImageSize {
         self.shape.image_size
     }
@@ -110,71 +110,73 @@ impl Dataset {
         TableFile::open(&self.info.data_file(&self.root, place))
     }
 
-    /// Reads episode `index` from the open file that holds it, pictures still packed.
+    /// Reads episode `index` from the open file that holds it, with compressed images.
     fn read_packed(&self, table: &TableFile, index: usize) -> Result<PackedEpisode> {
         let row = self.row(index)?;
         let file_start = self.file_starts.get(&row.data).copied().unwrap_or(0);
         let start = row.first_frame - file_start;
-        read_moments(table, &self.columns, &self.info, start, row.length, (index, row.first_frame))
+        read_frames(table, &self.columns, &self.info, start, row.length, (index, row.first_frame))
     }
 
-    /// Decodes the pictures of every `stride`-th moment of episode `index` into `target`, those of all cameras scaled to `size` together.
-    fn fill_pictures(
+    /// Decodes the images of episode `index` into `target` as `options` say.
+    fn fill_images(
         &self,
         table: &TableFile,
         packed: &PackedEpisode,
         index: usize,
-        options: PictureOptions,
+        options: ImageOptions,
         target: &mut [u8],
     ) -> Result<()> {
-        let mut cameras = packed.pictures.iter();
-        stacked(&self.columns.cameras, options, target, &mut |(name, own), PictureOptions { stride, size }, target| {
-            let Some(Some(pictures)) = cameras.next() else {
-                return self.film((name, own), index, packed.length, stride, &mut |moment, picture| {
-                    fit(picture, size, &mut target[moment * size.rgb_len()..(moment + 1) * size.rgb_len()]);
+        let mut cameras = packed.images.iter();
+        fill_stack(&self.columns.cameras, options, target, &mut |camera, ImageOptions { stride, size }, target| {
+            let Some(Some(images)) = cameras.next() else {
+                return self.decode_video(camera, index, packed.length, stride, &mut |timestep, image| {
+                    fit(image, size, &mut target[timestep * size.rgb_len()..(timestep + 1) * size.rgb_len()]);
                 });
             };
-            target.par_chunks_exact_mut(size.rgb_len()).enumerate().try_for_each(|(moment, target)| -> Result<()> {
-                let frame = moment * stride;
-                let picture = decode_png(pictures.value(frame), own);
+            target.par_chunks_exact_mut(size.rgb_len()).enumerate().try_for_each(|(timestep, target)| -> Result<()> {
+                let frame = timestep * stride;
+                let image = decode_png(images.value(frame), camera.size);
                 let broken = |reason| {
-                    let field = format!("episode {index} frame {frame} {name}");
-                    Error::content(table.path(), field, "a PNG picture", reason)
+                    let field = format!("episode {index} frame {frame} {}", camera.column);
+                    Error::content(table.path(), field, "a PNG image", reason)
                 };
-                fit(&picture.map_err(broken)?, size, target);
+                fit(&image.map_err(broken)?, size, target);
                 Ok(())
             })
         })
     }
 
-    /// Decodes the pictures of every `stride`-th moment of episode `index`, `length` moments long, from its video file.
-    fn film(
+    /// Decodes the images of every `stride`-th timestep of episode `index`, `length` timesteps long, from the video
+    /// file of `camera`.
+    fn decode_video(
         &self,
-        (camera, size): (&str, ImageSize),
+        camera: &RecordedCamera,
         index: usize,
         length: usize,
         stride: usize,
         each: &mut dyn FnMut(usize, &Image),
     ) -> Result<()> {
-        let Some(place) = self.row(index)?.videos.get(camera).copied() else {
-            return Err(Error::content(&self.root, format!("episode {index} {camera}"), "a video file", "none"));
+        let column = &camera.column;
+        let Some(place) = self.row(index)?.videos.get(column).copied() else {
+            return Err(Error::content(&self.root, format!("episode {index} {column}"), "a video file", "none"));
         };
-        let path = self.info.video_file(&self.root, camera, place.file);
+        let path = self.info.video_file(&self.root, column, place.file);
         let video = self.video(&path)?;
-        let mut wanted = Vec::with_capacity(length.div_ceil(stride));
+        let mut numbers = Vec::with_capacity(length.div_ceil(stride));
         for frame in (0..length).step_by(stride) {
             let number = video.frame_at(place.from_secs + frame as f64 / f64::from(self.info.fps))?;
-            if wanted.last().is_some_and(|last| *last >= number) {
+            if numbers.last().is_some_and(|last| *last >= number) {
                 let field = format!("episode {index} frame {frame}");
-                let expected = format!("a picture of its own ({} frames a second)", self.info.fps);
-                return Err(Error::content(&path, field, expected, "the one of the moment before"));
+                let expected = format!("an image of its own ({} frames a second)", self.info.fps);
+                return Err(Error::content(&path, field, expected, "the one of the timestep before"));
             }
-            wanted.push(number);
+            numbers.push(number);
         }
-        video.pictures(&wanted, size, each)
+        video.images(&numbers, camera.size, each)
     }
 
-    /// The video file at `path`, opened once.
+    /// The video file at `path`; every file is opened once.
     fn video(&self, path: &Path) -> Result<Arc<Video>> {
         let mut videos = self.videos.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(video) = videos.get(path) {
@@ -197,6 +199,10 @@ impl EpisodeSource for Dataset {
 
     fn shape(&self) -> &EpisodeShape {
         &self.shape
+    }
+
+    fn cameras(&self) -> &[RecordedCamera] {
+        &self.columns.cameras
     }
 
     fn len(&self) -> usize {
@@ -233,11 +239,30 @@ impl EpisodeSource for Dataset {
     }
 
     fn mapping(&self) -> Mapping {
-        self.columns.mapping(Some(self.fps))
+        Mapping::of(&self.columns, Some(self.fps))
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
-        self.at_a_glance()
+        let lengths = || self.rows.iter().map(|row| row.length);
+        let feature = |(name, feature): &(String, Feature)| FeatureSummary {
+            name: name.clone(),
+            dtype: feature.dtype.clone(),
+            shape: feature.shape.clone(),
+            element_names: feature.element_names(),
+        };
+        Ok(DatasetSummary {
+            path: self.path().to_path_buf(),
+            format: self.format(),
+            episodes: self.len(),
+            frames: self.frames(),
+            frames_per_second: self.frames_per_second(),
+            episode_frames: [lengths().min().unwrap_or(0), lengths().max().unwrap_or(0)],
+            tasks: self.tasks().to_vec(),
+            features: self.info.features.0.iter().map(feature).collect(),
+            bytes_on_disk: folder_bytes(self.path())?,
+            action: read_action_statistics(self.path())?,
+            sidecar: self.sidecar().cloned(),
+        })
     }
 
     fn parts(&self, episodes: Range<usize>) -> Vec<Range<usize>> {
@@ -253,32 +278,32 @@ impl EpisodeSource for Dataset {
 
     fn read(
         &self,
-        part: Vec<Wanted<'_>>,
-        options: PictureOptions,
+        part: Vec<ReadRequest<'_>>,
+        options: ImageOptions,
         done: &(dyn Fn(usize) + Sync),
-    ) -> Result<Vec<Numbers>> {
+    ) -> Result<Vec<EpisodeArrays>> {
         let Some(first) = part.first() else { return Ok(Vec::new()) };
         let table = self.open_file(self.row(first.episode)?.data)?;
-        // One reader per file: its place in it is its own. Pictures are decoded side by side after that.
-        let packed = part.into_iter().map(|wanted| Ok((self.read_packed(&table, wanted.episode)?, wanted)));
-        let packed: Vec<(PackedEpisode, Wanted<'_>)> = packed.collect::<Result<_>>()?;
-        let decode = |(packed, wanted): (PackedEpisode, Wanted<'_>)| -> Result<Numbers> {
-            self.fill_pictures(&table, &packed, wanted.episode, options, wanted.pictures)?;
+        // The table is read by one reader, in order; images are decoded in parallel after that.
+        let packed = part.into_iter().map(|request| Ok((self.read_packed(&table, request.episode)?, request)));
+        let packed: Vec<(PackedEpisode, ReadRequest<'_>)> = packed.collect::<Result<_>>()?;
+        let decode = |(packed, request): (PackedEpisode, ReadRequest<'_>)| -> Result<EpisodeArrays> {
+            self.fill_images(&table, &packed, request.episode, options, request.images)?;
             done(packed.length);
-            Ok(packed.numbers)
+            Ok(packed.arrays)
         };
-        let decoded: Vec<Result<Numbers>> = packed.into_par_iter().map(decode).collect();
+        let decoded: Vec<Result<EpisodeArrays>> = packed.into_par_iter().map(decode).collect();
         decoded.into_iter().collect()
     }
 }
 
-/// What can be mapped of a feature: pictures in colour, and numbers. What only counts moments cannot.
-fn known((name, feature): &(String, Feature)) -> Option<Known> {
+/// The column of a feature that can be mapped: colour images and vectors, but no counters of timesteps.
+fn available_column((name, feature): &(String, Feature)) -> Option<AvailableColumn> {
     let kind = match feature.shape[..] {
-        [height, width, _] if feature.is_camera() => Kind::Pictures(ImageSize::new(height, width).ok()?),
+        [height, width, _] if feature.is_camera() => ColumnKind::Image(ImageSize::new(height, width).ok()?),
         _ if feature.is_image() || feature.is_video() || feature.dtype == "string" => return None,
         _ if DEFAULT_FEATURES.contains(&name.as_str()) => return None,
-        _ => Kind::Numbers(feature.width()),
+        _ => ColumnKind::Vector(feature.width()),
     };
-    Some(Known { name: name.clone(), kind, elements: feature.element_names() })
+    Some(AvailableColumn { name: name.clone(), kind, elements: feature.element_names() })
 }

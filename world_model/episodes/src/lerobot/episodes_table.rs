@@ -8,31 +8,12 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use arrow::datatypes::{Field, Schema};
 
 use super::columns::uniform_list;
+use super::episode_row::{EpisodeRow, VideoPlace};
 use super::info::{Feature, FilePlace, Info};
-use super::old;
 use super::statistics::{Statistics, VECTORS};
 use super::tables::{TableFile, write_table};
+use super::v21;
 use crate::{Error, Result};
-
-/// Where an episode is.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct EpisodeRow {
-    pub length: usize,
-    pub tasks: Vec<String>,
-    pub data: FilePlace,
-    /// Index over the whole data set of the first moment.
-    pub first_frame: usize,
-    /// Where the pictures of each camera with video files are.
-    pub videos: BTreeMap<String, VideoPlace>,
-}
-
-/// Where an episode begins in a video file.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct VideoPlace {
-    pub file: FilePlace,
-    /// Seconds from the beginning of the file.
-    pub from_secs: f64,
-}
 
 fn episodes_folder(root: &Path) -> PathBuf {
     root.join("meta").join("episodes")
@@ -42,7 +23,7 @@ fn episodes_file(root: &Path, place: FilePlace) -> PathBuf {
     episodes_folder(root).join(format!("chunk-{:03}", place.chunk)).join(format!("file-{:03}.parquet", place.file))
 }
 
-/// Files of the table in order; unfinished (`.partial`) and foreign names are passed over.
+/// Files of the table in order; unfinished (`.partial`) and foreign names are skipped.
 fn table_files(root: &Path) -> Result<Vec<FilePlace>> {
     let number = |name: &str, start: &str, end: &str| -> Option<usize> {
         name.strip_prefix(start)?.strip_suffix(end)?.parse().ok() //
@@ -67,12 +48,15 @@ fn table_files(root: &Path) -> Result<Vec<FilePlace>> {
     Ok(places)
 }
 
-/// The committed rows, and the last file that they came from. Rows beyond `info.total_episodes` belong to a segment that was
-/// interrupted before `info.json` was rewritten: they do not count.
+/// The committed rows, and the last file that they are in. Rows beyond `info.total_episodes` belong to a segment that
+/// was interrupted before `info.json` was rewritten, and are ignored.
+///
+/// # Errors
+/// [`Error::Content`] when the tables contradict `info`.
 pub(crate) fn read_rows(root: &Path, info: &Info) -> Result<(Vec<EpisodeRow>, Option<FilePlace>)> {
     let (mut rows, mut last) = (Vec::new(), None);
-    if info.is_old() {
-        rows = old::read_rows(root, info)?;
+    if info.is_v21() {
+        rows = v21::read_rows(root, info)?;
     } else if info.total_episodes > 0 {
         for place in table_files(root)? {
             if rows.len() == info.total_episodes {
@@ -119,7 +103,7 @@ fn read_file(path: &Path, info: &Info, rows: &mut Vec<EpisodeRow>) -> Result<()>
         for (row, videos) in videos.iter_mut().enumerate() {
             if !(from[row].is_finite() && from[row] >= 0.0) {
                 let field = format!("row {row} {}", names[2]);
-                return Err(Error::content(path, field, "seconds from the beginning", from[row]));
+                return Err(Error::content(path, field, "seconds from the start", from[row]));
             }
             let file = FilePlace { chunk: chunk[row], file: file[row] };
             videos.insert(camera.clone(), VideoPlace { file, from_secs: from[row] });
@@ -135,7 +119,7 @@ fn read_file(path: &Path, info: &Info, rows: &mut Vec<EpisodeRow>) -> Result<()>
         expect("episode_index", episode, index[row])?;
         expect("dataset_from_index", expected_start, from[row])?;
         expect("dataset_to_index", expected_start.saturating_add(length[row]), to[row])?;
-        // The product of a frame count and a picture's size must stay far from overflow.
+        // Keeps the product of a frame count and an image size far from overflow.
         if length[row] == 0 || to[row] > u32::MAX as usize {
             let expected = format!("1 to {} frames", u32::MAX);
             return Err(Error::content(path, format!("episode {episode} length"), expected, length[row]));
@@ -150,12 +134,12 @@ fn read_file(path: &Path, info: &Info, rows: &mut Vec<EpisodeRow>) -> Result<()>
 /// Statistics of one episode, in the order of the features.
 pub(crate) type EpisodeStatistics = Vec<Statistics>;
 
-/// Number of elements that statistics of `feature` have, and how many lists wrap them beyond the first.
+/// Number of elements of the statistics of `feature`, and whether further lists wrap them (cameras).
 fn statistics_shape(feature: &Feature) -> (usize, bool) {
-    if feature.has_pictures() { (3, true) } else { (feature.width(), false) }
+    if feature.has_images() { (3, true) } else { (feature.width(), false) }
 }
 
-/// Reads the statistics of all committed episodes, for a writer that goes on from there.
+/// Reads the statistics of all committed episodes, for a writer that appends.
 pub(crate) fn read_statistics(root: &Path, info: &Info) -> Result<Vec<EpisodeStatistics>> {
     let mut all: Vec<EpisodeStatistics> = Vec::with_capacity(info.total_episodes);
     if info.total_episodes == 0 {
@@ -189,7 +173,7 @@ pub(crate) fn read_statistics(root: &Path, info: &Info) -> Result<Vec<EpisodeSta
     Ok(all)
 }
 
-/// Writes one file of the table: `rows`, which start at episode `first_episode`, and their `statistics`.
+/// Writes one file of the table: `rows`, the first of which is episode `first_episode`, and their `statistics`.
 pub(crate) fn write_rows(
     root: &Path,
     place: FilePlace,

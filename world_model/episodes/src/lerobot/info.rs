@@ -1,4 +1,4 @@
-//! `meta/info.json`: what a data set holds, and how far it is committed.
+//! `meta/info.json`: the features of a data set, and how many episodes are committed.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -17,13 +17,14 @@ pub(crate) const PROPRIOCEPTION: &str = "observation.state";
 pub(crate) const STATE: &str = "observation.environment_state";
 /// Normalised action `[A]`.
 pub(crate) const ACTION: &str = "action";
-/// What precedes the name of a camera.
+/// Prefix of a camera's feature; the rest is the camera's name.
 pub(crate) const CAMERA_PREFIX: &str = "observation.images.";
 /// The version that this crate writes.
 pub(crate) const VERSION: &str = "v3.0";
-/// The older version that this crate reads as well: a file per episode, and lines of JSON instead of tables of episodes and tasks.
-pub(crate) const OLD_VERSION: &str = "v2.1";
-/// Widest vector that is believed.
+/// The older version that this crate reads as well: one file per episode, and lines of JSON instead of tables of
+/// episodes and tasks.
+pub(crate) const VERSION_21: &str = "v2.1";
+/// Largest width of a vector; a wider one is taken for a broken file.
 const MAX_WIDTH: usize = 1 << 16;
 
 /// One column: element type, shape, and a name per element.
@@ -33,7 +34,7 @@ pub(crate) struct Feature {
     pub shape: Vec<usize>,
     #[serde(default)]
     pub names: Value,
-    /// What other writers add, such as `info` of videos.
+    /// Members that other writers add, such as `info` of videos.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
 }
@@ -44,14 +45,14 @@ impl Feature {
         Self { dtype: dtype.into(), shape: vec![width], names, other: BTreeMap::new() }
     }
 
-    /// A camera that keeps PNG bytes in the table.
+    /// A camera with PNG bytes in the table.
     pub fn image(size: ImageSize) -> Self {
         let names = ["height", "width", "channels"].into_iter().map(Value::from).collect();
         let shape = vec![size.height(), size.width(), 3];
         Self { dtype: "image".into(), shape, names, other: BTreeMap::new() }
     }
 
-    /// A camera that keeps its pictures in video files of AV1, as this crate writes them: `fps` frames a second.
+    /// A camera with AV1 video files as this crate writes them, `fps` frames per second.
     pub fn video(size: ImageSize, fps: u32) -> Self {
         let info = json!({
             "video.height": size.height(),
@@ -67,34 +68,35 @@ impl Feature {
         Self { dtype: "video".into(), other: BTreeMap::from([("info".into(), info)]), ..Self::image(size) }
     }
 
-    /// Whether episodes of `other` can be added to one of this: the same, whatever else is said of videos.
-    pub fn takes(&self, other: &Self) -> bool {
+    /// Whether episodes with feature `other` can be appended to this one. Of videos, only the codec is compared beyond
+    /// the shape.
+    pub fn accepts(&self, other: &Self) -> bool {
         let same = (&self.dtype, &self.shape, &self.names) == (&other.dtype, &other.shape, &other.names);
         let codec = |feature: &Self| feature.other.get("info").and_then(|info| info.get("video.codec")).cloned();
         same && if self.is_video() { codec(self) == codec(other) } else { self.other == other.other }
     }
 
-    /// Whether this is a camera, of colours or distances.
-    pub fn has_pictures(&self) -> bool {
+    /// Whether this is a colour or depth camera.
+    pub fn has_images(&self) -> bool {
         self.is_image() || self.is_video()
     }
 
-    /// Whether this is a camera with its pictures in the table.
+    /// Whether this is a camera with its images in the table.
     pub fn is_image(&self) -> bool {
         self.dtype == "image"
     }
 
-    /// Whether this is a camera with its pictures in video files.
+    /// Whether this is a camera with its images in video files.
     pub fn is_video(&self) -> bool {
         self.dtype == "video"
     }
 
-    /// Whether this is a camera that sees colours.
+    /// Whether this is a colour camera.
     pub fn is_camera(&self) -> bool {
-        self.has_pictures() && !self.is_depth()
+        self.has_images() && !self.is_depth()
     }
 
-    /// Whether this is a camera that sees distances: by one of the keys that LeRobot has had for it.
+    /// Whether this is a depth camera, by one of the keys that LeRobot has used for it.
     fn is_depth(&self) -> bool {
         let details = ["info", "video_info"].into_iter().filter_map(|key| self.other.get(key));
         let mut flags = details.flat_map(|info| ["is_depth_map", "video.is_depth_map"].map(|key| info.get(key)));
@@ -106,7 +108,7 @@ impl Feature {
         self.shape.iter().product()
     }
 
-    /// One name per element where the file has them (a list, or an object that holds one), else empty.
+    /// One name per element where the file has them (a list, or an object that contains one), else empty.
     pub fn element_names(&self) -> Vec<String> {
         let list = match &self.names {
             Value::Object(groups) => groups.values().next(),
@@ -171,25 +173,28 @@ pub(crate) fn info_path(root: &Path) -> PathBuf {
     root.join("meta").join("info.json")
 }
 
-/// Both fields that decide whether this crate can read on; everything else may be different elsewhere.
+/// The fields that decide whether this crate can read the rest, which differs between versions.
 #[derive(Deserialize)]
-struct Kind {
+struct FormatProbe {
     codebase_version: Option<String>,
     storage_format: Option<String>,
 }
 
 impl Info {
     /// Reads and checks the file of the data set in `root`.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read, [`Error::Content`] that names the field.
     pub fn read(root: &Path) -> Result<Self> {
         let path = info_path(root);
         let text = std::fs::read_to_string(&path).map_err(|error| Error::file(&path, "reading", error))?;
         let json = |error: serde_json::Error| Error::content(&path, "info", "a valid LeRobot v3.0 description", error);
-        let kind: Kind = serde_json::from_str(&text).map_err(json)?;
-        let version = kind.codebase_version.unwrap_or_else(|| "none".into());
-        if version != VERSION && version != OLD_VERSION {
-            return Err(Error::content(&path, "codebase_version", format!("{VERSION} or {OLD_VERSION}"), version));
+        let probe: FormatProbe = serde_json::from_str(&text).map_err(json)?;
+        let version = probe.codebase_version.unwrap_or_else(|| "none".into());
+        if version != VERSION && version != VERSION_21 {
+            return Err(Error::content(&path, "codebase_version", format!("{VERSION} or {VERSION_21}"), version));
         }
-        if let Some(format) = kind.storage_format.filter(|format| format != "parquet") {
+        if let Some(format) = probe.storage_format.filter(|format| format != "parquet") {
             let got = format!("{format} (LeRobot's own tools convert it)");
             return Err(Error::content(&path, "storage_format", "parquet", got));
         }
@@ -208,7 +213,7 @@ impl Info {
                     _ => Err(format!("{:?}", feature.shape)),
                 };
                 size.map_err(|got| Error::content(path, field(), "[height, width, 3]", got))?;
-            } else if !feature.has_pictures() && !matches!(width, Some(1..=MAX_WIDTH)) {
+            } else if !feature.has_images() && !matches!(width, Some(1..=MAX_WIDTH)) {
                 let got = format!("{:?}", feature.shape);
                 return Err(Error::content(path, field(), format!("1 to {MAX_WIDTH} elements"), got));
             }
@@ -216,8 +221,8 @@ impl Info {
         if self.chunks_size == 0 {
             return Err(Error::content(path, "chunks_size", "at least 1", 0));
         }
-        // The templates are joined to the folder: they must not lead out of it.
-        let number = if self.is_old() { "{episode_index:06d}" } else { "{file_index:03d}" };
+        // The templates are joined to the folder, so they must not lead out of it.
+        let number = if self.is_v21() { "{episode_index:06d}" } else { "{file_index:03d}" };
         for (field, template) in [("data_path", Some(&self.data_path)), ("video_path", self.video_path.as_ref())] {
             let Some(template) = template else { continue };
             let inside = Path::new(template).components().all(|part| matches!(part, Component::Normal(_)));
@@ -228,20 +233,20 @@ impl Info {
         for (name, _) in self.features.0.iter().filter(|(_, feature)| feature.is_video()) {
             let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
             if self.video_path.is_none() || !inside {
-                return Err(Error::content(path, "video_path", format!("where the pictures of {name} are"), "none"));
+                return Err(Error::content(path, "video_path", format!("where the images of {name} are"), "none"));
             }
         }
         Ok(())
     }
 
-    /// Writes the file of the data set in `root`, whole, indented as the official library does.
+    /// Writes the file of the data set in `root` atomically, indented like the official library's.
     pub fn write(&self, root: &Path) -> Result<()> {
         write_json(&info_path(root), self)
     }
 
-    /// Whether episodes have a file each (v2.1).
-    pub fn is_old(&self) -> bool {
-        self.codebase_version == OLD_VERSION
+    /// Whether this is v2.1, with one file per episode.
+    pub fn is_v21(&self) -> bool {
+        self.codebase_version == VERSION_21
     }
 
     /// Path of a data file of the data set in `root`.
@@ -267,7 +272,7 @@ impl FilePlace {
     /// The first file.
     pub const FIRST: Self = Self { chunk: 0, file: 0 };
 
-    /// `template` with this chunk and number for its braces; a number of v2.1 is an episode's.
+    /// `template` with this chunk and file number in its braces. In v2.1 the file number is an episode's index.
     fn in_template(self, template: &str) -> String {
         let (chunk, file) = (format!("{:03}", self.chunk), self.file);
         let path = template.replace("{chunk_index:03d}", &chunk).replace("{episode_chunk:03d}", &chunk);
@@ -284,7 +289,7 @@ impl FilePlace {
     }
 }
 
-/// Writes `value` to `path`, whole, with an indent of four as Python's `json.dump(indent=4)` does.
+/// Writes `value` to `path` atomically, with an indent of four like Python's `json.dump(indent=4)`.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let mut bytes = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
@@ -307,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_elements_are_found_in_lists_and_in_groups() {
+    fn element_names_are_read_from_lists_and_from_groups() {
         let names = |names: Value| Feature::vector("float32", 2, names).element_names();
         assert_eq!(names(serde_json::json!(["x", "y"])), ["x", "y"]);
         assert_eq!(names(serde_json::json!({"motors": ["x", "y"]})), ["x", "y"]);

@@ -1,4 +1,4 @@
-//! A JSON object whose members keep the order of the file.
+//! A JSON object that keeps the order of its members.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-/// Values by name, in the order in which they were written.
+/// Values by name, in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Named<T>(pub Vec<(String, T)>);
 

@@ -1,23 +1,24 @@
-//! Statistics per feature, per episode and over all, as LeRobot's normalisers expect them.
+//! Statistics per feature, per episode and over all episodes, as LeRobot's normalisers expect them.
 
 use mindseye_interface::Image;
 
 /// Names of the statistics that are vectors, in LeRobot's order; `count` stands between `std` and `q01`.
 pub(crate) const VECTORS: [&str; 9] = ["min", "max", "mean", "std", "q01", "q10", "q50", "q90", "q99"];
-/// Shares of the quantiles among [`VECTORS`].
+/// Probabilities of the quantiles among [`VECTORS`].
 const QUANTILES: [f64; 5] = [0.01, 0.10, 0.50, 0.90, 0.99];
 
 /// Statistics of one feature; every vector has one entry per element (per channel for cameras, in `[0, 1]`).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Statistics {
-    /// Number of frames that were looked at.
+    /// Number of frames that the statistics are of.
     pub count: u64,
     pub min: Vec<f64>,
     pub max: Vec<f64>,
     pub mean: Vec<f64>,
     /// Population standard deviation.
     pub std: Vec<f64>,
-    /// 1, 10, 50, 90 and 99 %. Of one episode: the smallest value that at least this share of the values do not exceed.
+    /// 1, 10, 50, 90 and 99 %. Of one episode: the smallest value that at least this fraction of the values do not
+    /// exceed.
     pub quantiles: [Vec<f64>; 5],
 }
 
@@ -38,7 +39,7 @@ impl Statistics {
         Self::from_vectors(count as u64, std::array::from_fn(|_| vec![0.0; width]))
     }
 
-    /// Of `values [T, width]`, `T` at least 1.
+    /// Statistics of `values [T, width]`, `T` at least 1.
     pub fn of_rows(values: &[f64], width: usize) -> Self {
         let rows = values.len().checked_div(width).unwrap_or(0);
         let mut statistics = Self::with_width(width, rows);
@@ -52,8 +53,8 @@ impl Statistics {
         statistics
     }
 
-    /// Of the channels of `frames`, of which LeRobot looks at a sample only.
-    pub fn of_pictures(frames: &[Image]) -> Self {
+    /// Statistics of the channels of a sample of `frames`, chosen as in LeRobot.
+    pub fn of_images(frames: &[Image]) -> Self {
         let sample = sampled_frames(frames.len());
         let mut histograms = [[0u64; 256]; 3];
         for &frame in &sample {
@@ -62,11 +63,11 @@ impl Statistics {
         let mut statistics = Self::with_width(3, sample.len());
         for (channel, histogram) in histograms.iter().enumerate() {
             let pixels: u64 = histogram.iter().sum();
-            let moment = |power: i32| {
+            let power_mean = |power: i32| {
                 let weighted = histogram.iter().enumerate().map(|(value, &n)| n as f64 * (value as f64).powi(power));
                 weighted.sum::<f64>() / pixels as f64
             };
-            let (mean, square) = (moment(1), moment(2));
+            let (mean, square) = (power_mean(1), power_mean(2));
             let value_at = |rank: usize| {
                 let mut below = 0;
                 let reached = |&n: &u64| {
@@ -81,7 +82,7 @@ impl Statistics {
         statistics
     }
 
-    /// Fills in one element from its moments and `value_at(rank)`, the value with `rank` values below it.
+    /// Sets one element from its mean, its variance and `value_at(rank)`, the value with `rank` values below it.
     fn set(&mut self, element: usize, mean: f64, variance: f64, mut value_at: impl FnMut(usize) -> f64, values: usize) {
         self.min[element] = value_at(0);
         self.max[element] = value_at(values.saturating_sub(1));
@@ -92,8 +93,8 @@ impl Statistics {
         }
     }
 
-    /// Adds the statistics of more frames of the same feature. Quantiles become the weighted average over episodes, as in LeRobot
-    /// 0.6 (checked against its files), not quantiles of everything.
+    /// Adds the statistics of more frames of the same feature. Quantiles become the weighted average over episodes, as
+    /// in LeRobot 0.6 (checked against its files), which are not the quantiles of all frames.
     pub fn merge(&mut self, other: &Self) {
         let total = (self.count + other.count) as f64;
         let (own, others) = (self.count as f64 / total, other.count as f64 / total);
@@ -123,12 +124,13 @@ fn sampled_frames(frames: usize) -> Vec<usize> {
     (0..samples).map(|sample| (sample as f64 * spacing).round_ties_even() as usize).collect()
 }
 
-/// Adds the bytes of `picture` per channel; pictures with a side of 300 pixels or more are strided down to about 150.
-fn count_bytes(picture: &Image, histograms: &mut [[u64; 256]; 3]) {
-    let size = picture.size();
+/// Adds the bytes of `image` per channel. Of images with a side of 300 pixels or more, about 150 rows and columns are
+/// counted.
+fn count_bytes(image: &Image, histograms: &mut [[u64; 256]; 3]) {
+    let size = image.size();
     let side = size.height().max(size.width());
     let stride = if side < 300 { 1 } else { side / 150 };
-    for row in picture.pixels().chunks(size.width() * 3).step_by(stride) {
+    for row in image.pixels().chunks(size.width() * 3).step_by(stride) {
         for pixel in row.chunks_exact(3).step_by(stride) {
             for (histogram, &value) in histograms.iter_mut().zip(pixel) {
                 histogram[usize::from(value)] += 1;

@@ -1,4 +1,4 @@
-//! Parquet files, written whole and read in slices.
+//! Parquet files, written atomically and read in slices of rows.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,11 @@ use parquet::schema::types::ColumnPath;
 use crate::guard::guarded;
 use crate::{Error, Result};
 
-/// Writes `groups` to `path`, whole, one row group each. `opaque` columns (compressed pictures) get no dictionary and no statistics.
+/// Writes `groups` to `path` atomically, one row group each. `opaque` columns (compressed images) get no dictionary and
+/// no statistics.
+///
+/// # Errors
+/// [`Error::File`] when the tables cannot be encoded or written.
 pub(crate) fn write_table(path: &Path, schema: SchemaRef, groups: &[RecordBatch], opaque: &[String]) -> Result<()> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
@@ -62,12 +66,12 @@ impl TableFile {
         Ok(Self { path: path.to_path_buf(), file, metadata })
     }
 
-    /// Where the file is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Number of rows that the footer promises.
+    /// Number of rows according to the footer.
     pub fn rows(&self) -> usize {
         self.metadata.metadata().file_metadata().num_rows().try_into().unwrap_or(0)
     }
@@ -77,7 +81,10 @@ impl TableFile {
         self.metadata.schema().column_with_name(name).is_some()
     }
 
-    /// Reads rows `start..start + length` of `columns`, all of which must be there.
+    /// Reads rows `start..start + length` of `columns`.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when a column or a row is missing, [`Error::File`] when the file is broken.
     pub fn read(&self, columns: &[&str], start: usize, length: usize) -> Result<Rows> {
         let schema = self.metadata.schema();
         let mut roots = Vec::with_capacity(columns.len());
@@ -96,7 +103,7 @@ impl TableFile {
             let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
             let reader = builder
                 .with_projection(mask)
-                .with_batch_size(length.clamp(1, 1 << 16)) // a footer may promise absurdly many rows
+                .with_batch_size(length.clamp(1, 1 << 16)) // a broken footer may state any number of rows
                 .with_offset(start)
                 .with_limit(length)
                 .build()?;
@@ -104,7 +111,7 @@ impl TableFile {
             let batches = reader.collect::<std::result::Result<Vec<_>, _>>()?;
             Ok(concat_batches(&schema, &batches)?)
         };
-        // Found by breaking files at random: levels that point outside of a page are no error to the library.
+        // Trap, found by random mutation: the library panics on levels that point outside of a page.
         let batch = guarded(&self.path, "reading", || {
             read().map_err(|error| Error::file(&self.path, "reading", error)) //
         })?;
@@ -115,7 +122,7 @@ impl TableFile {
     }
 }
 
-/// Some rows of a file, with the file's name for messages. Columns come out through [`super::columns`].
+/// Some rows of a file, with the file's path for messages. [`super::columns`] extracts their columns.
 #[derive(Debug, Clone)]
 pub(crate) struct Rows {
     pub path: Arc<Path>,

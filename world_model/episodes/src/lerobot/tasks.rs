@@ -9,8 +9,8 @@ use arrow::datatypes::{DataType, Field, Schema};
 use serde_json::json;
 
 use super::info::Info;
-use super::old;
 use super::tables::{TableFile, write_table};
+use super::v21;
 use crate::{Error, Result};
 
 fn tasks_path(root: &Path) -> PathBuf {
@@ -19,11 +19,11 @@ fn tasks_path(root: &Path) -> PathBuf {
 
 /// Reads the texts in the order of their numbers.
 pub(crate) fn read_tasks(root: &Path, info: &Info) -> Result<Vec<String>> {
-    if info.is_old() {
-        return old::read_tasks(root);
+    if info.is_v21() {
+        return v21::read_tasks(root);
     }
     let table = TableFile::open(&tasks_path(root))?;
-    // Early v3 files kept pandas' name for an index without one.
+    // Early v3 files use pandas' name for an unnamed index.
     let text = if table.has("task") { "task" } else { "__index_level_0__" };
     let rows = table.read(&["task_index", text], 0, table.rows())?;
     let mut tasks: Vec<(usize, String)> = rows.counts("task_index")?.into_iter().zip(rows.texts(text)?).collect();
@@ -34,7 +34,7 @@ pub(crate) fn read_tasks(root: &Path, info: &Info) -> Result<Vec<String>> {
     Ok(tasks.into_iter().map(|(_, text)| text).collect())
 }
 
-/// Writes the texts, numbered from 0. The official reader relies on pandas taking `task` for the index.
+/// Writes the texts, numbered from 0. The official reader requires pandas metadata that makes `task` the index.
 pub(crate) fn write_tasks(root: &Path, tasks: &[String]) -> Result<()> {
     let path = tasks_path(root);
     let fields = vec![Field::new("task_index", DataType::Int64, true), Field::new("task", DataType::Utf8, true)];
@@ -47,9 +47,21 @@ pub(crate) fn write_tasks(root: &Path, tasks: &[String]) -> Result<()> {
 }
 
 fn pandas_metadata() -> String {
-    let column = |name: &str, pandas_type: &str, numpy_type: &str| json!({ "name": name, "field_name": name, "pandas_type": pandas_type, "numpy_type": numpy_type, "metadata": null });
+    let column = |name: &str, pandas_type: &str, numpy_type: &str| {
+        json!({
+            "name": name,
+            "field_name": name,
+            "pandas_type": pandas_type,
+            "numpy_type": numpy_type,
+            "metadata": null,
+        })
+    };
     let unnamed = json!({
-        "name": null, "field_name": null, "pandas_type": "unicode", "numpy_type": "object", "metadata": { "encoding": "UTF-8" }
+        "name": null,
+        "field_name": null,
+        "pandas_type": "unicode",
+        "numpy_type": "object",
+        "metadata": { "encoding": "UTF-8" },
     });
     let metadata = json!({
         "index_columns": ["task"],

@@ -1,4 +1,4 @@
-//! Recording: a LeRobotDataset v3.0 folder, durable segment by segment.
+//! Writing of a LeRobotDataset v3.0 folder, durable segment by segment.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,24 @@ use mindseye_interface::files;
 use rayon::prelude::*;
 
 use super::dataset::Dataset;
-use super::episodes_table::{EpisodeRow, EpisodeStatistics, VideoPlace, read_rows, read_statistics, write_rows};
+use super::episode_row::{EpisodeRow, VideoPlace};
+use super::episodes_table::{EpisodeStatistics, read_rows, read_statistics, write_rows};
+use super::frames_table::{EncodedEpisode, write_frames};
 use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, VERSION, info_path};
-use super::moments_table::{Moments, write_moments};
-use super::sidecar::Sidecar;
-use super::spec::{DatasetSpec, PictureStorage, WriteMode, fresh_info, make_room};
+use super::new_dataset::{fresh_info, make_room};
+use super::sidecar_file::{sidecar_path, write_sidecar};
 use super::statistics::Statistics;
-use super::summary::write_statistics;
+use super::statistics_file::write_statistics;
 use super::tasks::write_tasks;
 use crate::episode::{EpisodeData, EpisodeShape};
-use crate::picture::encode_png;
+use crate::image_codec::encode_png;
 use crate::source::EpisodeSource as _;
+use crate::spec::{DatasetSpec, ImageStorage, WriteMode};
 use crate::video::{encode, mp4};
 use crate::{Error, Result};
 
-/// Writes episodes into a data set. What [`DatasetWriter::flush`] has written is on the disk whole; without
-/// [`DatasetWriter::finish`] the episodes since then are lost, and the data set stays readable.
+/// Writes episodes into a LeRobotDataset v3.0 folder. [`DatasetWriter::flush`] makes all episodes so far durable.
+/// Without [`DatasetWriter::finish`] the episodes since the last flush are lost, and the data set stays readable.
 #[derive(Debug)]
 pub struct DatasetWriter {
     root: PathBuf,
@@ -34,19 +36,19 @@ pub struct DatasetWriter {
     next_data: FilePlace,
     next_video: FilePlace,
     next_rows: FilePlace,
-    pending: Vec<Moments>,
+    pending: Vec<EncodedEpisode>,
     pending_statistics: Vec<EpisodeStatistics>,
     pending_bytes: u64,
-    /// Over all committed episodes, in the order of the features.
+    /// Statistics over all committed episodes, in the order of the features.
     statistics: Option<EpisodeStatistics>,
 }
 
 impl DatasetWriter {
-    /// Begins (or goes on with) the data set in folder `path`.
+    /// Starts or continues the data set in folder `path`, depending on `mode`.
     ///
     /// # Errors
-    /// [`Error::Content`] when the spec makes no sense, when `mode` forbids what is there, or when the data set that is there
-    /// has other features; [`Error::File`] when the disk refuses.
+    /// [`Error::Content`] when the spec is invalid, when `mode` forbids the existing content, or when the existing data
+    /// set has other features; [`Error::File`] when a file cannot be written.
     pub fn create(path: &Path, spec: DatasetSpec, mode: WriteMode) -> Result<Self> {
         let fresh = fresh_info(path, &spec)?;
         let recorded = info_path(path).exists();
@@ -55,10 +57,10 @@ impl DatasetWriter {
         }
         make_room(path, mode, recorded)?;
         let mut writer = Self::with_info(path, spec, fresh);
-        // The description comes first: from now on the folder can be recognised, appended to and overwritten.
+        // The description is written first: it makes the folder a data set that can be appended to and overwritten.
         writer.info.write(path)?;
         if let Some(sidecar) = &writer.spec.sidecar {
-            sidecar.write(path)?;
+            write_sidecar(path, sidecar)?;
         }
         writer.set_tasks(Vec::new())?;
         Ok(writer)
@@ -87,14 +89,14 @@ impl DatasetWriter {
         let existing = Dataset::open(path)?;
         let info = existing.info.clone();
         let field = info_path(path);
-        if info.is_old() {
+        if info.is_v21() {
             return Err(Error::content(&field, "codebase_version to append to", VERSION, &info.codebase_version));
         }
         if info.fps != fresh.fps {
             return Err(Error::content(&field, "fps", info.fps, fresh.fps));
         }
         let takes = |((name, own), (other_name, other)): (&(String, Feature), &(String, Feature))| {
-            name == other_name && own.takes(other)
+            name == other_name && own.accepts(other)
         };
         let (own, others) = (&info.features.0, &fresh.features.0);
         if own.len() != others.len() || !own.iter().zip(others).all(takes) {
@@ -122,56 +124,55 @@ impl DatasetWriter {
             write_statistics(path, &writer.info.features, statistics)?;
         }
         if let Some(sidecar) = &writer.spec.sidecar {
-            let sidecar_path = Sidecar::path(path);
             let continued = match existing.sidecar() {
-                Some(old) => old.clone().continued(sidecar, existing.len(), &sidecar_path)?,
+                Some(old) => old.clone().continued(sidecar, existing.len(), &sidecar_path(path))?,
                 None => sidecar.clone(),
             };
-            continued.write(path)?;
+            write_sidecar(path, &continued)?;
         }
         writer.set_tasks(existing.tasks().to_vec())?;
         Ok(writer)
     }
 
-    /// Number of episodes, whether already on the disk or not.
+    /// Number of episodes, including those that are not yet on disk.
     pub fn episodes(&self) -> usize {
         self.info.total_episodes + self.pending.len()
     }
 
-    /// Number of moments, whether already on the disk or not.
+    /// Number of timesteps, including those that are not yet on disk.
     pub fn frames(&self) -> usize {
-        self.info.total_frames + self.pending.iter().map(|moments| moments.pictures.len()).sum::<usize>()
+        self.info.total_frames + self.pending.iter().map(|encoded| encoded.images.len()).sum::<usize>()
     }
 
-    /// Takes an episode; writes a file when enough have come together.
+    /// Adds an episode, and writes a file when there are enough for one.
     ///
     /// # Errors
-    /// [`Error::Episode`] when it does not fit (length, width, picture size, NaN, with a sidecar an action outside `[-1, 1]`): nothing of it is
-    /// kept. [`Error::File`] when the disk refuses.
+    /// [`Error::Episode`] when it does not fit (length, width, image size, NaN, with a sidecar an action outside `[-1,
+    /// 1]`); the data set is then unchanged. [`Error::File`] when a file cannot be written.
     pub fn add_episode(&mut self, episode: &EpisodeData) -> Result<()> {
         let number = self.episodes();
         episode.check(number, &self.shape, self.spec.sidecar.is_some())?;
-        let (encoded, expected) = match self.spec.pictures {
-            PictureStorage::Png => (episode.frames.par_iter().map(encode_png).collect(), "a PNG encoding"),
-            PictureStorage::Av1 => (encode(&episode.frames, self.shape.image_size, self.info.fps), "an AV1 encoding"),
+        let (encoded, expected) = match self.spec.image_storage {
+            ImageStorage::Png => (episode.frames.par_iter().map(encode_png).collect(), "a PNG encoding"),
+            ImageStorage::Av1 => (encode(&episode.frames, self.shape.image_size, self.info.fps), "an AV1 encoding"),
         };
-        let pictures: Vec<Vec<u8>> = encoded.map_err(|reason| Error::episode(number, "picture", expected, reason))?;
+        let images: Vec<Vec<u8>> = encoded.map_err(|reason| Error::episode(number, "image", expected, reason))?;
         let flat = |rows: &[Vec<f32>]| rows.iter().flatten().copied().collect::<Vec<f32>>();
-        let moments = Moments {
+        let encoded = EncodedEpisode {
             episode: number,
             first_frame: self.frames(),
             task: self.task,
-            pictures,
+            images,
             proprioception: flat(&episode.proprioception),
             states: flat(&episode.states),
             actions: flat(&episode.actions),
         };
-        self.pending_statistics.push(self.episode_statistics(episode, &moments));
-        self.pending_bytes += moments.pictures.iter().map(|png| png.len() as u64).sum::<u64>();
-        self.pending.push(moments);
-        let megabytes = match self.spec.pictures {
-            PictureStorage::Png => self.info.data_files_size_in_mb,
-            PictureStorage::Av1 => self.info.video_files_size_in_mb,
+        self.pending_statistics.push(self.episode_statistics(episode, &encoded));
+        self.pending_bytes += encoded.images.iter().map(|png| png.len() as u64).sum::<u64>();
+        self.pending.push(encoded);
+        let megabytes = match self.spec.image_storage {
+            ImageStorage::Png => self.info.data_files_size_in_mb,
+            ImageStorage::Av1 => self.info.video_files_size_in_mb,
         };
         let file_limit = megabytes.saturating_mul(1 << 20);
         if self.pending.len() >= self.spec.episodes_per_file || self.pending_bytes >= file_limit {
@@ -180,14 +181,14 @@ impl DatasetWriter {
         Ok(())
     }
 
-    fn episode_statistics(&self, episode: &EpisodeData, moments: &Moments) -> EpisodeStatistics {
+    fn episode_statistics(&self, episode: &EpisodeData, encoded: &EncodedEpisode) -> EpisodeStatistics {
         let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
         let of_feature = |(name, feature): &(String, Feature)| match name.as_str() {
-            _ if feature.has_pictures() => Statistics::of_pictures(&episode.frames),
-            PROPRIOCEPTION => Statistics::of_rows(&wide(&moments.proprioception), self.shape.proprioception),
-            STATE => Statistics::of_rows(&wide(&moments.states), self.shape.state),
-            ACTION => Statistics::of_rows(&wide(&moments.actions), self.shape.action),
-            name => Statistics::of_rows(&moments.default_feature(name, self.info.fps), 1),
+            _ if feature.has_images() => Statistics::of_images(&episode.frames),
+            PROPRIOCEPTION => Statistics::of_rows(&wide(&encoded.proprioception), self.shape.proprioception),
+            STATE => Statistics::of_rows(&wide(&encoded.states), self.shape.state),
+            ACTION => Statistics::of_rows(&wide(&encoded.actions), self.shape.action),
+            name => Statistics::of_rows(&encoded.default_feature(name, self.info.fps), 1),
         };
         self.info.features.0.iter().map(of_feature).collect()
     }
@@ -205,10 +206,10 @@ impl DatasetWriter {
         self.begin_task(&task)
     }
 
-    /// What the episodes that follow are about, in words.
+    /// Sets the task of the episodes that follow.
     ///
     /// # Errors
-    /// [`Error::Content`] when `task` is empty, [`Error::File`] when the disk refuses.
+    /// [`Error::Content`] when `task` is empty, [`Error::File`] when a file cannot be written.
     pub fn begin_task(&mut self, task: &str) -> Result<()> {
         if task.is_empty() {
             return Err(Error::content(&self.root, "task", "a text", "none"));
@@ -222,34 +223,35 @@ impl DatasetWriter {
         Ok(())
     }
 
-    /// Writes the episodes that wait. The description (`info.json`) is rewritten last: until then readers see the data set as it
-    /// was, and a writer that goes on after a crash replaces the files that nobody refers to.
+    /// Writes the pending episodes. The description (`info.json`) is rewritten last: until then readers see the old
+    /// state, and a writer that appends after a crash replaces the files that `info.json` does not count.
     ///
     /// # Errors
-    /// [`Error::File`] when the disk refuses; the episodes then still wait, and calling again tries again.
+    /// [`Error::File`] when a file cannot be written; the episodes are then still pending, and a second call tries
+    /// again.
     pub fn flush(&mut self) -> Result<()> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let data = self.next_data;
-        let films = self.spec.pictures == PictureStorage::Av1;
-        if films {
+        let as_video = self.spec.image_storage == ImageStorage::Av1;
+        if as_video {
             self.write_video()?;
         }
         let (camera, first_frame) = (format!("{CAMERA_PREFIX}{}", self.spec.camera), self.info.total_frames);
-        let row = |moments: &Moments| {
-            let from_secs = (moments.first_frame - first_frame) as f64 / f64::from(self.info.fps);
+        let row = |encoded: &EncodedEpisode| {
+            let from_secs = (encoded.first_frame - first_frame) as f64 / f64::from(self.info.fps);
             let place = VideoPlace { file: self.next_video, from_secs };
             EpisodeRow {
-                length: moments.pictures.len(),
-                tasks: vec![self.tasks[moments.task].clone()],
+                length: encoded.images.len(),
+                tasks: vec![self.tasks[encoded.task].clone()],
                 data,
-                first_frame: moments.first_frame,
-                videos: films.then(|| (camera.clone(), place)).into_iter().collect(),
+                first_frame: encoded.first_frame,
+                videos: as_video.then(|| (camera.clone(), place)).into_iter().collect(),
             }
         };
         let rows: Vec<EpisodeRow> = self.pending.iter().map(row).collect();
-        write_moments(&self.info.data_file(&self.root, data), &self.info, &self.pending)?;
+        write_frames(&self.info.data_file(&self.root, data), &self.info, &self.pending)?;
         let first = self.info.total_episodes;
         write_rows(&self.root, self.next_rows, &self.info, first, &rows, &self.pending_statistics)?;
 
@@ -268,21 +270,22 @@ impl DatasetWriter {
         self.next_data = data.next(self.info.chunks_size);
         self.next_video = self.next_video.next(self.info.chunks_size);
         self.next_rows = self.next_rows.next(self.info.chunks_size);
-        // Derived from the tables, and the next writer derives it again: a crash before this line loses nothing.
+        // Derived from the tables; the next writer derives it again, so a crash before this line loses nothing.
         write_statistics(&self.root, &self.info.features, self.statistics.as_deref().unwrap_or_default())
     }
 
-    /// Writes the pictures of the episodes that wait, one after the other, to a file that nothing refers to yet.
+    /// Writes the images of the pending episodes, one after the other, to a video file that `info.json` does not count
+    /// yet.
     fn write_video(&self) -> Result<()> {
         let camera = format!("{CAMERA_PREFIX}{}", self.spec.camera);
         let path = self.info.video_file(&self.root, &camera, self.next_video);
-        let episodes: Vec<&[Vec<u8>]> = self.pending.iter().map(|moments| moments.pictures.as_slice()).collect();
+        let episodes: Vec<&[Vec<u8>]> = self.pending.iter().map(|encoded| encoded.images.as_slice()).collect();
         let bytes = mp4(&episodes, self.shape.image_size, self.info.fps)
             .map_err(|reason| Error::file(&path, "encoding", reason))?;
         files::write_whole(&path, &bytes).map_err(|error| Error::file(&path, "writing", error))
     }
 
-    /// Writes the episodes that wait and ends the recording. Gives the number of episodes in the data set.
+    /// Writes the pending episodes and closes the data set. Returns its number of episodes.
     ///
     /// # Errors
     /// As [`DatasetWriter::flush`].

@@ -1,45 +1,45 @@
-//! stable-worldmodel's folders, of its formats `video` and `folder`: columns of numbers in npz files, pictures beside them.
+//! stable-worldmodel's folders, its formats `video` and `folder`: columns of numbers in npz files, and images beside
+//! them.
 //!
 //! ```text
 //! ep_len.npz, ep_offset.npz       as in HDF5
 //! action.npz, proprio.npz, ...    one column each
-//! pixels/ep_<i>.mp4               a video for every episode (`video`), or
-//! pixels/ep_<i>_step_<t>.jpeg     a picture for every step (`folder`); .jpg and .png are read, too
+//! pixels/ep_<i>.mp4               a video per episode (`video`), or
+//! pixels/ep_<i>_step_<t>.jpeg     an image per step (`folder`); .jpg and .png are read as well
 //! ```
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use mindseye_interface::ImageSize;
-
+use super::images::EpisodeImages;
 use super::npz;
-use super::pictures::Pictures;
-use super::{LENGTHS, OFFSETS, PICTURES, USUAL};
-use crate::episode::EpisodeShape;
-use crate::lerobot::dataset::EpisodeMeta;
-use crate::lerobot::summary::{DatasetSummary, FeatureSummary, folder_bytes};
-use crate::mapping::{Columns, Kind, Known, Mapping, Part, Usual, side_by_side, stacked};
+use super::{DEFAULT_COLUMNS, IMAGES, LENGTHS, OFFSETS};
+use crate::cameras::{ImageOptions, RecordedCamera, fill_stack};
+use crate::columns::{ColumnSlice, Columns, side_by_side};
+use crate::episode::{EpisodeArrays, EpisodeShape};
+use crate::mapping::{AvailableColumn, ColumnKind, DefaultColumns, Mapping};
 use crate::rows::{self, missing};
-use crate::source::{EpisodeSource, Numbers, PictureOptions, Wanted};
+use crate::source::{EpisodeMeta, EpisodeSource, ReadRequest, plain_summary};
+use crate::summary::{DatasetSummary, FeatureSummary, folder_bytes};
 use crate::{Error, Result};
 
 /// A folder of stable-worldmodel, open for reading; its numbers are in memory.
 #[derive(Debug)]
-pub struct SwmFolder {
+pub(crate) struct SwmFolder {
     root: PathBuf,
     columns: Columns,
     fps: Option<f64>,
     shape: EpisodeShape,
-    /// Of every camera.
-    pictures: Vec<Pictures>,
-    /// Those that are read, each once.
-    numbers: Vec<Column>,
+    /// One entry per camera.
+    images: Vec<EpisodeImages>,
+    /// The columns of numbers that are read, each once.
+    numbers: Vec<NumberColumn>,
     episodes: Vec<Range<usize>>,
 }
 
 /// A column of numbers `[N, width]`.
 #[derive(Debug)]
-struct Column {
+struct NumberColumn {
     path: PathBuf,
     name: String,
     rows: u64,
@@ -48,74 +48,70 @@ struct Column {
 }
 
 impl SwmFolder {
-    /// Whether the folder at `path` is of stable-worldmodel.
-    pub fn is_one(path: &Path) -> bool {
-        npz_path(path, LENGTHS).is_file()
-    }
-
-    /// Opens the folder at `path`: reads its numbers and what the first picture or video that can be opened says of its size.
+    /// Opens the folder at `path` with the columns that `mapping` names: reads its numbers, and the image size from the
+    /// first image or video that can be opened.
     ///
     /// # Errors
-    /// [`Error::File`] when a file is missing or broken; [`Error::Content`] when a column is missing or contradicts the others.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::open_with(path, &Mapping::default())
-    }
-
-    /// As [`SwmFolder::open`], with the columns that `mapping` names.
-    ///
-    /// # Errors
-    /// As [`SwmFolder::open`].
+    /// [`Error::File`] when a file is missing or broken; [`Error::Content`] when a column is missing or contradicts the
+    /// others.
     pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
-        let (names, folders) = inside(path)?;
-        let (lengths, offsets) = (wholes(path, LENGTHS)?, wholes(path, OFFSETS)?);
-        let mut known = Vec::new();
+        let (names, folders) = list_columns(path)?;
+        let (lengths, offsets) = (integers(path, LENGTHS)?, integers(path, OFFSETS)?);
+        let mut available = Vec::new();
         let (mut found, mut first_error) = (Vec::new(), None);
         for name in &folders {
             let name = name.clone();
-            match Pictures::find(path, &name, lengths.len()) {
-                Some(Ok((pictures, size))) => {
-                    known.push(Known { name: name.clone(), kind: Kind::Pictures(size), elements: Vec::new() });
-                    found.push((name, pictures));
+            match EpisodeImages::find(path, &name, lengths.len()) {
+                Some(Ok((images, size))) => {
+                    let kind = ColumnKind::Image(size);
+                    available.push(AvailableColumn { name: name.clone(), kind, elements: Vec::new() });
+                    found.push((name, images));
                 }
                 Some(Err(error)) => first_error = first_error.or(Some(error)),
                 None => (),
             }
         }
-        // Folders of the usual names come before others.
-        known.sort_by_key(|column| PICTURES.iter().position(|name| *name == column.name).unwrap_or(PICTURES.len()));
-        if known.is_empty() && mapping.cameras.is_none() {
+        // Folders with default names come first.
+        available.sort_by_key(|column| IMAGES.iter().position(|name| *name == column.name).unwrap_or(IMAGES.len()));
+        if available.is_empty() && mapping.cameras.is_none() {
             let expected = "a folder with ep_0.mp4 or ep_0_step_0.jpeg";
-            let missing = || Error::content(path, PICTURES.join(" or "), expected, format!("folders {folders:?}"));
+            let missing = || Error::content(path, IMAGES.join(" or "), expected, format!("folders {folders:?}"));
             return Err(first_error.unwrap_or_else(missing));
         }
         for name in names {
             let header = npz::read_header(&npz_path(path, &name));
-            let kind = header.ok().and_then(|header| Kind::of(&header.shape));
-            let kind = kind.filter(|kind| matches!(kind, Kind::Numbers(_)));
-            // One that cannot be read is refused when it is wanted, with what is wrong with it.
-            known.push(Known { name, kind: kind.unwrap_or(Kind::Numbers(1)), elements: Vec::new() });
+            let kind = header.ok().and_then(|header| ColumnKind::of(header.shape()));
+            let kind = kind.filter(|kind| matches!(kind, ColumnKind::Vector(_)));
+            // A column that cannot be read is refused when it is requested, with the reason.
+            let kind = kind.unwrap_or(ColumnKind::Vector(1));
+            available.push(AvailableColumn { name, kind, elements: Vec::new() });
         }
-        let columns = mapping.resolve(path, &known, &Usual { cameras: None, ..USUAL })?;
-        let mut numbers: Vec<Column> = Vec::new();
-        for part in [&columns.action, &columns.state, &columns.proprioception].into_iter().flatten() {
-            if !numbers.iter().any(|column| column.name == part.column) {
-                numbers.push(Column::read(path, &part.column, numbers.first().map(|first| first.rows))?);
+        let columns = mapping.resolve(path, &available, &DefaultColumns { cameras: None, ..DEFAULT_COLUMNS })?;
+        let mut numbers: Vec<NumberColumn> = Vec::new();
+        for slice in columns.slices() {
+            if !numbers.iter().any(|column| column.name == slice.column) {
+                numbers.push(NumberColumn::read(path, &slice.column, numbers.first().map(|first| first.rows))?);
             }
         }
         let all = || lengths.iter().map(|length| u64::try_from(*length).unwrap_or(0)).sum();
         let rows = numbers.first().map_or_else(all, |column| column.rows);
         let episodes = rows::episodes(&npz_path(path, LENGTHS), &lengths, &offsets, rows)?;
-        let mut pictures = Vec::new();
-        for (camera, _) in &columns.cameras {
-            let place = found.iter().position(|(name, _)| name == camera);
-            pictures.extend(place.map(|place| found.swap_remove(place).1));
+        let mut images = Vec::new();
+        for camera in &columns.cameras {
+            let place = found.iter().position(|(name, _)| *name == camera.column);
+            images.extend(place.map(|place| found.swap_remove(place).1));
         }
-        if pictures.len() != columns.cameras.len() {
+        if images.len() != columns.cameras.len() {
             return Err(Error::content(path, "cameras", "each once", "one of them twice"));
         }
         let shape = columns.shape()?;
-        Ok(Self { root: path.to_path_buf(), columns, fps: mapping.fps, shape, pictures, numbers, episodes })
+        Ok(Self { root: path.to_path_buf(), columns, fps: mapping.fps, shape, images, numbers, episodes })
     }
+}
+
+/// Whether the folder at `path` is one of stable-worldmodel.
+pub(crate) fn is_swm_folder(path: &Path) -> bool {
+    npz_path(path, LENGTHS).is_file()
 }
 
 /// The file of a column.
@@ -123,8 +119,8 @@ fn npz_path(root: &Path, name: &str) -> PathBuf {
     root.join(format!("{name}.npz"))
 }
 
-/// Names of the columns in npz files, and of the folders, sorted.
-fn inside(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
+/// Names of the npz files and of the folders in `root`, sorted.
+fn list_columns(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
     let failed = |error| Error::file(root, "listing", error);
     let (mut columns, mut folders) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(root).map_err(failed)? {
@@ -141,28 +137,28 @@ fn inside(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
     Ok((columns, folders))
 }
 
-/// A column of whole numbers.
-fn wholes(root: &Path, name: &str) -> Result<Vec<i64>> {
+/// A column of integers.
+fn integers(root: &Path, name: &str) -> Result<Vec<i64>> {
     let path = npz_path(root, name);
     let array = npz::read(&path)?;
-    let values = array.wholes().filter(|_| array.header.shape.len() == 1);
-    let got = || format!("{:?} of {}", array.header.shape, array.header.type_name());
-    values.ok_or_else(|| Error::content(&path, name, "[episodes] of whole numbers", got()))
+    let (axes, got) =
+        (array.header.shape().len(), format!("{:?} of {}", array.header.shape(), array.header.type_name()));
+    let values = array.integers().filter(|_| axes == 1);
+    values.ok_or_else(|| Error::content(&path, name, "[episodes] of whole numbers", got))
 }
 
-impl Column {
-    /// Reads column `name`, of `rows` rows where it is known how many there are.
+impl NumberColumn {
+    /// Reads column `name`, which must have `rows` rows if given.
     fn read(root: &Path, name: &str, rows: Option<u64>) -> Result<Self> {
         let path = npz_path(root, name);
         let array = npz::read(&path)?;
-        let shape = &array.header.shape;
+        let shape = array.header.shape();
         let rows = rows.or(shape.first().copied()).unwrap_or(0);
         let width = rows::width(&path, name, shape, rows)?;
-        let values = array.floats().ok_or_else(|| Error::content(&path, name, "numbers", array.header.type_name()))?;
-        Ok(Self { path, name: name.into(), rows, width, values })
+        Ok(Self { path, name: name.into(), rows, width, values: array.floats() })
     }
 
-    /// Rows `range`, finite.
+    /// Rows `range` of `episode`, checked to be finite.
     fn rows(&self, range: &Range<usize>, episode: usize) -> Result<Vec<f32>> {
         let values = self.values.get(range.start * self.width..range.end * self.width).unwrap_or_default();
         rows::finite(&self.path, episode, &self.name, [range.len(), self.width], values.to_vec())
@@ -171,7 +167,7 @@ impl Column {
 
 impl SwmFolder {
     fn are_videos(&self) -> bool {
-        self.pictures.iter().any(Pictures::are_videos)
+        self.images.iter().any(EpisodeImages::are_videos)
     }
 }
 
@@ -188,6 +184,10 @@ impl EpisodeSource for SwmFolder {
         &self.shape
     }
 
+    fn cameras(&self) -> &[RecordedCamera] {
+        &self.columns.cameras
+    }
+
     fn len(&self) -> usize {
         self.episodes.len()
     }
@@ -196,13 +196,13 @@ impl EpisodeSource for SwmFolder {
         self.episodes.iter().map(Range::len).sum()
     }
 
-    // The videos' rate is no answer: the writer says 25 unless told otherwise, however fast was recorded.
+    // The rate of the videos is not used: the official writer states 25 whatever the rate of the recording.
     fn frames_per_second(&self) -> Option<f64> {
         self.fps
     }
 
     fn mapping(&self) -> Mapping {
-        self.columns.mapping(self.fps)
+        Mapping::of(&self.columns, self.fps)
     }
 
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
@@ -211,19 +211,19 @@ impl EpisodeSource for SwmFolder {
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
-        let picture = |((_, size), pictures): (&(String, ImageSize), &Pictures)| FeatureSummary {
-            name: pictures.name(),
-            dtype: if pictures.are_videos() { "video" } else { "image" }.into(),
-            shape: vec![self.frames(), size.height(), size.width(), 3],
+        let image = |(camera, images): (&RecordedCamera, &EpisodeImages)| FeatureSummary {
+            name: images.name(),
+            dtype: if images.are_videos() { "video" } else { "image" }.into(),
+            shape: vec![self.frames(), camera.size.height(), camera.size.width(), 3],
             element_names: Vec::new(),
         };
-        let mut features: Vec<FeatureSummary> = self.columns.cameras.iter().zip(&self.pictures).map(picture).collect();
-        for name in inside(&self.root)?.0 {
+        let mut features: Vec<FeatureSummary> = self.columns.cameras.iter().zip(&self.images).map(image).collect();
+        for name in list_columns(&self.root)?.0 {
             let header = npz::read_header(&npz_path(&self.root, &name))?;
-            let (dtype, shape) = (header.type_name(), header.shape.iter().map(|side| *side as usize).collect());
+            let (dtype, shape) = (header.type_name(), header.shape().iter().map(|side| *side as usize).collect());
             features.push(FeatureSummary { name, dtype, shape, element_names: Vec::new() });
         }
-        DatasetSummary::plain(self, features, folder_bytes(&self.root)?)
+        plain_summary(self, features, folder_bytes(&self.root)?)
     }
 
     fn parts(&self, episodes: Range<usize>) -> Vec<Range<usize>> {
@@ -232,30 +232,31 @@ impl EpisodeSource for SwmFolder {
 
     fn read(
         &self,
-        part: Vec<Wanted<'_>>,
-        options: PictureOptions,
+        part: Vec<ReadRequest<'_>>,
+        options: ImageOptions,
         done: &(dyn Fn(usize) + Sync),
-    ) -> Result<Vec<Numbers>> {
-        let one = |wanted: Wanted<'_>| -> Result<Numbers> {
-            let episode = wanted.episode;
+    ) -> Result<Vec<EpisodeArrays>> {
+        let one = |request: ReadRequest<'_>| -> Result<EpisodeArrays> {
+            let episode = request.episode;
             let range = rows::episode(&self.root, &self.episodes, episode)?;
-            let column = |part: &Part| {
-                let column = self.numbers.iter().find(|column| column.name == part.column);
-                column.ok_or_else(|| missing(&self.root, &[&part.column], &[]))?.rows(range, episode)
+            let column = |slice: &ColumnSlice| {
+                let column = self.numbers.iter().find(|column| column.name == slice.column);
+                column.ok_or_else(|| missing(&self.root, &[&slice.column], &[]))?.rows(range, episode)
             };
-            let Columns { cameras, action, state, proprioception } = &self.columns;
-            let numbers = Numbers {
-                actions: side_by_side(action, column)?,
-                states: side_by_side(state, column)?,
-                proprioception: side_by_side(proprioception, column)?,
+            let arrays = EpisodeArrays {
+                actions: side_by_side(&self.columns.action, column)?,
+                states: side_by_side(&self.columns.state, column)?,
+                proprioception: side_by_side(&self.columns.proprioception, column)?,
             };
-            let mut pictures = self.pictures.iter();
-            stacked(cameras, options, wanted.pictures, &mut |(_, size), options, target| match pictures.next() {
-                Some(pictures) => pictures.fill([episode, range.len()], size, options, target),
+            let mut images = self.images.iter();
+            fill_stack(&self.columns.cameras, options, request.images, &mut |camera, options, target| match images
+                .next()
+            {
+                Some(images) => images.fill([episode, range.len()], camera.size, options, target),
                 None => Ok(()),
             })?;
             done(range.len());
-            Ok(numbers)
+            Ok(arrays)
         };
         part.into_iter().map(one).collect()
     }

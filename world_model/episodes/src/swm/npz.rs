@@ -1,197 +1,221 @@
 //! npz files: a zip archive of arrays, as `numpy.savez` and `numpy.savez_compressed` write it.
 //!
-//! An array begins with `\x93NUMPY`, two bytes of version, the length of a text (two bytes, from version 2 on four, little-endian), and the text, a
-//! Python dictionary with the members `descr`, `fortran_order` and `shape` (NEP 1). Its values follow, plain.
+//! The crate `npyz` parses and converts the arrays. Around it, this module bounds what a broken or hostile file can
+//! cost: the length and the nesting of a header, and the memory for values.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar};
 use zip::ZipArchive;
 
+use crate::guard::guarded;
 use crate::{Error, Result};
 
-/// The array's name where none was given to `numpy.savez`.
-const USUAL: &str = "arr_0.npy";
-/// Texts that are believed to be one; numpy's are of 118 bytes.
-const MOST_HEADER_BYTES: usize = 1 << 12;
-/// Columns that are held in memory.
-const MOST_BYTES: u64 = 2 << 30;
+/// The array's name if none was given to `numpy.savez`.
+const DEFAULT_NAME: &str = "arr_0.npy";
+/// Longest header that is parsed, bytes; numpy's have 118.
+const MAX_HEADER_BYTES: usize = 1 << 12;
+/// Most brackets of a header; numpy's have 2. The parser is recursive, so deep nesting would exhaust its stack.
+const MAX_HEADER_BRACKETS: usize = 64;
+/// Largest column that is held in memory, bytes.
+const MAX_BYTES: u64 = 2 << 30;
 
-/// What an array says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Type of a value: byte order, kind and bytes, for example `<f4`.
-    pub descr: String,
-    /// Whether the first index runs fastest.
-    fortran: bool,
-    /// For example `[N, width]`.
-    pub shape: Vec<u64>,
+type Parsed<T> = std::result::Result<T, String>;
+
+/// The description of an array.
+pub(super) struct Header(NpyHeader);
+
+/// The values of an array of numbers.
+pub(super) enum Values {
+    Integers(Vec<i64>),
+    /// The last index runs fastest.
+    Floats(Vec<f32>),
 }
 
 /// The only array of an npz file, or `arr_0` of several.
-#[derive(Debug)]
 pub(super) struct Array {
     pub header: Header,
-    /// As they lie in the file.
-    bytes: Vec<u8>,
+    values: Values,
 }
 
-/// Reads what the array in `path` says of itself.
+/// Reads the description of the array in `path`.
+///
+/// # Errors
+/// [`Error::File`] when the archive is broken, [`Error::Content`] when it holds no array.
 pub(super) fn read_header(path: &Path) -> Result<Header> {
     with_member(path, |member, _| Header::read(member).map(|(header, _)| header))
 }
 
-/// Reads the array in `path`; what it says is compared with what there is before memory is taken.
+/// Reads the array in `path`. The stated size is compared with the size of the archive's member before memory is
+/// allocated.
+///
+/// # Errors
+/// [`Error::File`] when the archive is broken, [`Error::Content`] when it holds no array of numbers.
 pub(super) fn read(path: &Path) -> Result<Array> {
     with_member(path, |member, size| {
         let (header, header_bytes) = Header::read(member)?;
-        let kind = header.kind().ok_or_else(|| format!("values of type {}", header.descr))?;
-        let values = header.shape.iter().try_fold(1u64, |all, side| all.checked_mul(*side));
-        let wanted = values.and_then(|values| values.checked_mul(kind.bytes as u64));
-        let there = size.saturating_sub(header_bytes);
-        let Some(wanted) = wanted.filter(|wanted| *wanted == there) else {
-            return Err(format!("{:?} values of {} bytes in {there} bytes", header.shape, kind.bytes));
+        let item_bytes = header.number_bytes().ok_or_else(|| format!("values of type {}", header.type_name()))?;
+        let values = header.shape().iter().try_fold(1u64, |all, side| all.checked_mul(*side));
+        let needed = values.and_then(|values| values.checked_mul(item_bytes as u64));
+        let available = size.saturating_sub(header_bytes);
+        let Some(needed) = needed.filter(|needed| *needed == available) else {
+            return Err(format!("{:?} values of {item_bytes} bytes in {available} bytes", header.shape()));
         };
-        if wanted > MOST_BYTES {
-            return Err(format!("{wanted} bytes (at most {MOST_BYTES} are held in memory)"));
+        if needed > MAX_BYTES {
+            return Err(format!("{needed} bytes (at most {MAX_BYTES} are held in memory)"));
         }
-        // Grows with what comes, whatever was promised; asking for one byte more makes the archive's check sum count.
+        // The buffer grows with the bytes that are read, not with the stated size. Reading one byte more makes the
+        // archive verify its checksum.
         let mut bytes = Vec::new();
-        member.take(wanted + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-        if bytes.len() as u64 != wanted {
-            return Err(format!("{} bytes of values where {wanted} were promised", bytes.len()));
+        member.take(needed + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        if bytes.len() as u64 != needed {
+            return Err(format!("{} bytes of values where {needed} were stated", bytes.len()));
         }
-        Ok(Array { header, bytes })
+        let values = header.values(&bytes)?;
+        Ok(Array { header, values })
     })
 }
 
-/// Calls `read` with the array's member of the archive at `path` and its unpacked size.
-fn with_member<T>(path: &Path, read: impl FnOnce(&mut dyn Read, u64) -> std::result::Result<T, String>) -> Result<T> {
+/// Calls `read` with the array's member of the archive at `path` and its uncompressed size.
+fn with_member<T>(path: &Path, read: impl FnOnce(&mut dyn Read, u64) -> Parsed<T>) -> Result<T> {
     let file = File::open(path).map_err(|error| Error::file(path, "opening", error))?;
     let broken = |error: zip::result::ZipError| Error::file(path, "reading npz", error);
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
-    let index = match archive.index_for_name(USUAL) {
+    let index = match archive.index_for_name(DEFAULT_NAME) {
         Some(index) => index,
         None if archive.len() == 1 => 0,
         None => return Err(Error::content(path, "arrays", "arr_0 or a single one", archive.len())),
     };
     let mut member = archive.by_index(index).map_err(broken)?;
     let size = member.size();
-    read(&mut member, size).map_err(|got| Error::content(path, "array", "numbers as numpy.savez writes them", got))
-}
-
-/// What a value is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kind {
-    big_endian: bool,
-    letter: u8,
-    bytes: usize,
+    guarded(path, "reading npz", || {
+        read(&mut member, size).map_err(|got| Error::content(path, "array", "numbers as numpy.savez writes them", got))
+    })
 }
 
 impl Header {
-    /// Reads from the beginning of an array; says how many bytes that took, too.
-    fn read(from: &mut dyn Read) -> std::result::Result<(Self, u64), String> {
-        let mut exactly = |count: usize| -> std::result::Result<Vec<u8>, String> {
-            let mut bytes = vec![0; count];
-            from.read_exact(&mut bytes).map_err(|error| error.to_string())?;
-            Ok(bytes)
+    /// Reads the start of an array; returns the number of bytes read as well.
+    fn read(from: &mut dyn Read) -> Parsed<(Self, u64)> {
+        let mut bytes = Vec::new();
+        let mut append = |count: usize| -> Parsed<Vec<u8>> {
+            let mut part = vec![0; count];
+            from.read_exact(&mut part).map_err(|error| error.to_string())?;
+            bytes.extend_from_slice(&part);
+            Ok(part)
         };
-        let magic = exactly(8)?;
+        let magic = append(8)?;
         if !magic.starts_with(b"\x93NUMPY") {
             return Err("something else than an array of numpy".into());
         }
-        let size_bytes = if magic[6] == 1 { 2 } else { 4 };
-        let length = exactly(size_bytes)?.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
-        if length > MOST_HEADER_BYTES {
+        // From version 2 on, the length of the header has four bytes instead of two.
+        let length = append(if magic[6] == 1 { 2 } else { 4 })?;
+        let length = length.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
+        if length > MAX_HEADER_BYTES {
             return Err(format!("a header of {length} bytes"));
         }
-        let text = String::from_utf8_lossy(&exactly(length)?).trim_end().to_owned();
-        let header = Self::parse(&text).ok_or_else(|| format!("the header {text}"))?;
-        Ok((header, (8 + size_bytes + length) as u64))
-    }
-
-    /// Only what numpy writes for arrays of one type; records, which are lists of types, are none.
-    fn parse(text: &str) -> Option<Self> {
-        let member = |name: &str| Some(text.split_once(&format!("'{name}':"))?.1.trim_start());
-        let descr = member("descr")?.strip_prefix('\'')?.split_once('\'')?.0;
-        let fortran = match member("fortran_order")?.split_once(|next: char| !next.is_alphabetic())?.0 {
-            "True" => true,
-            "False" => false,
-            _ => return None,
+        let text = append(length)?;
+        let broken = |reason: &str| {
+            let text = String::from_utf8_lossy(&text);
+            format!("the header {} ({})", text.trim_end(), reason.replace('\n', " "))
         };
-        let sides = member("shape")?.strip_prefix('(')?.split_once(')')?.0;
-        let sides = sides.split(',').map(str::trim).filter(|side| !side.is_empty());
-        let shape = sides.map(str::parse).collect::<std::result::Result<_, _>>().ok()?;
-        Some(Self { descr: descr.to_owned(), fortran, shape })
+        if text.iter().filter(|byte| b"([{".contains(byte)).count() > MAX_HEADER_BRACKETS {
+            return Err(broken("too many brackets"));
+        }
+        let header = NpyHeader::from_reader(&bytes[..]).map_err(|error| broken(&error.to_string()))?;
+        Ok((Self(header), bytes.len() as u64))
     }
 
-    /// `None` for what is no number (texts, objects) and for halves.
-    fn kind(&self) -> Option<Kind> {
-        let (order, rest) = self.descr.split_at_checked(1)?;
-        let (letter, bytes) = rest.split_at_checked(1)?;
-        let kind = Kind { big_endian: order == ">", letter: rest.bytes().next()?, bytes: bytes.parse().ok()? };
-        let known = match letter {
-            "f" => matches!(kind.bytes, 4 | 8),
-            "i" | "u" => matches!(kind.bytes, 1 | 2 | 4 | 8),
-            "b" => kind.bytes == 1,
-            _ => false,
-        };
-        (known && matches!(order, "<" | ">" | "|" | "=")).then_some(kind)
+    /// For example `[N, width]`.
+    pub fn shape(&self) -> &[u64] {
+        self.0.shape()
     }
 
-    /// The type of a value as other formats call it: `f32`, `i64`, `bool`; numpy's own name for what is no number.
+    /// Kind and size in bytes of a value; `None` for records.
+    fn scalar(&self) -> Option<(TypeChar, usize)> {
+        match self.0.dtype() {
+            DType::Plain(kind) => Some((kind.type_char(), kind.num_bytes()?)),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a value; `None` for values that are not read as numbers (texts, objects, records, half floats).
+    fn number_bytes(&self) -> Option<usize> {
+        match self.scalar()? {
+            (TypeChar::Bool | TypeChar::Int | TypeChar::Uint, bytes) => Some(bytes),
+            (TypeChar::Float, bytes @ (4 | 8)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The type of a value in the words of other formats: `f32`, `i64`, `bool`; numpy's own name for other types than
+    /// numbers.
     pub fn type_name(&self) -> String {
-        match self.kind() {
-            Some(Kind { letter: b'b', .. }) => "bool".into(),
-            Some(Kind { letter, bytes, .. }) => format!("{}{}", char::from(letter), 8 * bytes),
-            None => self.descr.clone(),
+        match (self.scalar(), self.number_bytes()) {
+            (Some((TypeChar::Bool, _)), _) => "bool".into(),
+            (Some((kind, bytes)), Some(_)) => format!("{}{}", kind.to_str(), 8 * bytes),
+            _ => self.0.dtype().descr().trim_matches('\'').to_owned(),
+        }
+    }
+
+    /// Converts `bytes`, the values of this array.
+    fn values(&self, bytes: &[u8]) -> Parsed<Values> {
+        match self.scalar() {
+            Some((TypeChar::Int, 1)) => self.integers::<i8>(bytes),
+            Some((TypeChar::Int, 2)) => self.integers::<i16>(bytes),
+            Some((TypeChar::Int, 4)) => self.integers::<i32>(bytes),
+            Some((TypeChar::Int, 8)) => self.integers::<i64>(bytes),
+            Some((TypeChar::Uint, 1)) => self.integers::<u8>(bytes),
+            Some((TypeChar::Uint, 2)) => self.integers::<u16>(bytes),
+            Some((TypeChar::Uint, 4)) => self.integers::<u32>(bytes),
+            Some((TypeChar::Uint, 8)) => self.integers::<u64>(bytes),
+            Some((TypeChar::Bool, _)) => self.floats(bytes, |value: bool| f32::from(u8::from(value))),
+            Some((TypeChar::Float, 4)) => self.floats(bytes, |value: f32| value),
+            Some((TypeChar::Float, 8)) => self.floats(bytes, |value: f64| value as f32),
+            _ => Err(format!("values of type {}", self.type_name())),
+        }
+    }
+
+    fn integers<T: Deserialize + Copy + TryInto<i64>>(&self, bytes: &[u8]) -> Parsed<Values> {
+        let integer = |value: T| value.try_into().map_err(|_| format!("an integer above {}", i64::MAX));
+        let values = self.in_c_order::<T>(bytes)?.into_iter().map(integer);
+        Ok(Values::Integers(values.collect::<Parsed<_>>()?))
+    }
+
+    fn floats<T: Deserialize + Copy>(&self, bytes: &[u8], float: impl Fn(T) -> f32) -> Parsed<Values> {
+        Ok(Values::Floats(self.in_c_order(bytes)?.into_iter().map(float).collect()))
+    }
+
+    /// All values, the last index running fastest.
+    fn in_c_order<T: Deserialize + Copy>(&self, bytes: &[u8]) -> Parsed<Vec<T>> {
+        let values = NpyFile::with_header(self.0.clone(), bytes).into_vec::<T>().map_err(|error| error.to_string())?;
+        match (self.0.order(), self.shape()) {
+            (Order::Fortran, &[rows, width]) => {
+                let (rows, width) = (rows as usize, width as usize);
+                Ok((0..values.len()).map(|index| values[index % width * rows + index / width]).collect())
+            }
+            (Order::Fortran, [_, _, ..]) => Err(format!("an array in Fortran order of shape {:?}", self.shape())),
+            _ => Ok(values),
         }
     }
 }
 
 impl Array {
-    /// All values as whole numbers; `None` when they are none.
-    pub fn wholes(&self) -> Option<Vec<i64>> {
-        let kind = self.header.kind().filter(|kind| matches!(kind.letter, b'i' | b'u'))?;
-        let values = self.bytes.chunks_exact(kind.bytes).map(|bytes| match kind.letter {
-            b'i' => Some(kind.signed(bytes)),
-            _ => i64::try_from(kind.word(bytes)).ok(),
-        });
-        values.collect()
-    }
-
-    /// All values, the last index running fastest; `None` when they are no numbers.
-    pub fn floats(&self) -> Option<Vec<f32>> {
-        let kind = self.header.kind()?;
-        let float = |bytes: &[u8]| match (kind.letter, kind.bytes) {
-            (b'f', 4) => f32::from_bits(kind.word(bytes) as u32),
-            (b'f', _) => f64::from_bits(kind.word(bytes)) as f32,
-            (b'i', _) => kind.signed(bytes) as f32,
-            _ => kind.word(bytes) as f32,
-        };
-        let values: Vec<f32> = self.bytes.chunks_exact(kind.bytes).map(float).collect();
-        match (self.header.fortran, &self.header.shape[..]) {
-            (true, &[rows, width]) => {
-                let (rows, width) = (rows as usize, width as usize);
-                let at = |index: usize| values[index % width * rows + index / width];
-                Some((0..values.len()).map(at).collect())
-            }
-            (true, [_, _, ..]) => None,
-            _ => Some(values),
+    /// All values as integers; `None` for other types.
+    pub fn integers(self) -> Option<Vec<i64>> {
+        match self.values {
+            Values::Integers(values) => Some(values),
+            Values::Floats(_) => None,
         }
     }
-}
 
-impl Kind {
-    fn word(self, bytes: &[u8]) -> u64 {
-        let add = |word: u64, byte: &u8| word << 8 | u64::from(*byte);
-        if self.big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) }
-    }
-
-    fn signed(self, bytes: &[u8]) -> i64 {
-        let unused = 64 - 8 * self.bytes as u32;
-        (self.word(bytes) << unused) as i64 >> unused
+    /// All values as `f32`, the last index running fastest.
+    pub fn floats(self) -> Vec<f32> {
+        match self.values {
+            Values::Integers(values) => values.into_iter().map(|value| value as f32).collect(),
+            Values::Floats(values) => values,
+        }
     }
 }
 
@@ -199,38 +223,58 @@ impl Kind {
 mod tests {
     use super::*;
 
-    fn array(descr: &str, fortran: bool, shape: &[u64], bytes: &[u8]) -> Array {
-        Array { header: Header { descr: descr.into(), fortran, shape: shape.into() }, bytes: bytes.into() }
+    fn header(text: &str) -> Parsed<Header> {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((text.len() as u16).to_le_bytes());
+        bytes.extend(text.as_bytes());
+        Header::read(&mut &bytes[..]).map(|(header, length)| {
+            assert_eq!(length, bytes.len() as u64);
+            header
+        })
+    }
+
+    fn array(descr: &str, order: &str, shape: &str, bytes: &[u8]) -> Parsed<Array> {
+        let text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
+        let header = header(&text)?;
+        let values = header.values(bytes)?;
+        Ok(Array { header, values })
     }
 
     #[test]
-    fn headers_are_read_and_what_is_no_plain_array_is_not() {
+    fn npy_headers_are_parsed_and_broken_ones_refused() {
         let plain = "{'descr': '<f8', 'fortran_order': False, 'shape': (60, 3), }";
-        let expected = Header { descr: "<f8".into(), fortran: false, shape: vec![60, 3] };
-        assert_eq!(Header::parse(plain), Some(expected));
-        let shape = |text: &str| Header::parse(&plain.replace("(60, 3)", text)).map(|header| header.shape);
-        assert_eq!(shape("(7,)"), Some(vec![7]));
-        assert_eq!(shape("()"), Some(vec![]));
+        let shape = |text: &str| header(&plain.replace("(60, 3)", text)).map(|header| header.shape().to_vec());
+        assert_eq!(shape("(60, 3)"), Ok(vec![60, 3]));
+        assert_eq!(shape("(7,)"), Ok(vec![7]));
+        assert_eq!(shape("()"), Ok(vec![]));
         for wrong in ["(-1,)", "(99999999999999999999,)", "((1,),)", "7", "(1", "(1.5,)"] {
-            assert_eq!(shape(wrong), None, "{wrong}");
+            assert!(shape(wrong).is_err_and(|error| error.contains("the header")), "{wrong}");
         }
-        for wrong in ["", "{}", "[]", &plain.replace("'<f8'", "[('x', '<f8')]"), &plain.replace("False", "0")] {
-            assert_eq!(Header::parse(wrong), None, "{wrong}");
+        for wrong in ["", "{}", "[]", &plain.replace("False", "0")] {
+            assert!(header(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(shape(&"(".repeat(4000)), None);
+        for nested in ["(".repeat(4000), "{[(".repeat(1300)] {
+            assert!(shape(&nested).is_err_and(|error| error.contains("brackets")));
+        }
+        assert!(shape(&"1".repeat(5000)).is_err_and(|error| error.contains("a header of")));
     }
 
     #[test]
-    fn numbers_of_all_kinds_and_orders_come_out() {
-        assert_eq!(array("<i2", false, &[2], &[254, 255, 3, 0]).wholes(), Some(vec![-2, 3]));
-        assert_eq!(array(">i4", false, &[1], &[0, 0, 1, 0]).wholes(), Some(vec![256]));
-        assert_eq!(array("<u8", false, &[1], &[255; 8]).wholes(), None);
-        assert_eq!(array("|b1", false, &[2], &[0, 1]).floats(), Some(vec![0.0, 1.0]));
-        assert_eq!(array(">f4", false, &[1], &1.5f32.to_be_bytes()).floats(), Some(vec![1.5]));
-        assert_eq!(array("<f8", false, &[1], &(-2.5f64).to_le_bytes()).floats(), Some(vec![-2.5]));
-        assert_eq!(array("|u1", true, &[2, 3], &[0, 3, 1, 4, 2, 5]).floats(), Some(vec![0., 1., 2., 3., 4., 5.]));
-        for unknown in ["|O", "<U3", "<f2", "|S1", "", "é", "<", "<c8", "<f16"] {
-            assert_eq!(array(unknown, false, &[0], &[]).floats(), None, "{unknown}");
+    fn npy_values_of_all_number_types_and_byte_orders_are_converted() {
+        let integers = |descr, shape, bytes: &[u8]| array(descr, "False", shape, bytes).map(Array::integers);
+        assert_eq!(integers("<i2", "(2,)", &[254, 255, 3, 0]), Ok(Some(vec![-2, 3])));
+        assert_eq!(integers(">i4", "(1,)", &[0, 0, 1, 0]), Ok(Some(vec![256])));
+        assert!(integers("<u8", "(1,)", &[255; 8]).is_err_and(|error| error.contains("an integer above")));
+        assert_eq!(integers("<f4", "(1,)", &[0; 4]), Ok(None), "floats are no integers");
+        let floats = |descr, order, shape, bytes: &[u8]| array(descr, order, shape, bytes).map(Array::floats);
+        assert_eq!(floats("|b1", "False", "(2,)", &[0, 1]), Ok(vec![0.0, 1.0]));
+        assert_eq!(floats(">f4", "False", "(1,)", &1.5f32.to_be_bytes()), Ok(vec![1.5]));
+        assert_eq!(floats("<f8", "False", "(1,)", &(-2.5f64).to_le_bytes()), Ok(vec![-2.5]));
+        assert_eq!(floats("|u1", "True", "(2, 3)", &[0, 3, 1, 4, 2, 5]), Ok(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
+        for unknown in ["|O", "<U3", "<f2", "|S1", "", "<", "<c8", "<f16"] {
+            assert!(floats(unknown, "False", "(0,)", &[]).is_err(), "{unknown}");
         }
+        let records = header("{'descr': [('x', '<f8')], 'fortran_order': False, 'shape': (1,), }");
+        assert!(records.is_ok_and(|header| header.number_bytes().is_none()));
     }
 }

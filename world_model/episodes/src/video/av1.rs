@@ -1,19 +1,19 @@
-//! AV1, what LeRobot compresses with.
+//! Decoding of AV1, the codec of LeRobot's videos.
 
 use std::ops::Range;
 
 use re_rav1d::dav1d::{Decoder, Error as Av1Error, Picture, PixelLayout, PlanarImageComponent, Settings, pixel};
 
+use super::delivery::{Delivery, FrameVisitor};
 use super::mp4::Track;
 use super::yuv::{Colours, Yuv, packed};
-use super::{Delivery, Visit};
 use crate::{Error, Result};
 
-/// Decodes frames `range`: from the last picture before them that stands alone.
-pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
+/// Decodes frames `range`, starting at the last key frame before them.
+pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut FrameVisitor<'_>) -> Result<()> {
     let broken = |reason: String| Error::content(&track.path, "video", "a stream of AV1", reason);
     let mut settings = Settings::new();
-    settings.set_n_threads(1); // work is divided outside
+    settings.set_n_threads(1); // work is split by the caller
     settings.set_max_frame_delay(1);
     settings.set_frame_size_limit((4 * track.width * track.height).try_into().unwrap_or(u32::MAX));
     let mut decoder = Decoder::with_settings(&settings).map_err(|error| broken(error.to_string()))?;
@@ -26,13 +26,13 @@ pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut Visit<'_>) 
         }
         let mut sent_before = false;
         let mut sent = decoder.send_data(track.read(&mut file, sample)?, None, None, None);
-        // A decoder that is full takes more as soon as it is rid of a picture.
+        // A full decoder accepts more data after a frame is taken from it.
         while let Err(error) = sent {
             if !error.is_again() {
                 return Err(broken(error.to_string()));
             }
             if drain(&mut decoder, &mut delivery)? == 0 && sent_before {
-                return Err(broken("pictures that never end".into()));
+                return Err(broken("frames that never end".into()));
             }
             sent_before = true;
             sent = decoder.send_pending_data();
@@ -43,12 +43,12 @@ pub(super) fn decode(track: &Track, range: Range<usize>, visit: &mut Visit<'_>) 
     delivery.finish()
 }
 
-/// Takes all pictures that are ready; their number.
+/// Delivers all frames that are ready, and returns their number.
 fn drain(decoder: &mut Decoder, delivery: &mut Delivery<'_, '_>) -> Result<usize> {
     let mut count = 0;
     loop {
         match decoder.get_picture() {
-            Ok(picture) => delivery.deliver(|| planes(&picture))?,
+            Ok(decoded) => delivery.deliver(|| planes(&decoded))?,
             Err(Av1Error::Again) => return Ok(count),
             Err(error) => delivery.refuse(error.to_string())?,
         }
@@ -56,27 +56,27 @@ fn drain(decoder: &mut Decoder, delivery: &mut Delivery<'_, '_>) -> Result<usize
     }
 }
 
-fn planes(picture: &Picture) -> std::result::Result<Yuv, String> {
-    if picture.bit_depth() != 8 {
-        return Err(format!("{} bits per channel where 8 can be read", picture.bit_depth()));
+fn planes(decoded: &Picture) -> std::result::Result<Yuv, String> {
+    if decoded.bit_depth() != 8 {
+        return Err(format!("{} bits per channel where 8 can be read", decoded.bit_depth()));
     }
-    let subsampling = match picture.pixel_layout() {
+    let subsampling = match decoded.pixel_layout() {
         PixelLayout::I400 | PixelLayout::I420 => (1, 1),
         PixelLayout::I422 => (1, 0),
         PixelLayout::I444 => (0, 0),
     };
     let colours = Colours {
-        bt709: picture.matrix_coefficients() == pixel::MatrixCoefficients::BT709,
-        full_range: picture.color_range() == pixel::YUVRange::Full,
+        bt709: decoded.matrix_coefficients() == pixel::MatrixCoefficients::BT709,
+        full_range: decoded.color_range() == pixel::YUVRange::Full,
     };
-    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let (width, height) = (decoded.width() as usize, decoded.height() as usize);
     let mut yuv = Yuv { width, height, subsampling, y: Vec::new(), u: Vec::new(), v: Vec::new(), colours };
     let plane = |component, width: usize, height: usize| {
-        let (stride, _) = picture.plane_data_geometry(component);
-        packed(&picture.plane(component), stride as usize, width, height).ok_or_else(|| String::from("a short plane"))
+        let (stride, _) = decoded.plane_data_geometry(component);
+        packed(&decoded.plane(component), stride as usize, width, height).ok_or_else(|| String::from("a short plane"))
     };
     yuv.y = plane(PlanarImageComponent::Y, width, height)?;
-    if picture.pixel_layout() != PixelLayout::I400 {
+    if decoded.pixel_layout() != PixelLayout::I400 {
         let (width, height) = yuv.colour_size();
         yuv.u = plane(PlanarImageComponent::U, width, height)?;
         yuv.v = plane(PlanarImageComponent::V, width, height)?;

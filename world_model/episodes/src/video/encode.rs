@@ -1,7 +1,7 @@
-//! AV1 as this crate writes it: small groups of pictures, so that a moment in the middle is read as quickly as the first.
+//! Encoding of AV1 in small groups of frames, so that a frame in the middle is decoded as quickly as the first.
 //!
-//! Every group is compressed for itself, side by side with the others; what comes out depends on the pictures alone, not on how many threads
-//! there are.
+//! Groups are encoded independently and in parallel. The bytes depend on the images alone, not on the number of
+//! threads.
 
 use mindseye_interface::{Image, ImageSize};
 use rav1e::prelude::{
@@ -12,22 +12,22 @@ use rayon::prelude::*;
 
 use super::yuv::Yuv;
 
-/// Every so many frames one stands alone, as in LeRobot's own videos.
+/// Distance of key frames, as in LeRobot's own videos.
 pub(crate) const KEY_EVERY: usize = 2;
-/// Shortest side that can be compressed, pixels.
+/// Shortest side that can be encoded, pixels.
 pub(crate) const SHORTEST_SIDE: usize = 16;
-/// Frames that one task compresses, whole groups: enough to make up for setting out.
+/// Frames per task, whole groups: enough to outweigh the cost of a new encoder.
 const FRAMES_PER_TASK: usize = 8 * KEY_EVERY;
-/// How coarse, from 0 to 255: what other encoders call 30 of 63.
+/// Quantiser, from 0 (fine) to 255 (coarse). It corresponds to 30 of 63 in other encoders.
 const QUANTIZER: usize = 120;
-/// How hurried, from 0 to 10.
+/// Speed preset, from 0 (small files) to 10 (fast).
 const SPEED: u8 = 9;
 
-/// Compresses `frames`, all of `size`, of which `fps` are shown in a second: a sample for each, whatever stands alone beginning with the
-/// stream's description.
+/// Encodes `frames`, all of `size`, at `fps` frames per second, one sample each. The sample of a key frame begins with
+/// the sequence header.
 ///
 /// # Errors
-/// The encoder's words, on one line.
+/// The encoder's message, on one line.
 pub(crate) fn encode(frames: &[Image], size: ImageSize, fps: u32) -> Result<Vec<Vec<u8>>, String> {
     let config = Config::new().with_encoder_config(settings(size, fps));
     let tasks = frames.par_chunks(FRAMES_PER_TASK).map(|frames| encode_groups(&config, frames));
@@ -49,18 +49,18 @@ fn settings(size: ImageSize, fps: u32) -> EncoderConfig {
     });
     settings.min_key_frame_interval = KEY_EVERY as u64;
     settings.max_key_frame_interval = KEY_EVERY as u64;
-    settings.low_latency = true; // a frame is shown in the order in which it comes
+    settings.low_latency = true; // presentation order equals coding order
     settings.quantizer = QUANTIZER;
     settings.speed_settings.rdo_lookahead_frames = 1;
     settings
 }
 
-/// The samples of `frames`, which begin with a picture that stands alone.
+/// The samples of `frames`, the first of which is a key frame.
 fn encode_groups(config: &Config, frames: &[Image]) -> Result<Vec<Vec<u8>>, String> {
     let mut context: Context<u8> = config.new_context().map_err(|error| one_line(&error))?;
     for (number, image) in frames.iter().enumerate() {
-        let alone = number % KEY_EVERY == 0;
-        let frame_type_override = if alone { FrameTypeOverride::Key } else { FrameTypeOverride::No };
+        let is_key = number % KEY_EVERY == 0;
+        let frame_type_override = if is_key { FrameTypeOverride::Key } else { FrameTypeOverride::No };
         let parameters = FrameParameters { frame_type_override, ..FrameParameters::default() };
         let mut frame = context.new_frame();
         fill(&mut frame, &Yuv::from_rgb(image));
@@ -98,12 +98,13 @@ fn one_line(error: &impl ToString) -> String {
     error.to_string().replace('\n', " ")
 }
 
-/// Kind of the unit that separates moments in a bare stream; a container does that itself.
+/// Type of the unit that separates frames in a bare stream (temporal delimiter); containers must not have it.
 const DELIMITER: u8 = 2;
-/// Kind of the unit that describes the stream.
+/// Type of the unit that describes the stream.
 const SEQUENCE_HEADER: u8 = 1;
 
-/// The units of AV1 in `bytes`, each with its kind, head included; `None` when one is cut or does not tell its length (AV1, 5.3).
+/// The units (OBUs) in `bytes`, each with its type, header included; `None` when one is cut or has no length (AV1
+/// specification, section 5.3).
 fn units(bytes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
     let (mut units, mut rest) = (Vec::new(), bytes);
     while let Some(&head) = rest.first() {
@@ -134,7 +135,7 @@ fn without_delimiters(packet: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
-/// The description of the stream at the beginning of a sample that stands alone; `None` if there is none.
+/// The sequence header at the start of a key frame's sample; `None` if there is none.
 pub(super) fn sequence_header(sample: &[u8]) -> Option<&[u8]> {
     units(sample)?.into_iter().find(|(kind, _)| *kind == SEQUENCE_HEADER).map(|(_, unit)| unit)
 }
@@ -144,8 +145,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delimiters_go_and_everything_else_stays() {
-        // Delimiter of no length; a description of three bytes; a frame of 130 bytes, whose length takes two.
+    fn only_temporal_delimiters_are_removed() {
+        // A delimiter of length 0; a sequence header of 3 bytes; a frame of 130 bytes, whose length takes two bytes.
         let description = [0x0a, 3, 7, 8, 9];
         let mut frame = vec![0x32, 0x82, 0x01];
         frame.extend([5; 130]);

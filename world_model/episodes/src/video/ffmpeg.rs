@@ -1,18 +1,19 @@
-//! Everything else: the `ffmpeg` program, if there is one.
+//! Decoding of all other codecs by the program `ffmpeg`, if it is installed.
 
 use std::io::Read;
 use std::ops::Range;
 use std::process::{Command, Stdio};
 
+use super::delivery::{Delivery, FrameVisitor};
 use super::mp4::Track;
 use super::yuv::{Colours, Yuv};
-use super::{Delivery, Visit};
 use crate::{Error, Result};
 
-/// Decodes frames `range` of a stream of `codec`: the program decodes from the beginning and hands on what was asked for.
-pub(super) fn decode(track: &Track, codec: &str, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
+/// Decodes frames `range` of a stream of `codec`. The program decodes from the start and outputs the frames in the
+/// range.
+pub(super) fn decode(track: &Track, codec: &str, range: Range<usize>, visit: &mut FrameVisitor<'_>) -> Result<()> {
     let refused = |reason: String| {
-        let got = format!("{codec}, and ffmpeg, which may read it: {reason}");
+        let got = format!("{codec}, and ffmpeg, which may decode it: {reason}");
         Error::content(&track.path, "video", "AV1 or H.264", got)
     };
     let select = format!("select=between(n\\,{}\\,{})", range.start, range.end - 1);
@@ -40,12 +41,12 @@ pub(super) fn decode(track: &Track, codec: &str, range: Range<usize>, visit: &mu
         colours,
     };
     let (colour_width, colour_height) = frame.colour_size();
-    let (bright, colour) = (track.width * track.height, colour_width * colour_height);
-    let mut bytes = vec![0; bright + 2 * colour];
+    let (luma, chroma) = (track.width * track.height, colour_width * colour_height);
+    let mut bytes = vec![0; luma + 2 * chroma];
     let mut delivered = Ok(());
     while delivered.is_ok() && !delivery.is_done() && output.read_exact(&mut bytes).is_ok() {
-        let (y, colours) = bytes.split_at(bright);
-        let (u, v) = colours.split_at(colour);
+        let (y, colours) = bytes.split_at(luma);
+        let (u, v) = colours.split_at(chroma);
         delivered = delivery.deliver(|| Ok(Yuv { y: y.to_vec(), u: u.to_vec(), v: v.to_vec(), ..frame.clone() }));
     }
     drop(output);

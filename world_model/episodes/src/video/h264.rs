@@ -1,4 +1,4 @@
-//! H.264, what cameras, phones and older recorders compress with.
+//! Decoding of H.264, the codec of most cameras, phones and older recorders.
 
 use std::ops::Range;
 
@@ -6,19 +6,19 @@ use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
 use openh264::formats::YUVSource as _;
 
+use super::delivery::{Delivery, FrameVisitor};
 use super::mp4::{Track, Units};
 use super::yuv::{Colours, Yuv, packed};
-use super::{Delivery, Visit};
 use crate::{Error, Result};
 
-/// What precedes every unit in a stream of bytes (Annex B).
+/// Start code before every unit of a byte stream (Annex B).
 const START: [u8; 4] = [0, 0, 0, 1];
 
-/// Decodes frames `range`: from the last picture before them that stands alone.
-pub(super) fn decode(track: &Track, stream: &Units, range: Range<usize>, visit: &mut Visit<'_>) -> Result<()> {
+/// Decodes frames `range`, starting at the last key frame before them.
+pub(super) fn decode(track: &Track, stream: &Units, range: Range<usize>, visit: &mut FrameVisitor<'_>) -> Result<()> {
     let Units { parameters, length_bytes } = stream;
     let broken = |reason: String| Error::content(&track.path, "video", "a stream of H.264", reason);
-    // The default asks for pictures too early and loses some.
+    // Trap: with the default, the library flushes after every unit and loses frames.
     let config = DecoderConfig::new().flush_after_decode(Flush::NoFlush);
     let decoder = Decoder::with_api_config(OpenH264API::from_source(), config);
     let mut decoder = decoder.map_err(|error| broken(error.to_string()))?;
@@ -36,12 +36,12 @@ pub(super) fn decode(track: &Track, stream: &Units, range: Range<usize>, visit: 
         }
         let units = units(&bytes, *length_bytes);
         units.ok_or_else(|| broken("units longer than their sample".into()))?.for_each(|part| unit(&mut stream, part));
-        if let Some(picture) = decoder.decode(&stream).map_err(|error| broken(error.to_string()))? {
-            delivery.deliver(|| planes(&picture))?;
+        if let Some(decoded) = decoder.decode(&stream).map_err(|error| broken(error.to_string()))? {
+            delivery.deliver(|| planes(&decoded))?;
         }
     }
-    for picture in decoder.flush_remaining().map_err(|error| broken(error.to_string()))? {
-        delivery.deliver(|| planes(&picture))?;
+    for decoded in decoder.flush_remaining().map_err(|error| broken(error.to_string()))? {
+        delivery.deliver(|| planes(&decoded))?;
     }
     delivery.finish()
 }
@@ -51,7 +51,7 @@ fn unit(stream: &mut Vec<u8>, bytes: &[u8]) {
     stream.extend_from_slice(bytes);
 }
 
-/// The units of a sample, each behind its length; `None` if a length is too large.
+/// The units of a sample, each preceded by its length; `None` if a length is too large.
 fn units(sample: &[u8], length_bytes: usize) -> Option<std::vec::IntoIter<&[u8]>> {
     let (mut units, mut rest) = (Vec::new(), sample);
     while !rest.is_empty() {
@@ -64,16 +64,16 @@ fn units(sample: &[u8], length_bytes: usize) -> Option<std::vec::IntoIter<&[u8]>
     Some(units.into_iter())
 }
 
-fn planes(picture: &DecodedYUV<'_>) -> std::result::Result<Yuv, String> {
-    let ((width, height), strides) = (picture.dimensions(), picture.strides());
-    // The decoder does not tell what its channels mean: what unlabelled files mean.
+fn planes(decoded: &DecodedYUV<'_>) -> std::result::Result<Yuv, String> {
+    let ((width, height), strides) = (decoded.dimensions(), decoded.strides());
+    // The decoder does not report the colour space: the default of unlabelled files.
     let colours = Colours { bt709: false, full_range: false };
     let mut yuv = Yuv { width, height, subsampling: (1, 1), y: Vec::new(), u: Vec::new(), v: Vec::new(), colours };
     let short = || String::from("a short plane");
-    yuv.y = packed(picture.y(), strides.0, width, height).ok_or_else(short)?;
+    yuv.y = packed(decoded.y(), strides.0, width, height).ok_or_else(short)?;
     let (width, height) = yuv.colour_size();
-    yuv.u = packed(picture.u(), strides.1, width, height).ok_or_else(short)?;
-    yuv.v = packed(picture.v(), strides.2, width, height).ok_or_else(short)?;
+    yuv.u = packed(decoded.u(), strides.1, width, height).ok_or_else(short)?;
+    yuv.v = packed(decoded.v(), strides.2, width, height).ok_or_else(short)?;
     Ok(yuv)
 }
 
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_lie_behind_their_lengths() {
+    fn length_prefixed_units_are_split_and_cut_ones_refused() {
         let all =
             |sample: &[u8], length_bytes| units(sample, length_bytes).map(|units| units.collect::<Vec<_>>().concat());
         assert_eq!(all(&[0, 2, 7, 8, 0, 1, 9], 2), Some(vec![7, 8, 9]));

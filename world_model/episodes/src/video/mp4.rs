@@ -1,4 +1,4 @@
-//! The container: where a track's samples lie, and when they are shown.
+//! Reading of the container: the places of a track's samples, and their presentation times.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,35 +10,35 @@ use re_mp4::{Mp4, StsdBoxContent, TrackKind};
 use crate::guard::guarded;
 use crate::{Error, Result};
 
-/// Samples that are believed to be one.
-const MOST_SAMPLE_BYTES: u64 = 64 << 20;
+/// Largest sample, bytes; a larger one is taken for a broken file.
+const MAX_SAMPLE_BYTES: u64 = 64 << 20;
 
-/// What a track is compressed with.
+/// Codec of a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Codec {
     Av1,
     H264(Units),
-    /// By its name.
+    /// Any other codec, by its name.
     Other(String),
 }
 
-/// How a stream of H.264 is packed.
+/// Packing of a stream of H.264.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Units {
-    /// Parameter sets, each to be preceded by a start code.
+    /// Parameter sets, to be preceded by a start code each.
     pub parameters: Vec<Vec<u8>>,
-    /// Bytes of the length before every unit.
+    /// Bytes of the length field before every unit.
     pub length_bytes: usize,
 }
 
-/// One compressed picture.
+/// One compressed frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     pub offset: u64,
     pub size: u64,
-    /// Whether decoding can begin here.
+    /// Whether this is a key frame.
     pub is_sync: bool,
-    /// Its number among the frames as they are shown.
+    /// Its number in presentation order.
     pub shown: usize,
 }
 
@@ -47,11 +47,11 @@ pub(super) struct Sample {
 pub(super) struct Track {
     pub path: PathBuf,
     pub codec: Codec,
-    /// In the order in which they are decoded.
+    /// Samples in coding order.
     pub samples: Vec<Sample>,
-    /// When each frame is shown, seconds from the first, ascending.
+    /// Presentation time of each frame, seconds, ascending.
     pub times: Vec<f64>,
-    /// Usual time from a frame to the next, seconds.
+    /// Shortest time between two frames, seconds.
     pub frame_secs: f64,
     pub width: usize,
     pub height: usize,
@@ -66,7 +66,7 @@ impl Track {
         let video = mp4.tracks().values().find(|track| track.kind == Some(TrackKind::Video));
         let track = video.ok_or_else(|| broken("video", "a video track", "none".into()))?;
         let (width, height) = (usize::from(track.width), usize::from(track.height));
-        ImageSize::new(height, width).map_err(|error| broken("video", "a picture's size", error.to_string()))?;
+        ImageSize::new(height, width).map_err(|error| broken("video", "an image's size", error.to_string()))?;
         let codec = match &track.trak(&mp4).mdia.minf.stbl.stsd.contents {
             StsdBoxContent::Av01(_) => Codec::Av1,
             StsdBoxContent::Avc1(_) => {
@@ -87,7 +87,7 @@ impl Track {
         let mut samples = Vec::with_capacity(order.len());
         for (index, sample) in track.samples.iter().enumerate() {
             let end = sample.offset.checked_add(sample.size);
-            if sample.size > MOST_SAMPLE_BYTES || end.is_none_or(|end| end > bytes) {
+            if sample.size > MAX_SAMPLE_BYTES || end.is_none_or(|end| end > bytes) {
                 let got = format!("{} bytes at {} of {bytes}", sample.size, sample.offset);
                 return Err(broken(&format!("video sample {index}"), "bytes within the file", got));
             }
@@ -100,7 +100,7 @@ impl Track {
         Ok(Self { path: path.to_path_buf(), codec, samples, times, frame_secs, width, height })
     }
 
-    /// Where decoding has to begin for frame `frame`, as an index of a sample, and the number of the first frame that comes out.
+    /// Index of the sample at which decoding has to start for `frame`, and the number of the first decoded frame.
     pub fn start_for(&self, frame: usize) -> (usize, usize) {
         let starts = self.samples.iter().enumerate().filter(|(_, sample)| sample.is_sync && sample.shown <= frame);
         starts.max_by_key(|(_, sample)| sample.shown).map_or((0, 0), |(index, sample)| (index, sample.shown))
@@ -121,8 +121,7 @@ impl Track {
     }
 }
 
-/// What lies where. A parser of other people's files may stumble over what they made up, or go round in circles: that is an error of the file,
-/// not of this program.
+/// Parses the boxes of the file. Panics and endless loops of the parser on broken files become errors of the file.
 fn parse(path: &Path, file: &mut File, bytes: u64) -> Result<Mp4> {
     let reader = Limited { inner: std::io::BufReader::new(file), left: 4 * bytes + (1 << 20) };
     guarded(path, "reading the video's description", || {
@@ -130,15 +129,15 @@ fn parse(path: &Path, file: &mut File, bytes: u64) -> Result<Mp4> {
     })
 }
 
-/// A reader that refuses when it has read so much that it must be going round in circles.
+/// A reader with a budget of bytes, so that a parser that loops over broken boxes ends with an error.
 struct Limited<R> {
     inner: R,
-    /// Bytes that may still be read; moving costs as much as [`MOVE`] of them.
+    /// Bytes that may still be read; a seek costs [`SEEK_COST`] of them.
     left: u64,
 }
 
-/// What moving to another place costs, in bytes read.
-const MOVE: u64 = 8;
+/// Cost of a seek, in bytes read.
+const SEEK_COST: u64 = 8;
 
 impl<R> Limited<R> {
     fn spend(&mut self, bytes: u64) -> std::io::Result<()> {
@@ -162,7 +161,7 @@ impl<R: Read> Read for Limited<R> {
 
 impl<R: Seek> Seek for Limited<R> {
     fn seek(&mut self, place: SeekFrom) -> std::io::Result<u64> {
-        self.spend(MOVE)?;
+        self.spend(SEEK_COST)?;
         self.inner.seek(place)
     }
 }
@@ -189,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameter_sets_are_found_and_cut_ones_are_noticed() {
+    fn parameter_sets_are_parsed_and_cut_ones_refused() {
         let record = [1, 100, 0, 10, 0xff, 0xe1, 0, 2, 7, 8, 1, 0, 1, 9];
         let expected = Units { parameters: vec![vec![7, 8], vec![9]], length_bytes: 4 };
         assert_eq!(parameters(&record), Some(expected));

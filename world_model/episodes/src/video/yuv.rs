@@ -1,13 +1,13 @@
-//! Planes of a decoded frame, and its RGB.
+//! Planes of a decoded frame, and their conversion to and from RGB.
 
 use mindseye_interface::{Image, ImageSize};
 
-/// What the three channels mean.
+/// Colour space of the planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colours {
-    /// Whether BT.709 instead of BT.601, which unlabelled files mean.
+    /// Whether BT.709 instead of BT.601, the default of unlabelled files.
     pub bt709: bool,
-    /// Whether values go from 0 to 255 instead of 16 to 235.
+    /// Whether the range is 0 to 255 instead of 16 to 235.
     pub full_range: bool,
 }
 
@@ -18,19 +18,19 @@ pub struct Yuv {
     pub width: usize,
     /// Rows of pixels.
     pub height: usize,
-    /// By how many bits columns and rows of the colours are fewer: (1, 1) for 4:2:0.
+    /// Chroma subsampling of columns and rows as powers of 2: (1, 1) for 4:2:0.
     pub subsampling: (u32, u32),
-    /// Brightness, `[height, width]`.
+    /// Luma, `[height, width]`.
     pub y: Vec<u8>,
-    /// Blue against brightness; empty for grey frames.
+    /// Blue difference (Cb); empty for grey frames.
     pub u: Vec<u8>,
-    /// Red against brightness; empty for grey frames.
+    /// Red difference (Cr); empty for grey frames.
     pub v: Vec<u8>,
-    /// What the channels mean.
+    /// Colour space.
     pub colours: Colours,
 }
 
-/// Rows of a plane without what pads them; `None` if the plane is too short.
+/// Rows of a plane without padding; `None` if the plane is too short.
 pub(super) fn packed(plane: &[u8], stride: usize, width: usize, height: usize) -> Option<Vec<u8>> {
     let mut values = Vec::with_capacity(width.checked_mul(height)?);
     for row in 0..height {
@@ -41,26 +41,27 @@ pub(super) fn packed(plane: &[u8], stride: usize, width: usize, height: usize) -
 }
 
 impl Yuv {
-    /// Columns and rows of the colour planes.
+    /// Columns and rows of the chroma planes.
     pub(super) fn colour_size(&self) -> (usize, usize) {
         let side = |pixels: usize, bits: u32| (pixels + (1 << bits) - 1) >> bits;
         (side(self.width, self.subsampling.0), side(self.height, self.subsampling.1))
     }
 
-    /// The planes of `picture` in BT.601 of limited range, colours averaged over squares of two pixels' sides (fewer at an odd edge).
-    pub(super) fn from_rgb(picture: &Image) -> Self {
-        let (width, height) = (picture.size().width(), picture.size().height());
+    /// The planes of `image` in BT.601 of limited range, 4:2:0. Chroma is averaged over 2x2 pixels (fewer at an odd
+    /// edge).
+    pub(super) fn from_rgb(image: &Image) -> Self {
+        let (width, height) = (image.size().width(), image.size().height());
         let colours = Colours { bt709: false, full_range: false };
         let mut yuv = Self { width, height, subsampling: (1, 1), y: Vec::new(), u: Vec::new(), v: Vec::new(), colours };
         let weigh = Weigh::new();
-        yuv.y.extend(picture.pixels().chunks_exact(3).map(|rgb| weigh.y([rgb[0], rgb[1], rgb[2]])));
+        yuv.y.extend(image.pixels().chunks_exact(3).map(|rgb| weigh.y([rgb[0], rgb[1], rgb[2]])));
         let (colour_width, colour_height) = yuv.colour_size();
         for row in 0..colour_height {
             for column in 0..colour_width {
                 let (mut sum, mut pixels) = ([0i64; 3], 0);
                 for row in 2 * row..height.min(2 * row + 2) {
                     for column in 2 * column..width.min(2 * column + 2) {
-                        sum.iter_mut().zip(picture.rgb(row, column)).for_each(|(sum, value)| *sum += i64::from(value));
+                        sum.iter_mut().zip(image.rgb(row, column)).for_each(|(sum, value)| *sum += i64::from(value));
                         pixels += 1;
                     }
                 }
@@ -71,10 +72,10 @@ impl Yuv {
         yuv
     }
 
-    /// The picture, colours taken from the nearest place that has them.
+    /// The image as RGB, with the nearest chroma sample of each pixel.
     ///
     /// # Errors
-    /// When the sides are too large for a picture, on one line.
+    /// A message on one line when the sides are too large for an image.
     pub fn rgb(&self) -> std::result::Result<Image, String> {
         let size = ImageSize::new(self.height, self.width).map_err(|error| error.to_string())?;
         let (across, down) = self.subsampling;
@@ -143,7 +144,7 @@ impl Weigh {
     fn new() -> Self {
         let share = [0.299, 0.587, 0.114];
         let whole = |factor: f64, range: f64| (65_536.0 * factor * range / 255.0).round() as i64;
-        // A colour is how far blue or red lies from the brightness, stretched to the same range.
+        // Chroma is the difference of blue or red from luma, scaled to the range.
         let colour = |own: usize| {
             let stretch = 0.5 / (1.0 - share[own]);
             std::array::from_fn(|channel| {
@@ -158,7 +159,7 @@ impl Weigh {
         (16 + ((sum + 32_768) >> 16)).clamp(0, 255) as u8
     }
 
-    /// Of the `sum` of so many `pixels`.
+    /// The chroma value of the `sum` over `pixels` pixels.
     fn colour(&self, weights: [i64; 3], sum: [i64; 3], pixels: i64) -> u8 {
         let sum: i64 = weights.iter().zip(sum).map(|(weight, value)| weight * value).sum();
         let scale = 65_536 * pixels;
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn white_black_and_red_are_what_the_standard_says() {
+    fn yuv_white_black_and_red_have_the_rgb_of_the_standard() {
         let limited = Colours { bt709: false, full_range: false };
         assert_eq!(one(235, 128, 128, limited), Ok(vec![255; 3]));
         assert_eq!(one(16, 128, 128, limited), Ok(vec![0; 3]));
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_of_odd_sides_reach_to_the_edge() -> Result<(), String> {
+    fn chroma_of_odd_sides_covers_the_last_row_and_column() -> Result<(), String> {
         let yuv = Yuv {
             width: 3,
             height: 3,
@@ -196,14 +197,14 @@ mod tests {
             v: vec![128; 4],
             colours: Colours { bt709: false, full_range: true },
         };
-        let picture = yuv.rgb()?;
-        assert_eq!(picture.rgb(0, 0), [128; 3]);
-        assert!(picture.rgb(2, 2)[2] > 250 && picture.rgb(1, 1) == [128; 3]);
+        let image = yuv.rgb()?;
+        assert_eq!(image.rgb(0, 0), [128; 3]);
+        assert!(image.rgb(2, 2)[2] > 250 && image.rgb(1, 1) == [128; 3]);
         Ok(())
     }
 
     #[test]
-    fn there_and_back_flat_colours_stay_what_they_are() -> Result<(), String> {
+    fn rgb_to_yuv_and_back_keeps_flat_colours() -> Result<(), String> {
         let size = ImageSize::new(3, 5).map_err(|error| error.to_string())?;
         for rgb in [[0; 3], [255; 3], [255, 0, 0], [0, 255, 0], [0, 0, 255], [13, 130, 77], [201, 33, 240]] {
             let planes = Yuv::from_rgb(&Image::filled(size, rgb));
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_left_out_and_short_planes_are_noticed() {
+    fn plane_padding_is_removed_and_short_planes_are_refused() {
         assert_eq!(packed(&[1, 2, 0, 3, 4, 0], 3, 2, 2), Some(vec![1, 2, 3, 4]));
         assert_eq!(packed(&[1, 2, 0, 3], 3, 2, 2), None);
     }

@@ -1,13 +1,13 @@
-//! A small made-up data set, and the genuine one.
+//! A small synthetic data set, and one of the official library.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mindseye_episodes::{
-    Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, PictureStorage, Recording, Sidecar, WriteMode,
+    Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, ImageStorage, Recording, Sidecar, WriteMode,
 };
 use mindseye_interface::{ActionSpace, Image, ImageSize, Seed};
 
@@ -15,7 +15,7 @@ pub const DATA: &str = "data/chunk-000/file-000.parquet";
 pub const EPISODES: &str = "meta/episodes/chunk-000/file-000.parquet";
 
 /// A folder that lerobot 0.6.1 wrote.
-pub fn genuine() -> PathBuf {
+pub fn official() -> PathBuf {
     fixture("lerobot_v3_tiny_image")
 }
 
@@ -36,6 +36,7 @@ pub fn sidecar(seed: u64) -> Sidecar {
             units: texts(&["m/s", "m/s"]),
             low: vec![-0.5; 2],
             high: vec![0.5; 2],
+            neutral: Vec::new(),
         },
         control_step_secs: 0.1,
         recordings: vec![Recording {
@@ -48,13 +49,13 @@ pub fn sidecar(seed: u64) -> Sidecar {
     }
 }
 
-/// Proprioception of 1 number, true state of 3, action of 2, pictures of 6x8, two episodes to a file.
+/// Proprioception of 1 number, true state of 3, action of 2, images of 6x8, two episodes to a file.
 pub fn spec() -> DatasetSpec {
     DatasetSpec {
         frames_per_second: 10,
         camera: "front".into(),
         image_size: ImageSize::new(6, 8).unwrap(),
-        pictures: PictureStorage::Png,
+        image_storage: ImageStorage::Png,
         proprioception_names: texts(&["speed"]),
         state_names: texts(&["x_m", "y_m", "angle_rad"]),
         action_names: texts(&["velocity_x", "velocity_y"]),
@@ -65,10 +66,10 @@ pub fn spec() -> DatasetSpec {
     }
 }
 
-/// Episode `number` of `length` moments; every number and pixel says where it belongs.
+/// Episode `number` of `length` timesteps; every number and pixel depends on its episode and frame.
 pub fn episode(number: usize, length: usize) -> EpisodeData {
     let size = spec().image_size;
-    let picture = |frame: usize| {
+    let image = |frame: usize| {
         let pixels = (0..size.rgb_len()).map(|byte| (byte * 5 + frame * 17 + number * 91) as u8).collect();
         Image::new(size, pixels).unwrap()
     };
@@ -76,7 +77,7 @@ pub fn episode(number: usize, length: usize) -> EpisodeData {
         (0..width).map(|element| (number as f32 * 0.3 + frame as f32 * 0.07 + element as f32).sin()).collect()
     };
     EpisodeData {
-        frames: (0..length).map(picture).collect(),
+        frames: (0..length).map(image).collect(),
         proprioception: (0..length).map(|frame| row(frame, 1)).collect(),
         states: (0..length).map(|frame| row(frame, 3)).collect(),
         actions: (0..length).map(|frame| row(frame, 2)).collect(),
@@ -132,7 +133,7 @@ pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// Copies a data set to where it may be broken.
+/// Copies a data set, so that a test can break the copy.
 pub fn copy(from: &Path, to: &Path) {
     for (name, bytes) in tree(from) {
         let path = to.join(name);

@@ -1,22 +1,22 @@
-//! `meta/mindseye.json`: what LeRobot has no place for.
+//! What mindseye records beside the columns of a data set: scene, action space, control step, seeds.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mindseye_interface::{ActionSpace, Seed};
 use serde::{Deserialize, Serialize};
 
-use super::info::write_json;
 use crate::{Error, Result};
 
-/// How the episodes came about. Names of state, proprioception and action elements are in LeRobot's own `info.json`.
+/// Origin of the episodes. LeRobot folders keep it in `meta/mindseye.json`, HDF5 files in an attribute. The names of
+/// the elements of state, proprioception and action are in the format's own description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sidecar {
-    /// Name of the scene, for example `two_room`, or of the robot's workplace.
+    /// Name of the scene, for example `two_room`, or of the robot's workspace.
     pub scene: String,
     /// Physical meaning of the normalised actions.
     pub action_space: ActionSpace,
-    /// Duration of one control step, seconds (`fps` in `info.json` is a whole number, this is exact).
+    /// Duration of one control step, seconds. It is exact, while LeRobot's `fps` is a whole number.
     pub control_step_secs: f64,
     /// One entry per recording session, in order; appending adds one.
     pub recordings: Vec<Recording>,
@@ -30,48 +30,34 @@ pub struct Recording {
     pub first_episode: usize,
     /// Top of the seed tree.
     pub seed: Seed,
-    /// Who acted, for example `scripted` or `random`.
+    /// Policy that acted, for example `scripted` or `random`.
     pub policy: String,
     /// Factors of variation that were on, for example `lighting`; empty for none.
     pub factors: Vec<String>,
-    /// Which of the seed's episodes the first one is; `None` where it is number `first_episode`. Set in a part of a recording.
+    /// Index of the first episode among those of the seed; `None` where it equals `first_episode`. Set in a shard of a
+    /// recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_of_seed: Option<usize>,
 }
 
 impl Recording {
-    /// Which of the seed's episodes the first one is.
-    fn begins_at(&self) -> usize {
+    /// Index of the first episode among those of the seed.
+    fn first_index(&self) -> usize {
         self.first_of_seed.unwrap_or(self.first_episode)
     }
 
-    /// Whether `next`, recorded right after this one, merely goes on with it.
-    fn goes_on_in(&self, next: &Self) -> bool {
+    /// Whether `next`, recorded right after this session, continues it with the same seed, policy and factors.
+    fn is_continued_by(&self, next: &Self) -> bool {
         let same = (self.seed, &self.policy, &self.factors) == (next.seed, &next.policy, &next.factors);
-        same && next.begins_at() == self.begins_at() + (next.first_episode - self.first_episode)
+        same && next.first_index() == self.first_index() + (next.first_episode - self.first_episode)
     }
 }
 
 impl Sidecar {
-    pub(crate) fn path(root: &Path) -> PathBuf {
-        root.join("meta").join("mindseye.json")
-    }
-
-    /// Reads the file of the data set in `root`; data sets of other tools have none.
-    pub(crate) fn read(root: &Path, action_width: usize) -> Result<Option<Self>> {
-        let path = Self::path(root);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::file(&path, "reading", error)),
-        };
-        let sidecar: Self =
-            serde_json::from_str(&text).map_err(|error| Error::content(&path, "sidecar", "valid fields", error))?;
-        sidecar.check(&path, action_width)?;
-        Ok(Some(sidecar))
-    }
-
-    /// Refuses bounds that do not fit actions of `action_width`, and a step that is no duration.
+    /// Refuses an action space that does not fit actions of `action_width`, and a control step that is not positive.
+    ///
+    /// # Errors
+    /// [`Error::Content`] about the file at `path`.
     pub(crate) fn check(&self, path: &Path, action_width: usize) -> Result<()> {
         let space = &self.action_space;
         let widths = [space.names.len(), space.units.len(), space.low.len(), space.high.len()];
@@ -83,18 +69,18 @@ impl Sidecar {
         if let Some((low, high)) = bounds.into_iter().find(|(low, high)| !(low.is_finite() && high.is_finite())) {
             return Err(Error::content(path, "action_space", "finite bounds", format!("{low} to {high}")));
         }
+        if !(space.neutral.is_empty() || space.neutral.len() == action_width) {
+            let expected = format!("{action_width} neutral values or none");
+            return Err(Error::content(path, "action_space", expected, space.neutral.len()));
+        }
         if !(self.control_step_secs.is_finite() && self.control_step_secs > 0.0) {
             return Err(Error::content(path, "control_step_secs", "above 0", self.control_step_secs));
         }
         Ok(())
     }
 
-    pub(crate) fn write(&self, root: &Path) -> Result<()> {
-        write_json(&Self::path(root), self)
-    }
-
-    /// The sidecar after `other` recorded on top of `self` from episode `first_episode` on; a session that merely goes on (same
-    /// seed, policy and factors) is not listed again.
+    /// The sidecar after a session described by `other` appended episodes from `first_episode` on. A session that
+    /// continues the last one (same seed, policy and factors) is not listed again.
     ///
     /// # Errors
     /// [`Error::Content`] about the file at `path` when scene, actions or control step differ.
@@ -104,23 +90,29 @@ impl Sidecar {
             first_of_seed: recording.first_of_seed.map(|first| first_episode + first),
             ..recording.clone()
         };
-        self.with(other, other.recordings.iter().map(moved), path)
+        self.with_recordings(other, other.recordings.iter().map(moved), path)
     }
 
-    /// The sidecar of a data set with the episodes of `self`, and from `first_episode` on those of another data set, described by `other`.
+    /// The sidecar of a data set with the episodes of `self`, and from `first_episode` on those of another data set,
+    /// which `other` describes.
     ///
     /// # Errors
     /// [`Error::Content`] about the data set at `path`, the other one, when scene, actions or control step differ.
-    pub fn joined(self, other: &Self, first_episode: usize, path: &Path) -> Result<Self> {
+    pub(crate) fn joined(self, other: &Self, first_episode: usize, path: &Path) -> Result<Self> {
         let moved = |recording: &Recording| {
             let place = first_episode + recording.first_episode;
-            let first_of_seed = Some(recording.begins_at()).filter(|first| *first != place);
+            let first_of_seed = Some(recording.first_index()).filter(|first| *first != place);
             Recording { first_episode: place, first_of_seed, ..recording.clone() }
         };
-        self.with(other, other.recordings.iter().map(moved), path)
+        self.with_recordings(other, other.recordings.iter().map(moved), path)
     }
 
-    fn with(mut self, other: &Self, recordings: impl Iterator<Item = Recording>, path: &Path) -> Result<Self> {
+    fn with_recordings(
+        mut self,
+        other: &Self,
+        recordings: impl Iterator<Item = Recording>,
+        path: &Path,
+    ) -> Result<Self> {
         let same = |a: &Self, b: &Self| {
             a.scene == b.scene && a.action_space == b.action_space && a.control_step_secs == b.control_step_secs
         };
@@ -129,10 +121,19 @@ impl Sidecar {
             return Err(Error::content(path, "sidecar", expected, format!("scene {}", other.scene)));
         }
         for next in recordings {
-            if !self.recordings.last().is_some_and(|last| last.goes_on_in(&next)) {
+            if !self.recordings.last().is_some_and(|last| last.is_continued_by(&next)) {
                 self.recordings.push(next);
             }
         }
         Ok(self)
+    }
+
+    /// The sidecar of the episodes `chosen`, ascending, when they are numbered from 0.
+    pub(crate) fn of_episodes(&self, chosen: &[usize]) -> Self {
+        let mut sidecar = self.clone();
+        for recording in &mut sidecar.recordings {
+            recording.first_episode = chosen.iter().filter(|episode| **episode < recording.first_episode).count();
+        }
+        sidecar
     }
 }

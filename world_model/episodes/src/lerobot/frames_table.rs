@@ -1,4 +1,4 @@
-//! `data/chunk-000/file-000.parquet`: one row per moment.
+//! `data/chunk-000/file-000.parquet`: one row per timestep.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,31 +8,31 @@ use arrow::array::{ArrayRef, BinaryArray, Float32Array, Int64Array, RecordBatch}
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde_json::{Value, json};
 
-use super::columns::{element, picture_column, picture_type, vector_column};
+use super::columns::{element, image_column, image_type, vector_column};
 use super::info::{ACTION, CAMERA_PREFIX, Feature, Info, PROPRIOCEPTION, STATE};
 use super::named::Named;
 use super::tables::{TableFile, write_table};
-use crate::mapping::{Columns, Part, side_by_side};
-use crate::source::Numbers;
+use crate::columns::{ColumnSlice, Columns, side_by_side};
+use crate::episode::EpisodeArrays;
 use crate::{Error, Result};
 
 /// Names of the default features, in LeRobot's order; `timestamp` is float32, the others are int64.
 pub(crate) const DEFAULT_FEATURES: [&str; 5] = ["timestamp", "frame_index", "episode_index", "index", "task_index"];
 
-/// How far a moment's time may be from `frame_index / fps`, in durations of a frame.
+/// Largest difference of a timestamp from `frame_index / fps`, in durations of a frame.
 const TIME_TOLERANCE: f32 = 0.1;
 
-/// One encoded episode, as it goes into and comes out of the table.
+/// One episode with compressed images, ready to be written.
 #[derive(Debug, Clone)]
-pub(crate) struct Moments {
+pub(crate) struct EncodedEpisode {
     /// Index of the episode.
     pub episode: usize,
-    /// Index over the whole data set of the first moment.
+    /// Index of the first timestep over the whole data set.
     pub first_frame: usize,
     /// Number of the task.
     pub task: usize,
-    /// `T` pictures as PNG, or as samples of a video.
-    pub pictures: Vec<Vec<u8>>,
+    /// `T` images as PNG, or as samples of a video.
+    pub images: Vec<Vec<u8>>,
     /// `[T, P]`.
     pub proprioception: Vec<f32>,
     /// `[T, K]`.
@@ -41,11 +41,11 @@ pub(crate) struct Moments {
     pub actions: Vec<f32>,
 }
 
-impl Moments {
+impl EncodedEpisode {
     /// The default feature called `name`, `[T]`.
     pub fn default_feature(&self, name: &str, fps: u32) -> Vec<f64> {
-        let frames = 0..self.pictures.len();
-        let constant = |value: usize| vec![value as f64; self.pictures.len()];
+        let frames = 0..self.images.len();
+        let constant = |value: usize| vec![value as f64; self.images.len()];
         match name {
             "timestamp" => frames.map(|frame| frame as f64 / f64::from(fps)).collect(),
             "frame_index" => frames.map(|frame| frame as f64).collect(),
@@ -57,8 +57,8 @@ impl Moments {
 
     fn column(&self, name: &str, feature: &Feature, fps: u32) -> ArrayRef {
         if feature.is_image() {
-            let names = (0..self.pictures.len()).map(|frame| format!("frame-{frame:06}.png"));
-            return picture_column(&self.pictures, names.collect());
+            let names = (0..self.images.len()).map(|frame| format!("frame-{frame:06}.png"));
+            return image_column(&self.images, names.collect());
         }
         match name {
             PROPRIOCEPTION => vector_column(self.proprioception.clone(), feature.width()),
@@ -79,12 +79,12 @@ impl Moments {
 /// The features of a data set with one camera, in LeRobot's order.
 pub(crate) fn features(
     camera: &str,
-    pictures: Feature,
+    images: Feature,
     proprioception: &[String],
     state: &[String],
     action: &[String],
 ) -> Named<Feature> {
-    let mut features = vec![(format!("{CAMERA_PREFIX}{camera}"), pictures)];
+    let mut features = vec![(format!("{CAMERA_PREFIX}{camera}"), images)];
     for (name, elements) in [(PROPRIOCEPTION, proprioception), (STATE, state), (ACTION, action)] {
         if !elements.is_empty() {
             features.push((name.into(), Feature::vector("float32", elements.len(), elements.into())));
@@ -103,11 +103,11 @@ fn columns(features: &Named<Feature>) -> impl Iterator<Item = &(String, Feature)
 }
 
 /// Writes a data file with one row group per episode.
-pub(crate) fn write_moments(path: &Path, info: &Info, episodes: &[Moments]) -> Result<()> {
+pub(crate) fn write_frames(path: &Path, info: &Info, episodes: &[EncodedEpisode]) -> Result<()> {
     let schema = schema(&info.features);
     let mut groups = Vec::with_capacity(episodes.len());
-    for moments in episodes {
-        let columns = columns(&info.features).map(|(name, feature)| moments.column(name, feature, info.fps));
+    for encoded in episodes {
+        let columns = columns(&info.features).map(|(name, feature)| encoded.column(name, feature, info.fps));
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
         groups.push(batch.map_err(|error| Error::file(path, "encoding", error))?);
     }
@@ -120,7 +120,7 @@ fn schema(features: &Named<Feature>) -> SchemaRef {
     let field = |(name, feature): &(String, Feature)| {
         let scalar = if feature.dtype == "int64" { DataType::Int64 } else { DataType::Float32 };
         let data_type = match feature.width() {
-            _ if feature.is_image() => picture_type(),
+            _ if feature.is_image() => image_type(),
             1 => scalar,
             width => DataType::FixedSizeList(element(scalar), width as i32),
         };
@@ -130,7 +130,7 @@ fn schema(features: &Named<Feature>) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, HashMap::from([("huggingface".into(), hugging_face(features))])))
 }
 
-/// What the `datasets` library wants to know about the columns.
+/// Description of the columns for the `datasets` library.
 fn hugging_face(features: &Named<Feature>) -> String {
     let describe = |(name, feature): &(String, Feature)| {
         let scalar = json!({ "dtype": feature.dtype, "_type": "Value" });
@@ -145,19 +145,22 @@ fn hugging_face(features: &Named<Feature>) -> String {
     format!("{{\"info\": {{\"features\": {{{}}}}}}}", members.join(", "))
 }
 
-/// One episode as read: PNG bytes still packed, numbers checked.
+/// One episode as read: compressed images and checked numbers.
 #[derive(Debug)]
 pub(crate) struct PackedEpisode {
     /// `T`.
     pub length: usize,
-    /// Of every camera, `T` pictures as PNG, where they are in the table.
-    pub pictures: Vec<Option<BinaryArray>>,
-    pub numbers: Numbers,
+    /// `T` images as PNG per camera; `None` for cameras with video files.
+    pub images: Vec<Option<BinaryArray>>,
+    pub arrays: EpisodeArrays,
 }
 
-/// Reads rows `start..start + length` of a data file as episode number `episode`, whose first moment is number `first_frame`; with the
-/// pictures of cameras that keep them there.
-pub(crate) fn read_moments(
+/// Reads rows `start..start + length` of a data file as episode `episode`, whose first timestep has index `first_frame`
+/// over the data set, with the images of the cameras that store them in the table.
+///
+/// # Errors
+/// [`Error::Content`] that names the episode, the frame and the column.
+pub(crate) fn read_frames(
     table: &TableFile,
     columns: &Columns,
     info: &Info,
@@ -166,11 +169,9 @@ pub(crate) fn read_moments(
     (episode, first_frame): (usize, usize),
 ) -> Result<PackedEpisode> {
     let in_table = |camera: &str| info.features.get(camera).is_some_and(Feature::is_image);
-    let Columns { cameras, action, proprioception, state } = columns;
-    let parts = [action, proprioception, state].into_iter().flatten();
     let mut names = vec!["episode_index", "frame_index", "index", "timestamp"];
-    let cameras = || cameras.iter().map(|(name, _)| name.as_str());
-    for name in cameras().filter(|camera| in_table(camera)).chain(parts.map(|part| part.column.as_str())) {
+    let cameras = || columns.cameras.iter().map(|camera| camera.column.as_str());
+    for name in cameras().filter(|camera| in_table(camera)).chain(columns.slices().map(|slice| slice.column.as_str())) {
         if !names.contains(&name) {
             names.push(name);
         }
@@ -183,7 +184,7 @@ pub(crate) fn read_moments(
             return Err(Error::content(&rows.path, field, first + frame * step, got));
         }
     }
-    // A frame's time says which picture of a video is its own.
+    // The timestamp selects the frame of a video.
     let fps = info.fps;
     for (frame, got) in rows.vectors("timestamp", 1)?.into_iter().enumerate() {
         let expected = frame as f32 / fps as f32;
@@ -193,7 +194,7 @@ pub(crate) fn read_moments(
             return Err(Error::content(&rows.path, field, expected, got));
         }
     }
-    let column = |Part { column: name, width, .. }: &Part| -> Result<Vec<f32>> {
+    let column = |ColumnSlice { column: name, width, .. }: &ColumnSlice| -> Result<Vec<f32>> {
         let values = rows.vectors(name, *width)?;
         if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
             let field = format!("episode {episode} frame {} {name}[{}]", bad / width, bad % width);
@@ -201,14 +202,14 @@ pub(crate) fn read_moments(
         }
         Ok(values)
     };
-    let pictures = |camera: &str| in_table(camera).then(|| rows.pictures(camera)).transpose();
+    let images = |camera: &str| in_table(camera).then(|| rows.images(camera)).transpose();
     Ok(PackedEpisode {
         length,
-        pictures: cameras().map(pictures).collect::<Result<_>>()?,
-        numbers: Numbers {
-            proprioception: side_by_side(proprioception, column)?,
-            states: side_by_side(state, column)?,
-            actions: side_by_side(action, column)?,
+        images: cameras().map(images).collect::<Result<_>>()?,
+        arrays: EpisodeArrays {
+            proprioception: side_by_side(&columns.proprioception, column)?,
+            states: side_by_side(&columns.state, column)?,
+            actions: side_by_side(&columns.action, column)?,
         },
     })
 }

@@ -1,4 +1,4 @@
-//! Pictures as PNG or JPEG bytes and at other sizes.
+//! Images as PNG or JPEG bytes and at other sizes.
 
 use std::io::Cursor;
 
@@ -6,41 +6,41 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
 use mindseye_interface::{Image, ImageSize};
 
-/// PNG bytes of `picture`, with quick lossless compression.
+/// PNG bytes of `image`, with fast lossless compression.
 ///
 /// # Errors
-/// The encoder's words, on one line.
-pub fn encode_png(picture: &Image) -> std::result::Result<Vec<u8>, String> {
-    let size = picture.size();
+/// The encoder's message, on one line.
+pub fn encode_png(image: &Image) -> std::result::Result<Vec<u8>, String> {
+    let size = image.size();
     let mut bytes = Vec::with_capacity(size.rgb_len() / 4);
-    // Sides are at most `ImageSize::MAX_SIDE`: the casts lose nothing.
+    // Sides are at most `ImageSize::MAX_SIDE`, so the casts are exact.
     PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
-        .write_image(picture.pixels(), size.width() as u32, size.height() as u32, ExtendedColorType::Rgb8)
+        .write_image(image.pixels(), size.width() as u32, size.height() as u32, ExtendedColorType::Rgb8)
         .map_err(|error| one_line(&error))?;
     Ok(bytes)
 }
 
-/// The picture behind PNG `bytes`, which must be of `size`; the size is checked before anything is allocated.
+/// Decodes PNG `bytes` of an image of `size`. The size is checked before memory is allocated.
 ///
 /// # Errors
-/// What is wrong with the bytes, on one line.
-pub fn decode_png(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
+/// The defect of the bytes, on one line.
+pub(crate) fn decode_png(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
     decode(bytes, ImageFormat::Png, size)
 }
 
-/// As [`decode_png`], of PNG or JPEG, whichever `bytes` are.
+/// Decodes PNG or JPEG `bytes` like [`decode_png`].
 ///
 /// # Errors
-/// What is wrong with the bytes, on one line.
-pub fn decode_picture(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
+/// The defect of the bytes, on one line.
+pub fn decode_image(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
     decode(bytes, png_or_jpeg(bytes)?, size)
 }
 
-/// The size of the PNG or JPEG picture behind `bytes`.
+/// The size of a PNG or JPEG image, from the header of its `bytes`.
 ///
 /// # Errors
-/// What is wrong with the bytes, on one line.
-pub fn picture_size(bytes: &[u8]) -> std::result::Result<ImageSize, String> {
+/// The defect of the bytes, on one line.
+pub fn encoded_image_size(bytes: &[u8]) -> std::result::Result<ImageSize, String> {
     let (width, height) = decoder(bytes, png_or_jpeg(bytes)?)?.dimensions();
     ImageSize::new(height as usize, width as usize).map_err(|error| error.to_string())
 }
@@ -65,7 +65,7 @@ fn decode(bytes: &[u8], format: ImageFormat, size: ImageSize) -> std::result::Re
     let decoder = decoder(bytes, format)?;
     let (width, height) = decoder.dimensions();
     if (height as usize, width as usize) != (size.height(), size.width()) {
-        return Err(format!("{height}x{width} pixels where {}x{} were promised", size.height(), size.width()));
+        return Err(format!("{height}x{width} pixels where {}x{} were expected", size.height(), size.width()));
     }
     let decoded = image::DynamicImage::from_decoder(decoder).map_err(|error| one_line(&error))?;
     Image::new(size, decoded.into_rgb8().into_raw()).map_err(|error| error.to_string())
@@ -75,7 +75,7 @@ fn one_line(error: &image::ImageError) -> String {
     error.to_string().replace('\n', " ")
 }
 
-/// Writes `image` to `target`, scaled to `size` where it is of another.
+/// Writes `image` to `target`, scaled to `size` if it has another size.
 pub(crate) fn fit(image: &Image, size: ImageSize, target: &mut [u8]) {
     if image.size() == size {
         target.copy_from_slice(image.pixels());
@@ -84,11 +84,11 @@ pub(crate) fn fit(image: &Image, size: ImageSize, target: &mut [u8]) {
     }
 }
 
-/// `image` at another size, by area averages; deterministic.
+/// The pixels `[H, W, 3]` of `image` scaled to `size` by area averages; deterministic.
 pub fn resized(image: &Image, size: ImageSize) -> Vec<u8> {
     let from = image.size();
-    // Share of the sum that each source row or column gives to a target one, in whole numbers: exact, so the same everywhere.
-    let shares = |source: usize, target: usize, index: usize| {
+    // Weight of each source row or column in a target one, as integers: exact, so equal on every machine.
+    let weights = |source: usize, target: usize, index: usize| {
         let (start, end) = (index * source, (index + 1) * source);
         (start / target..end.div_ceil(target)).map(move |cell| {
             let overlap = end.min((cell + 1) * target) - start.max(cell * target);
@@ -100,12 +100,12 @@ pub fn resized(image: &Image, size: ImageSize) -> Vec<u8> {
     for row in 0..size.height() {
         for column in 0..size.width() {
             let mut sums = [0u64; 3];
-            for (source_row, row_share) in shares(from.height(), size.height(), row) {
-                for (source_column, column_share) in shares(from.width(), size.width(), column) {
+            for (source_row, row_weight) in weights(from.height(), size.height(), row) {
+                for (source_column, column_weight) in weights(from.width(), size.width(), column) {
                     let rgb = image.rgb(source_row, source_column);
                     sums.iter_mut()
                         .zip(rgb)
-                        .for_each(|(sum, channel)| *sum += row_share * column_share * u64::from(channel));
+                        .for_each(|(sum, channel)| *sum += row_weight * column_weight * u64::from(channel));
                 }
             }
             pixels.extend(sums.map(|sum| ((sum + total / 2) / total) as u8));
@@ -131,12 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_survives_png_and_broken_bytes_are_refused() {
+    fn an_image_survives_png_and_broken_bytes_are_refused() {
         let size = ImageSize::new(5, 7).unwrap();
         let pixels = (0..size.rgb_len()).map(|value| (value * 37 % 251) as u8).collect();
-        let picture = Image::new(size, pixels).unwrap();
-        let bytes = encode_png(&picture).unwrap();
-        assert_eq!(decode_png(&bytes, size).unwrap(), picture);
+        let image = Image::new(size, pixels).unwrap();
+        let bytes = encode_png(&image).unwrap();
+        assert_eq!(decode_png(&bytes, size).unwrap(), image);
         assert!(decode_png(&bytes, ImageSize::square(5).unwrap()).unwrap_err().contains("5x7"));
         for length in [0, 7, 20, bytes.len() / 2, bytes.len() - 13] {
             let error = decode_png(&bytes[..length], size).unwrap_err();

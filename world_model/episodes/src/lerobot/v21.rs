@@ -1,4 +1,4 @@
-//! What v2.1 has in lines of JSON: its episodes and tasks.
+//! The episodes and tasks of v2.1, which are lines of JSON.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::episodes_table::{EpisodeRow, VideoPlace};
+use super::episode_row::{EpisodeRow, VideoPlace};
 use super::info::{FilePlace, Info};
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ struct TaskLine {
     task: String,
 }
 
-/// The objects in `meta/<name>`, with the numbers of their lines.
+/// The objects in `meta/<name>`, with their line numbers.
 fn read_lines<T: DeserializeOwned>(root: &Path, name: &str) -> Result<Vec<(usize, T)>> {
     let path = root.join("meta").join(name);
     let text = std::fs::read_to_string(&path).map_err(|error| Error::file(&path, "reading", error))?;
@@ -36,7 +36,10 @@ fn read_lines<T: DeserializeOwned>(root: &Path, name: &str) -> Result<Vec<(usize
     lines.map(parse).collect()
 }
 
-/// The episodes, each in a file of its own.
+/// The episodes, one file each.
+///
+/// # Errors
+/// [`Error::Content`] that names the line.
 pub(super) fn read_rows(root: &Path, info: &Info) -> Result<Vec<EpisodeRow>> {
     let mut lines = read_lines::<EpisodeLine>(root, "episodes.jsonl")?;
     lines.sort_by_key(|(_, line)| line.episode_index);
@@ -62,7 +65,10 @@ pub(super) fn read_rows(root: &Path, info: &Info) -> Result<Vec<EpisodeRow>> {
     Ok(rows)
 }
 
-/// The texts in the order of their numbers.
+/// The task texts in the order of their numbers.
+///
+/// # Errors
+/// [`Error::Content`] that names the line.
 pub(super) fn read_tasks(root: &Path) -> Result<Vec<String>> {
     let mut lines = read_lines::<TaskLine>(root, "tasks.jsonl")?;
     lines.sort_by_key(|(_, line)| line.task_index);

@@ -1,6 +1,6 @@
-//! Against files that the official library wrote.
+//! Comparison with files of the official library.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
@@ -9,11 +9,11 @@ use std::fs::File;
 use std::path::Path;
 
 use arrow::datatypes::Schema;
-use mindseye_episodes::{Dataset, DatasetSpec, DatasetWriter, EpisodeSource, PictureStorage, WriteMode};
+use mindseye_episodes::{Dataset, DatasetSpec, DatasetWriter, EpisodeSource, ImageStorage, WriteMode};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::{DATA, EPISODES, genuine};
+use support::{DATA, EPISODES, official};
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
@@ -26,14 +26,14 @@ fn numbers(value: &Value) -> Vec<f64> {
     }
 }
 
-/// Records the content of the genuine data set anew.
+/// Records the content of the official data set again.
 fn record_again(path: &Path) {
-    let dataset = Dataset::open(&genuine()).unwrap();
+    let dataset = Dataset::open(&official()).unwrap();
     let spec = DatasetSpec {
         frames_per_second: dataset.fps(),
         camera: "front".into(),
         image_size: dataset.image_size(),
-        pictures: PictureStorage::Png,
+        image_storage: ImageStorage::Png,
         proprioception_names: dataset.proprioception_names(),
         state_names: vec![],
         action_names: dataset.action_names(),
@@ -51,8 +51,8 @@ fn record_again(path: &Path) {
 
 #[test]
 fn every_frame_is_read_as_the_official_reader_reads_it() {
-    let dataset = Dataset::open(&genuine()).unwrap();
-    let expected = json(&genuine().join("expected.json"));
+    let dataset = Dataset::open(&official()).unwrap();
+    let expected = json(&official().join("expected.json"));
     assert_eq!((dataset.len(), dataset.frames(), dataset.fps()), (3, 60, 10));
     assert_eq!(dataset.action_names(), ["dx", "dy"]);
     assert!(dataset.sidecar().is_none() && dataset.state_names().is_empty());
@@ -75,7 +75,7 @@ fn every_frame_is_read_as_the_official_reader_reads_it() {
 }
 
 #[test]
-fn our_tables_have_the_columns_types_and_metadata_of_the_genuine_ones() {
+fn our_tables_have_the_columns_types_and_metadata_of_the_official_ones() {
     let folder = tempfile::tempdir().unwrap();
     let ours = folder.path().join("again");
     record_again(&ours);
@@ -86,7 +86,7 @@ fn our_tables_have_the_columns_types_and_metadata_of_the_genuine_ones() {
         (metadata.schema().as_ref().clone(), groups)
     };
     for file in [DATA, EPISODES, "meta/tasks.parquet"] {
-        let ((ours, our_groups), (theirs, their_groups)) = (schema(&ours, file), schema(&genuine(), file));
+        let ((ours, our_groups), (theirs, their_groups)) = (schema(&ours, file), schema(&official(), file));
         assert_eq!(ours.fields(), theirs.fields(), "{file}");
         assert_eq!(our_groups, their_groups, "{file}");
         let metadata = |schema: &Schema| -> BTreeMap<String, Value> {
@@ -95,7 +95,7 @@ fn our_tables_have_the_columns_types_and_metadata_of_the_genuine_ones() {
         };
         let (mut ours, mut theirs) = (metadata(&ours), metadata(&theirs));
         for metadata in [&mut ours, &mut theirs] {
-            // What says who wrote it, and a random number.
+            // The writer's name, and a random number.
             metadata.values_mut().filter_map(Value::as_object_mut).for_each(|members| {
                 members.retain(|key, _| key != "creator" && key != "fingerprint");
             });
@@ -103,7 +103,7 @@ fn our_tables_have_the_columns_types_and_metadata_of_the_genuine_ones() {
         assert_eq!(ours, theirs, "{file}");
     }
     let text = |root: &Path| std::fs::read_to_string(root.join("meta/info.json")).unwrap();
-    assert_eq!(text(&ours), text(&genuine()));
+    assert_eq!(text(&ours), text(&official()));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn our_statistics_agree_with_the_official_ones() {
     let folder = tempfile::tempdir().unwrap();
     let ours = folder.path().join("again");
     record_again(&ours);
-    let (ours, theirs) = (json(&ours.join("meta/stats.json")), json(&genuine().join("meta/stats.json")));
+    let (ours, theirs) = (json(&ours.join("meta/stats.json")), json(&official().join("meta/stats.json")));
     let features = theirs.as_object().unwrap();
     assert_eq!(ours.as_object().unwrap().len(), features.len());
     for (feature, statistics) in features {

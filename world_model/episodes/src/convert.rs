@@ -1,0 +1,236 @@
+//! Conversion: episodes of one or several data sets, written as one.
+
+use std::path::{Path, PathBuf};
+
+use mindseye_interface::Progress;
+use serde::Serialize;
+
+use crate::episode::EpisodeData;
+use crate::hdf5::SwmWriter;
+use crate::lerobot::writer::DatasetWriter;
+use crate::names::or_numbered;
+use crate::sidecar::Sidecar;
+use crate::source::EpisodeSource;
+use crate::spec::{DatasetSpec, ImageStorage, WriteMode, is_plain_name};
+use crate::{Error, Result};
+
+/// Name of the camera where the recorded one is no valid name in a LeRobot folder.
+const DEFAULT_CAMERA: &str = "front";
+
+/// Formats that can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// A LeRobotDataset v3.0.
+    Lerobot(ImageStorage),
+    /// An HDF5 file of stable-worldmodel, lossless.
+    Hdf5,
+}
+
+/// Settings of [`convert`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConvertOptions {
+    /// Format of the new data set.
+    pub format: OutputFormat,
+    /// Timesteps per second; `None` takes the recorded rate, rounded to a whole number.
+    pub frames_per_second: Option<u32>,
+    /// Task of episodes that have none, in words.
+    pub task: String,
+    /// Name of the camera; `None` takes the recorded one.
+    pub camera: Option<String>,
+    /// Episodes per file of a LeRobot folder, at least 1: a file is read as a whole by some tools, and a crash while
+    /// writing loses at most one.
+    pub episodes_per_file: usize,
+    /// Memory that the writing of an HDF5 file may take, bytes: three times the size of the file.
+    pub memory_limit_bytes: u64,
+}
+
+impl Default for ConvertOptions {
+    fn default() -> Self {
+        Self {
+            format: OutputFormat::Lerobot(ImageStorage::Png),
+            frames_per_second: None,
+            task: "unknown".into(),
+            camera: None,
+            episodes_per_file: 50,
+            memory_limit_bytes: 4 << 30,
+        }
+    }
+}
+
+/// Episodes of a source, by ascending index.
+#[derive(Debug)]
+pub struct SourceEpisodes<'a> {
+    /// The data set.
+    pub source: &'a dyn EpisodeSource,
+    /// Indices of the episodes, ascending.
+    pub episodes: Vec<usize>,
+}
+
+/// The result of [`convert`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Converted {
+    /// The new folder or file.
+    pub path: PathBuf,
+    /// Number of episodes.
+    pub episodes: usize,
+    /// Number of timesteps.
+    pub frames: usize,
+}
+
+/// Writes the episodes of all `parts`, in order, to a new data set at `out`. Shards of one recording become the bytes
+/// of a recording that was made at once.
+///
+/// # Errors
+/// [`Error::Argument`] when there is no episode; [`Error::UnknownRate`] when no rate is recorded or given;
+/// [`Error::Content`] when the data sets do not fit together or `out` exists; the errors of reading and writing;
+/// [`Error::Stopped`] when `progress` asks to stop (a LeRobot folder then keeps the files written so far).
+pub fn convert(
+    parts: &[SourceEpisodes<'_>],
+    out: &Path,
+    options: &ConvertOptions,
+    progress: &dyn Progress,
+) -> Result<Converted> {
+    let spec = spec(parts, options)?;
+    let episodes = parts.iter().map(|part| part.episodes.len()).sum();
+    let mut writer = Writer::create(options, out, spec)?;
+    progress.begin("convert", episodes, "episodes");
+    let copied = copy(parts, &mut writer, options, progress);
+    progress.end();
+    copied?;
+    Ok(Converted { path: out.to_path_buf(), episodes, frames: writer.finish()? })
+}
+
+fn copy(
+    parts: &[SourceEpisodes<'_>],
+    writer: &mut Writer,
+    options: &ConvertOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let mut done = 0;
+    for SourceEpisodes { source, episodes } in parts {
+        for &episode in episodes {
+            writer.add(&task(*source, episode, options)?, &source.read_episode(episode)?)?;
+            done += 1;
+            if !progress.advance(done, "") {
+                return Err(Error::Stopped { operation: "converting" });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The description of the new data set.
+fn spec(parts: &[SourceEpisodes<'_>], options: &ConvertOptions) -> Result<DatasetSpec> {
+    let Some(first) = parts.first().map(|part| part.source) else {
+        return Err(Error::argument("data", "a data set", "none"));
+    };
+    let (shape, rate) = (*first.shape(), whole_rate(first, options)?);
+    for other in parts.iter().map(|part| part.source) {
+        if *other.shape() != shape || whole_rate(other, options)? != rate {
+            let describe = |source: &dyn EpisodeSource| {
+                format!("{:?} at {:?} timesteps per second", source.shape(), source.frames_per_second())
+            };
+            let expected = format!("{}, as in {}", describe(first), first.path().display());
+            return Err(Error::content(other.path(), "episodes", expected, describe(other)));
+        }
+    }
+    let first_episode = parts.iter().find_map(|part| Some((part.source, *part.episodes.first()?)));
+    let Some((source, episode)) = first_episode else {
+        return Err(Error::argument("episodes", "at least one", "none"));
+    };
+    let sidecar = joined_sidecar(parts)?;
+    Ok(DatasetSpec {
+        frames_per_second: rate,
+        camera: options.camera.clone().map_or_else(|| camera_name(first), Ok)?,
+        image_size: shape.image_size,
+        image_storage: match options.format {
+            OutputFormat::Lerobot(storage) => storage,
+            OutputFormat::Hdf5 => ImageStorage::Png,
+        },
+        proprioception_names: or_numbered(first.proprioception_names(), shape.proprioception, "proprioception"),
+        state_names: or_numbered(first.state_names(), shape.state, "state"),
+        action_names: or_numbered(first.action_names(), shape.action, "action"),
+        task: task(source, episode, options)?,
+        robot: sidecar.as_ref().map(|sidecar| sidecar.scene.clone()),
+        episodes_per_file: options.episodes_per_file,
+        sidecar,
+    })
+}
+
+/// The first task of an episode, or the default one.
+fn task(source: &dyn EpisodeSource, episode: usize, options: &ConvertOptions) -> Result<String> {
+    Ok(source.episode(episode)?.tasks.into_iter().next().unwrap_or_else(|| options.task.clone()))
+}
+
+/// Timesteps per second as a whole number, which LeRobot requires.
+fn whole_rate(source: &dyn EpisodeSource, options: &ConvertOptions) -> Result<u32> {
+    match (options.frames_per_second, source.frames_per_second()) {
+        (Some(rate), _) => Ok(rate),
+        (None, Some(rate)) => Ok(rate.round() as u32),
+        (None, None) => Err(Error::UnknownRate { path: source.path().to_path_buf() }),
+    }
+}
+
+/// The sidecar of the new data set, if all parts have one.
+fn joined_sidecar(parts: &[SourceEpisodes<'_>]) -> Result<Option<Sidecar>> {
+    let (mut joined, mut count) = (None::<Sidecar>, 0);
+    for SourceEpisodes { source, episodes } in parts.iter().filter(|part| !part.episodes.is_empty()) {
+        let Some(sidecar) = source.sidecar() else { return Ok(None) };
+        let own = sidecar.of_episodes(episodes);
+        joined = Some(match joined {
+            None => own,
+            Some(before) => before.joined(&own, count, source.path())?,
+        });
+        count += episodes.len();
+    }
+    Ok(joined)
+}
+
+/// Name of the only camera of `source`, if it is valid in a LeRobot folder, else a default name.
+fn camera_name(source: &dyn EpisodeSource) -> Result<String> {
+    let cameras = source.cameras();
+    let [camera] = cameras else {
+        let columns: Vec<&str> = cameras.iter().map(|camera| camera.column.as_str()).collect();
+        return Err(Error::content(source.path(), "cameras", "one camera to convert", columns.join(", ")));
+    };
+    Ok(if is_plain_name(&camera.name) { camera.name.clone() } else { DEFAULT_CAMERA.into() })
+}
+
+/// The writer of either format.
+enum Writer {
+    Lerobot(Box<DatasetWriter>),
+    Hdf5(Box<SwmWriter>),
+}
+
+impl Writer {
+    fn create(options: &ConvertOptions, path: &Path, spec: DatasetSpec) -> Result<Self> {
+        Ok(match options.format {
+            OutputFormat::Lerobot(_) => Self::Lerobot(Box::new(DatasetWriter::create(path, spec, WriteMode::Error)?)),
+            OutputFormat::Hdf5 => {
+                let writer = SwmWriter::create(path, &spec, WriteMode::Error)?;
+                Self::Hdf5(Box::new(writer.with_limit_bytes(options.memory_limit_bytes)))
+            }
+        })
+    }
+
+    fn add(&mut self, task: &str, episode: &EpisodeData) -> Result<()> {
+        match self {
+            Self::Lerobot(writer) => writer.begin_task(task).and_then(|()| writer.add_episode(episode)),
+            Self::Hdf5(writer) => writer.begin_task(task).and_then(|()| writer.add_episode(episode)),
+        }
+    }
+
+    /// Completes the data set; returns its number of timesteps.
+    fn finish(self) -> Result<usize> {
+        match self {
+            Self::Lerobot(writer) => {
+                let frames = writer.frames();
+                writer.finish().map(|_| frames)
+            }
+            Self::Hdf5(writer) => {
+                let frames = writer.frames();
+                writer.finish().map(|_| frames)
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The start of a new data set: its empty description, and the handling of a folder that exists.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::frames_table::features;
+use super::info::{Feature, Info, VERSION, default_chunks_size, default_data_files_size, default_video_files_size};
+use crate::spec::{DatasetSpec, ImageStorage, WriteMode};
+use crate::video::SHORTEST_SIDE;
+use crate::{Error, Result};
+
+/// The description of a data set without episodes.
+pub(super) fn fresh_info(path: &Path, spec: &DatasetSpec) -> Result<Info> {
+    spec.check(path)?;
+    let (height, width) = (spec.image_size.height(), spec.image_size.width());
+    if spec.image_storage == ImageStorage::Av1 && height.min(width) < SHORTEST_SIDE {
+        let expected = format!("sides of at least {SHORTEST_SIDE} pixels for video");
+        return Err(Error::content(path, "image_size", expected, format!("{height}x{width}")));
+    }
+    let (camera, video_path) = match spec.image_storage {
+        ImageStorage::Png => (Feature::image(spec.image_size), None),
+        ImageStorage::Av1 => {
+            let path = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4";
+            (Feature::video(spec.image_size, spec.frames_per_second), Some(path.into()))
+        }
+    };
+    let (proprioception, state, action) = (&spec.proprioception_names, &spec.state_names, &spec.action_names);
+    Ok(Info {
+        codebase_version: VERSION.into(),
+        fps: spec.frames_per_second,
+        features: features(&spec.camera, camera, proprioception, state, action),
+        total_episodes: 0,
+        total_frames: 0,
+        total_tasks: 0,
+        chunks_size: default_chunks_size(),
+        data_files_size_in_mb: default_data_files_size(),
+        video_files_size_in_mb: default_video_files_size(),
+        data_path: "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet".into(),
+        video_path,
+        robot_type: spec.robot.clone(),
+        splits: BTreeMap::from([("train".into(), "0:0".into())]),
+        other: BTreeMap::new(),
+    })
+}
+
+/// Checks that a new data set can begin in `path`, and deletes an old one where `mode` allows it.
+pub(super) fn make_room(path: &Path, mode: WriteMode, recorded: bool) -> Result<()> {
+    let empty = match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(Error::file(path, "listing", error)),
+    };
+    match mode {
+        _ if empty => Ok(()),
+        WriteMode::Overwrite if recorded => delete_dataset(path),
+        WriteMode::Error if recorded => {
+            let expected = "a new or empty folder, or the mode overwrite or append";
+            Err(Error::content(path, "folder", expected, "a data set"))
+        }
+        _ => Err(Error::content(path, "folder", "a new or empty folder", "files that are no data set")),
+    }
+}
+
+/// Deletes the files of a data set. `info.json` is deleted last, so that an interrupted deletion can be repeated.
+fn delete_dataset(path: &Path) -> Result<()> {
+    let delete = |target: &Path, folder: bool| -> Result<()> {
+        let result = if folder { std::fs::remove_dir_all(target) } else { std::fs::remove_file(target) };
+        match result {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(target, "deleting", error)),
+            _ => Ok(()),
+        }
+    };
+    for folder in ["data", "videos", "images", "meta/episodes"] {
+        delete(&path.join(folder), true)?;
+    }
+    for file in ["stats.json", "tasks.parquet", "mindseye.json", "info.json"] {
+        delete(&path.join("meta").join(file), false)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! `meta/stats.json`: statistics per feature over the whole data set.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::info::{ACTION, Feature, write_json};
+use super::named::Named;
+use super::statistics::{Statistics, VECTORS};
+use crate::summary::ActionSummary;
+use crate::{Error, Result};
+
+fn statistics_path(root: &Path) -> PathBuf {
+    root.join("meta").join("stats.json")
+}
+
+/// Statistics of the actions; `None` where the data set has none.
+pub(super) fn read_action_statistics(root: &Path) -> Result<Option<ActionSummary>> {
+    let path = statistics_path(root);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::file(&path, "reading", error)),
+    };
+    let parsed = serde_json::from_str::<BTreeMap<String, BTreeMap<String, Value>>>(&text);
+    let all = parsed.map_err(|error| Error::content(&path, "statistics", "objects of numbers", error))?;
+    let Some(action) = all.get(ACTION) else { return Ok(None) };
+    let vector = |name: &str| -> Result<Vec<f64>> {
+        let value = action.get(name).cloned().unwrap_or_default();
+        serde_json::from_value(value)
+            .map_err(|error| Error::content(&path, format!("action.{name}"), "a list of numbers", error))
+    };
+    let (min, max, mean, std) = (vector("min")?, vector("max")?, vector("mean")?, vector("std")?);
+    Ok(Some(ActionSummary { min, max, mean, std }))
+}
+
+/// Writes `stats.json`: cameras as `[[[r]], [[g]], [[b]]]`, all other features as vectors.
+pub(super) fn write_statistics(root: &Path, features: &Named<Feature>, statistics: &[Statistics]) -> Result<()> {
+    let describe = |((name, feature), statistics): (&(String, Feature), &Statistics)| {
+        let nested = |vector: &[f64]| match feature.has_images() {
+            true => vector.iter().map(|value| json!([[value]])).collect(),
+            false => Value::from(vector),
+        };
+        let vectors = VECTORS.into_iter().zip(statistics.vectors());
+        let mut members: Vec<(String, Value)> =
+            vectors.map(|(statistic, vector)| (statistic.to_string(), nested(vector))).collect();
+        members.insert(4, ("count".into(), json!([statistics.count])));
+        (name.clone(), Named(members))
+    };
+    let all = features.0.iter().zip(statistics).map(describe).collect();
+    write_json(&statistics_path(root), &Named(all))
+}
