@@ -1,15 +1,15 @@
-//! The parts that planning and training spend their time in: `cargo bench -p mindseye-world-model`.
+//! The operations that planning and training spend their time in: `cargo bench -p mindseye-world-model`.
 
-#![allow(clippy::unwrap_used, missing_docs)] // a bench that cannot run has nothing to hand on; criterion's macros write no docs
+#![allow(clippy::unwrap_used, missing_docs)] // a bench has no caller for errors; criterion's macros write no docs
 
 use candle_core::{Device, Tensor, Var};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mindseye_interface::Seed;
-use mindseye_world_model::encoder::{EncoderConfig, KeypointConfig};
-use mindseye_world_model::ops::matmul::{Matrix, matmul};
-use mindseye_world_model::ops::{Convolution, Map, Precision, Rounded, convolve};
-use mindseye_world_model::predictor::PredictorConfig;
-use mindseye_world_model::{Jepa, ModelConfig, PlanSlopes, RolloutEngine};
+use mindseye_world_model::testing::{Convolution, InferenceLinear, RoundedRows, convolve};
+use mindseye_world_model::{
+    EncoderConfig, Jepa, KeypointConfig, ModelConfig, PlanGradient, Precision, PredictorConfig, RolloutEngine,
+};
+use mindseye_world_model::{Matrix, matmul};
 
 fn values(count: usize) -> Vec<f32> {
     (0..count).map(|index| ((index * 7919 + 13) % 101) as f32 / 50.0 - 1.0).collect()
@@ -25,19 +25,17 @@ fn products(criterion: &mut Criterion) {
         let weight = Matrix::new(&weight, outputs, inputs).transposed();
         bencher.iter(|| matmul(&mut output, Matrix::new(&input, rows, inputs), weight, false));
     });
-    let precisions = [
-        ("packed, f32", Precision::F32),
-        ("packed, sixteen bits", Precision::Bf16),
-        ("packed, eight bits", Precision::Int8),
-    ];
+    let precisions = [("packed, f32", Precision::F32), ("packed, sixteen bits", Precision::Bf16)];
     for (name, precision) in precisions {
-        let (map, mut rounded) = (Map::new(&weight, &vec![0.0; outputs], precision), Rounded::default());
-        group.bench_function(name, |bencher| bencher.iter(|| map.apply(&input, &mut output, false, &mut rounded)));
+        let linear = InferenceLinear::new(&weight, &vec![0.0; outputs], precision);
+        let mut rounded = RoundedRows::default();
+        group.bench_function(name, |bencher| bencher.iter(|| linear.apply(&input, &mut output, false, &mut rounded)));
     }
     group.finish();
 }
 
-/// The 3x3 convolutions of push_t's eye on 16 pictures, both ways; beside them their product once windows are laid out.
+/// The 3x3 convolutions of push_t's encoder on 16 images, forward and back; beside them the matrix product of their
+/// unfolded windows.
 fn convolutions(criterion: &mut Criterion) {
     let (batch, side, channels) = (16, 16, 32);
     let (windows, window) = (batch * side * side, 9 * channels);
@@ -46,7 +44,7 @@ fn convolutions(criterion: &mut Criterion) {
         Var::from_tensor(&Tensor::from_vec(values(shape.iter().product()), shape, &Device::Cpu).unwrap()).unwrap()
     };
     let (input, weight, bias) = (var(&[batch, side, side, channels]), var(&[channels, window]), var(&[channels]));
-    let mut group = criterion.benchmark_group("3x3 convolution of 16 pictures");
+    let mut group = criterion.benchmark_group("3x3 convolution of 16 images");
     group.throughput(Throughput::Elements((2 * windows * window * channels) as u64));
     group.bench_function("product alone", |bencher| {
         let (rows, weight, mut output) =
@@ -65,7 +63,7 @@ fn convolutions(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// 128 plans of 4 blocks with a predictor of push_t's size, on one thread.
+/// 128 plans of 4 chunks with a predictor of push_t's size, on one thread.
 fn rollouts(criterion: &mut Criterion) {
     let (plans, horizon) = (128, 4);
     let config = ModelConfig {
@@ -73,28 +71,28 @@ fn rollouts(criterion: &mut Criterion) {
         cameras: 1,
         proprioception_width: 0,
         action_width: 2,
-        action_block: 5,
+        action_chunk: 5,
         latent_width: 32,
         whitening: false,
         encoder: EncoderConfig::Keypoint(KeypointConfig { channels: 16, hidden: 256 }),
         predictor: PredictorConfig { hidden: 384, layers: 2, gated: true },
     };
-    let block_width = config.block_width();
+    let chunk_width = config.chunk_width();
     let model = Jepa::initialise(config, Seed::new(0)).unwrap();
-    let (start, actions) = (values(32), values(plans * horizon * block_width));
-    let mut group = criterion.benchmark_group("128 plans of 4 blocks");
+    let (start, actions) = (values(32), values(plans * horizon * chunk_width));
+    let mut group = criterion.benchmark_group("128 plans of 4 chunks");
     group.throughput(Throughput::Elements((plans * horizon) as u64));
-    let precisions = [("f32", Precision::F32), ("sixteen bits", Precision::Bf16), ("eight bits", Precision::Int8)];
+    let precisions = [("f32", Precision::F32), ("sixteen bits", Precision::Bf16)];
     for (name, precision) in precisions {
         let engine = RolloutEngine::with_precision(&model, precision).unwrap();
         group.bench_function(name, |bencher| {
             bencher.iter(|| engine.rollout(&start, &actions, horizon, 1).unwrap());
         });
     }
-    let slopes = PlanSlopes::new(&model).unwrap();
-    group.bench_function("and their slopes", |bencher| {
-        let judge = |states: Vec<f32>| -> mindseye_world_model::Result<Vec<f32>> { Ok(states) };
-        bencher.iter(|| slopes.of(&start, &actions, horizon, 1, judge).unwrap());
+    let gradients = PlanGradient::new(&model).unwrap();
+    group.bench_function("and their gradients", |bencher| {
+        let upstream = |states: Vec<f32>| -> mindseye_world_model::Result<Vec<f32>> { Ok(states) };
+        bencher.iter(|| gradients.of(&start, &actions, horizon, 1, upstream).unwrap());
     });
     group.finish();
 }

@@ -1,77 +1,39 @@
-//! A trained model as a folder: `config.json`, `model.safetensors`, and the parts beside it where there are any
-//! (`decoder.safetensors`, `policy.safetensors`, `critic.safetensors`, `readout.safetensors`, `futures.safetensors`, `ensemble.safetensors`).
+//! A trained model as a folder: `config.json`, `model.safetensors`, and the heads beside it, one file each
+//! (`decoder.safetensors`, `policy.safetensors`, `critic.safetensors`, `state_probe.safetensors`,
+//! `stochastic.safetensors`, `ensemble.safetensors`).
+//!
+//! [`AnyCheckpoint`] has a model of any family and reads heads when they are asked for. [`Checkpoint`] is that of a
+//! JEPA, with all heads in memory.
 
-use std::collections::BTreeMap;
+mod any;
+
 use std::path::Path;
+use std::sync::Arc;
 
-use candle_core::Tensor;
-use mindseye_interface::config::Validate;
-use mindseye_interface::{ActionSpace, Seed, files};
-use nalgebra::DMatrix;
-use serde::{Deserialize, Serialize};
+use mindseye_interface::{Seed, files};
 
-use crate::critic::CriticNetwork;
-use crate::decoder::Decoder;
-use crate::ensemble::Ensemble;
-use crate::futures::Futures;
-use crate::jepa::{Jepa, ModelConfig};
-use crate::ops::{tensor, with_values};
-use crate::part;
-use crate::policy::Policy;
-use crate::readout::Readout;
+pub use any::AnyCheckpoint;
+
+pub use crate::families::jepa::training::DataStatistics;
+pub use crate::families::jepa::{CheckpointConfig, FORMAT};
+pub use crate::families::{LoadOptions, Origin};
+
+use crate::families::jepa::checkpoint_config::CONFIG_FILE;
+use crate::families::jepa::training::{TrainingConfig, TrainingData, TrainingReport};
+use crate::families::jepa::{Jepa, encode_batch, folder as jepa_folder};
+use crate::heads::critic::CriticNetwork;
+use crate::heads::decoder::Decoder;
+use crate::heads::ensemble::Ensemble;
+use crate::heads::policy::Policy;
+use crate::heads::state_probe::StateProbe;
+use crate::heads::stochastic::StochasticPredictor;
+use crate::heads::{Head, Heads, copy_file};
+use crate::latent::LatentShape;
+use crate::model::{Dynamics, InferenceOptions};
 use crate::statistics::LatentStatistics;
-use crate::training::{TrainingConfig, TrainingData, TrainingReport};
-use crate::{Error, Result, weights_file};
+use crate::{Error, Result, fingerprint};
 
-/// Version of the checkpoint format; another version is refused.
-pub const FORMAT: u32 = 1;
-
-/// What stands in `config.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CheckpointConfig {
-    /// Version of the format, [`FORMAT`].
-    pub format: u32,
-    /// Scene or robot whose episodes the model learnt from.
-    pub scene: String,
-    /// Duration of one control step, seconds.
-    pub control_step_secs: f64,
-    /// Meaning of the actions.
-    pub action_space: ActionSpace,
-    /// Names of the true state's dimensions that the probes were fitted to; empty without a true state.
-    pub state_names: Vec<String>,
-    /// The model.
-    pub model: ModelConfig,
-    /// Statistics of the training data.
-    pub data: DataStatistics,
-    /// The recipe.
-    pub recipe: TrainingConfig,
-    /// How training went.
-    pub training: TrainingReport,
-}
-
-/// Statistics of the data a model was trained on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataStatistics {
-    /// Episodes in the data set.
-    pub episodes: usize,
-    /// Frames in the data set.
-    pub frames: usize,
-    /// Mean of the normalised actions, per dimension.
-    pub action_mean: Vec<f64>,
-    /// Standard deviation of the normalised actions, per dimension.
-    pub action_std: Vec<f64>,
-    /// Mean of proprioception, per dimension, SI units.
-    pub proprioception_mean: Vec<f64>,
-    /// Standard deviation of proprioception, per dimension, SI units.
-    pub proprioception_std: Vec<f64>,
-    /// The colour that most of the pictures show, of models with one camera.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub background_rgb: Option<[u8; 3]>,
-}
-
-/// A model with all that is needed to plan with it.
+/// A JEPA with all that is needed to plan with it.
 #[derive(Debug)]
 pub struct Checkpoint {
     /// What the model is and where it comes from.
@@ -80,39 +42,26 @@ pub struct Checkpoint {
     pub model: Jepa,
     /// Statistics of its latent space.
     pub statistics: LatentStatistics,
-    /// Draws latents for people.
+    /// Draws latents as images, for display.
     pub decoder: Option<Decoder>,
-    /// Does without imagining what a planner would do with it.
+    /// Proposes plans without a planner.
     pub policy: Option<Policy>,
-    /// Says what is still to come beyond the horizon.
+    /// Predicts the cost beyond the horizon.
     pub critic: Option<CriticNetwork>,
-    /// Reads latents as people name states, for costs about named things.
-    pub readout: Option<Readout>,
-    /// Tells the futures of a plan apart by a code.
-    pub futures: Option<Futures>,
+    /// Reads named states from latents, for costs about them.
+    pub state_probe: Option<StateProbe>,
+    /// Predicts several samples per plan.
+    pub stochastic: Option<StochasticPredictor>,
     /// Further predictors of the same latents.
     pub ensemble: Option<Ensemble>,
+    heads: Heads,
 }
 
-const CONFIG_FILE: &str = "config.json";
-const MODEL_FILE: &str = "model.safetensors";
-const STATISTICS: &str = "statistics.";
-
-/// Where a model's episodes come from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Origin {
-    /// Scene or robot.
-    pub scene: String,
-    /// Duration of one control step, seconds.
-    pub control_step_secs: f64,
-    /// Meaning of the actions.
-    pub action_space: ActionSpace,
-    /// Names of the true state's dimensions; empty without a true state.
-    pub state_names: Vec<String>,
-}
+/// Pairs of states from which the statistics of the latent space are measured.
+const STATISTICS_WINDOWS: usize = 4000;
 
 impl Checkpoint {
-    /// What a finished run leaves: the model with the statistics of its latent space. The decoder is added when it is trained.
+    /// The result of a finished run: the model with the statistics of its latent space, without heads.
     ///
     /// # Errors
     /// When the data do not fit the model.
@@ -123,91 +72,133 @@ impl Checkpoint {
         data: &TrainingData,
         origin: Origin,
     ) -> Result<Self> {
-        let statistics = LatentStatistics::measure(&model, data, Seed::new(training.seed).child("statistics"))?;
+        let seed = Seed::new(training.seed).child("statistics");
+        let pairs = encode_batch(&model, &data.training_sample(STATISTICS_WINDOWS, 2, seed)?)?;
+        let statistics = LatentStatistics::of_pairs(&pairs, LatentShape::global(model.config().latent_width))?;
         let config = CheckpointConfig {
             format: FORMAT,
             scene: origin.scene,
             control_step_secs: origin.control_step_secs,
             action_space: origin.action_space,
             state_names: origin.state_names,
+            camera_names: Vec::new(),
             model: model.config().clone(),
             data: data.statistics(),
             recipe,
             training,
         };
+        let heads = Heads::of(None, Some(&config.model), fingerprint::of_weights(model.weights())?);
+        Self::with_heads(config, model, statistics, heads)
+    }
+
+    fn with_heads(config: CheckpointConfig, model: Jepa, statistics: LatentStatistics, heads: Heads) -> Result<Self> {
         Ok(Self {
             config,
             model,
             statistics,
-            decoder: None,
-            policy: None,
-            critic: None,
-            readout: None,
-            futures: None,
-            ensemble: None,
+            decoder: heads.read()?,
+            policy: heads.read()?,
+            critic: heads.read()?,
+            state_probe: heads.read()?,
+            stochastic: heads.read()?,
+            ensemble: heads.read()?,
+            heads,
         })
     }
 
-    /// Writes the folder; every file whole, `config.json` last.
+    /// Writes the model, the heads in memory, and `config.json` last. Files of other heads stay: one of another model
+    /// is refused when it is read. See [`Checkpoint::save_head`] for writing one head only.
     ///
     /// # Errors
     /// [`Error::File`] when a file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        let mut tensors: BTreeMap<String, Tensor> =
-            self.model.weights().iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
-        let width = self.statistics.mean.len();
-        let vector = |values: &[f64]| tensor(values.iter().map(|&value| value as f32).collect(), values.len());
-        let matrix = |values: &DMatrix<f64>| {
-            tensor(values.transpose().iter().map(|&value| value as f32).collect(), (width, width))
-        };
-        tensors.insert(format!("{STATISTICS}mean"), vector(&self.statistics.mean)?);
-        tensors.insert(format!("{STATISTICS}covariance"), matrix(&self.statistics.covariance)?);
-        tensors.insert(format!("{STATISTICS}step_covariance"), matrix(&self.statistics.step_covariance)?);
-        weights_file::write(&folder.join(MODEL_FILE), &tensors, None)?;
-        part::save_to(folder, self.decoder.as_ref())?;
-        part::save_to(folder, self.policy.as_ref())?;
-        part::save_to(folder, self.critic.as_ref())?;
-        part::save_to(folder, self.readout.as_ref())?;
-        part::save_to(folder, self.futures.as_ref())?;
-        part::save_to(folder, self.ensemble.as_ref())?;
+        self.save_model_and_heads(folder)?;
+        self.save_config(folder)
+    }
+
+    fn save_model_and_heads(&self, folder: &Path) -> Result<()> {
+        jepa_folder::write(folder, &self.model, &self.statistics)?;
+        self.decoder.as_ref().map_or(Ok(()), |head| self.save_head(folder, head))?;
+        self.policy.as_ref().map_or(Ok(()), |head| self.save_head(folder, head))?;
+        self.critic.as_ref().map_or(Ok(()), |head| self.save_head(folder, head))?;
+        self.state_probe.as_ref().map_or(Ok(()), |head| self.save_head(folder, head))?;
+        self.stochastic.as_ref().map_or(Ok(()), |head| self.save_head(folder, head))?;
+        self.ensemble.as_ref().map_or(Ok(()), |head| self.save_head(folder, head))
+    }
+
+    fn save_config(&self, folder: &Path) -> Result<()> {
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
         config.push(b'\n');
         files::write_whole(&path, &config).map_err(|error| Error::file(&path, error))
     }
 
+    /// Writes one head of this model to its file in `folder`. In the checkpoint's own folder nothing else is written.
+    /// Another folder gets copies of the model and of the other heads too, byte for byte, and `config.json` last:
+    /// before that it is no checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::File`] when a file cannot be read or written.
+    pub fn save_with_head<H: Head>(&self, folder: &Path, head: &H) -> Result<()> {
+        match self.heads.folder() {
+            None => {
+                self.save_model_and_heads(folder)?;
+                self.save_head(folder, head)?;
+                self.save_config(folder)
+            }
+            Some(own) if is_same_folder(own, folder) => self.save_head(folder, head),
+            Some(own) => {
+                copy_file(&own.join(jepa_folder::MODEL_FILE), folder)?;
+                self.heads.copy_others::<H>(folder)?;
+                self.save_head(folder, head)?;
+                copy_file(&own.join(CONFIG_FILE), folder)
+            }
+        }
+    }
+
+    /// Writes one head of this model to its file in `folder`. Nothing else in the folder is written or deleted.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written.
+    pub fn save_head<H: Head>(&self, folder: &Path, head: &H) -> Result<()> {
+        self.heads.save(folder, head)
+    }
+
+    /// The head of type `H` in the checkpoint's folder, if there is one. It is read once.
+    ///
+    /// # Errors
+    /// [`Error::File`] when its file is broken or belongs to another model.
+    pub fn head<H: Head + Send + Sync + 'static>(&self) -> Result<Option<Arc<H>>> {
+        self.heads.head()
+    }
+
+    /// The heads beside the model.
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// SHA-256 of the model's weights, 64 hexadecimal digits.
+    pub fn fingerprint(&self) -> &str {
+        self.heads.fingerprint()
+    }
+
+    /// Dynamics of the model, with the heads that `options.samples` asks for.
+    ///
+    /// # Errors
+    /// [`Error::MissingHead`] without such a head, and its file's errors.
+    pub fn dynamics(&self, options: &InferenceOptions) -> Result<Box<dyn Dynamics>> {
+        any::dynamics(&self.model, &self.heads, options)
+    }
+
     /// Reads a folder that [`Checkpoint::save`] wrote.
     ///
     /// # Errors
-    /// [`Error::File`] naming the file and what is wrong with it.
+    /// [`Error::File`] naming the file and its problem.
     pub fn load(folder: &Path) -> Result<Self> {
-        let config = Self::load_config(folder)?;
-        let path = folder.join(MODEL_FILE);
-        let (mut tensors, _) = weights_file::read(&path)?;
-        let width = config.model.latent_width;
-        let mut take = |name: &str, length: usize| -> Result<Vec<f64>> {
-            let name = format!("{STATISTICS}{name}");
-            let stored =
-                tensors.remove(&name).ok_or_else(|| Error::file(&path, format!("{name}: expected it, got none")))?;
-            let values = with_values(&stored, <[f32]>::to_vec)?;
-            if values.len() != length {
-                return Err(Error::file(&path, format!("{name}: expected {length} values, got {}", values.len())));
-            }
-            Ok(values.into_iter().map(f64::from).collect())
-        };
-        let statistics = LatentStatistics {
-            mean: take("mean", width)?,
-            covariance: DMatrix::from_row_iterator(width, width, take("covariance", width * width)?),
-            step_covariance: DMatrix::from_row_iterator(width, width, take("step_covariance", width * width)?),
-        };
-        let model = Jepa::from_weights(config.model.clone(), tensors).map_err(|error| Error::file(&path, error))?;
-        let decoder = part::load_from(folder, &config.model)?;
-        let policy = part::load_from(folder, &config.model)?;
-        let critic = part::load_from(folder, &config.model)?;
-        let readout = part::load_from(folder, &config.model)?;
-        let futures = part::load_from(folder, &config.model)?;
-        let ensemble = part::load_from(folder, &config.model)?;
-        Ok(Self { config, model, statistics, decoder, policy, critic, readout, futures, ensemble })
+        let config = CheckpointConfig::load(folder)?;
+        let (model, statistics) = jepa_folder::read(folder, &config)?;
+        let heads = Heads::of(Some(folder), Some(&config.model), fingerprint::of_weights(model.weights())?);
+        Self::with_heads(config, model, statistics, heads)
     }
 
     /// Reads `config.json` only.
@@ -215,18 +206,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::File`] naming the field.
     pub fn load_config(folder: &Path) -> Result<CheckpointConfig> {
-        let path = folder.join(CONFIG_FILE);
-        let text = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
-        let config: CheckpointConfig = serde_json::from_slice(&text).map_err(|error| Error::file(&path, error))?;
-        if config.format != FORMAT {
-            return Err(Error::file(&path, format!("format: expected {FORMAT}, got {}", config.format)));
-        }
-        config.model.validate().map_err(|error| Error::file(&path, error))?;
-        if config.action_space.width() != config.model.action_width {
-            let (expected, got) = (config.model.action_width, config.action_space.width());
-            return Err(Error::file(&path, format!("action_space: expected {expected} dimensions, got {got}")));
-        }
-        Ok(config)
+        CheckpointConfig::load(folder)
     }
 
     /// Reads a folder and refuses a model of another scene.
@@ -242,5 +222,13 @@ impl Checkpoint {
             ));
         }
         Self::load(folder)
+    }
+}
+
+/// Whether two paths lead to the same folder; a folder that does not exist is no other's.
+fn is_same_folder(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
     }
 }

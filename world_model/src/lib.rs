@@ -1,53 +1,75 @@
-//! JEPA world models: encoders, predictors, losses, training, checkpoints, probes, and the fast rollout engine.
+//! World models: families of models behind one seam, their heads, training, checkpoints, probes, and fast inference
+//! engines.
 //!
-//! A model is trained end to end from recorded pixels and actions to predict the *representation* of the next picture, never its
-//! pixels. Letters used in shapes: `B` batch, `T` frames of a window, `D` latent width, `A` width of an action block (control
-//! steps times action width), `N` plans, `H` horizon in blocks, `K` width of the true state.
+//! A model encodes observations to latent states and predicts the states that follow from action chunks; it never
+//! predicts pixels. The way in is [`AnyCheckpoint`], which has a [`Model`] of any family (see [`families`]);
+//! [`Model::dynamics`] gives [`Dynamics`], which predict.
+//!
+//! Letters used in shapes: `B` batch, `T` frames of a window, `P` tokens per state, `D` latent width, `A` width of an
+//! action chunk (control steps times action width), `N` plans, `S` samples per plan, `H` horizon in chunks, `K` width
+//! of the true state.
 
-pub mod adaptation;
-pub mod calibration;
+mod adaptation;
+mod calibration;
 pub mod checkpoint;
-pub mod critic;
-pub mod decoder;
-pub mod encoder;
-pub mod ensemble;
-pub mod error;
-mod fitting;
-pub mod futures;
-pub mod jepa;
-pub mod latent_episodes;
-pub mod layers;
-pub mod lewm;
-pub mod losses;
-mod network;
-pub mod ops;
-pub mod optimiser;
-pub mod parameters;
-pub mod part;
-mod plan_slopes;
-pub mod policy;
-pub mod predictor;
-pub mod readout;
-pub mod rollout;
+mod covariance;
+pub mod encoded_dataset;
+mod error;
+pub mod families;
+mod fingerprint;
+pub mod heads;
+mod inference_mlp;
+mod latent;
+mod layers;
+mod linear_probe;
+mod mlp_backward;
+mod model;
+mod ops;
+mod optimiser;
+mod parameters;
 mod scratch;
-pub mod statistics;
-pub mod training;
-mod trunk_slopes;
+mod statistics;
+mod step_units;
+#[doc(hidden)]
+pub mod testing;
+mod trainer;
 mod weights_file;
 
-pub use adaptation::{Actuation, Adaptation, AdaptationConfig, Adapter, Experience};
-pub use checkpoint::Checkpoint;
-pub use critic::{CriticEngine, CriticNetwork};
-pub use decoder::Decoder;
+pub use adaptation::{Adaptation, AdaptationConfig, AffineActionMap, CorrectedDynamics, OnlineCorrection, Transitions};
+pub use calibration::Calibration;
+pub use checkpoint::{AnyCheckpoint, Checkpoint, CheckpointConfig, LoadOptions, Origin};
+pub use encoded_dataset::EncodedDataset;
 pub use error::{Error, Result};
-pub use futures::Futures;
-pub use jepa::{Jepa, ModelConfig};
-pub use latent_episodes::LatentEpisodes;
-pub use lewm::{Lewm, LewmConfig};
+pub use families::jepa::{
+    EncoderConfig, Jepa, KeypointConfig, ModelConfig, PatchConfig, PlanGradient, PlanRecording, Predictor,
+    PredictorConfig, RolloutEngine, SensorBatch,
+};
+pub use families::lewm::{ActionStatistics, Lewm, LewmConfig, PublishedLewm};
+pub use heads::critic::{CriticEngine, CriticNetwork};
+pub use heads::decoder::Decoder;
+pub use heads::ensemble::Ensemble;
+pub use heads::policy::Policy;
+pub use heads::state_probe::{StateProbe, StateProbeEngine};
+pub use heads::stochastic::StochasticPredictor;
+pub use heads::{Head, Heads};
+pub use latent::{Latent, LatentShape, Plan, Plans, Rollouts};
+pub use model::{CameraSpec, ClipSpec, Context, Dynamics, InferenceOptions, Model, ModelSpec, Recording, SampleSource};
 pub use ops::Precision;
-pub use part::Part;
-pub use plan_slopes::PlanSlopes;
-pub use policy::Policy;
-pub use readout::{Readout, ReadoutEngine};
-pub use rollout::RolloutEngine;
+pub use ops::matmul::{Matrix, matmul};
+pub use optimiser::OptimiserConfig;
+pub use parameters::{WeightSource, Weights, values_of};
 pub use statistics::{LatentMetric, LatentStatistics};
+
+/// Training of models and heads: the loop of all, and the training of a JEPA.
+pub mod training {
+    pub use crate::families::jepa::training::{
+        Batch, DataConfig, DataStatistics, PredictorFinetuning, RolloutError, STATE_FILE, Start, StartingPoint,
+        TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation, train, validate,
+    };
+    pub use crate::families::jepa::{LossConfig, encode_batch};
+    pub use crate::linear_probe::{Probe, ProbeErrors};
+    pub use crate::trainer::{
+        Collective, Objective, PartialGradients, Run, RunOptions, SingleWorker, ThreadWorker, Trainer, each_part, fit,
+        range_of_part, state_file,
+    };
+}

@@ -19,7 +19,7 @@ pub struct OptimiserConfig {
     pub learning_rate: f64,
     /// Steps of linear warm-up.
     pub warmup_steps: usize,
-    /// Share of the learning rate left at the last step of the cosine.
+    /// Fraction of the learning rate left at the last step of the cosine.
     pub final_fraction: f64,
     /// Decoupled weight decay, on matrices only.
     pub weight_decay: f64,
@@ -42,7 +42,7 @@ impl OptimiserConfig {
     }
 
     /// Learning rate at `step` of `steps`.
-    pub fn learning_rate_at(&self, step: usize, steps: usize) -> f64 {
+    pub(crate) fn learning_rate_at(&self, step: usize, steps: usize) -> f64 {
         if step < self.warmup_steps {
             return self.learning_rate * (step + 1) as f64 / self.warmup_steps as f64;
         }
@@ -54,7 +54,7 @@ impl OptimiserConfig {
 
 /// Running means of gradients and their squares, by weight name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Moments {
+pub(crate) struct AdamState {
     /// First moments.
     pub first: BTreeMap<String, Vec<f32>>,
     /// Second moments.
@@ -66,9 +66,9 @@ const BETA_2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
 /// Gradients by weight name.
-pub type Gradients = BTreeMap<String, Vec<f32>>;
+pub(crate) type Gradients = BTreeMap<String, Vec<f32>>;
 
-/// Adds what `store` knows about `weights` to `gradients`.
+/// Adds the gradients of `weights` in `store` to `gradients`.
 pub(crate) fn collect<'a>(
     gradients: &mut Gradients,
     weights: impl Iterator<Item = (&'a String, &'a Var)>,
@@ -93,7 +93,7 @@ pub(crate) fn add(gradients: &mut Gradients, name: String, values: Vec<f32>) {
 }
 
 /// Scales `gradients` down to `clip_norm`; returns their norm before.
-pub fn clip(gradients: &mut Gradients, clip_norm: f64) -> f64 {
+pub(crate) fn clip(gradients: &mut Gradients, clip_norm: f64) -> f64 {
     let squares = |values: &Vec<f32>| values.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>();
     let values: Vec<&Vec<f32>> = gradients.values().collect();
     let squares: Vec<f64> = values.into_par_iter().map(squares).collect();
@@ -106,14 +106,14 @@ pub fn clip(gradients: &mut Gradients, clip_norm: f64) -> f64 {
     norm
 }
 
-/// One step of AdamW on every weight that has a gradient, shared out on the current rayon pool. `step` counts from 0.
+/// One step of AdamW on every weight that has a gradient, on the current rayon pool. `step` counts from 0.
 ///
 /// # Errors
 /// When a weight cannot be written.
-pub fn adamw<'a>(
+pub(crate) fn adamw<'a>(
     weights: impl Iterator<Item = (&'a String, &'a Var)>,
     gradients: &Gradients,
-    moments: &mut Moments,
+    state: &mut AdamState,
     config: &OptimiserConfig,
     learning_rate: f64,
     step: usize,
@@ -125,12 +125,12 @@ pub fn adamw<'a>(
     let weights: BTreeMap<&String, (&Var, &Vec<f32>)> =
         weights.filter_map(|(name, var)| Some((name, (var, gradients.get(name)?)))).collect();
     for (name, (_, gradient)) in &weights {
-        for kind in [&mut moments.first, &mut moments.second] {
+        for kind in [&mut state.first, &mut state.second] {
             kind.entry((*name).clone()).or_insert_with(|| vec![0.0; gradient.len()]);
         }
     }
-    let firsts = moments.first.iter_mut().filter(|(name, _)| weights.contains_key(name));
-    let seconds = moments.second.iter_mut().filter(|(name, _)| weights.contains_key(name));
+    let firsts = state.first.iter_mut().filter(|(name, _)| weights.contains_key(name));
+    let seconds = state.second.iter_mut().filter(|(name, _)| weights.contains_key(name));
     let work: Vec<_> = weights.values().zip(firsts).zip(seconds).collect();
     work.into_par_iter().try_for_each(|((&(var, gradient), (_, first)), (_, second))| {
         let mut values = with_values(var, <[f32]>::to_vec)?;
@@ -164,15 +164,15 @@ mod tests {
     }
 
     #[test]
-    fn it_finds_the_bottom_of_a_bowl() {
+    fn adamw_reaches_the_minimum_of_a_quadratic() {
         let config = OptimiserConfig { weight_decay: 0.0, ..OptimiserConfig::default() };
         let name = "x".to_owned();
         let var = Var::from_tensor(&tensor(vec![3.0, -2.0], 2).unwrap()).unwrap();
-        let mut moments = Moments::default();
+        let mut state = AdamState::default();
         for step in 0..2000 {
             let gradient = with_values(&var, |values| vec![values[0] - 1.0, 10.0 * values[1]]).unwrap();
             let gradients = Gradients::from([(name.clone(), gradient)]);
-            adamw([(&name, &var)].into_iter(), &gradients, &mut moments, &config, 0.01, step).unwrap();
+            adamw([(&name, &var)].into_iter(), &gradients, &mut state, &config, 0.01, step).unwrap();
         }
         let end = with_values(&var, <[f32]>::to_vec).unwrap();
         assert!((end[0] - 1.0).abs() < 1e-2 && end[1].abs() < 1e-2, "{end:?}");

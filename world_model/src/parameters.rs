@@ -1,4 +1,5 @@
-//! Named weights: drawn from a seed or taken from a file by the same constructor code, always in the order of their names.
+//! Named weights: drawn from a seed or taken from a file by the same constructor code, always in the order of their
+//! names.
 
 use std::collections::BTreeMap;
 
@@ -24,9 +25,15 @@ pub fn values_of(weights: &Weights) -> Result<Vec<f32>> {
     Ok(values)
 }
 
+/// The weights of `weights` that training changes, in order of their names: all but the constants of a model, which are
+/// under `whitening.` and `proprioception.`.
+pub(crate) fn trained(weights: &Weights) -> impl Iterator<Item = (&String, &Var)> {
+    weights.iter().filter(|(name, _)| !name.starts_with("whitening.") && !name.starts_with("proprioception."))
+}
+
 /// How a fresh weight is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Initial {
+pub(crate) enum Initial {
     /// The same number everywhere.
     Constant(f32),
     /// Uniform in `+-bound`.
@@ -38,7 +45,7 @@ pub enum Initial {
 
 impl Initial {
     /// Uniform in `+-1 / sqrt(inputs)`, PyTorch's default for linear and convolution layers.
-    pub fn for_inputs(inputs: usize) -> Self {
+    pub(crate) fn for_inputs(inputs: usize) -> Self {
         Self::Uniform { bound: 1.0 / (inputs as f32).sqrt() }
     }
 }
@@ -49,13 +56,13 @@ enum Origin {
 }
 
 /// Where the constructor of a network takes its weights from.
-pub struct Source {
+pub struct WeightSource {
     origin: Origin,
     prefix: String,
     weights: Weights,
 }
 
-impl Source {
+impl WeightSource {
     /// Draws every weight from its own child of `seed`, so that adding a layer changes no other.
     pub fn fresh(seed: Seed) -> Self {
         Self { origin: Origin::Fresh(seed), prefix: String::new(), weights: Weights::new() }
@@ -66,11 +73,11 @@ impl Source {
         Self { origin: Origin::Stored(stored), prefix: String::new(), weights: Weights::new() }
     }
 
-    /// Builds something whose weights are all named `name.…`.
+    /// Builds a part whose weights are all named `name.…`.
     ///
     /// # Errors
     /// Whatever `build` returns.
-    pub fn within<T>(&mut self, name: &str, build: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(crate) fn within<T>(&mut self, name: &str, build: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let outer = std::mem::take(&mut self.prefix);
         self.prefix = format!("{outer}{name}.");
         let built = build(self);
@@ -82,7 +89,7 @@ impl Source {
     ///
     /// # Errors
     /// When it is not stored, or stored with another shape.
-    pub fn weight(&mut self, name: &str, shape: &[usize], initial: Initial) -> Result<Tensor> {
+    pub(crate) fn weight(&mut self, name: &str, shape: &[usize], initial: Initial) -> Result<Tensor> {
         let full_name = format!("{}{name}", self.prefix);
         let tensor = match &mut self.origin {
             Origin::Fresh(seed) => {
@@ -116,11 +123,11 @@ impl Source {
         Ok(weight)
     }
 
-    /// All weights handed out.
+    /// All weights that were taken.
     ///
     /// # Errors
     /// When stored weights are left over: the file belongs to another model.
-    pub fn finish(self) -> Result<Weights> {
+    pub(crate) fn finish(self) -> Result<Weights> {
         if let Origin::Stored(stored) = &self.origin
             && let Some(name) = stored.keys().next()
         {

@@ -1,16 +1,16 @@
-//! How rollouts are divided into groups, where they start, and the memory that a group works in.
+//! How rollouts are divided into groups, the states that they start from, and the memory that a group works in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Error, Result};
 
-/// Plans per group: groups of equal size, as many for every thread, none larger than `most`.
-pub(crate) fn group_of(plans: usize, threads: usize, most: usize) -> usize {
-    let groups = plans.div_ceil(most).next_multiple_of(threads.max(1));
+/// Plans per group: groups of equal size, as many for every thread, none larger than `largest`.
+pub(crate) fn group_of(plans: usize, threads: usize, largest: usize) -> usize {
+    let groups = plans.div_ceil(largest).next_multiple_of(threads.max(1));
     plans.div_ceil(groups).max(1)
 }
 
-/// Where plans start: all from one state, or each from its own.
+/// The states that plans start from: one for all plans, or one for each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Starts<'a> {
     values: &'a [f32],
@@ -18,11 +18,11 @@ pub(crate) struct Starts<'a> {
 }
 
 impl<'a> Starts<'a> {
-    /// The starts `values`, `[D]` or `[N, D]`, of `plan_values` values of plans of `plan_len` each.
+    /// The states `values`, `[D]` or `[N, D]`, for `plan_values` values of plans of `plan_len` each.
     ///
     /// # Errors
     /// [`Error::Shape`] when the sizes do not fit.
-    pub fn new(
+    pub(crate) fn new(
         operation: &'static str,
         values: &'a [f32],
         width: usize,
@@ -41,13 +41,13 @@ impl<'a> Starts<'a> {
     }
 
     /// Those of the plans from number `plan` on.
-    pub fn from(self, plan: usize) -> Self {
+    pub(crate) fn from(self, plan: usize) -> Self {
         let one = self.values.len() == self.width;
         Self { values: if one { self.values } else { &self.values[plan * self.width..] }, ..self }
     }
 
-    /// Puts the starts of the first `plans` plans in place of what is in `latents`.
-    pub fn fill(self, latents: &mut Vec<f32>, plans: usize) {
+    /// Replaces the content of `latents` by the starts of the first `plans` plans.
+    pub(crate) fn fill(self, latents: &mut Vec<f32>, plans: usize) {
         latents.clear();
         if self.values.len() == self.width {
             (0..plans).for_each(|_| latents.extend_from_slice(self.values));
@@ -57,7 +57,8 @@ impl<'a> Starts<'a> {
     }
 }
 
-/// The first `count` values of `memory`, which grows where it must and never shrinks. What they are is left over from before.
+/// The first `count` values of `memory`, which grows where it must and never shrinks. Their content is left over from
+/// earlier use.
 pub(crate) fn room(memory: &mut Vec<f32>, count: usize) -> &mut [f32] {
     if memory.len() < count {
         memory.resize(count, 0.0);
@@ -65,37 +66,37 @@ pub(crate) fn room(memory: &mut Vec<f32>, count: usize) -> &mut [f32] {
     &mut memory[..count]
 }
 
-/// Scratch memory that is taken once and used again: whoever asks gets what nobody is using, or something new.
+/// Scratch memory that is allocated once and used again: a caller gets a buffer that nobody is using, or a new one.
+/// Clones share the buffers.
 #[derive(Debug, Default)]
-pub(crate) struct Spare<T>(Arc<Mutex<Vec<T>>>);
+pub(crate) struct BufferPool<T>(Arc<Mutex<Vec<T>>>);
 
-/// Shares the memory.
-impl<T> Clone for Spare<T> {
+impl<T> Clone for BufferPool<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<T: Default> Spare<T> {
-    /// Runs `work` with scratch memory of its own.
-    pub fn lend<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
-        let mut scratch = self.take();
-        let done = work(&mut scratch);
-        self.give(scratch);
-        done
+impl<T: Default> BufferPool<T> {
+    /// Runs `work` with a buffer of its own.
+    pub(crate) fn lend<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        let mut buffer = self.take();
+        let result = work(&mut buffer);
+        self.give(buffer);
+        result
     }
 
-    /// Scratch memory that nobody else is using.
-    pub fn take(&self) -> T {
+    /// A buffer that nobody else is using.
+    pub(crate) fn take(&self) -> T {
         self.locked().pop().unwrap_or_default()
     }
 
-    /// Scratch memory that is not needed any more.
-    pub fn give(&self, scratch: T) {
-        self.locked().push(scratch);
+    /// Returns a buffer to the pool.
+    pub(crate) fn give(&self, buffer: T) {
+        self.locked().push(buffer);
     }
 
-    /// A poisoned lock is no harm: what lies here is overwritten before it is read.
+    /// A poisoned lock is harmless: buffers are overwritten before they are read.
     fn locked(&self) -> MutexGuard<'_, Vec<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

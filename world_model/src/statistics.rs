@@ -1,15 +1,18 @@
-//! Statistics of the latent space on the training data, and the metrics they define.
+//! Statistics of the latent space on the training data, and the metrics that they define.
 //!
-//! Plain squared distance in a latent space counts what moves fast (a pusher) as much as what moves slowly (a block, or the way
-//! round through a door). Dividing by the statistics of single steps makes distances count in steps: a label-free goal metric.
+//! Plain squared distance in a latent space weighs fast parts of a scene (a pusher) as much as slow ones (a block, or
+//! the route through a door). Divided by the statistics of single steps, distances count in steps: a goal metric
+//! without labels.
+//!
+//! All statistics are those of tokens, shared over the tokens of a state: matrices are `[D, D]`, whatever the number of
+//! tokens.
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::jepa::Jepa;
-use crate::training::TrainingData;
-use mindseye_interface::Seed;
+use crate::covariance::{inverse_roots, of_rows, of_steps};
+use crate::latent::LatentShape;
+use crate::{Error, Result};
 
 /// Which distance in latent space the goal term uses.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
@@ -18,53 +21,63 @@ pub enum LatentMetric {
     /// Squared Euclidean distance.
     #[default]
     Euclidean,
-    /// `(z - g)ᵀ C^-power (z - g)` with `C` the covariance of latent steps over one action block.
+    /// `(z - g)ᵀ C^-power (z - g)` with `C` the covariance of latent steps over one action chunk.
     StepWhitened {
-        /// 1 is a Mahalanobis distance in steps; 2 counts slow directions even more.
+        /// 1 is a Mahalanobis distance in steps; 2 weighs slow directions even more.
         power: f64,
     },
 }
 
-/// Statistics of latents over the training data.
+/// Statistics of tokens over the training data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatentStatistics {
-    /// Mean latent `[D]`.
+    /// Tokens `P` of a state.
+    pub tokens: usize,
+    /// Mean token `[D]`.
     pub mean: Vec<f64>,
-    /// Covariance of latents `[D, D]`.
+    /// Covariance of tokens `[D, D]`.
     pub covariance: DMatrix<f64>,
-    /// Mean outer product of steps over one action block `[D, D]`.
+    /// Mean outer product of a token's steps over one action chunk, `[D, D]`.
     pub step_covariance: DMatrix<f64>,
 }
 
-/// Windows of two frames from which the statistics are taken.
-const WINDOWS: usize = 4000;
-/// Added to the eigenvalues of the step covariance, relative to their mean.
-const RIDGE: f64 = 1e-3;
-
 impl LatentStatistics {
-    /// Measures `model` on training windows chosen by `seed`.
+    /// Statistics of pairs of states one action chunk apart, `[N, 2, P, D]`.
     ///
     /// # Errors
-    /// When the data do not fit the model.
-    pub fn measure(model: &Jepa, data: &TrainingData, seed: Seed) -> Result<Self> {
-        let width = model.config().latent_width;
-        let latents = crate::training::encode_batch(model, &data.training_sample(WINDOWS, 2, seed)?)?;
-        let rows = latents.len() / width;
+    /// [`Error::Shape`] unless `pairs` holds one whole pair or more.
+    pub fn of_pairs(pairs: &[f32], shape: LatentShape) -> Result<Self> {
+        let LatentShape { tokens, width } = shape;
+        let pair = 2 * shape.values();
+        if pair == 0 || pairs.is_empty() || !pairs.len().is_multiple_of(pair) {
+            let expected = format!("pairs of states of {shape} values");
+            return Err(Error::Shape { operation: "statistics of latents", expected, got: pairs.len().to_string() });
+        }
+        let rows = pairs.len() / width;
         let mut mean = vec![0.0; width];
-        for row in latents.chunks_exact(width) {
+        for row in pairs.chunks_exact(width) {
             mean.iter_mut().zip(row).for_each(|(mean, &value)| *mean += f64::from(value) / rows as f64);
         }
-        let steps: Vec<f64> = latents
-            .chunks_exact(2 * width)
-            .flat_map(|pair| (0..width).map(|index| f64::from(pair[width + index]) - f64::from(pair[index])))
-            .collect();
-        let steps = DMatrix::from_row_iterator(steps.len() / width, width, steps);
-        let step_covariance = steps.tr_mul(&steps) / steps.nrows().max(1) as f64;
-        Ok(Self { mean, covariance: crate::training::latent_covariance(&latents, width), step_covariance })
+        // The pairs of every token: `[N, P, 2, D]`. With one token the order stays as it is.
+        let token = |pair: &[f32], index: usize| -> Vec<f32> {
+            let (before, after) = pair.split_at(tokens * width);
+            let range = index * width..(index + 1) * width;
+            [&before[range.clone()], &after[range]].concat()
+        };
+        let by_token: Vec<f32> =
+            pairs.chunks_exact(pair).flat_map(|pair| (0..tokens).flat_map(move |index| token(pair, index))).collect();
+        let covariance = of_rows(pairs, width);
+        Ok(Self { tokens, mean, covariance, step_covariance: of_steps(&by_token, width) })
     }
 
-    /// A factor `L [D, D]` (row-major) of the metric: the energy between `z` and `g` is `|L (z - g)|²`. Scaled so that the mean
-    /// energy of one action block of the training data is 1.
+    /// Shape of a state.
+    pub fn shape(&self) -> LatentShape {
+        LatentShape { tokens: self.tokens, width: self.mean.len() }
+    }
+
+    /// A factor `L [D, D]` (row-major) of the metric, applied to every token: the energy between `z` and `g` is the sum
+    /// of `|L (z - g)|²` over their tokens. Scaled so that the mean energy of one action chunk of the training data is
+    /// 1.
     pub fn factor(&self, metric: LatentMetric) -> Vec<f32> {
         let width = self.mean.len();
         let factor = match metric {
@@ -74,18 +87,11 @@ impl LatentStatistics {
                 DMatrix::from_diagonal(&scales) * directions.transpose()
             }
         };
-        let step_energy = (&factor * &self.step_covariance * factor.transpose()).trace();
+        let token_energy = (&factor * &self.step_covariance * factor.transpose()).trace();
+        let step_energy = token_energy * self.tokens as f64;
         let scale = 1.0 / step_energy.max(1e-12).sqrt();
         (factor * scale).transpose().iter().map(|&value| value as f32).collect()
     }
-}
-
-/// Eigenvalues (with a small ridge) of a covariance `[D, D]` to the power `-power / 2`, and the eigenvectors as columns.
-pub(crate) fn inverse_roots(covariance: DMatrix<f64>, power: f64) -> (DVector<f64>, DMatrix<f64>) {
-    let ridge = RIDGE * covariance.trace() / covariance.nrows() as f64;
-    let eigen = SymmetricEigen::new(covariance);
-    let scales = eigen.eigenvalues.map(|value| (value.max(0.0) + ridge).max(1e-12).powf(-power / 2.0));
-    (scales, eigen.eigenvectors)
 }
 
 #[cfg(test)]
@@ -93,9 +99,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_typical_step_has_energy_one_and_slow_directions_count_more() {
+    fn a_typical_step_has_energy_one_and_slow_directions_weigh_more() {
         let step_covariance = DMatrix::from_row_slice(2, 2, &[4.0, 0.0, 0.0, 0.01]);
-        let statistics = LatentStatistics { mean: vec![0.0; 2], covariance: DMatrix::identity(2, 2), step_covariance };
+        let covariance = DMatrix::identity(2, 2);
+        let statistics = LatentStatistics { tokens: 1, mean: vec![0.0; 2], covariance, step_covariance };
         let energy = |metric, z: [f32; 2]| -> f32 {
             let factor = statistics.factor(metric);
             (0..2).map(|row| (0..2).map(|k| factor[row * 2 + k] * z[k]).sum::<f32>().powi(2)).sum()
@@ -107,5 +114,32 @@ mod tests {
         let ratio = |metric| energy(metric, [0.0, 1.0]) / energy(metric, [1.0, 0.0]);
         assert!(ratio(LatentMetric::Euclidean) < ratio(LatentMetric::StepWhitened { power: 1.0 }));
         assert!(ratio(LatentMetric::StepWhitened { power: 1.0 }) < ratio(LatentMetric::StepWhitened { power: 2.0 }));
+    }
+
+    #[test]
+    fn statistics_of_many_tokens_are_those_of_one_token_and_a_step_of_the_state_has_energy_one() {
+        // 50 pairs of 3 tokens of 2 values: the first value moves by up to 1, the second by up to 0.1.
+        let wave = |index: usize| (index as f32 * 0.739).sin();
+        let token = |pair: usize, token: usize, moved: bool| {
+            let seed = pair * 3 + token;
+            let step = if moved { [wave(7 * seed), 0.1 * wave(11 * seed + 1)] } else { [0.0; 2] };
+            [wave(seed) + step[0], wave(5 * seed) + step[1]]
+        };
+        let state = |pair: usize, moved: bool| (0..3).flat_map(move |index| token(pair, index, moved));
+        let pairs: Vec<f32> = (0..50).flat_map(|pair| state(pair, false).chain(state(pair, true))).collect();
+        let shape = LatentShape { tokens: 3, width: 2 };
+        let statistics = LatentStatistics::of_pairs(&pairs, shape).unwrap();
+        assert_eq!((statistics.shape(), statistics.covariance.shape()), (shape, (2, 2)));
+        // The same tokens as states of one token: the same statistics, and three times the energy per step.
+        let single: Vec<f32> = (0..150)
+            .flat_map(|index| [token(index / 3, index % 3, false), token(index / 3, index % 3, true)].concat())
+            .collect();
+        let one = LatentStatistics::of_pairs(&single, LatentShape::global(2)).unwrap();
+        assert!((&one.step_covariance - &statistics.step_covariance).norm() < 1e-12);
+        let metric = LatentMetric::StepWhitened { power: 1.0 };
+        for (many, one) in statistics.factor(metric).iter().zip(one.factor(metric)) {
+            assert!((many * 3f32.sqrt() - one).abs() < 1e-5, "{many} {one}");
+        }
+        assert!(LatentStatistics::of_pairs(&pairs[1..], shape).is_err());
     }
 }

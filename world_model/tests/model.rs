@@ -1,4 +1,4 @@
-//! A model as others use it: encoding, rolling out, saving, loading, drawing.
+//! A model as its users see it: encoding, rolling out, saving, loading, drawing.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
@@ -6,11 +6,13 @@ mod support;
 
 use candle_core::{Device, Tensor, Var};
 use mindseye_interface::Seed;
-use mindseye_world_model::decoder::train_decoder;
-use mindseye_world_model::encoder::Sensed;
-use mindseye_world_model::{Checkpoint, Jepa, LatentMetric, PlanSlopes, Precision, Result, RolloutEngine};
+use mindseye_world_model::SensorBatch;
+use mindseye_world_model::heads::decoder::{Decoder, DecoderTrainingConfig, train_decoder};
+use mindseye_world_model::training::RunOptions;
+use mindseye_world_model::values_of;
+use mindseye_world_model::{Checkpoint, Head, Jepa, LatentMetric, PlanGradient, Precision, Result, RolloutEngine};
 use rand::Rng;
-use support::{KEYPOINT, PATCH, SIDE, data, origin, picture, recipe, run};
+use support::{KEYPOINT, PATCH, SIDE, data, image_of, origin, recipe, resumes_to_the_same_weights, run};
 
 fn random(count: usize, seed: u64) -> Vec<f32> {
     let mut rng = Seed::new(seed).rng();
@@ -28,19 +30,19 @@ fn the_rollout_engine_is_the_predictor_on_any_number_of_threads() {
 
 fn rolls_out_as_its_predictor(model: &Jepa) {
     let engine = RolloutEngine::new(model).unwrap();
-    let (plans, horizon, latent_width, block_width) = (70, 3, 8, 4);
-    let (start, actions) = (random(latent_width, 0), random(plans * horizon * block_width, 1));
+    let (plans, horizon, latent_width, chunk_width) = (70, 3, 8, 4);
+    let (start, actions) = (random(latent_width, 0), random(plans * horizon * chunk_width, 1));
     let rollouts = engine.rollout(&start, &actions, horizon, 1).unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     assert_eq!(rollouts, pool.install(|| engine.rollout(&start, &actions, horizon, 3)).unwrap());
-    let all = Tensor::from_vec(actions, (plans, horizon, block_width), &Device::Cpu).unwrap();
+    let all = Tensor::from_vec(actions, (plans, horizon, chunk_width), &Device::Cpu).unwrap();
     let mut latents = Tensor::from_vec(start.repeat(plans), (plans, latent_width), &Device::Cpu).unwrap();
     for step in 0..horizon {
-        let blocks = all.narrow(1, step, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
-        latents = model.predictor().forward(&latents, &blocks).unwrap();
+        let chunks = all.narrow(1, step, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
+        latents = model.predictor().forward(&latents, &chunks).unwrap();
         for (plan, expected) in latents.to_vec2::<f32>().unwrap().iter().enumerate() {
             let got = &rollouts[(plan * horizon + step) * latent_width..][..latent_width];
-            assert!(got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "plan {plan}, block {step}");
+            assert!(got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5), "plan {plan}, chunk {step}");
         }
     }
     assert!(engine.rollout(&start[1..], &random(12, 2), 3, 1).is_err());
@@ -48,7 +50,7 @@ fn rolls_out_as_its_predictor(model: &Jepa) {
 }
 
 #[test]
-fn a_plan_is_imagined_alike_alone_and_among_others() {
+fn a_plan_has_the_same_bits_alone_and_among_others() {
     let model = Jepa::initialise(recipe(1, PATCH, false, "").model, Seed::new(3)).unwrap();
     let engine = RolloutEngine::new(&model).unwrap();
     let (start, actions) = (random(8, 0), random(50 * 12, 1));
@@ -60,12 +62,12 @@ fn a_plan_is_imagined_alike_alone_and_among_others() {
 }
 
 #[test]
-fn eight_bits_imagine_nearly_the_same_and_are_the_same_on_any_number_of_threads() {
+fn sixteen_bits_predict_nearly_the_same_and_have_equal_bits_on_any_number_of_threads() {
     let mut config = recipe(1, PATCH, false, "").model;
     (config.predictor.gated, config.predictor.hidden) = (true, 64);
     let model = Jepa::initialise(config, Seed::new(3)).unwrap();
     let exact = RolloutEngine::new(&model).unwrap();
-    let rounded = RolloutEngine::with_precision(&model, Precision::Int8).unwrap();
+    let rounded = RolloutEngine::with_precision(&model, Precision::Bf16).unwrap();
     let (plans, horizon) = (70, 3);
     let (start, actions) = (random(8, 0), random(plans * horizon * 4, 1));
     let (exact, near) =
@@ -79,34 +81,34 @@ fn eight_bits_imagine_nearly_the_same_and_are_the_same_on_any_number_of_threads(
 }
 
 #[test]
-fn slopes_of_plans_are_those_of_small_differences() {
+fn gradients_of_plans_are_those_of_finite_differences() {
     for gated in [false, true] {
         let mut config = recipe(1, PATCH, false, "").model;
         config.predictor.gated = gated;
-        has_the_slopes_of_small_differences(&Jepa::initialise(config, Seed::new(3)).unwrap());
+        has_the_gradients_of_finite_differences(&Jepa::initialise(config, Seed::new(3)).unwrap());
     }
 }
 
-fn has_the_slopes_of_small_differences(model: &Jepa) {
-    let (slopes, engine) = (PlanSlopes::new(model).unwrap(), RolloutEngine::new(model).unwrap());
+fn has_the_gradients_of_finite_differences(model: &Jepa) {
+    let (gradients, engine) = (PlanGradient::new(model).unwrap(), RolloutEngine::new(model).unwrap());
     let (plans, horizon, width) = (20, 3, 4);
     let (starts, actions) = (random(plans * 8, 0), random(plans * horizon * width, 1));
-    // An energy that every state of every plan has a part in: the weighted sum of squares.
+    // An energy of all states of all plans: the weighted sum of squares.
     let weights = random(plans * horizon * 8, 2);
     let energy = |actions: &[f32]| -> f64 {
         let states = engine.rollout(&starts, actions, horizon, 1).unwrap();
         states.iter().zip(&weights).map(|(state, weight)| f64::from(weight * state * state)).sum()
     };
-    let judge = |states: Vec<f32>| -> Result<Vec<f32>> {
+    let upstream = |states: Vec<f32>| -> Result<Vec<f32>> {
         assert_eq!(states.len(), weights.len());
         Ok(states.iter().zip(&weights).map(|(state, weight)| 2.0 * weight * state).collect())
     };
-    let found = slopes.of(&starts, &actions, horizon, 1, judge).unwrap();
+    let found = gradients.of(&starts, &actions, horizon, 1, upstream).unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-    assert_eq!(found, pool.install(|| slopes.of(&starts, &actions, horizon, 3, judge)).unwrap());
-    let one_for_all = slopes.of(&starts[..8], &actions, horizon, 1, judge).unwrap();
-    assert_eq!(one_for_all, slopes.of(&starts[..8].repeat(plans), &actions, horizon, 1, judge).unwrap());
-    let steepest = found.iter().fold(0.0f32, |most, slope| most.max(slope.abs()));
+    assert_eq!(found, pool.install(|| gradients.of(&starts, &actions, horizon, 3, upstream)).unwrap());
+    let one_for_all = gradients.of(&starts[..8], &actions, horizon, 1, upstream).unwrap();
+    assert_eq!(one_for_all, gradients.of(&starts[..8].repeat(plans), &actions, horizon, 1, upstream).unwrap());
+    let steepest = found.iter().fold(0.0f32, |most, gradient| most.max(gradient.abs()));
     for index in (0..actions.len()).step_by(7) {
         let moved = |by: f32| {
             let mut actions = actions.clone();
@@ -121,8 +123,8 @@ fn has_the_slopes_of_small_differences(model: &Jepa) {
     let plans_of = Var::from_tensor(&Tensor::from_vec(actions.clone(), shape, &Device::Cpu).unwrap()).unwrap();
     let mut states = vec![Tensor::from_vec(starts.clone(), (plans, 8), &Device::Cpu).unwrap()];
     for step in 0..horizon {
-        let blocks = plans_of.narrow(1, step, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
-        states.push(model.predictor().forward(&states[step], &blocks).unwrap());
+        let chunks = plans_of.narrow(1, step, 1).unwrap().squeeze(1).unwrap().contiguous().unwrap();
+        states.push(model.predictor().forward(&states[step], &chunks).unwrap());
     }
     let states = Tensor::stack(&states[1..], 1).unwrap();
     let weighted = Tensor::from_vec(weights.clone(), (plans, horizon, 8), &Device::Cpu).unwrap();
@@ -132,41 +134,46 @@ fn has_the_slopes_of_small_differences(model: &Jepa) {
     for (index, (found, exact)) in found.iter().zip(&exact).enumerate() {
         assert!((found - exact).abs() < 1e-4 * steepest, "value {index}: {found} against {exact}");
     }
-    let short = slopes.of(&starts, &actions, horizon, 1, |_| -> Result<Vec<f32>> { Ok(vec![0.0; 3]) });
-    assert!(short.unwrap_err().to_string().contains("3 slopes"));
-    assert!(slopes.of(&starts[1..], &actions, horizon, 1, judge).is_err());
+    let short = gradients.of(&starts, &actions, horizon, 1, |_| -> Result<Vec<f32>> { Ok(vec![0.0; 3]) });
+    assert!(short.unwrap_err().to_string().contains("3 gradients"));
+    assert!(gradients.of(&starts[1..], &actions, horizon, 1, upstream).is_err());
     assert!(engine.rollout(&starts[8..], &actions, horizon, 1).is_err(), "a start too few");
 }
 
 #[test]
-fn a_picture_is_seen_alike_alone_and_among_others() {
+fn an_image_has_the_same_latent_alone_and_among_others() {
     for encoder in [PATCH, KEYPOINT] {
         let model = Jepa::initialise(recipe(1, encoder, false, "").model, Seed::new(3)).unwrap();
-        let pictures = [[0.0, 0.0], [3.5, 7.25], [12.0, 1.0]].map(picture);
-        let bytes: Vec<u8> = pictures.iter().flat_map(|picture| picture.pixels().to_vec()).collect();
-        let together = model.encode(Sensed::pictures(&bytes)).unwrap();
-        for (index, picture) in pictures.iter().enumerate() {
-            let alone = model.encode_image(picture).unwrap();
+        let images = [[0.0, 0.0], [3.5, 7.25], [12.0, 1.0]].map(image_of);
+        let bytes: Vec<u8> = images.iter().flat_map(|image| image.pixels().to_vec()).collect();
+        let together = model.encode(SensorBatch::images(&bytes)).unwrap();
+        for (index, image) in images.iter().enumerate() {
+            let alone = model.encode_image(image).unwrap();
             assert!(alone.iter().zip(&together[index * 8..]).all(|(a, b)| (a - b).abs() < 1e-5));
         }
-        let moved = model.encode_image(&picture([3.6, 7.25])).unwrap();
+        let moved = model.encode_image(&image_of([3.6, 7.25])).unwrap();
         assert_ne!(moved, together[8..16], "a tenth of a pixel shows");
     }
 }
 
 #[test]
-fn a_checkpoint_comes_back_as_it_was() {
+fn a_loaded_checkpoint_equals_the_saved_one() {
     let config = recipe(30, KEYPOINT, true, "sigreg = 0.02");
     let (data, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
     let (model, report) = run(&config, &data, folder.path(), false, None).unwrap();
-    let decoder = train_decoder(&model, &data, 20, Seed::new(0), 1, |_| true).unwrap();
+    let training = DecoderTrainingConfig { steps: 20, micro_batches: 2 };
+    let decoder = train_decoder(&model, &data, &training, &RunOptions::new(Seed::new(0))).unwrap();
     let mut saved = Checkpoint::of_run(model, report, config, &data, origin()).unwrap();
-    assert!(train_decoder(&saved.model, &data, 20, Seed::new(0), 1, |step| step < 3).unwrap().is_none(), "stopped");
+    resumes_to_the_same_weights(
+        &[3, 11],
+        |options| train_decoder(&saved.model, &data, &training, options),
+        |decoder: &Decoder| values_of(decoder.weights()).unwrap(),
+    );
     saved.decoder = decoder;
     saved.save(folder.path()).unwrap();
     let loaded = Checkpoint::load_for_scene(folder.path(), "square").unwrap();
     assert_eq!(saved.config, loaded.config);
-    let seen = picture([4.0, 5.0]);
+    let seen = image_of([4.0, 5.0]);
     let latent = saved.model.encode_image(&seen).unwrap();
     assert_eq!(latent, loaded.model.encode_image(&seen).unwrap());
     let metric = LatentMetric::StepWhitened { power: 1.0 };

@@ -5,9 +5,11 @@
 mod support;
 
 use mindseye_interface::Seed;
-use mindseye_world_model::training::{RefinementConfig, TrainingConfig, TrainingReport};
+use mindseye_world_model::training::{
+    Collective, PredictorFinetuning, RunOptions, ThreadWorker, TrainingConfig, TrainingData, TrainingReport, train,
+};
 use mindseye_world_model::{Checkpoint, Jepa};
-use support::{KEYPOINT, PATCH, data, origin, picture, recipe, run, run_from};
+use support::{KEYPOINT, PATCH, data, image_of, origin, recipe, recipe_text, run, run_from};
 
 fn weights(model: &Jepa) -> Vec<(String, Vec<f32>)> {
     let values = |var: &candle_core::Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
@@ -30,7 +32,7 @@ fn a_model_learns_where_the_square_is_and_where_it_will_be() {
 }
 
 #[test]
-fn a_model_with_nothing_against_collapse_is_said_to_have_collapsed() {
+fn a_model_without_a_regulariser_is_reported_as_collapsed() {
     let config = recipe(400, PATCH, false, "sigreg = 0.0");
     let folder = tempfile::tempdir().unwrap();
     let (_, report) = run(&config, &data(&config, 20), folder.path(), false, None).unwrap();
@@ -38,8 +40,8 @@ fn a_model_with_nothing_against_collapse_is_said_to_have_collapsed() {
 }
 
 #[test]
-fn every_weight_is_moved_by_every_step() {
-    let losses = "sigreg = 0.02\nvicreg = 0.1\ninverse_dynamics = 0.1\nstraightening = 0.1";
+fn every_step_changes_every_weight() {
+    let losses = "sigreg = 0.02\ninverse_dynamics = 0.1";
     for (encoder, whitening) in [(PATCH, false), (KEYPOINT, true)] {
         let config = recipe(2, encoder, whitening, losses);
         let folder = tempfile::tempdir().unwrap();
@@ -66,13 +68,13 @@ fn an_interrupted_run_ends_in_the_same_bits_and_the_same_metrics() {
 }
 
 #[test]
-fn a_refinement_moves_the_predictor_alone_and_makes_it_better() {
+fn finetuning_moves_the_predictor_alone_and_makes_it_better() {
     let mut config = recipe(150, KEYPOINT, true, "sigreg = 0.02");
     let (data, before, after) = (data(&config, 40), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (joint, report) = run(&config, &data, before.path(), false, None).unwrap();
     let error = |report: TrainingReport| report.validation.unwrap().rollout.iter().map(|r| r.error).sum::<f64>();
     let joint_error = error(report);
-    config.refinement = RefinementConfig { steps: 200, batch: 64, frames: 6, learning_rate: 3e-3 };
+    config.finetuning = PredictorFinetuning { steps: 200, batch: 64, frames: 6, learning_rate: 3e-3 };
     let (refined, report) = run(&config, &data, after.path(), false, None).unwrap();
     assert!(report.finished && report.steps == 350);
     let refined_error = error(report);
@@ -83,9 +85,9 @@ fn a_refinement_moves_the_predictor_alone_and_makes_it_better() {
 }
 
 #[test]
-fn an_interrupted_refinement_ends_in_the_same_bits() {
+fn an_interrupted_finetuning_ends_in_the_same_bits() {
     let mut config = recipe(6, KEYPOINT, true, "sigreg = 0.02");
-    config.refinement = RefinementConfig { steps: 8, batch: 16, ..RefinementConfig::default() };
+    config.finetuning = PredictorFinetuning { steps: 8, batch: 16, ..PredictorFinetuning::default() };
     let (data, whole, parts) = (data(&config, 10), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (expected, _) = run(&config, &data, whole.path(), false, None).unwrap();
     for stop_after in [5, 6, 9] {
@@ -98,7 +100,7 @@ fn an_interrupted_refinement_ends_in_the_same_bits() {
 }
 
 #[test]
-fn a_run_from_a_checkpoint_goes_on_with_its_weights_and_says_so() {
+fn a_run_from_a_checkpoint_starts_from_its_weights_and_reports_it() {
     let mut config = recipe(20, KEYPOINT, true, "sigreg = 0.02");
     let (few, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
     let (model, report) = run(&config, &few, folder.path(), false, None).unwrap();
@@ -106,19 +108,19 @@ fn a_run_from_a_checkpoint_goes_on_with_its_weights_and_says_so() {
     let start = Checkpoint::of_run(model, report.clone(), config.clone(), &few, origin()).unwrap();
     let (more, whole, parts) = (data(&config, 20), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     config.steps = 0;
-    config.refinement = RefinementConfig { steps: 10, batch: 16, ..RefinementConfig::default() };
-    let (refined, gone_on) = run_from(Some(&start), &config, &more, whole.path(), false, None).unwrap();
+    config.finetuning = PredictorFinetuning { steps: 10, batch: 16, ..PredictorFinetuning::default() };
+    let (refined, continued) = run_from(Some(&start), &config, &more, whole.path(), false, None).unwrap();
     for ((name, before), (_, after)) in before.into_iter().zip(weights(&refined)) {
         assert_eq!(before != after, name.starts_with("predictor."), "{name}");
     }
-    assert_eq!(gone_on.start.as_ref().unwrap().training, report);
+    assert_eq!(continued.start.as_ref().unwrap().training, report);
     for stop_after in [0, 4] {
         let from = (stop_after == 0).then_some(&start);
         run_from(from, &config, &more, parts.path(), stop_after != 0, Some(stop_after)).unwrap();
     }
     let (resumed, report) = run(&config, &more, parts.path(), true, None).unwrap();
     assert_eq!(weights(&refined), weights(&resumed));
-    assert_eq!(report.start, gone_on.start, "what a run started from is kept in its state");
+    assert_eq!(report.start, continued.start, "the start of a run is kept in its state");
 }
 
 #[test]
@@ -126,13 +128,13 @@ fn a_run_from_a_checkpoint_without_steps_leaves_it_as_it_is() {
     let mut config = recipe(4, KEYPOINT, true, "sigreg = 0.02");
     let (few, folder) = (data(&config, 10), tempfile::tempdir().unwrap());
     let (model, report) = run(&config, &few, folder.path(), false, None).unwrap();
-    let (before, seen) = (weights(&model), model.encode_image(&picture([4.0, 5.0])).unwrap());
+    let (before, seen) = (weights(&model), model.encode_image(&image_of([4.0, 5.0])).unwrap());
     let start = Checkpoint::of_run(model, report, config.clone(), &few, origin()).unwrap();
     config.steps = 0;
     let (more, folder) = (data(&config, 20), tempfile::tempdir().unwrap());
     let (same, report) = run_from(Some(&start), &config, &more, folder.path(), false, None).unwrap();
     assert_eq!(before, weights(&same));
-    assert_eq!(seen, same.encode_image(&picture([4.0, 5.0])).unwrap(), "whitened as before");
+    assert_eq!(seen, same.encode_image(&image_of([4.0, 5.0])).unwrap(), "whitened as before");
     assert!(report.finished && report.validation.is_some());
 }
 
@@ -149,7 +151,7 @@ fn a_run_without_a_start_or_from_another_shape_is_refused() {
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
     };
     refuse(None, &config, ["without a model to start from", "0"]);
-    config.refinement = RefinementConfig { steps: 2, batch: 16, ..RefinementConfig::default() };
+    config.finetuning = PredictorFinetuning { steps: 2, batch: 16, ..PredictorFinetuning::default() };
     refuse(None, &config, ["without a model to start from", "0"]);
     config.model.latent_width = 9;
     refuse(Some(&start), &config, ["model to start from", "\"latent_width\":8"]);
@@ -157,25 +159,25 @@ fn a_run_without_a_start_or_from_another_shape_is_refused() {
 }
 
 #[test]
-fn a_refinement_for_which_episodes_are_too_short_is_refused() {
+fn finetuning_windows_longer_than_all_episodes_are_refused() {
     let mut config = recipe(4, PATCH, false, "sigreg = 0.02");
-    config.refinement = RefinementConfig { steps: 1, frames: 40, ..RefinementConfig::default() };
+    config.finetuning = PredictorFinetuning { steps: 1, frames: 40, ..PredictorFinetuning::default() };
     let folder = tempfile::tempdir().unwrap();
     let error = run(&config, &data(&config, 5), folder.path(), false, None).unwrap_err().to_string();
-    assert!(error.contains("refinement windows") && error.contains("79 frames"), "{error}");
+    assert!(error.contains("finetuning windows") && error.contains("79 frames"), "{error}");
 }
 
 #[test]
-fn pictures_are_kept_at_block_ends_or_the_recipe_is_refused() {
+fn a_frame_stride_that_does_not_divide_the_chunk_is_refused() {
     let mut config = recipe(4, PATCH, false, "sigreg = 0.02");
     let (data, folder) = (data(&config, 5), tempfile::tempdir().unwrap());
-    config.model.action_block = 4;
-    config.data.picture_every = 3;
+    config.model.action_chunk = 4;
+    config.data.frame_stride = 3;
     let error = run(&config, &data, folder.path(), false, None).unwrap_err().to_string();
-    assert!(error.contains("action_block % data.picture_every"), "{error}");
-    config.data.picture_every = 5;
+    assert!(error.contains("action_chunk % data.frame_stride"), "{error}");
+    config.data.frame_stride = 5;
     let error = run(&config, &data, folder.path(), false, None).unwrap_err().to_string();
-    assert!(error.contains("data.picture_every") && error.contains('5'), "{error}");
+    assert!(error.contains("data.frame_stride") && error.contains('5'), "{error}");
 }
 
 #[test]
@@ -197,4 +199,59 @@ fn data_of_another_size_are_refused_before_anything_is_written() {
     let error = run(&other, &data, folder.path(), false, None).unwrap_err().to_string();
     assert!(error.contains("image side") && error.contains("32") && error.contains("16"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Weights after training with `workers` workers.
+fn trained_by(workers: usize, config: &TrainingConfig, data: &TrainingData) -> Vec<(String, Vec<f32>)> {
+    let work = |worker: &ThreadWorker| {
+        let options = RunOptions { collective: worker, ..RunOptions::new(Seed::new(1)) };
+        weights(&train(config, data, None, &options, &|_, _| ()).unwrap().model)
+    };
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let run = |worker: ThreadWorker| scope.spawn(move || work(&worker));
+        let threads: Vec<_> = ThreadWorker::connect(workers).into_iter().map(run).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "{workers} workers disagree");
+    all[0].clone()
+}
+
+#[test]
+fn one_two_and_four_workers_end_in_the_same_bits() {
+    let mut config = recipe(5, KEYPOINT, true, "sigreg = 0.02\ninverse_dynamics = 0.1");
+    config.micro_batches = 4;
+    config.finetuning = PredictorFinetuning { steps: 4, batch: 16, ..PredictorFinetuning::default() };
+    let data = data(&config, 10);
+    let expected = trained_by(1, &config, &data);
+    assert!(expected == trained_by(2, &config, &data), "2 workers");
+    assert!(expected == trained_by(4, &config, &data), "4 workers");
+    config.micro_batches = 2;
+    assert!(expected != trained_by(1, &config, &data), "the number of micro batches is part of the recipe");
+}
+
+#[test]
+fn a_stop_of_one_worker_stops_all_after_the_same_step() {
+    let config = recipe(8, PATCH, false, "sigreg = 0.02");
+    let data = data(&config, 5);
+    let steps: Vec<usize> = std::thread::scope(|scope| {
+        let run = |worker: ThreadWorker| {
+            let (config, data) = (&config, &data);
+            scope.spawn(move || {
+                let stop_after = (worker.rank() == 1).then_some(3);
+                let options = RunOptions { collective: &worker, stop_after, ..RunOptions::new(Seed::new(1)) };
+                train(config, data, None, &options, &|_, _| ()).unwrap().report.steps
+            })
+        };
+        let threads: Vec<_> = ThreadWorker::connect(2).into_iter().map(run).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(steps, [3, 3]);
+}
+
+#[test]
+fn removed_loss_terms_are_read_with_weight_zero_only() {
+    let parse = |losses: &str| mindseye_interface::config::parse::<TrainingConfig>(&recipe_text(losses));
+    assert!(parse("vicreg = 0.0\nstraightening = 0.0").is_ok());
+    let error = parse("vicreg = 0.5").unwrap_err().to_string();
+    assert!(error.contains("vicreg") && error.contains("removed") && error.contains("0.5"), "{error}");
 }

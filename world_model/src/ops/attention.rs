@@ -10,15 +10,15 @@ use super::{slice, tensor, vectorised, with_values};
 /// Tokens up to which plain loops beat matrix products.
 const FEW: usize = 8;
 
-/// Tokens that [`attend_one`] can see.
-pub(crate) const MOST_SEEN: usize = 64;
+/// Most tokens that [`attend_one`] takes.
+pub(crate) const MAX_FRAMES: usize = 64;
 
-/// `softmax(Q Kᵀ / sqrt(I / heads)) V` per sequence and head: `[B, T, 3 I]` → `[B, T, I]`. `causal`: a token sees only itself and
-/// those before it.
+/// `softmax(Q Kᵀ / sqrt(I / heads)) V` per sequence and head: `[B, T, 3 I]` → `[B, T, I]`. `causal`: a token attends
+/// only to itself and those before it.
 ///
 /// # Errors
 /// When the last dimension is not three times a multiple of `heads`.
-pub fn attention(input: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
+pub(crate) fn attention(input: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
     input.contiguous()?.apply_op1(Attention { heads, causal })
 }
 
@@ -147,7 +147,7 @@ impl CustomOp1 for Attention {
 struct Scratch {
     sizes: Sizes,
     weights: Vec<f32>,
-    slopes: Vec<f32>,
+    derivatives: Vec<f32>,
     gradients: [Vec<f32>; 3],
 }
 
@@ -157,14 +157,14 @@ impl Scratch {
         Self {
             sizes,
             weights: vec![0.0; square],
-            slopes: vec![0.0; square],
+            derivatives: vec![0.0; square],
             gradients: [0, 1, 2].map(|_| vec![0.0; rows]),
         }
     }
 }
 
 impl Attention {
-    /// `Q Kᵀ`, `[T, T]`; with few tokens and a causal mask only what is seen.
+    /// `Q Kᵀ`, `[T, T]`; with few tokens and a causal mask only the unmasked part.
     fn scores(&self, queries: &Head<'_>, keys: &Head<'_>, scores: &mut [f32]) {
         let tokens = queries.sizes.tokens;
         if tokens > FEW {
@@ -187,28 +187,28 @@ impl Attention {
         let sizes = scratch.sizes;
         let Sizes { tokens, inner, head } = sizes;
         let [queries, keys, values] = heads_of(rows, sizes, index);
-        let Scratch { weights, slopes, gradients, .. } = scratch;
+        let Scratch { weights, derivatives, gradients, .. } = scratch;
         let outgoing = Matrix::strided(&gradient[index * head..], tokens, head, inner);
         self.scores(&queries, &keys, weights);
         self.weigh(weights, sizes);
         let [to_queries, to_keys, to_values] = gradients;
         let square = |values| Matrix::new(values, tokens, tokens);
         matmul(to_values, square(weights).transposed(), outgoing, false);
-        matmul(slopes, outgoing, values.matrix().transposed(), false);
+        matmul(derivatives, outgoing, values.matrix().transposed(), false);
         let scale = 1.0 / (head as f32).sqrt();
         vectorised(
             #[inline(always)]
             || {
-                for (slopes, weights) in slopes.chunks_exact_mut(tokens).zip(weights.chunks_exact(tokens)) {
-                    let mean = dot(slopes, weights);
-                    for (slope, weight) in slopes.iter_mut().zip(weights) {
-                        *slope = scale * weight * (*slope - mean);
+                for (derivatives, weights) in derivatives.chunks_exact_mut(tokens).zip(weights.chunks_exact(tokens)) {
+                    let mean = dot(derivatives, weights);
+                    for (derivative, weight) in derivatives.iter_mut().zip(weights) {
+                        *derivative = scale * weight * (*derivative - mean);
                     }
                 }
             },
         );
-        matmul(to_queries, square(slopes), keys.matrix(), false);
-        matmul(to_keys, square(slopes).transposed(), queries.matrix(), false);
+        matmul(to_queries, square(derivatives), keys.matrix(), false);
+        matmul(to_keys, square(derivatives).transposed(), queries.matrix(), false);
         for (part, gradient) in gradients.iter().enumerate() {
             let first = part * inner + index * head;
             for (output, gradient) in output.chunks_exact_mut(3 * inner).zip(gradient.chunks_exact(head)) {
@@ -239,7 +239,8 @@ fn combine(weights: &[f32], values: &Head<'_>, output: &mut [f32]) {
     );
 }
 
-/// What one token sees of others: its `query [I]`, their `key_values`, each `[2 I]`, by heads of `head` values; written to `output [I]`.
+/// Attention of one token: its `query [I]`, their `key_values`, each `[2 I]`, by heads of `head` values; written
+/// to `output [I]`.
 pub(crate) fn attend_one<'a>(
     query: &[f32],
     key_values: impl ExactSizeIterator<Item = &'a [f32]> + Clone,
@@ -247,7 +248,7 @@ pub(crate) fn attend_one<'a>(
     output: &mut [f32],
 ) {
     let (inner, scale) = (query.len(), 1.0 / (head as f32).sqrt());
-    let mut weights = [0.0f32; MOST_SEEN];
+    let mut weights = [0.0f32; MAX_FRAMES];
     let weights = &mut weights[..key_values.len()];
     vectorised(
         #[inline(always)]

@@ -4,16 +4,17 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::{slice, tensor, with_values};
 
-/// Normalises every column of `[N, C]` to mean 0 and variance 1 (`epsilon` is added to the variance), then scales and shifts it.
+/// Normalises every column of `[N, C]` to mean 0 and variance 1 (`epsilon` is added to the variance), then scales and
+/// shifts it.
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn batch_norm(input: &Tensor, scale: &Tensor, shift: &Tensor, epsilon: f32) -> Result<Tensor> {
+pub(crate) fn batch_norm(input: &Tensor, scale: &Tensor, shift: &Tensor, epsilon: f32) -> Result<Tensor> {
     input.contiguous()?.apply_op3(scale, shift, BatchNorm { epsilon })
 }
 
 /// Mean and biased variance of each of `columns` columns.
-pub(crate) fn column_moments(values: &[f32], columns: usize) -> (Vec<f32>, Vec<f32>) {
+pub(crate) fn column_statistics(values: &[f32], columns: usize) -> (Vec<f32>, Vec<f32>) {
     let count = (values.len() / columns).max(1) as f32;
     let (mut mean, mut variance) = (vec![0.0f32; columns], vec![0.0f32; columns]);
     for row in values.chunks_exact(columns) {
@@ -37,8 +38,8 @@ struct BatchNorm {
 
 impl BatchNorm {
     /// Mean and `1 / std` of the columns.
-    fn moments(&self, values: &[f32], columns: usize) -> (Vec<f32>, Vec<f32>) {
-        let (mean, variance) = column_moments(values, columns);
+    fn statistics(&self, values: &[f32], columns: usize) -> (Vec<f32>, Vec<f32>) {
+        let (mean, variance) = column_statistics(values, columns);
         (mean, variance.into_iter().map(|variance| 1.0 / (variance + self.epsilon).sqrt()).collect())
     }
 }
@@ -63,7 +64,7 @@ impl CustomOp3 for BatchNorm {
             candle_core::bail!("batch norm: expected a scale and a shift of {columns} columns, got {}", scale.len());
         }
         let mut output = slice(input, layout)?.to_vec();
-        let (mean, inverse_std) = self.moments(&output, columns);
+        let (mean, inverse_std) = self.statistics(&output, columns);
         for row in output.chunks_exact_mut(columns) {
             for (column, value) in row.iter_mut().enumerate() {
                 *value = (*value - mean[column]) * inverse_std[column] * scale[column] + shift[column];
@@ -85,7 +86,7 @@ impl CustomOp3 for BatchNorm {
         let (mut scale_gradient, mut shift_gradient) = (vec![0.0f32; columns], vec![0.0f32; columns]);
         let values = with_values(input, |input| {
             with_values(gradient, |gradient| {
-                let (mean, inverse_std) = self.moments(input, columns);
+                let (mean, inverse_std) = self.statistics(input, columns);
                 let normal = |column: usize, value: f32| (value - mean[column]) * inverse_std[column];
                 for (row, gradient) in input.chunks_exact(columns).zip(gradient.chunks_exact(columns)) {
                     for column in 0..columns {
@@ -122,7 +123,7 @@ mod tests {
         let input = tensor(vec![1.0, 10.0, 3.0, 30.0, 5.0, 80.0], (3, 2))?;
         let (ones, zeros) = (tensor(vec![1.0; 2], 2)?, tensor(vec![0.0; 2], 2)?);
         let output = batch_norm(&input, &ones, &zeros, 1e-5)?;
-        let (mean, variance) = with_values(&output, |values| column_moments(values, 2))?;
+        let (mean, variance) = with_values(&output, |values| column_statistics(values, 2))?;
         assert!(mean.iter().all(|mean| mean.abs() < 1e-6), "{mean:?}");
         assert!(variance.iter().all(|variance| (variance - 1.0).abs() < 1e-4), "{variance:?}");
         Ok(())

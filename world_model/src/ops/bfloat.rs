@@ -1,17 +1,26 @@
-//! Matrix products of sixteen-bit floats (bfloat16), for processors that multiply two pairs of them where they multiply one pair of `f32`.
+//! Matrix products of sixteen-bit floats (bfloat16), for processors that multiply two pairs of them where they multiply
+//! one pair of `f32`.
 //!
-//! Weights are rounded once, rows as they come in; products are added up in `f32`. Intel's processors have the instruction, too, but do
-//! it at half of the speed: what it saves is lost there, and weights of sixteen bits are read as `f32` ([`super::PackedLinear::bf16`]).
+//! Weights are rounded once, rows when they are multiplied; products are added up in `f32`. Intel's processors have the
+//! instruction, too, at half of the speed, which loses what it saves: there weights of sixteen bits are read as `f32`
+//! (`PackedLinear::bf16`).
 
 use super::packed::{PANEL, prefetch, upper_half};
-use super::quantised::Rounded;
 
 /// Rows multiplied at a time: with two vectors of sums each, half of the registers.
 const ROWS: usize = 8;
 /// Rows from which on panels are fetched ahead: with fewer, a panel is used up before the next one could come.
 const MANY: usize = 4 * ROWS;
 
-/// Weights `[O, I]` of sixteen bits and a bias `[O]` of a map of rows `[N, I]` → `[N, O]`, whose inputs are rounded likewise.
+/// Input rows rounded to sixteen bits; memory that is used again.
+#[derive(Debug, Clone, Default)]
+pub struct RoundedRows {
+    /// `[N, I / 2]` pairs.
+    halves: Vec<u32>,
+}
+
+/// Weights `[O, I]` of sixteen bits and a bias `[O]` of a map of rows `[N, I]` → `[N, O]`, whose inputs are rounded
+/// likewise.
 #[derive(Debug, Clone)]
 pub struct BfloatLinear {
     /// `[O / 32, I / 2, 32]` pairs, the first input in the lower half, filled up with zeros.
@@ -23,7 +32,7 @@ pub struct BfloatLinear {
 }
 
 impl BfloatLinear {
-    /// Whether this processor gains by it.
+    /// Whether this processor multiplies them faster than `f32`.
     pub fn is_fast() -> bool {
         #[cfg(target_arch = "x86_64")]
         return pairs::are_fast();
@@ -52,22 +61,22 @@ impl BfloatLinear {
         Self { panels, bias: padded, inputs, outputs }
     }
 
-    /// Width `I` of a row that goes in.
+    /// Width `I` of an input row.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Width `O` of a row that comes out.
+    /// Width `O` of an output row.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
 
-    /// Writes the map of `input [N, I]` to `output [N, O]`, or adds it. Sums run over pairs of inputs in their order: a row has the same
-    /// bits whatever rows stand beside it.
+    /// Writes the map of `input [N, I]` to `output [N, O]`, or adds it. Sums run over pairs of inputs in their order: a
+    /// row has the same bits beside any other rows.
     ///
     /// # Panics
     /// When the sizes do not fit: a bug of the caller.
-    pub fn apply(&self, input: &[f32], output: &mut [f32], accumulate: bool, rounded: &mut Rounded) {
+    pub fn apply(&self, input: &[f32], output: &mut [f32], accumulate: bool, rounded: &mut RoundedRows) {
         let rows = input.len() / self.inputs;
         assert_eq!((input.len(), output.len()), (rows * self.inputs, rows * self.outputs), "rows of a linear map");
         let pairs = self.inputs.div_ceil(2);
@@ -120,7 +129,7 @@ fn round_portably(row: &[f32], halves: &mut [u32]) {
     }
 }
 
-/// Puts the products of `rows [n, I / 2]` with `panel [I / 2, 32]` in their place.
+/// Writes the products of `rows [n, I / 2]` with `panel [I / 2, 32]` to their place.
 fn multiply(panel: &[u32], rows: &[u32], place: Place<'_>) {
     #[cfg(target_arch = "x86_64")]
     if pairs::are_there() {
@@ -178,7 +187,7 @@ mod pairs {
     /// As [`super::round`], where [`are_there`].
     #[allow(unsafe_code, reason = "instructions that only some processors have")]
     pub fn round(row: &[f32], halves: &mut [u32]) {
-        // SAFETY: whoever calls has asked whether the processor has the instructions.
+        // SAFETY: the callers check that the processor has the instructions.
         unsafe { round_wide(row, halves) }
     }
 
@@ -200,7 +209,8 @@ mod pairs {
             return;
         }
         let lanes = |count: usize| ((1u32 << count.min(LANES)) - 1) as u16;
-        // SAFETY: masked loads read what the masks say: the rest of the row, whose second half is read where there is one.
+        // SAFETY: masked loads read what the masks say: the rest of the row, whose second half is read where there is
+        // one.
         let both: __m512i = unsafe {
             let first = _mm512_maskz_loadu_ps(lanes(rest.len()), rest.as_ptr());
             let behind = &rest[LANES.min(rest.len())..];
@@ -227,7 +237,7 @@ mod pairs {
         while first < count {
             let (rows, output) = (&rows[first * pairs..], &mut output[first * outputs..]);
             let place = Place { bias, output, outputs, column, width, accumulate };
-            // SAFETY: whoever calls has asked whether the processor has the instructions.
+            // SAFETY: the callers check that the processor has the instructions.
             first += unsafe {
                 match count - first {
                     ROWS.. => tile::<ROWS>(panel, rows, place),
@@ -308,11 +318,11 @@ mod tests {
             let (mut expected, mut got) = (vec![0.0; rows * outputs], vec![f32::NAN; rows * outputs]);
             PackedLinear::new(&rounded(&weight), &bias).apply(&rounded(&input), &mut expected, false);
             let map = BfloatLinear::new(&weight, &bias);
-            map.apply(&input, &mut got, false, &mut Rounded::default());
+            map.apply(&input, &mut got, false, &mut RoundedRows::default());
             for (expected, got) in expected.iter().zip(&got) {
                 assert!((expected - got).abs() < 1e-5 * inputs as f32, "{rows}x{inputs}x{outputs}: {got}");
             }
-            map.apply(&input, &mut got, true, &mut Rounded::default());
+            map.apply(&input, &mut got, true, &mut RoundedRows::default());
             for (expected, got) in expected.iter().zip(&got) {
                 assert!((2.0 * expected - got).abs() < 2e-5 * inputs as f32, "added: {got}");
             }
@@ -320,13 +330,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_do_not_know_each_other() {
+    fn a_row_does_not_depend_on_the_other_rows() {
         let (rows, inputs, outputs) = (45, 51, 70);
         let map = BfloatLinear::new(&values(outputs * inputs, 0.0), &values(outputs, 1.0));
         let input = values(rows * inputs, 2.0);
         let apply = |input: &[f32]| {
             let mut output = vec![0.0; input.len() / inputs * outputs];
-            map.apply(input, &mut output, false, &mut Rounded::default());
+            map.apply(input, &mut output, false, &mut RoundedRows::default());
             output
         };
         let one_by_one: Vec<f32> = input.chunks_exact(inputs).flat_map(apply).collect();
@@ -357,11 +367,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_stays_so() {
+    fn values_that_are_not_finite_stay_so() {
         let map = BfloatLinear::new(&values(12, 0.0), &values(3, 1.0));
         let mut output = vec![0.0; 9];
         let input = [1.0, f32::NAN, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0, f32::INFINITY, 0.0, 0.0, 0.0];
-        map.apply(&input, &mut output, false, &mut Rounded::default());
+        map.apply(&input, &mut output, false, &mut RoundedRows::default());
         assert!(output[..3].iter().chain(&output[6..]).all(|value| !value.is_finite()), "{output:?}");
         assert!(output[3..6].iter().all(|value| value.is_finite()), "{output:?}");
     }

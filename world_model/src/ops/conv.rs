@@ -1,4 +1,4 @@
-//! Convolution of `[B, H, W, C]` pictures, a few of them at a time, which stay in cache.
+//! Convolution of `[B, H, W, C]` images, a few at a time so that they stay in cache.
 
 mod kernels;
 mod plan;
@@ -19,7 +19,7 @@ pub struct Convolution {
     pub padding: usize,
     /// Whether the input goes through SiLU first: here it costs no tensor of its own.
     pub silu_first: bool,
-    /// Whether the gradient of the input is wanted; a first layer saves its cost.
+    /// Whether the gradient of the input is computed; a first layer saves its cost.
     pub input_gradient: bool,
 }
 
@@ -30,7 +30,8 @@ impl Convolution {
     }
 }
 
-/// `input [B, H, W, C]`, `weight [O, kernel * kernel * C]` (kernel row, kernel column, channel), `bias [O]` → `[B, H', W', O]`.
+/// `input [B, H, W, C]`, `weight [O, kernel * kernel * C]` (kernel row, kernel column, channel), `bias [O]` → `[B, H',
+/// W', O]`.
 ///
 /// # Errors
 /// When the shapes do not fit.
@@ -55,19 +56,19 @@ impl CustomOp3 for Convolution {
         let plan = Plan::new(*self, input_layout.shape())?;
         let (outputs, window_len) = weight_layout.shape().dims2()?;
         let run_len = plan.run_len();
-        if plan.picture_len() == 0
+        if plan.image_len() == 0
             || window_len != self.kernel * run_len
             || plan.height.min(plan.width) + 2 * self.padding < self.kernel
         {
             candle_core::bail!(
-                "convolution: expected windows of {window_len} values, got {} in pictures of {}x{}",
+                "convolution: expected windows of {window_len} values, got {} in images of {}x{}",
                 self.kernel * run_len,
                 plan.height,
                 plan.width
             );
         }
-        let (pictures, bias) = (slice(input, input_layout)?, slice(bias, bias_layout)?);
-        let output = plan.forward(pictures, slice(weight, weight_layout)?, bias);
+        let (images, bias) = (slice(input, input_layout)?, slice(bias, bias_layout)?);
+        let output = plan.forward(images, slice(weight, weight_layout)?, bias);
         let batch = input_layout.shape().dims()[0];
         Ok((CpuStorage::F32(output), (batch, plan.output_height, plan.output_width, outputs).into()))
     }
@@ -120,7 +121,8 @@ mod tests {
 
     #[test]
     fn agrees_with_candles_convolution_and_its_gradients() -> Result<()> {
-        // Whole tiles and parts of them, one panel of outputs, a part of one, several; windows apart; sums of several pictures and of a part of one.
+        // Whole tiles and parts of them, one panel of outputs, a part of one, several; windows apart; sums of several
+        // images and of a part of one.
         let cases = [
             ((2, 16, 16, 32), 32, (3, 1, 1)),
             ((3, 20, 11, 5), 33, (3, 1, 1)),
@@ -143,8 +145,9 @@ mod tests {
             let ours = convolve(&x[0], &x[1], &x[2], convolution)?;
             let theirs = by_candle(&tensors, convolution)?;
             assert!(farthest(&ours, &theirs)? < 1e-5, "output of {convolution:?}");
-            let pull = tensor(values(ours.elem_count(), 9.0), ours.shape().clone())?;
-            let (ours, theirs) = ((ours * &pull)?.sum_all()?.backward()?, (theirs * pull)?.sum_all()?.backward()?);
+            let upstream = tensor(values(ours.elem_count(), 9.0), ours.shape().clone())?;
+            let (ours, theirs) =
+                ((ours * &upstream)?.sum_all()?.backward()?, (theirs * upstream)?.sum_all()?.backward()?);
             for (which, var) in x.iter().enumerate() {
                 let both = ours.get(var).zip(theirs.get(var));
                 let error = both.map(|(ours, theirs)| farthest(ours, theirs)).transpose()?;

@@ -1,4 +1,5 @@
-//! Gated rows: one half of the channels decides how much of the other half goes on (SwiGLU without its matrices; Shazeer 2020).
+//! Gated rows: one half of the channels decides how much of the other half goes on (SwiGLU without its matrices;
+//! Shazeer 2020).
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
@@ -9,7 +10,7 @@ use super::{slice, tensor, vectorised, with_values};
 ///
 /// # Errors
 /// When the last dimension is odd or the tensor is not a CPU `f32` tensor.
-pub fn gate(input: &Tensor) -> Result<Tensor> {
+pub(crate) fn gate(input: &Tensor) -> Result<Tensor> {
     input.contiguous()?.apply_op1(Gate)
 }
 
@@ -28,7 +29,7 @@ pub(crate) fn gate_rows(input: &[f32], output: &mut [f32], width: usize) {
     );
 }
 
-/// Turns rows `[N, 2 H]` into the slopes on them, given those on their gated rows, `gradient [N, H]`.
+/// Turns rows `[N, 2 H]` into the derivatives on them, given those on their gated rows, `gradient [N, H]`.
 pub(crate) fn gate_rows_back(rows: &mut [f32], gradient: &[f32], width: usize) {
     vectorised(
         #[inline(always)]
@@ -51,8 +52,8 @@ pub(crate) fn gate_rows_back(rows: &mut [f32], gradient: &[f32], width: usize) {
     );
 }
 
-/// Values worked on at a time. What is read is copied first: the compiler cannot know that the two halves of a row do not overlap, and
-/// would go value by value.
+/// Values worked on at a time. What is read is copied first: the compiler cannot know that the two halves of a row do
+/// not overlap, and would go value by value.
 const LANES: usize = 32;
 
 #[inline(always)]
@@ -62,9 +63,9 @@ fn back<const N: usize>(gates: &mut [f32; N], values: &mut [f32; N], gradient: &
     for lane in 0..N {
         let gate = old_gates[lane];
         let sigmoid = sigmoid(gate);
-        let slope = sigmoid * (1.0 + gate * (1.0 - sigmoid));
+        let derivative = sigmoid * (1.0 + gate * (1.0 - sigmoid));
         let open = gate * sigmoid;
-        on_gates[lane] = gradient[lane] * old_values[lane] * slope;
+        on_gates[lane] = gradient[lane] * old_values[lane] * derivative;
         on_values[lane] = gradient[lane] * open;
     }
     (*gates, *values) = (on_gates, on_values);

@@ -3,13 +3,13 @@
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::silu::exponential;
-use super::{by_slope, slice, vectorised};
+use super::{by_derivative, slice, vectorised};
 
 /// `x Φ(x)`, element by element, where `Φ` is the standard normal distribution function.
 ///
 /// # Errors
 /// When the tensor is not a CPU `f32` tensor.
-pub fn gelu(input: &Tensor) -> Result<Tensor> {
+pub(crate) fn gelu(input: &Tensor) -> Result<Tensor> {
     input.contiguous()?.apply_op1(Gelu)
 }
 
@@ -25,8 +25,8 @@ pub(crate) fn gelu_in_place(values: &mut [f32]) {
     );
 }
 
-/// `Φ(x)`, absolute error below 3e-7: one division of two polynomials, without an exponential (the coefficients with which Eigen and XLA
-/// approximate the error function in single precision).
+/// `Φ(x)`, absolute error below 3e-7: one division of two polynomials, without an exponential (the coefficients with
+/// which Eigen and XLA approximate the error function in single precision).
 #[inline(always)]
 fn distribution(x: f32) -> f32 {
     /// Beyond it the error function is 1 to the last bit.
@@ -65,7 +65,7 @@ impl CustomOp1 for Gelu {
     }
 
     fn bwd(&self, input: &Tensor, _output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        by_slope(
+        by_derivative(
             input,
             gradient,
             #[inline(always)]

@@ -8,7 +8,8 @@ use super::{slice, tensor, vectorised, with_values};
 /// Added to the variance.
 const EPSILON: f32 = 1e-5;
 
-/// Normalises `[B, S, C]` over all positions and each of `groups` groups of channels, then scales and shifts by channel.
+/// Normalises `[B, S, C]` over all positions and each of `groups` groups of channels, then scales and shifts by
+/// channel.
 ///
 /// # Errors
 /// When the shapes do not fit.
@@ -20,7 +21,7 @@ pub fn group_norm(input: &Tensor, scale: &Tensor, shift: &Tensor, groups: usize)
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn layer_norm(input: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
+pub(crate) fn layer_norm(input: &Tensor, scale: &Tensor, shift: &Tensor) -> Result<Tensor> {
     let (rows, channels) = input.dims2()?;
     group_norm(&input.reshape((rows, 1, channels))?, scale, shift, 1)?.reshape((rows, channels))
 }
@@ -31,7 +32,7 @@ pub(crate) fn normalise_rows(values: &mut [f32], scale: &[f32], shift: &[f32]) {
         #[inline(always)]
         || {
             for row in values.chunks_exact_mut(scale.len()) {
-                let (mean, inverse_std) = moments(row, EPSILON);
+                let (mean, inverse_std) = row_statistics(row, EPSILON);
                 for ((value, scale), shift) in row.iter_mut().zip(scale).zip(shift) {
                     *value = (*value - mean) * inverse_std * scale + shift;
                 }
@@ -40,8 +41,8 @@ pub(crate) fn normalise_rows(values: &mut [f32], scale: &[f32], shift: &[f32]) {
     );
 }
 
-/// Standardises every row of `values [N, C]` in place, and writes 1 / its standard deviation to `inverse_std [N]` and the rows, scaled and
-/// shifted, to `affine [N, C]`: a layer norm whose way back is [`normalise_rows_back`].
+/// Standardises every row of `values [N, C]` in place, and writes 1 / its standard deviation to `inverse_std [N]` and
+/// the rows, scaled and shifted, to `affine [N, C]`: a layer norm whose backward pass is [`normalise_rows_back`].
 pub(crate) fn normalise_rows_keeping(
     values: &mut [f32],
     inverse_std: &mut [f32],
@@ -55,7 +56,7 @@ pub(crate) fn normalise_rows_keeping(
         || {
             let rows = values.chunks_exact_mut(width).zip(affine.chunks_exact_mut(width)).zip(inverse_std);
             for ((row, affine), kept) in rows {
-                let (mean, inverse_std) = moments(row, EPSILON);
+                let (mean, inverse_std) = row_statistics(row, EPSILON);
                 *kept = inverse_std;
                 for (((value, affine), scale), shift) in row.iter_mut().zip(affine).zip(scale).zip(shift) {
                     *value = (*value - mean) * inverse_std;
@@ -66,8 +67,8 @@ pub(crate) fn normalise_rows_keeping(
     );
 }
 
-/// Turns slopes on layer-normed rows, `gradient [N, C]`, into those on the rows before, given the standardised rows `normal [N, C]` and
-/// 1 / their standard deviations `[N]`.
+/// Turns derivatives on layer-normed rows, `gradient [N, C]`, into those on the rows before, given the standardised
+/// rows `normal [N, C]` and 1 / their standard deviations `[N]`.
 pub(crate) fn normalise_rows_back(normal: &[f32], inverse_std: &[f32], scale: &[f32], gradient: &mut [f32]) {
     let width = scale.len();
     vectorised(
@@ -90,7 +91,7 @@ pub(crate) fn normalise_rows_back(normal: &[f32], inverse_std: &[f32], scale: &[
 
 /// Mean and 1 / standard deviation of one row.
 #[inline(always)]
-pub(super) fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
+pub(super) fn row_statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
     let count = row.len() as f32;
     let mean = sum(row, |value| value) / count;
     let variance = sum(row, |value| (value - mean) * (value - mean)) / count;
@@ -105,20 +106,20 @@ pub(crate) struct GroupNorm {
 }
 
 impl GroupNorm {
-    /// Runs `visit(first channel, mean, 1 / std)` for each group of one `[S, C]` picture.
-    fn for_groups(&self, picture: &[f32], channels: usize, mut visit: impl FnMut(usize, f32, f32)) {
+    /// Runs `visit(first channel, mean, 1 / std)` for each group of one `[S, C]` image.
+    fn for_groups(&self, image: &[f32], channels: usize, mut visit: impl FnMut(usize, f32, f32)) {
         let width = channels / self.groups;
         if self.groups == 1 {
-            let (mean, inverse_std) = moments(picture, EPSILON);
+            let (mean, inverse_std) = row_statistics(image, EPSILON);
             return visit(0, mean, inverse_std);
         }
-        let mut members = Vec::with_capacity(picture.len() / self.groups);
+        let mut members = Vec::with_capacity(image.len() / self.groups);
         for group in 0..self.groups {
             members.clear();
-            picture
+            image
                 .chunks_exact(channels)
                 .for_each(|row| members.extend_from_slice(&row[group * width..(group + 1) * width]));
-            let (mean, inverse_std) = moments(&members, EPSILON);
+            let (mean, inverse_std) = row_statistics(&members, EPSILON);
             visit(group * width, mean, inverse_std);
         }
     }
@@ -145,10 +146,10 @@ impl CustomOp3 for GroupNorm {
         let (scale, shift) = (slice(scale, scale_layout)?, slice(shift, shift_layout)?);
         let mut output = slice(input, input_layout)?.to_vec();
         let width = channels / self.groups;
-        for picture in output.chunks_exact_mut(positions * channels) {
+        for image in output.chunks_exact_mut(positions * channels) {
             let mut statistics = Vec::with_capacity(self.groups);
-            self.for_groups(picture, channels, |first, mean, inverse_std| statistics.push((first, mean, inverse_std)));
-            for row in picture.chunks_exact_mut(channels) {
+            self.for_groups(image, channels, |first, mean, inverse_std| statistics.push((first, mean, inverse_std)));
+            for row in image.chunks_exact_mut(channels) {
                 for &(first, mean, inverse_std) in &statistics {
                     let members = first..first + width;
                     let affine = scale[members.clone()].iter().zip(&shift[members.clone()]);
@@ -182,17 +183,17 @@ impl CustomOp3 for GroupNorm {
                     let rows = input.chunks(some).zip(gradient.chunks(some)).zip(input_gradient.chunks_mut(some));
                     for ((input, gradient), output) in rows {
                         back.statistics.clear();
-                        input.chunks_exact(size).for_each(|row| back.statistics.push(moments(row, EPSILON)));
+                        input.chunks_exact(size).for_each(|row| back.statistics.push(row_statistics(row, EPSILON)));
                         back.rows(input, gradient, output);
                     }
                 } else {
-                    let pictures = input.chunks_exact(size).zip(gradient.chunks_exact(size));
-                    for ((input, gradient), output) in pictures.zip(input_gradient.chunks_exact_mut(size)) {
+                    let images = input.chunks_exact(size).zip(gradient.chunks_exact(size));
+                    for ((input, gradient), output) in images.zip(input_gradient.chunks_exact_mut(size)) {
                         back.statistics.clear();
                         self.for_groups(input, channels, |_, mean, inverse_std| {
                             back.statistics.push((mean, inverse_std));
                         });
-                        back.picture(input, gradient, output);
+                        back.image(input, gradient, output);
                     }
                 }
                 input_gradient
@@ -206,19 +207,19 @@ impl CustomOp3 for GroupNorm {
     }
 }
 
-/// Layer norms that go back at the same time. Sums run over channels in their order, each waiting for the one before: several side by side
-/// fill the time.
+/// Layer norms that go back at the same time. Sums run over channels in their order, each waiting for the one before:
+/// several side by side fill the time.
 const SIDE_BY_SIDE: usize = 4;
 
-/// The way back: sums over all pictures, and memory to work in.
+/// The backward pass: sums over all images, and scratch memory.
 struct Back<'a> {
     groups: usize,
     scale: &'a [f32],
     scale_gradient: &'a mut [f32],
     shift_gradient: &'a mut [f32],
-    /// Mean and 1 / standard deviation of every group (of a picture) or row.
+    /// Mean and 1 / standard deviation of every group (of an image) or row.
     statistics: Vec<(f32, f32)>,
-    /// Normalised values, and slopes on them.
+    /// Normalised values, and derivatives on them.
     normal: Vec<f32>,
     inner: Vec<f32>,
 }
@@ -265,8 +266,8 @@ impl<'a> Back<'a> {
         );
     }
 
-    /// A picture `[S, C]`, with the statistics of its groups.
-    fn picture(&mut self, input: &[f32], gradient: &[f32], output: &mut [f32]) {
+    /// An image `[S, C]`, with the statistics of its groups.
+    fn image(&mut self, input: &[f32], gradient: &[f32], output: &mut [f32]) {
         let channels = self.scale.len();
         let width = channels / self.groups;
         let Self { statistics, scale, scale_gradient, shift_gradient, normal, inner, .. } = self;
@@ -313,7 +314,8 @@ impl<'a> Back<'a> {
     }
 }
 
-/// Adds what one row says of scale and shift to their slopes, and writes the slopes on its normalised values to `inner`; all `[C]`.
+/// Adds one row's gradients of scale and shift to theirs, and writes the gradients on its normalised values to `inner`;
+/// all `[C]`.
 #[inline(always)]
 fn of_channels(
     gradient: &[f32],

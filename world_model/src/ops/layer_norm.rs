@@ -1,8 +1,8 @@
-//! Layer norm (Ba et al. 2016) of rows with an epsilon of its own, with or without scale and shift: what transformers use.
+//! Layer norm (Ba et al. 2016) of rows with an epsilon of its own, with or without scale and shift, for transformers.
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor};
 
-use super::group_norm::moments;
+use super::group_norm::row_statistics;
 use super::sums::{dot, sum};
 use super::{slice, tensor, vectorised, with_values};
 
@@ -10,7 +10,7 @@ use super::{slice, tensor, vectorised, with_values};
 ///
 /// # Errors
 /// When the tensor is not a CPU `f32` tensor.
-pub fn standardise(input: &Tensor, epsilon: f32) -> Result<Tensor> {
+pub(crate) fn standardise(input: &Tensor, epsilon: f32) -> Result<Tensor> {
     input.contiguous()?.apply_op1(Standardise { epsilon })
 }
 
@@ -18,7 +18,7 @@ pub fn standardise(input: &Tensor, epsilon: f32) -> Result<Tensor> {
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn affine_norm(input: &Tensor, scale: &Tensor, shift: &Tensor, epsilon: f32) -> Result<Tensor> {
+pub(crate) fn affine_norm(input: &Tensor, scale: &Tensor, shift: &Tensor, epsilon: f32) -> Result<Tensor> {
     input.contiguous()?.apply_op3(scale, shift, AffineNorm { epsilon })
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn affine_norm_rows(input: &[f32], output: &mut [f32], scale: &[f32],
         #[inline(always)]
         || {
             for (row, output) in input.chunks_exact(scale.len()).zip(output.chunks_exact_mut(scale.len())) {
-                let (mean, inverse_std) = moments(row, epsilon);
+                let (mean, inverse_std) = row_statistics(row, epsilon);
                 for (((output, value), scale), shift) in output.iter_mut().zip(row).zip(scale).zip(shift) {
                     *output = (value - mean) * inverse_std * scale + shift;
                 }
@@ -37,7 +37,8 @@ pub(crate) fn affine_norm_rows(input: &[f32], output: &mut [f32], scale: &[f32],
     );
 }
 
-/// A row standardised, scaled by `1 + scale` and shifted, standardised again, scaled and shifted: AdaLN and the norm after it in one pass.
+/// A row standardised, scaled by `1 + scale` and shifted, standardised again, scaled and shifted: AdaLN and the norm
+/// after it in one pass.
 pub(crate) fn modulated_norm_rows(
     row: &[f32],
     output: &mut [f32],
@@ -49,11 +50,11 @@ pub(crate) fn modulated_norm_rows(
     vectorised(
         #[inline(always)]
         || {
-            let (mean, inverse_std) = moments(row, first_epsilon);
+            let (mean, inverse_std) = row_statistics(row, first_epsilon);
             for ((output, value), (scale, shift)) in output.iter_mut().zip(row).zip(scale.iter().zip(shift)) {
                 *output = (value - mean) * inverse_std * (1.0 + scale) + shift;
             }
-            let (mean, inverse_std) = moments(output, second_epsilon);
+            let (mean, inverse_std) = row_statistics(output, second_epsilon);
             for (value, (scale, shift)) in output.iter_mut().zip(own_scale.iter().zip(own_shift)) {
                 *value = (*value - mean) * inverse_std * scale + shift;
             }
@@ -61,7 +62,8 @@ pub(crate) fn modulated_norm_rows(
     );
 }
 
-/// Gradient of one row's standardisation, written to `output`: `1/std (g - mean g - n mean(g n))` with `n` the standardised row.
+/// Gradient of one row's standardisation, written to `output`: `1/std (g - mean g - n mean(g n))` with `n` the
+/// standardised row.
 #[inline(always)]
 fn standardise_back(row: &[f32], gradient: &[f32], output: &mut [f32], (mean, inverse_std): (f32, f32)) {
     let count = row.len() as f32;
@@ -91,7 +93,7 @@ impl CustomOp1 for Standardise {
             #[inline(always)]
             || {
                 for row in output.chunks_exact_mut(channels) {
-                    let (mean, inverse_std) = moments(row, self.epsilon);
+                    let (mean, inverse_std) = row_statistics(row, self.epsilon);
                     for value in row.iter_mut() {
                         *value = (*value - mean) * inverse_std;
                     }
@@ -111,7 +113,7 @@ impl CustomOp1 for Standardise {
                     || {
                         let rows = input.chunks_exact(channels).zip(gradient.chunks_exact(channels));
                         for ((row, gradient), output) in rows.zip(output.chunks_exact_mut(channels)) {
-                            standardise_back(row, gradient, output, moments(row, self.epsilon));
+                            standardise_back(row, gradient, output, row_statistics(row, self.epsilon));
                         }
                     },
                 );
@@ -170,7 +172,7 @@ impl CustomOp3 for AffineNorm {
                     || {
                         let rows = input.chunks_exact(channels).zip(gradient.chunks_exact(channels));
                         for ((row, gradient), output) in rows.zip(output.chunks_exact_mut(channels)) {
-                            let (mean, inverse_std) = moments(row, self.epsilon);
+                            let (mean, inverse_std) = row_statistics(row, self.epsilon);
                             for ((sum, value), gradient) in scale_gradient.iter_mut().zip(row).zip(gradient) {
                                 *sum += gradient * (value - mean) * inverse_std;
                             }
@@ -228,11 +230,11 @@ mod tests {
     #[test]
     fn the_epsilon_counts_where_rows_are_small() -> Result<()> {
         let input = tensor(values(20, 0.0).iter().map(|value| value * 1e-3).collect(), (1, 20))?;
-        let spread = |epsilon| -> Result<f32> {
+        let deviation = |epsilon| -> Result<f32> {
             let rows = standardise(&input, epsilon)?.flatten_all()?.to_vec1::<f32>()?;
             Ok(rows.iter().map(|value| value * value).sum::<f32>() / 20.0)
         };
-        let (small, large) = (spread(1e-12)?, spread(1e-5)?);
+        let (small, large) = (deviation(1e-12)?, deviation(1e-5)?);
         assert!(small > 0.99 && large < 0.2, "{small} {large}");
         Ok(())
     }

@@ -9,7 +9,7 @@ use super::{slice, tensor, vectorised, with_values};
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn linear(input: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+pub(crate) fn linear(input: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     input.contiguous()?.apply_op3(weight, bias, Linear)
 }
 
@@ -107,7 +107,7 @@ impl CustomOp2 for Product {
     }
 }
 
-/// Gradients of `input [N, I]` and, unless it stays as it is, of `weight [O, I]`, from that of the output `[N, O]`.
+/// Gradients of `input [N, I]` and, unless it is fixed, of `weight [O, I]`, from that of the output `[N, O]`.
 fn product_gradients(input: &Tensor, weight: &Tensor, gradient: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
     let (rows, inputs) = input.dims2()?;
     let outputs = weight.dim(0)?;

@@ -54,8 +54,8 @@ pub fn matmul(product: &mut [f32], left: Matrix<'_>, right: Matrix<'_>, accumula
     assert_eq!(product.len(), rows * columns, "product of {rows}x{columns}");
     let (left_row_stride, left_column_stride) = left.strides();
     let (right_row_stride, right_column_stride) = right.strides();
-    // SAFETY: every slice holds the rows x columns values of its matrix (checked here and in the constructors), the strides
-    // address within them, and `product` is borrowed mutably, so it overlaps neither factor.
+    // SAFETY: every slice holds the rows x columns values of its matrix (checked here and in the constructors), the
+    // strides address within them, and `product` is borrowed mutably, so it overlaps neither factor.
     unsafe {
         gemm::gemm(
             rows,

@@ -1,7 +1,7 @@
-//! Matrix products with weights that stay: rearranged once for the processor's vectors, instead of at every call.
+//! Matrix products with fixed weights: rearranged once for the processor's vectors, instead of at every call.
 //!
-//! gemm copies both factors into panels before it multiplies. With as few rows as a planner has (64 plans at a time) that costs
-//! as much as the product. Here the weights lie in panels already and the rows are read where they are.
+//! gemm copies both factors into panels before it multiplies. With as few rows as a planner has (64 plans at a time)
+//! that costs as much as the product. Here the weights are in panels already and the rows are read in place.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -24,8 +24,8 @@ pub struct PackedLinear {
 #[derive(Debug, Clone)]
 enum Panels {
     F32(Vec<f32>),
-    /// Rounded to the upper halves of their `f32` (bfloat16). Of 32 weights, the first 16 are the lower halves of 16 words, the others the
-    /// upper halves: both are vectors of `f32` after one instruction.
+    /// Rounded to the upper halves of their `f32` (bfloat16). Of 32 weights, the first 16 are the lower halves of 16
+    /// words, the others the upper halves: both are vectors of `f32` after one instruction.
     Bf16(Vec<u32>),
 }
 
@@ -51,7 +51,8 @@ impl PackedLinear {
         Self { panels: Panels::F32(panels), bias: padded, inputs, outputs }
     }
 
-    /// As [`PackedLinear::new`], with weights of sixteen bits: half of the memory that has to be read, products as exact as before.
+    /// As [`PackedLinear::new`], with weights of sixteen bits: half of the memory that has to be read, products as
+    /// exact as before.
     ///
     /// # Panics
     /// As [`PackedLinear::new`].
@@ -65,12 +66,12 @@ impl PackedLinear {
         Self { panels: Panels::Bf16(halves.collect()), ..exact }
     }
 
-    /// Width `I` of a row that goes in.
+    /// Width `I` of an input row.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    /// Width `O` of a row that comes out.
+    /// Width `O` of an output row.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
@@ -105,7 +106,8 @@ struct Apply<'a> {
 impl WithSimd for Apply<'_> {
     type Output = ();
 
-    /// Rows at a time times vectors per panel are sums held in registers: 16 of 32, 12 of 16, or what the compiler makes of it.
+    /// Rows at a time times vectors per panel are sums held in registers: 16 of 32, 12 of 16, or as many as the
+    /// compiler uses.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         match S::F32_LANES {
@@ -128,7 +130,7 @@ impl Apply<'_> {
         }
     }
 
-    /// `stored` is what `panels` read, for fetching ahead.
+    /// `stored` is the memory of `panels`, for prefetching.
     #[inline(always)]
     fn run<S: Simd, W: Weights<S, VECTORS>, const VECTORS: usize, const ROWS: usize>(
         self,
@@ -146,7 +148,7 @@ impl Apply<'_> {
             let panel = panels.panel(index, inputs);
             let tile = Tile::<W, VECTORS> { panel, bias, inputs, outputs, column, accumulate };
             let next = &stored[((index + 1) * panel_len).min(stored.len())..];
-            // With few rows a panel is used up so fast that asking ahead for the next one only stands in the way.
+            // With few rows a panel is used up so fast that prefetching the next one only delays it.
             let next = &next[..if count < FEW * ROWS { 0 } else { next.len().min(panel_len) }];
             let share = (next.len() * ROWS).div_ceil(count.max(1)).next_multiple_of(16);
             let mut row = 0;
@@ -249,7 +251,8 @@ struct Tile<'a, W, const VECTORS: usize> {
 }
 
 impl<W: Copy, const VECTORS: usize> Tile<'_, W, VECTORS> {
-    /// The first `ROWS` rows times the panel; their number. Every sum runs over the inputs in their order, whatever the number of rows.
+    /// The first `ROWS` rows times the panel; their number. Every sum runs over the inputs in their order, whatever the
+    /// number of rows.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "a step is a place in every row and in the weights")]
     fn multiply<S: Simd, const ROWS: usize>(self, simd: S, input: &[f32], output: &mut [f32]) -> usize
@@ -327,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_the_same_bits_whatever_rows_stand_beside_it() {
+    fn a_row_has_the_same_bits_beside_any_other_rows() {
         let (input, weight, bias) = (values(20 * 50, 0.0), values(70 * 50, 1.0), values(70, 2.0));
         let packed = PackedLinear::new(&weight, &bias);
         let mut together = vec![0.0; 20 * 70];

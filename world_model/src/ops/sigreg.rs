@@ -2,17 +2,31 @@
 //! (LeJEPA, Balestriero and LeCun 2025; settings of LeWorldModel, arXiv 2603.19312).
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use mindseye_interface::Seed;
+use rand_distr::{Distribution, StandardNormal};
 
 use super::{slice, tensor, vectorised, with_values};
 
-/// Mean over directions of `sum_k w_k |mean_b exp(i t_k h_b) - exp(-t_k^2 / 2)|^2` for projections `h [B, M]` of latents on `M`
-/// unit directions → a scalar `[]`. Knots `t_k` lie evenly on `[0, 3]`; weights are the trapezoid rule's, doubled for the
-/// negative half, times `exp(-t^2 / 2)`. Multiply by the number of samples for the test statistic of the paper.
+/// Mean over directions of `sum_k w_k |mean_b exp(i t_k h_b) - exp(-t_k^2 / 2)|^2` for projections `h [B, M]` of
+/// latents on `M` unit directions → a scalar `[]`. Knots `t_k` lie evenly on `[0, 3]`; weights are the trapezoid
+/// rule's, doubled for the negative half, times `exp(-t^2 / 2)`. Multiply by the number of samples for the test
+/// statistic of the paper.
 ///
 /// # Errors
 /// When the tensor is not `[B, M]` of CPU `f32`.
 pub fn sigreg(projections: &Tensor, knots: usize) -> Result<Tensor> {
     projections.contiguous()?.apply_op1(Sigreg { knots })
+}
+
+/// `[M, D]` unit vectors from `seed`.
+pub(crate) fn unit_directions(count: usize, width: usize, seed: Seed) -> Result<Tensor> {
+    let mut rng = seed.rng();
+    let mut values: Vec<f32> = (0..count * width).map(|_| StandardNormal.sample(&mut rng)).collect();
+    for direction in values.chunks_exact_mut(width) {
+        let length = direction.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        direction.iter_mut().for_each(|value| *value /= length);
+    }
+    tensor(values, (count, width))
 }
 
 /// Last knot; beyond it the Gaussian's characteristic function has almost vanished.
@@ -35,7 +49,8 @@ impl Sigreg {
         (trapezoid * target, target)
     }
 
-    /// Mean cosine and sine at every knot of every direction, `[K, M]` each. One sine and cosine per value, then powers.
+    /// Mean cosine and sine at every knot of every direction, `[K, M]` each. One sine and cosine per value, then
+    /// powers.
     fn characteristic(&self, values: &[f32], directions: usize) -> (Vec<f32>, Vec<f32>) {
         let rows = (values.len() / directions).max(1) as f32;
         let mut cosines = vec![0.0f32; self.knots * directions];
@@ -66,7 +81,7 @@ impl Sigreg {
             powers.start(row, self.spacing());
             let means = cosines.chunks_exact(directions).zip(sines.chunks_exact(directions));
             for (&(factor, target), (cosines, sines)) in knots.iter().zip(means) {
-                powers.add_slopes(gradient, factor, target, cosines, sines);
+                powers.add_derivatives(gradient, factor, target, cosines, sines);
                 powers.raise();
             }
         }
@@ -128,7 +143,7 @@ impl Powers {
     }
 
     /// Adds this knot's share of the gradient, given the mean cosines and sines.
-    fn add_slopes(&self, gradient: &mut [f32], factor: f32, target: f32, cosines: &[f32], sines: &[f32]) {
+    fn add_derivatives(&self, gradient: &mut [f32], factor: f32, target: f32, cosines: &[f32], sines: &[f32]) {
         vectorised(
             #[inline(always)]
             || {

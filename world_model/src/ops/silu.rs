@@ -1,14 +1,15 @@
-//! SiLU (swish) activation, `x * sigmoid(x)` (Elfwing et al. 2017), with an exponential that the compiler can vectorise.
+//! SiLU (swish) activation, `x * sigmoid(x)` (Elfwing et al. 2017), with an exponential that the compiler can
+//! vectorise.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::{by_slope, slice, vectorised};
+use super::{by_derivative, slice, vectorised};
 
 /// `x * sigmoid(x)`, element by element.
 ///
 /// # Errors
 /// When the tensor is not a CPU `f32` tensor.
-pub fn silu(input: &Tensor) -> Result<Tensor> {
+pub(crate) fn silu(input: &Tensor) -> Result<Tensor> {
     input.contiguous()?.apply_op1(Silu)
 }
 
@@ -24,21 +25,21 @@ pub(crate) fn silu_in_place(values: &mut [f32]) {
     );
 }
 
-/// Turns `values` into the slopes on them, given those on their SiLU.
+/// Turns `values` into the derivatives on them, given those on their SiLU.
 pub(crate) fn silu_back_in_place(values: &mut [f32], gradient: &[f32]) {
     vectorised(
         #[inline(always)]
         || {
             for (value, gradient) in values.iter_mut().zip(gradient) {
-                *value = gradient * slope(*value);
+                *value = gradient * derivative(*value);
             }
         },
     );
 }
 
-/// The slope of SiLU.
+/// The derivative of SiLU.
 #[inline(always)]
-pub(super) fn slope(x: f32) -> f32 {
+pub(super) fn derivative(x: f32) -> f32 {
     let sigmoid = sigmoid(x);
     sigmoid * (1.0 + x * (1.0 - sigmoid))
 }
@@ -49,8 +50,8 @@ pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exponential(-x))
 }
 
-/// `e^x` by range reduction to `[-ln 2 / 2, ln 2 / 2]` and a degree-6 Taylor polynomial, without branches. The argument is
-/// clamped to +-87, where `f32` ends.
+/// `e^x` by range reduction to `[-ln 2 / 2, ln 2 / 2]` and a degree-6 Taylor polynomial, without branches. The argument
+/// is clamped to +-87, where `f32` ends.
 #[inline(always)]
 pub(super) fn exponential(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest integer
@@ -84,7 +85,7 @@ impl CustomOp1 for Silu {
     }
 
     fn bwd(&self, input: &Tensor, _output: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        by_slope(input, gradient, slope)
+        by_derivative(input, gradient, derivative)
     }
 }
 
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_exponential_is_the_exponential() {
+    fn the_exponential_agrees_with_the_standard_librarys() {
         for step in -8600..=8600 {
             let x = step as f32 * 0.01;
             let relative = (f64::from(exponential(x)) / f64::from(x).exp() - 1.0).abs();

@@ -1,4 +1,4 @@
-//! Spatial softmax: every channel becomes the expected place of its attention, and what it sees there
+//! Spatial softmax: every channel becomes the expected position of its attention and the mean feature there
 //! (keypoints; Finn et al. 2016, "Deep spatial autoencoders").
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
@@ -6,11 +6,12 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use super::silu::exponential;
 use super::{slice, tensor, vectorised, with_values};
 
-/// `features [B, H, W, C]`, `sharpness [C]` → `[B, 3 C]`: expected x, expected y (both on `[-2, 2]`) and the mean feature,
-/// under the weights `softmax over places (sharpness_c * feature)`.
+/// `features [B, H, W, C]`, `sharpness [C]` → `[B, 3 C]`: expected x, expected y (both on `[-2, 2]`) and the mean
+/// feature, under the weights `softmax over positions (sharpness_c * feature)`.
 ///
 /// # Errors
 /// When the shapes do not fit.
+#[cfg(test)]
 pub fn spatial_softmax(features: &Tensor, sharpness: &Tensor) -> Result<Tensor> {
     features.contiguous()?.apply_op2(sharpness, SpatialSoftmax)
 }
@@ -26,10 +27,10 @@ fn coordinate(index: usize, count: usize) -> f32 {
     if count < 2 { 0.0 } else { REACH * (2.0 * index as f32 / (count - 1) as f32 - 1.0) }
 }
 
-/// Attention `[H * W, C]` of one picture.
-fn attention(picture: &[f32], sharpness: &[f32]) -> Vec<f32> {
+/// Attention `[H * W, C]` of one image.
+fn attention(image: &[f32], sharpness: &[f32]) -> Vec<f32> {
     let channels = sharpness.len();
-    let mut weights = picture.to_vec();
+    let mut weights = image.to_vec();
     let mut most = vec![f32::MIN; channels];
     let mut totals = vec![0.0f32; channels];
     vectorised(
@@ -75,11 +76,11 @@ impl CustomOp2 for SpatialSoftmax {
             candle_core::bail!("spatial softmax: expected {channels} values of sharpness, got {}", sharpness.len());
         }
         let mut output = vec![0.0f32; batch * 3 * channels];
-        let pictures = slice(features, layout)?.chunks_exact(height * width * channels);
-        for (picture, output) in pictures.zip(output.chunks_exact_mut(3 * channels)) {
-            let weights = attention(picture, sharpness);
+        let images = slice(features, layout)?.chunks_exact(height * width * channels);
+        for (image, output) in images.zip(output.chunks_exact_mut(3 * channels)) {
+            let weights = attention(image, sharpness);
             for (place, (weights, values)) in
-                weights.chunks_exact(channels).zip(picture.chunks_exact(channels)).enumerate()
+                weights.chunks_exact(channels).zip(image.chunks_exact(channels)).enumerate()
             {
                 let (x, y) = (coordinate(place % width, width), coordinate(place / width, height));
                 for channel in 0..channels {
@@ -108,21 +109,21 @@ impl CustomOp2 for SpatialSoftmax {
             let mut features_gradient = vec![0.0f32; features.len()];
             let size = height * width * channels;
             let results = output.chunks_exact(3 * channels).zip(gradient.chunks_exact(3 * channels));
-            let pictures = features.chunks_exact(size).zip(features_gradient.chunks_exact_mut(size));
-            for ((picture, picture_gradient), (output, gradient)) in pictures.zip(results) {
-                let weights = attention(picture, &sharpness_values);
+            let images = features.chunks_exact(size).zip(features_gradient.chunks_exact_mut(size));
+            for ((image, image_gradient), (output, gradient)) in images.zip(results) {
+                let weights = attention(image, &sharpness_values);
                 for place in 0..height * width {
                     let (x, y) = (coordinate(place % width, width), coordinate(place / width, height));
                     for channel in 0..channels {
                         let index = place * channels + channel;
                         let (x_index, y_index, mean_index) = (channel, channels + channel, 2 * channels + channel);
-                        let value = picture[index];
+                        let value = image[index];
                         let logit_gradient = weights[index]
                             * (gradient[x_index] * (x - output[x_index])
                                 + gradient[y_index] * (y - output[y_index])
                                 + gradient[mean_index] * (value - output[mean_index]));
                         sharpness_gradient[channel] += logit_gradient * value;
-                        picture_gradient[index] =
+                        image_gradient[index] =
                             logit_gradient * sharpness_values[channel] + gradient[mean_index] * weights[index];
                     }
                 }
@@ -144,10 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn a_sharp_peak_is_found_where_it_is() {
-        let mut picture = vec![0.0; 5 * 9];
-        picture[3 * 9 + 2] = 10.0;
-        let features = tensor(picture, (1, 5, 9, 1)).unwrap();
+    fn the_position_of_a_sharp_peak_is_exact() {
+        let mut image = vec![0.0; 5 * 9];
+        image[3 * 9 + 2] = 10.0;
+        let features = tensor(image, (1, 5, 9, 1)).unwrap();
         let found = spatial_softmax(&features, &tensor(vec![5.0], 1).unwrap()).unwrap();
         let found = found.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let expected = [-1.0, 1.0, 10.0];

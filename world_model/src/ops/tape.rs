@@ -1,7 +1,8 @@
-//! A tape for chains of operations: what was done, so that gradients can go back along it.
+//! A tape of a chain of operations, along which gradients are propagated backward.
 //!
-//! candle's own way back clears memory for the gradient of every tensor and adds to it what an operation gives, three passes where a chain
-//! needs none: a tenth of a training step. Here every tensor but the first of a branch is used once, and its gradient is handed on as it is.
+//! candle's own backward pass clears memory for the gradient of every tensor and adds the operation's gradient to it:
+//! three passes where a chain needs none, a tenth of a training step. Here every tensor but the first of a branch is
+//! used once, and its gradient is handed on as it is.
 
 use std::collections::HashMap;
 
@@ -9,11 +10,11 @@ use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor, TensorId};
 
 /// Gradients of weights.
 #[derive(Debug, Default)]
-pub struct WeightGradients(HashMap<TensorId, Tensor>);
+pub(crate) struct WeightGradients(HashMap<TensorId, Tensor>);
 
 impl WeightGradients {
     /// The gradient of `weight`, if it has one.
-    pub fn of(&self, weight: &Tensor) -> Option<&Tensor> {
+    pub(crate) fn of(&self, weight: &Tensor) -> Option<&Tensor> {
         self.0.get(&weight.id())
     }
 
@@ -28,30 +29,30 @@ impl WeightGradients {
     }
 }
 
-/// From the gradient of what came out of an operation to that of what went in; `None` where nobody asks for it.
+/// From the gradient of an operation's output to that of its input; `None` where it is not needed.
 type Back = Box<dyn FnOnce(&Tensor, &mut WeightGradients) -> Result<Option<Tensor>> + Send>;
 
 enum Step {
     Operation(Back),
-    /// From here on two ways lead on, of which one does nothing.
+    /// Two paths start here, one of which is the identity.
     Branch,
-    /// Here they are added up.
+    /// The two paths are added up.
     Sum,
 }
 
-/// Operations in the order in which they were done, or nothing, where nobody will ask for gradients.
-pub struct Tape {
+/// Operations in their order, or nothing where no gradients are needed.
+pub(crate) struct Tape {
     steps: Option<Vec<Step>>,
 }
 
 impl Tape {
-    /// Writes down what is done.
-    pub fn recording() -> Self {
+    /// Records operations.
+    pub(crate) fn recording() -> Self {
         Self { steps: Some(Vec::new()) }
     }
 
-    /// Only does it.
-    pub fn off() -> Self {
+    /// Records nothing.
+    pub(crate) fn off() -> Self {
         Self { steps: None }
     }
 
@@ -61,7 +62,7 @@ impl Tape {
         }
     }
 
-    /// Does an operation without weights.
+    /// Applies an operation without weights.
     pub(crate) fn apply1(
         &mut self,
         input: &Tensor,
@@ -75,7 +76,7 @@ impl Tape {
         Ok(output)
     }
 
-    /// Does an operation with one weight.
+    /// Applies an operation with one weight.
     pub(crate) fn apply2(
         &mut self,
         input: &Tensor,
@@ -94,7 +95,7 @@ impl Tape {
         Ok(output)
     }
 
-    /// Does an operation with two weights.
+    /// Applies an operation with two weights.
     pub(crate) fn apply3(
         &mut self,
         input: &Tensor,
@@ -123,7 +124,7 @@ impl Tape {
         input.reshape(shape)
     }
 
-    /// `input` plus what `branch` makes of it.
+    /// `input` plus the output of `branch`.
     pub(crate) fn residual<E: From<candle_core::Error>>(
         &mut self,
         input: &Tensor,
@@ -135,11 +136,11 @@ impl Tape {
         Ok((input.detach() + output)?)
     }
 
-    /// Carries the `gradient` of the last output back; gradients of weights are added to `weights`.
+    /// Propagates the `gradient` of the last output backward; gradients of weights are added to `weights`.
     ///
     /// # Errors
     /// When the shapes do not fit.
-    pub fn back(self, gradient: Tensor, weights: &mut WeightGradients) -> Result<()> {
+    pub(crate) fn back(self, gradient: Tensor, weights: &mut WeightGradients) -> Result<()> {
         let (mut gradient, mut waiting) = (gradient, Vec::new());
         for step in self.steps.unwrap_or_default().into_iter().rev() {
             match step {
@@ -162,7 +163,8 @@ impl Tape {
 #[cfg(test)]
 mod tests {
     use super::super::gradient_check::values;
-    use super::super::{Convolution, convolve, group_norm, silu, tensor, with_values};
+    use super::super::group_norm::group_norm;
+    use super::super::{Convolution, convolve, silu, tensor, with_values};
     use super::*;
     use candle_core::Var;
 
@@ -173,19 +175,19 @@ mod tests {
         let var = |shape: &[usize], phase| -> Result<Var> {
             Var::from_tensor(&tensor(values(shape.iter().product(), phase), shape.to_vec())?)
         };
-        let pictures = tensor(values(2 * 6 * 6 * 3, 0.3), (2, 6, 6, 3))?;
+        let images = tensor(values(2 * 6 * 6 * 3, 0.3), (2, 6, 6, 3))?;
         let (a, b) = (var(&[4, 27], 1.0)?, var(&[4], 2.0)?);
         let (c, d) = (var(&[4, 36], 3.0)?, var(&[4], 4.0)?);
         let (e, f) = (var(&[4], 5.0)?, var(&[4], 6.0)?);
-        let pull = tensor(values(2 * 36 * 4, 9.0), (2, 36, 4))?;
+        let upstream = tensor(values(2 * 36 * 4, 9.0), (2, 36, 4))?;
 
-        let seen = convolve(&pictures, &a, &b, blind)?;
+        let seen = convolve(&images, &a, &b, blind)?;
         let sum = (&seen + convolve(&seen, &c, &d, first)?)?;
         let out = silu(&group_norm(&sum.reshape((2, 36, 4))?, &e, &f, 2)?)?;
-        let graph = (&out * &pull)?.sum_all()?.backward()?;
+        let graph = (&out * &upstream)?.sum_all()?.backward()?;
 
         let mut tape = Tape::recording();
-        let seen = tape.apply3(&pictures, (&a, &b), blind)?;
+        let seen = tape.apply3(&images, (&a, &b), blind)?;
         let sum = tape.residual(&seen, |tape| tape.apply3(&seen, (&c, &d), first))?;
         let rows = tape.reshape(&sum, &[2, 36, 4])?;
         let normal = tape.apply3(&rows, (&e, &f), super::super::group_norm::GroupNorm { groups: 2 })?;
@@ -193,7 +195,7 @@ mod tests {
         let of = |tensor: &Tensor| with_values(tensor, <[f32]>::to_vec);
         assert_eq!(of(&out)?, of(&same)?);
         let mut found = WeightGradients::default();
-        tape.back(pull, &mut found)?;
+        tape.back(upstream, &mut found)?;
         for weight in [&a, &b, &c, &d, &e, &f] {
             let both = found.of(weight).zip(graph.get(weight));
             let both = both.map(|(taped, graphed)| -> Result<_> { Ok((of(taped)?, of(graphed)?)) }).transpose()?;

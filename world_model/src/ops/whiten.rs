@@ -1,5 +1,6 @@
-//! Batch whitening: `y = L⁻¹ (x - mean)` with `L Lᵀ` the covariance of the batch, differentiated through the statistics.
-//! It makes every direction of the latent count the same, so that none can be dropped to make prediction easy.
+//! Batch whitening: `y = L⁻¹ (x - mean)` with `L Lᵀ` the covariance of the batch, differentiated through the
+//! statistics. It makes every direction of the latent count the same, so that none can be dropped to make prediction
+//! easy.
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use nalgebra::DMatrix;
@@ -13,7 +14,7 @@ const RIDGE: f64 = 1e-3;
 ///
 /// # Errors
 /// When the rows are not finite.
-pub fn whiten(rows: &Tensor) -> Result<Tensor> {
+pub(crate) fn whiten(rows: &Tensor) -> Result<Tensor> {
     rows.contiguous()?.apply_op1(Whiten)
 }
 
@@ -21,7 +22,7 @@ pub fn whiten(rows: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// When the rows are not finite.
-pub fn whitening_of(rows: &[f32], width: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+pub(crate) fn whitening_of(rows: &[f32], width: usize) -> Result<(Vec<f32>, Vec<f32>)> {
     let statistics = Statistics::of(rows, width)?;
     let matrix = statistics.inverse_factor.transpose().iter().map(|&value| value as f32).collect();
     Ok((statistics.mean.iter().map(|&value| value as f32).collect(), matrix))

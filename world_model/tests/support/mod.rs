@@ -10,7 +10,9 @@ use mindseye_episodes::{EpisodeData, FrameCache};
 use mindseye_interface::config::parse;
 use mindseye_interface::{ActionSpace, Image, ImageSize, Seed};
 use mindseye_world_model::checkpoint::Origin;
-use mindseye_world_model::training::{RunOptions, TrainingConfig, TrainingData, TrainingReport, train};
+use mindseye_world_model::training::{
+    RunOptions, StartingPoint, TrainedModel, TrainingConfig, TrainingData, TrainingReport, train,
+};
 use mindseye_world_model::{Checkpoint, Jepa, Result};
 use rand::Rng;
 
@@ -18,13 +20,23 @@ pub const SIDE: usize = 16;
 
 /// A small recipe; `more` is added to the table of losses.
 pub fn recipe(steps: usize, encoder: &str, whitening: bool, losses: &str) -> TrainingConfig {
-    parse(&format!(
-        "steps = {steps}\nshards = 2\nreport_every = 10\nvalidate_every = {steps}\nsave_every = 1000\ndecoder_steps = 0\n\
-         [model]\nimage_side = {SIDE}\naction_width = 2\naction_block = 2\nlatent_width = 8\nwhitening = {whitening}\n\
+    parse(&text(steps, encoder, whitening, losses)).unwrap()
+}
+
+/// The text of a recipe with the table of losses `losses`.
+pub fn recipe_text(losses: &str) -> String {
+    text(4, PATCH, false, losses)
+}
+
+fn text(steps: usize, encoder: &str, whitening: bool, losses: &str) -> String {
+    format!(
+        "steps = {steps}\nmicro_batches = 2\nreport_every = 10\nvalidate_every = {steps}\n\
+         save_every = 1000\ndecoder_steps = 0\n\
+         [model]\nimage_side = {SIDE}\naction_width = 2\naction_chunk = 2\nlatent_width = 8\nwhitening = {whitening}\n\
          [model.encoder]\n{encoder}\n[model.predictor]\nhidden = 32\nlayers = 1\n\
-         [data]\nbatch = 16\nframes = 4\nvalidation_fraction = 0.2\n[loss]\n{losses}\n[optimiser]\nlearning_rate = 3e-3\n"
-    ))
-    .unwrap()
+         [data]\nbatch = 16\nframes = 4\nvalidation_fraction = 0.2\n\
+         [loss]\n{losses}\n[optimiser]\nlearning_rate = 3e-3\n"
+    )
 }
 
 /// Where the square's episodes come from.
@@ -34,6 +46,7 @@ pub fn origin() -> Origin {
         units: vec!["m/s".into(); 2],
         low: vec![-1.0; 2],
         high: vec![1.0; 2],
+        neutral: Vec::new(),
     };
     let state_names = vec!["x_px".into(), "y_px".into()];
     Origin { scene: "square".into(), control_step_secs: 0.1, action_space, state_names }
@@ -60,7 +73,7 @@ fn moving_square(seed: Seed, steps: usize) -> EpisodeData {
         if step % 4 == 0 {
             action = [rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0)];
         }
-        episode.frames.push(picture(place));
+        episode.frames.push(image_of(place));
         episode.states.push(place.to_vec());
         episode.proprioception.push(Vec::new());
         episode.actions.push(action.to_vec());
@@ -70,7 +83,7 @@ fn moving_square(seed: Seed, steps: usize) -> EpisodeData {
 }
 
 /// A square of 4x4 pixels whose top left corner is in `place` (column, row), anti-aliased.
-pub fn picture(place: [f32; 2]) -> Image {
+pub fn image_of(place: [f32; 2]) -> Image {
     let covered = |pixel: usize, low: f32| ((pixel + 1) as f32).min(low + 4.0) - (pixel as f32).max(low);
     let mut pixels = Vec::new();
     for row in 0..SIDE {
@@ -102,15 +115,39 @@ pub fn run_from(
     resume: bool,
     stop_after: Option<usize>,
 ) -> Result<(Jepa, TrainingReport)> {
-    let options = RunOptions {
-        seed: Seed::new(1),
-        threads: 2,
-        folder,
-        start,
-        resume,
-        stop_after,
-        stop: &AtomicBool::new(false),
-        progress: &|_| (),
-    };
-    train(config, data, &options)
+    let options = RunOptions { threads: 2, folder: Some(folder), resume, stop_after, ..RunOptions::new(Seed::new(1)) };
+    let start = start.map(|start| StartingPoint {
+        model: &start.model,
+        recipe: &start.config.recipe,
+        training: &start.config.training,
+    });
+    let TrainedModel { model, report, .. } = train(config, data, start, &options, &|_, _| ())?;
+    Ok((model, report))
+}
+
+/// Trains what `train` trains once in one go, and once stopped after every step in `stops` and resumed, in files;
+/// `weights` of both must be equal, and no interruption may give a result.
+pub fn resumes_to_the_same_weights<T>(
+    stops: &[usize],
+    train: impl Fn(&RunOptions<'_>) -> Result<Option<T>>,
+    weights: impl Fn(&T) -> Vec<f32>,
+) {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let seed = RunOptions::new(Seed::new(5));
+    let expected = weights(&train(&RunOptions { folder: Some(whole.path()), threads: 2, ..seed }).unwrap().unwrap());
+    for (index, &stop) in stops.iter().enumerate() {
+        let (folder, stop_after) = (Some(parts.path()), Some(stop));
+        let stopped = train(&RunOptions { folder, stop_after, resume: index > 0, ..seed }).unwrap();
+        assert!(stopped.is_none(), "stopped after {stop}");
+    }
+    let resumed = train(&RunOptions { folder: Some(parts.path()), resume: true, ..seed }).unwrap().unwrap();
+    assert!(expected == weights(&resumed), "resumed after {stops:?} on another number of threads: other weights");
+    // Ctrl-C before the first step saves a state too.
+    let (early, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(true));
+    assert!(train(&RunOptions { folder: Some(early.path()), stop: &stop, ..seed }).unwrap().is_none());
+    let resumed = train(&RunOptions { folder: Some(early.path()), resume: true, ..seed }).unwrap().unwrap();
+    assert!(expected == weights(&resumed), "resumed from the start: other weights");
+    let other = RunOptions { folder: Some(early.path()), resume: true, ..RunOptions::new(Seed::new(6)) };
+    let error = train(&other).map(drop).unwrap_err().to_string();
+    assert!(error.contains("seed") && error.contains("got another"), "{error}");
 }

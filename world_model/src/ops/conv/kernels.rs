@@ -1,8 +1,9 @@
-//! The arithmetic of convolutions, on plain slices: windows are read where they lie in a picture with its padding around it.
+//! The arithmetic of convolutions, on plain slices: windows are read in place from a padded image.
 //!
-//! Laying windows out as rows of a matrix costs nine times a picture's memory for a 3x3 kernel, packing them for a product as much again.
-//! Here a vector holds neighbouring output channels, a handful of windows are summed up in registers, and every value of a picture is read
-//! as it is needed. Every sum runs in one stated order, whatever the width of the processor's vectors: equal bits on all of them.
+//! Laying windows out as rows of a matrix costs nine times an image's memory for a 3x3 kernel, packing them for a
+//! product as much again. Here a vector holds neighbouring output channels, a handful of windows are summed up in
+//! registers, and every value of an image is read as it is needed. Every sum runs in one stated order, whatever the
+//! width of the processor's vectors: equal bits on all of them.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -16,7 +17,7 @@ fn panel_width(outputs: usize) -> usize {
     if outputs <= 16 { 16 } else { 32 }
 }
 
-/// Where windows lie in a padded picture: all distances in values.
+/// Where windows lie in a padded image: all distances in values.
 #[derive(Debug, Clone)]
 pub(super) struct Windows {
     /// Rows of windows.
@@ -40,7 +41,7 @@ impl Windows {
         last + self.runs.iter().max().unwrap_or(&0) + run_len
     }
 
-    /// Values that a picture needs behind its last one, so that every tile of a run can be read whole.
+    /// Values that an image needs behind its last one, so that every tile of a run can be read whole.
     pub fn slack(run_len: usize) -> usize {
         run_len.next_multiple_of(TILE) - run_len
     }
@@ -91,24 +92,24 @@ pub(super) enum Order {
     RunByRun,
 }
 
-/// Writes to `output` what the weights make of every window of a padded `picture`.
+/// Writes the outputs of every window of a padded `image` to `output`.
 ///
 /// # Panics
-/// When windows reach over the picture's end: a bug of the caller.
+/// When windows reach over the image's end: a bug of the caller.
 pub(super) fn products(
-    picture: &[f32],
+    image: &[f32],
     windows: &Windows,
     panels: &Panels,
     order: Order,
     output: &mut [f32],
     place: Place,
 ) {
-    assert!(windows.end(windows.run_len) <= picture.len(), "windows within their picture");
-    Arch::new().dispatch(Products { picture, windows, panels, order, output, place });
+    assert!(windows.end(windows.run_len) <= image.len(), "windows within their image");
+    Arch::new().dispatch(Products { image, windows, panels, order, output, place });
 }
 
 struct Products<'a> {
-    picture: &'a [f32],
+    image: &'a [f32],
     windows: &'a Windows,
     panels: &'a Panels,
     order: Order,
@@ -174,7 +175,7 @@ impl Products<'_> {
         row: usize,
         column: usize,
     ) {
-        let Self { picture, windows, panels, output, place, .. } = self;
+        let Self { image, windows, panels, output, place, .. } = self;
         let (run_len, width) = (windows.run_len, panels.width);
         let panel_len = windows.runs.len() * run_len * width;
         let (weights, _) = S::as_simd_f32s(&panels.values[panel * panel_len..(panel + 1) * panel_len]);
@@ -188,7 +189,7 @@ impl Products<'_> {
         for (run, weights) in windows.runs.iter().zip(weights.chunks_exact(run_len * VECTORS)) {
             let mut pixels: [&[f32]; COUNT] = [&[]; COUNT];
             for (index, pixels) in pixels.iter_mut().enumerate() {
-                *pixels = &picture[first + index * windows.across + run..][..run_len];
+                *pixels = &image[first + index * windows.across + run..][..run_len];
             }
             let whole = run_len / STEPS * STEPS;
             for first in (0..whole).step_by(STEPS) {
@@ -275,7 +276,8 @@ fn add_up<S: Simd, const VECTORS: usize, const COUNT: usize>(
     }
 }
 
-/// Gradients of weights, summed up in the order in which the windows lie: `[panels, runs, run_len up to a whole tile, panel width]`.
+/// Gradients of weights, summed up in the order in which the windows lie: `[panels, runs, run_len up to a whole tile,
+/// panel width]`.
 #[derive(Debug)]
 pub(super) struct WeightSums {
     values: Vec<f32>,
@@ -295,20 +297,20 @@ impl WeightSums {
         Self { values: vec![0.0; len], width, outputs, run_len, runs, filled: Vec::new() }
     }
 
-    /// Adds the products of all windows of some rows of padded `pictures` with their `gradient [windows, O]`: the windows' sum first,
-    /// then it is added to what is there.
+    /// Adds the products of all windows of some rows of padded `images` with their `gradient [windows, O]`: the
+    /// windows' sum first, then it is added to what is there.
     ///
     /// # Panics
     /// When the sizes do not fit: a bug of the caller.
     pub fn add(
         &mut self,
-        pictures: &[f32],
-        picture_len: usize,
+        images: &[f32],
+        image_len: usize,
         windows: &Windows,
         rows: std::ops::Range<usize>,
         gradient: &[f32],
     ) {
-        assert!(windows.end(windows.run_len.next_multiple_of(TILE)) <= picture_len, "windows within their picture");
+        assert!(windows.end(windows.run_len.next_multiple_of(TILE)) <= image_len, "windows within their image");
         let stride = self.outputs.next_multiple_of(self.width);
         let mut filled = std::mem::take(&mut self.filled);
         let gradient = if stride == self.outputs {
@@ -321,10 +323,10 @@ impl WeightSums {
             }
             &*filled
         };
-        let count = pictures.len() / picture_len * rows.len() * windows.columns;
+        let count = images.len() / image_len * rows.len() * windows.columns;
         assert_eq!(gradient.len(), count * stride, "a gradient for every window");
         let sums = &mut *self;
-        Arch::new().dispatch(Outer { sums, pictures, picture_len, windows, rows, gradient, stride });
+        Arch::new().dispatch(Outer { sums, images, image_len, windows, rows, gradient, stride });
         self.filled = filled;
     }
 
@@ -337,8 +339,8 @@ impl WeightSums {
 
 struct Outer<'a> {
     sums: &'a mut WeightSums,
-    pictures: &'a [f32],
-    picture_len: usize,
+    images: &'a [f32],
+    image_len: usize,
     windows: &'a Windows,
     rows: std::ops::Range<usize>,
     gradient: &'a [f32],
@@ -375,9 +377,9 @@ impl Outer<'_> {
             let from = windows.runs[run] + tile * COUNT;
             let mut sums = [[simd.splat_f32s(0.0); VECTORS]; COUNT];
             let mut gradients = self.gradient.chunks_exact(stride);
-            for picture in self.pictures.chunks_exact(self.picture_len) {
+            for image in self.images.chunks_exact(self.image_len) {
                 for row in self.rows.clone() {
-                    let row = &picture[row * windows.down + from..];
+                    let row = &image[row * windows.down + from..];
                     let mut of_row = sums; // a copy that the compiler keeps in registers
                     for (column, gradient) in (0..windows.columns).zip(&mut gradients) {
                         let gradient = S::as_simd_f32s(&gradient[panel * width..]).0;

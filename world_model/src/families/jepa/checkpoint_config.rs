@@ -1,0 +1,80 @@
+//! `config.json` of a checkpoint: what the model is and where it comes from.
+
+use std::path::Path;
+
+use mindseye_interface::ActionSpace;
+use mindseye_interface::config::Validate;
+use serde::{Deserialize, Serialize};
+
+use super::config::ModelConfig;
+use super::training::{DataStatistics, TrainingConfig, TrainingReport};
+use crate::families::Origin;
+use crate::{Error, Result};
+
+/// Version of the checkpoint format; another version is refused.
+pub const FORMAT: u32 = 1;
+
+/// Name of the file.
+pub(crate) const CONFIG_FILE: &str = "config.json";
+
+/// Content of `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Version of the format, [`FORMAT`].
+    pub format: u32,
+    /// Scene or robot whose episodes the model was trained on.
+    pub scene: String,
+    /// Duration of one control step, seconds.
+    pub control_step_secs: f64,
+    /// Meaning of the actions.
+    pub action_space: ActionSpace,
+    /// Names of the true state's dimensions that the probes were fitted to; empty without a true state.
+    pub state_names: Vec<String>,
+    /// Names of the model's cameras, in their order; empty where frames are taken by their position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub camera_names: Vec<String>,
+    /// The model.
+    pub model: ModelConfig,
+    /// Statistics of the training data.
+    pub data: DataStatistics,
+    /// The recipe.
+    pub recipe: TrainingConfig,
+    /// How training went.
+    pub training: TrainingReport,
+}
+
+impl CheckpointConfig {
+    /// Reads the `config.json` in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming the field.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join(CONFIG_FILE);
+        let text = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
+        let config: Self = serde_json::from_slice(&text).map_err(|error| Error::file(&path, error))?;
+        if config.format != FORMAT {
+            return Err(Error::file(&path, format!("format: expected {FORMAT}, got {}", config.format)));
+        }
+        config.model.validate().map_err(|error| Error::file(&path, error))?;
+        if config.action_space.width() != config.model.action_width {
+            let (expected, got) = (config.model.action_width, config.action_space.width());
+            return Err(Error::file(&path, format!("action_space: expected {expected} dimensions, got {got}")));
+        }
+        let (cameras, names) = (config.model.cameras, config.camera_names.len());
+        if names != 0 && names != cameras {
+            return Err(Error::file(&path, format!("camera_names: expected {cameras} names, got {names}")));
+        }
+        Ok(config)
+    }
+
+    /// Where the model's episodes come from.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            scene: self.scene.clone(),
+            control_step_secs: self.control_step_secs,
+            action_space: self.action_space.clone(),
+            state_names: self.state_names.clone(),
+        }
+    }
+}

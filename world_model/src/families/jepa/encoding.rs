@@ -1,0 +1,56 @@
+//! Recorded frames as a JEPA encodes them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mindseye_episodes::{FrameCache, WindowBatch};
+use rayon::prelude::*;
+
+use super::config::ModelConfig;
+use super::encoder::SensorBatch;
+use super::network::Jepa;
+use crate::Result;
+
+/// Frames encoded at a time. Part of every result: matrix products of another size round differently.
+const FRAMES_PER_PASS: usize = 256;
+
+/// Latents `[N, D]` of the frames `frames [N]` of `cache`, on the current rayon pool; `done` gets the number of encoded
+/// frames.
+///
+/// # Errors
+/// [`Error::Shape`] when the images do not fit the model.
+pub(crate) fn encode_frames(
+    model: &Jepa,
+    cache: &FrameCache,
+    frames: &[usize],
+    done: &(dyn Fn(usize) + Sync),
+) -> Result<Vec<f32>> {
+    let observes_itself = model.config().proprioception_width > 0;
+    let count = AtomicUsize::new(0);
+    let encode = |frames: &[usize]| -> Result<Vec<f32>> {
+        let images: Vec<u8> = frames.iter().flat_map(|&frame| cache.image(frame)).copied().collect();
+        let own = |&frame: &usize| if observes_itself { cache.proprioception_at(frame) } else { &[] };
+        let proprioception: Vec<f32> = frames.iter().flat_map(own).copied().collect();
+        let latents = model.encode(SensorBatch { images: &images, proprioception: &proprioception })?;
+        done(count.fetch_add(frames.len(), Ordering::Relaxed) + frames.len());
+        Ok(latents)
+    };
+    let parts: Vec<Vec<f32>> = frames.par_chunks(FRAMES_PER_PASS).map(encode).collect::<Result<_>>()?;
+    Ok(parts.concat())
+}
+
+/// Latents `[B * T, D]` of a batch of windows, on the current rayon pool.
+///
+/// # Errors
+/// [`Error::Shape`] when the images have another size than the model's.
+pub fn encode_batch(model: &Jepa, batch: &WindowBatch) -> Result<Vec<f32>> {
+    let parts: Vec<SensorBatch<'_>> =
+        sensors_of(model.config(), batch).chunks(model.config(), FRAMES_PER_PASS).collect();
+    let encoded: Vec<Vec<f32>> = parts.into_par_iter().map(|part| model.encode(part)).collect::<Result<_>>()?;
+    Ok(encoded.concat())
+}
+
+/// What a model of the shape `config` takes of `batch`: no proprioception where it takes none.
+pub(crate) fn sensors_of<'a>(config: &ModelConfig, batch: &'a WindowBatch) -> SensorBatch<'a> {
+    let proprioception = if config.proprioception_width == 0 { &[] } else { &batch.proprioception[..] };
+    SensorBatch { images: &batch.images, proprioception }
+}

@@ -1,0 +1,24 @@
+//! Statistics of training data.
+
+use serde::{Deserialize, Serialize};
+
+/// Statistics of the data a model was trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataStatistics {
+    /// Episodes in the data set.
+    pub episodes: usize,
+    /// Frames in the data set.
+    pub frames: usize,
+    /// Mean of the normalised actions, per dimension.
+    pub action_mean: Vec<f64>,
+    /// Standard deviation of the normalised actions, per dimension.
+    pub action_std: Vec<f64>,
+    /// Mean of proprioception, per dimension, SI units.
+    pub proprioception_mean: Vec<f64>,
+    /// Standard deviation of proprioception, per dimension, SI units.
+    pub proprioception_std: Vec<f64>,
+    /// The colour of most pixels, of models with one camera.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background_rgb: Option<[u8; 3]>,
+}

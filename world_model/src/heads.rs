@@ -1,0 +1,134 @@
+//! Heads: networks that work on the latents of one model, one module each. A head lies beside its model in a
+//! checkpoint, in a file of its own: weights, and in the header its config and the fingerprint of its model.
+//!
+//! | head | output |
+//! |---|---|
+//! | [`policy`] | plans from a state and a goal, without a rollout |
+//! | [`critic`] | the energy beyond the horizon |
+//! | [`state_probe`] | named values of the true state |
+//! | [`decoder`] | images of latents, for display |
+//! | [`stochastic`] | several samples per plan, from a predictor with codes |
+//! | [`ensemble`] | further predictors of the same latents |
+
+pub mod critic;
+pub mod decoder;
+pub mod ensemble;
+pub mod policy;
+pub mod state_probe;
+pub mod stochastic;
+mod store;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::Tensor;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use store::Heads;
+pub(crate) use store::copy_file;
+
+use crate::families::jepa::config::ModelConfig;
+use crate::parameters::{WeightSource, Weights};
+use crate::{Error, Result, weights_file};
+
+/// A network that works with a model and is stored beside it.
+pub trait Head: Sized {
+    /// What its shape follows from.
+    type Config: Serialize + DeserializeOwned;
+
+    /// Name of its file.
+    const FILE: &'static str;
+
+    /// Builds it with weights from `source`.
+    ///
+    /// # Errors
+    /// When the config makes no sense, or stored weights do not fit.
+    fn build(config: Self::Config, source: WeightSource) -> Result<Self>;
+
+    /// Its shape.
+    fn config(&self) -> &Self::Config;
+
+    /// Its weights by name.
+    fn weights(&self) -> &Weights;
+
+    /// Refuses a model of another shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] naming the difference.
+    fn require_fit(&self, model: &ModelConfig) -> Result<()>;
+
+    /// Reads a file that [`Head::save`] or [`Head::save_for`] wrote, whatever model it belongs to.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file is missing or broken.
+    fn load(path: &Path) -> Result<Self> {
+        Ok(read(path)?.0)
+    }
+
+    /// Writes weights and config to one file, without the fingerprint of a model.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written.
+    fn save(&self, path: &Path) -> Result<()> {
+        write(self, path, None)
+    }
+
+    /// Writes weights and config to one file, for the model with this fingerprint.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be written.
+    fn save_for(&self, path: &Path, model_fingerprint: &str) -> Result<()> {
+        write(self, path, Some(model_fingerprint))
+    }
+}
+
+/// Field of the header that holds the fingerprint of the head's model.
+const FINGERPRINT: &str = "model_fingerprint";
+
+/// What the header of a head's file holds.
+#[derive(Serialize)]
+struct Header<'a, C> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_fingerprint: Option<&'a str>,
+    #[serde(flatten)]
+    config: &'a C,
+}
+
+fn write<H: Head>(head: &H, path: &Path, model_fingerprint: Option<&str>) -> Result<()> {
+    let header = Header { model_fingerprint, config: head.config() };
+    let header = serde_json::to_string(&header).map_err(|error| Error::file(path, error))?;
+    let tensors: BTreeMap<String, Tensor> =
+        head.weights().iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+    weights_file::write(path, &tensors, Some(header))
+}
+
+/// A head and the fingerprint of its model; heads that were written before there were fingerprints have none.
+fn read<H: Head>(path: &Path) -> Result<(H, Option<String>)> {
+    let (tensors, header) = weights_file::read(path)?;
+    let header = header.ok_or_else(|| Error::file(path, "header: expected a config, got none"))?;
+    let mut fields: Map<String, Value> = serde_json::from_str(&header).map_err(|error| Error::file(path, error))?;
+    let fingerprint = match fields.remove(FINGERPRINT) {
+        None => None,
+        Some(value) => {
+            let named = |error| Error::file(path, format!("{FINGERPRINT}: {error}"));
+            Some(String::deserialize(value).map_err(named)?)
+        }
+    };
+    let config = H::Config::deserialize(Value::Object(fields)).map_err(|error| Error::file(path, error))?;
+    let head = H::build(config, WeightSource::stored(tensors)).map_err(|error| Error::file(path, error))?;
+    Ok((head, fingerprint))
+}
+
+/// Refuses sizes that differ from the model's, by name.
+pub(crate) fn require_sizes(operation: &'static str, sizes: &[(&str, usize, usize)]) -> Result<()> {
+    match sizes.iter().find(|(_, own, model)| own != model) {
+        None => Ok(()),
+        Some((name, own, model)) => Err(Error::Shape {
+            operation,
+            expected: format!("a model with {name} {own}"),
+            got: format!("{name} {model}"),
+        }),
+    }
+}
