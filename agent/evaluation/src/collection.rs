@@ -1,0 +1,129 @@
+//! Recording episodes to learn from: by scripts that know the true state, and by the agent itself (on-policy).
+
+mod on_policy;
+mod spec;
+
+use std::ops::Range;
+use std::time::Instant;
+
+use mindseye_episodes::{DatasetWriter, EpisodeData};
+use mindseye_interface::{Action, Observation, Progress, Seed, Simulator};
+pub use mindseye_interface::{Script, ScriptSource};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+pub use self::on_policy::OnPolicyCollection;
+pub use self::spec::dataset_spec;
+use crate::{Error, Result};
+
+/// The seed of recorded episode `index` under `root`: evaluation never uses it, whatever the root seeds.
+pub fn recorded_episode(root: Seed, index: u64) -> Seed {
+    root.child("recorded").index(index)
+}
+
+/// One episode of `steps` control steps by `script` in `simulator`: what was observed, what was true, what was done
+/// next.
+///
+/// # Errors
+/// The simulator's, and an observation without an image.
+pub fn scripted_episode(
+    simulator: &mut dyn Simulator,
+    script: &mut dyn Script,
+    seed: Seed,
+    steps: usize,
+) -> Result<EpisodeData> {
+    let mut observation = simulator.reset(seed)?;
+    script.begin(seed);
+    let mut episode = EpisodeData::default();
+    for _ in 0..steps {
+        let state = simulator.state();
+        let action = script.act(&state);
+        let next = simulator.step(&action)?.observation;
+        push_step(&mut episode, std::mem::replace(&mut observation, next), &state, &action)?;
+    }
+    Ok(episode)
+}
+
+/// Adds one control step to `episode`.
+fn push_step(episode: &mut EpisodeData, observation: Observation, state: &[f64], action: &Action) -> Result<()> {
+    let image = observation.image().cloned();
+    episode.frames.push(image.ok_or_else(|| Error::value("recording", "an image at every step", "none"))?);
+    episode.proprioception.push(observation.proprioception);
+    episode.states.push(state.iter().map(|&value| value as f32).collect());
+    episode.actions.push(action.values().to_vec());
+    Ok(())
+}
+
+/// Which episodes a recording has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordingPlan {
+    /// Root of every random choice.
+    pub root: Seed,
+    /// Numbers of the episodes under this root. A data set that has some of them already goes on with the next.
+    pub episodes: Range<u64>,
+    /// Episodes that are in memory at the same time; the data set does not depend on it.
+    pub batch: usize,
+}
+
+/// Bytes of images in memory at the same time.
+const MEMORY_BYTES: usize = 256 << 20;
+
+impl RecordingPlan {
+    /// How many episodes with `episode_bytes` of images each may be in memory at the same time, for `threads`
+    /// threads.
+    pub fn batch(episode_bytes: usize, threads: usize) -> usize {
+        (MEMORY_BYTES / episode_bytes.max(1)).clamp(1, 8 * threads.max(1))
+    }
+}
+
+/// What was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RecordingReport {
+    /// Episodes in the data set.
+    pub episodes: usize,
+    /// Control steps in the data set.
+    pub frames: usize,
+    /// Control steps that this recording added.
+    pub recorded_frames: usize,
+    /// Time that it took, seconds.
+    pub seconds: f64,
+    /// Whether no episode is missing.
+    pub finished: bool,
+}
+
+/// Records the episodes of `plan` with `writer`: `episode` makes the one of a seed, on the threads of the current
+/// rayon pool. When `progress` asks to stop, the episodes so far are written out.
+///
+/// # Errors
+/// When an episode fails or the disk refuses.
+pub fn record(
+    mut writer: DatasetWriter,
+    plan: &RecordingPlan,
+    episode: &(dyn Fn(Seed) -> Result<EpisodeData> + Sync),
+    progress: &dyn Progress,
+) -> Result<RecordingReport> {
+    let started = Instant::now();
+    let total = usize::try_from(plan.episodes.end.saturating_sub(plan.episodes.start)).unwrap_or(usize::MAX);
+    let frames_before = writer.frames();
+    progress.begin("record", total, "episodes");
+    let mut proceeds = true;
+    while writer.episodes() < total && proceeds {
+        let first = writer.episodes();
+        let last = total.min(first + plan.batch.max(1));
+        let seeds = (first..last).map(|index| recorded_episode(plan.root, plan.episodes.start + index as u64));
+        let seeds: Vec<Seed> = seeds.collect();
+        let episodes: Vec<EpisodeData> = seeds.into_par_iter().map(episode).collect::<Result<_>>()?;
+        episodes.iter().try_for_each(|episode| writer.add_episode(episode))?;
+        proceeds = progress.advance(writer.episodes(), &format!("{} frames", writer.frames()));
+    }
+    progress.end();
+    let frames = writer.frames();
+    let episodes = writer.finish()?;
+    Ok(RecordingReport {
+        episodes,
+        frames,
+        recorded_frames: frames - frames_before,
+        seconds: started.elapsed().as_secs_f64(),
+        finished: episodes >= total,
+    })
+}

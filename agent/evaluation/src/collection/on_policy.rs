@@ -1,0 +1,118 @@
+//! On-policy collection: the agent sets itself goals that a script could reach and acts towards them, so that a next
+//! training sees what its plans really do.
+
+use mindseye_agent::Task;
+use mindseye_episodes::EpisodeData;
+use mindseye_interface::{Action, Benchmark, Observation, Rng, Seed, Simulator, SystemClock};
+use rand::Rng as _;
+
+use super::{ScriptSource, push_step};
+use crate::goals::{GoalSequence, GoalState};
+use crate::{EpisodeStart, Method, Result};
+
+/// An agent that sets itself goals: states that a script reaches from where it is.
+pub struct OnPolicyCollection<'a> {
+    /// The worlds.
+    pub benchmark: &'a dyn Benchmark,
+    /// The scripts whose states become goals.
+    pub scripts: &'a dyn ScriptSource,
+    /// The agent.
+    pub method: &'a dyn Method,
+    /// How it plans.
+    pub task: &'a Task,
+}
+
+/// Distance of goals, control steps of the script.
+const GOAL_STEPS: std::ops::RangeInclusive<usize> = 15..=40;
+/// Control steps for which a goal is pursued at most.
+const PATIENCE_STEPS: usize = 50;
+/// Draws of a goal until one asks for an object to be moved.
+const DRAWS: u64 = 6;
+/// Share of the action chunks with noise, so that states near the agent's plans are recorded too.
+const NOISY_SHARE: f64 = 0.25;
+/// Largest noise on a normalised action.
+const NOISE: f32 = 0.5;
+
+/// An episode being recorded.
+struct Recording<'a> {
+    simulator: &'a mut dyn Simulator,
+    observation: Observation,
+    episode: EpisodeData,
+    noise: Rng,
+}
+
+impl OnPolicyCollection<'_> {
+    /// Records the episode of `seed`, `steps` control steps. Equal seeds give equal episodes: no clock cuts planning
+    /// short.
+    ///
+    /// # Errors
+    /// When the world or the agent cannot be built, or the simulator fails.
+    pub fn episode(&self, seed: Seed, steps: usize) -> Result<EpisodeData> {
+        let mut simulator = self.benchmark.environment()?;
+        let observation = simulator.reset(seed)?;
+        let (simulator, noise) = (simulator.as_mut(), seed.child("disturbance").rng());
+        let mut recording = Recording { simulator, observation, episode: EpisodeData::default(), noise };
+        let mut goals = 0;
+        while recording.episode.actions.len() < steps {
+            let goal_seed = seed.child("goal").index(goals);
+            goals += 1;
+            let goal = self.goal(recording.simulator, goal_seed)?;
+            let until = steps.min(recording.episode.actions.len() + PATIENCE_STEPS);
+            self.pursue(&goal, &mut recording, until, goal_seed)?;
+        }
+        Ok(recording.episode)
+    }
+
+    /// A state that a script reaches from the one of `world`.
+    fn goal(&self, world: &dyn Simulator, seed: Seed) -> Result<Vec<f64>> {
+        let mut script = self.scripts.script()?;
+        let mut reached = world.state();
+        for draw in 0..DRAWS {
+            let seed = seed.index(draw);
+            let mut fork = world.fork()?;
+            script.begin(seed);
+            for _ in 0..seed.child("steps").rng().random_range(GOAL_STEPS) {
+                let action = script.act(&fork.state());
+                fork.step_blind(&action)?;
+            }
+            reached = fork.state();
+            // Where there is an object, the goal asks for it to be moved.
+            if world.check_goal(&reached).metrics.get("block").is_none_or(|in_place| *in_place == 0.0) {
+                break;
+            }
+        }
+        Ok(reached)
+    }
+
+    /// Acts towards `goal` until it is reached or the episode has `until` control steps.
+    fn pursue(&self, goal: &[f64], recording: &mut Recording<'_>, until: usize, seed: Seed) -> Result<()> {
+        let observation = recording.simulator.fork()?.set_state(goal)?;
+        let goals = GoalSequence(vec![GoalState { observation, state: goal.to_vec() }]);
+        let task = Task { budget_ms: f64::INFINITY, ..self.task.clone() };
+        let start = EpisodeStart { task: &task, goals: &goals, later_goals: &[], seed, threads: 1 };
+        let mut controller = self.method.begin(recording.simulator, &start)?;
+        let clock = SystemClock::start();
+        while recording.episode.actions.len() < until && !recording.simulator.check_goal(goal).moderate {
+            let mut chunk = controller.tick(recording.simulator, &recording.observation, &clock)?.action_chunk;
+            if recording.noise.random_bool(NOISY_SHARE) {
+                chunk.iter_mut().for_each(|value| *value += NOISE * recording.noise.random_range(-1.0..=1.0f32));
+            }
+            recording.execute(&chunk, until)?;
+        }
+        Ok(())
+    }
+}
+
+impl Recording<'_> {
+    /// Executes an action chunk `[A]`, until the episode has `until` control steps.
+    fn execute(&mut self, chunk: &[f32], until: usize) -> Result<()> {
+        let width = self.simulator.action_space().width();
+        for values in chunk.chunks_exact(width).take(until - self.episode.actions.len()) {
+            let action = Action::new(values.to_vec())?;
+            let state = self.simulator.state();
+            let next = self.simulator.step(&action)?.observation;
+            push_step(&mut self.episode, std::mem::replace(&mut self.observation, next), &state, &action)?;
+        }
+        Ok(())
+    }
+}

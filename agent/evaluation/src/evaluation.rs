@@ -1,0 +1,154 @@
+//! The evaluator: all methods on the same held-out pairs.
+
+mod report;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use mindseye_agent::Task;
+use mindseye_interface::{Benchmark, GoalKind, Progress, Seed, StartGoal};
+use rayon::prelude::*;
+
+pub use self::report::{EvaluationReport, PairReport, Settings, SuccessWithin};
+use crate::goals::allowed_states;
+use crate::{Episode, EpisodeResult, Error, Method, Perturbation, Protocol, Result};
+
+/// What is evaluated on, and how. Starts and goals are states of held-out episodes, the same for every method; pairs
+/// that are solved at the start are dropped; success is the task's predicate at any step (moderate) or held at the
+/// end (strict).
+///
+/// ```no_run
+/// # use mindseye_evaluation::{Evaluation, Method, Result};
+/// # use mindseye_interface::{Benchmark, GoalKind, NoProgress};
+/// # fn example(benchmark: &dyn Benchmark, task: &mindseye_agent::Task, methods: [&dyn Method; 3]) -> Result<()> {
+/// let evaluation = Evaluation::standard(benchmark, task, GoalKind::Offset { goal_offset: 25 });
+/// let report = evaluation.run(&methods, &NoProgress)?.report;
+/// println!("moderate success {}", report.rates.model.moderate);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Evaluation<'a> {
+    /// The worlds and the pairs.
+    pub benchmark: &'a dyn Benchmark,
+    /// Names of the benchmark's factors of variation that are on: for the report.
+    pub factors: Vec<String>,
+    /// What is to be done, and how to plan.
+    pub task: &'a Task,
+    /// Pairs, episodes, seeds, budget.
+    pub protocol: Protocol,
+    /// How observations are perturbed.
+    pub perturbation: Perturbation,
+}
+
+/// What an evaluation gives.
+#[derive(Debug, Clone)]
+pub struct EvaluationOutcome {
+    /// The report.
+    pub report: EvaluationReport,
+    /// Every episode of the method under test, in the order of the report's pairs.
+    pub episodes: Vec<EpisodeResult>,
+}
+
+impl<'a> Evaluation<'a> {
+    /// The standard protocol ([`Protocol::standard`]) with observations as they are.
+    pub fn standard(benchmark: &'a dyn Benchmark, task: &'a Task, goals: GoalKind) -> Self {
+        let (factors, perturbation) = (Vec::new(), Perturbation::default());
+        Self { benchmark, factors, task, protocol: Protocol::standard(goals), perturbation }
+    }
+
+    /// Evaluates `methods` on the same pairs. The first is the method under test, the others are its baselines.
+    /// `progress` counts episodes.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedTask`] before the first episode when a method cannot run the task; [`Error::Episode`] when
+    /// an episode fails; [`Error::Stopped`] when `progress` asks to stop.
+    pub fn run(&self, methods: &[&dyn Method], progress: &dyn Progress) -> Result<EvaluationOutcome> {
+        self.protocol.validate()?;
+        if methods.is_empty() {
+            return Err(Error::value("evaluation", "at least one method", "none"));
+        }
+        let mut names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::value("evaluation", "methods with different names", format!("{} twice", pair[0])));
+        }
+        methods.iter().try_for_each(|method| method.check_task(self.task))?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.protocol.threads).build()?;
+        let world = self.benchmark.environment()?;
+        let allowed = allowed_states(self.task, world.as_ref())?;
+        let draw = |count: usize, seed: u64| {
+            self.benchmark.start_goal_pairs(self.protocol.goals, count, seed, &allowed).map_err(Error::from)
+        };
+        let (mut pairs, mut warmup) = (Vec::new(), BTreeMap::new());
+        for &seed in &self.protocol.seeds {
+            pairs.extend(draw(self.protocol.episodes, seed)?);
+        }
+        if self.protocol.warmup_episodes > 0 {
+            for &seed in &self.protocol.seeds {
+                warmup.insert(seed, draw(self.protocol.warmup_episodes, Protocol::warmup_seed(seed))?);
+            }
+        }
+        let counter = Counter::new(progress);
+        progress.begin("evaluate", methods.len() * pairs.len(), "episodes");
+        let mut results = Vec::with_capacity(methods.len());
+        for (number, method) in methods.iter().enumerate() {
+            let warmup = if number == 0 { std::mem::take(&mut warmup) } else { BTreeMap::new() };
+            let run = |pair: &StartGoal| {
+                let warmup = warmup.get(&pair.seed).map_or(&[][..], Vec::as_slice);
+                counter.count(method.name(), || self.episode(*method, pair, warmup))
+            };
+            results.push(pool.install(|| pairs.par_iter().map(run).collect::<Result<Vec<_>>>())?);
+        }
+        progress.end();
+        let report = EvaluationReport::new(self, methods, &pairs, &results);
+        Ok(EvaluationOutcome { report, episodes: results.swap_remove(0) })
+    }
+
+    /// The episode of `method` on `pair`.
+    fn episode(&self, method: &dyn Method, pair: &StartGoal, warmup: &[StartGoal]) -> Result<EpisodeResult> {
+        let episode = Episode {
+            benchmark: self.benchmark,
+            method,
+            task: self.task,
+            pair,
+            warmup,
+            budget_steps: self.protocol.budget_steps,
+            seed: Seed::new(pair.seed).child("agent").index(pair.index as u64),
+            threads: 1,
+            real_time: false,
+            stop_when_held: false,
+            perturbation: self.perturbation,
+            goal_change: None,
+        };
+        episode.run(&mut |_| Ok(())).map_err(|error| Error::Episode {
+            method: method.name().to_owned(),
+            seed: pair.seed,
+            index: pair.index,
+            source: Box::new(error),
+        })
+    }
+}
+
+/// Counts finished episodes of several threads, and remembers that a stop was asked for.
+struct Counter<'a> {
+    progress: &'a dyn Progress,
+    done: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+impl<'a> Counter<'a> {
+    fn new(progress: &'a dyn Progress) -> Self {
+        Self { progress, done: AtomicUsize::new(0), stopped: AtomicBool::new(false) }
+    }
+
+    fn count<T>(&self, note: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        let result = work()?;
+        if !self.progress.advance(self.done.fetch_add(1, Ordering::Relaxed) + 1, note) {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        Ok(result)
+    }
+}

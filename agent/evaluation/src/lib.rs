@@ -1,0 +1,40 @@
+//! The evaluation protocol: one evaluator behind every claim, and the studies that use it.
+//!
+//! - [`Evaluation`] runs a [`Method`] and its baselines on the same held-out pairs of a [`Benchmark`], and gives an
+//!   [`EvaluationReport`].
+//! - [`ablation`] measures what each module of an agent contributes, [`comparison`] compares planners at equal cost,
+//!   [`branches`] measures whether a world model knows every outcome of a plan.
+//! - [`collection`] records episodes: by scripts, and by an agent that sets goals for itself (on-policy).
+//!
+//! Everything here is data in, data out: nothing prints, and [`Progress`] tells how far long work is. Results follow
+//! from the seeds alone, whatever the number of threads.
+//!
+//! [`Benchmark`]: mindseye_interface::Benchmark
+//! [`Progress`]: mindseye_interface::Progress
+
+pub mod ablation;
+pub mod branches;
+pub mod collection;
+pub mod comparison;
+mod critic_accuracy;
+mod episode;
+mod error;
+mod evaluation;
+mod goals;
+pub mod interval;
+mod method;
+mod methods;
+mod perturbation;
+mod protocol;
+mod rates;
+
+pub use critic_accuracy::{CriticAccuracy, r2};
+pub use episode::{Episode, EpisodeResult, HOLD_STEPS, TickView};
+pub use error::{Error, Result};
+pub use evaluation::{Evaluation, EvaluationOutcome, EvaluationReport, PairReport, Settings, SuccessWithin};
+pub use goals::{GoalChange, GoalSequence, GoalState};
+pub use method::{Controller, EpisodeStart, Method, MethodIdentity, ModelIdentity};
+pub use methods::{LearnedAgent, NoOp, Oracle, OracleDynamics, RandomActions};
+pub use perturbation::Perturbation;
+pub use protocol::{Protocol, held_out_episode};
+pub use rates::{MethodReport, Rates, TickErrors, Violations};
