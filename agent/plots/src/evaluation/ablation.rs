@@ -1,0 +1,28 @@
+//! The rows of an ablation as a chart.
+
+use mindseye_evaluation::ablation::{AblationRow, Score};
+
+use super::success::rate;
+use crate::{AblationBar, AblationChart, Canvas, Result};
+
+/// Two bars for each row, success with and without the part, with 95 % intervals.
+///
+/// # Errors
+/// When there is no row, or there are too many for an image.
+pub fn ablation_chart(scene: &str, rows: &[AblationRow]) -> Result<Canvas> {
+    let bar = |row: &AblationRow| {
+        let score = match row.score {
+            Score::Moderate => "moderate success",
+            Score::Strict => "strict success",
+        };
+        AblationBar {
+            name: format!("{}: without {}", row.module, row.part),
+            conditions: format!("{}, {score}", row.conditions),
+            with: rate(row.with),
+            without: rate(row.without),
+        }
+    };
+    let episodes = rows.first().map_or(0, |row| row.with.episodes);
+    let title = format!("{scene}: success with and without each module, {episodes} episodes");
+    AblationChart { title, bars: rows.iter().map(bar).collect() }.draw()
+}

@@ -1,0 +1,41 @@
+//! A model report as text, without a line break at the end.
+
+use std::fmt::{Display, Formatter, Result};
+
+use mindseye_interface::StateDimension;
+
+use super::ModelReport;
+
+impl Display for ModelReport {
+    fn fmt(&self, text: &mut Formatter<'_>) -> Result {
+        write!(text, "on {} episodes of the data set:", self.episodes)?;
+        if self.trained_on {
+            write!(text, "\n  WARNING: as many episodes and frames as the training data: these are probably the ")?;
+            write!(
+                text,
+                "episodes that the\n  model was trained on, and it will do worse on others; measure it on a "
+            )?;
+            write!(text, "recording of its own")?;
+        }
+        write!(text, "\n  {}", self.validation)?;
+        let measures = self.validation.probe_rmse.iter().zip(&self.validation.probe_median);
+        for (name, (rmse, median)) in self.state_names.iter().zip(measures) {
+            write!(text, "\n  {name:<16} rmse {rmse:.4}, median error {median:.4}")?;
+            if StateDimension::named(name).is_angle() {
+                write!(text, " ({:.1} degrees)", median.to_degrees())?;
+            }
+        }
+        if !self.imagined.is_empty() {
+            write!(text, "\n  read from imagined latents, root mean square error (of predicting no change):")?;
+        }
+        for imagined in &self.imagined {
+            let pairs = imagined.rmse.iter().zip(&imagined.copy_last_rmse);
+            let parts: Vec<String> = pairs.map(|(error, copy_last)| format!("{error:.4} ({copy_last:.4})")).collect();
+            write!(text, "\n    {} chunks: {}", imagined.chunks, parts.join(", "))?;
+        }
+        if !self.images.is_empty() {
+            write!(text, "\n  images: {}", self.images.join(", "))?;
+        }
+        self.left_out.iter().try_for_each(|reason| write!(text, "\n  left out: {reason}"))
+    }
+}
