@@ -1,29 +1,50 @@
-//! Where the files that come with mindseye are: tasks, recipes and trained models.
+//! Where the files that come with mindseye are: tasks, planners, recipes and trained models.
 
-use std::path::PathBuf;
+mod carried;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// Names an `assets` folder that goes before all others.
+/// Environment variable that names an `assets` folder.
 pub const VARIABLE: &str = "MINDSEYE_ASSETS";
 
-/// Path of `relative` in the first assets folder that has it: `$MINDSEYE_ASSETS`, `assets` here, that of the source tree this
-/// program was built from.
+/// Path of the asset `relative` (`tasks/two_room.toml`, `checkpoints/push_t`), in this order: `$MINDSEYE_ASSETS`,
+/// `assets` in the current folder, the source tree this program was built from while it exists, the copy inside the
+/// program (written to the user's cache folder).
 ///
 /// # Errors
-/// When no folder has it; the error lists where it was looked for.
+/// When it is in none of them, with the places that were searched; when the cache folder cannot be written.
 pub fn find(relative: &str) -> Result<PathBuf> {
-    let named = std::env::var_os(VARIABLE).map(PathBuf::from);
-    let built_from = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets"));
-    let folders: Vec<PathBuf> = named.into_iter().chain([PathBuf::from("assets"), built_from]).collect();
+    let folders = folders();
     if let Some(found) = folders.iter().map(|folder| folder.join(relative)).find(|path| path.exists()) {
         return Ok(found);
     }
-    let looked: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
-    bail!("{relative}: expected it in an assets folder, found it in none of {}", looked.join(", "))
+    if let Some(extracted) = carried::extract(relative)? {
+        return Ok(extracted);
+    }
+    let searched: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    bail!(
+        "{relative}: expected it in an assets folder ({VARIABLE} names another), got none in {} or in this program",
+        searched.join(", ")
+    )
 }
 
-/// The task that is shipped for `scene`.
+/// A path that a person gave: as it is if something is there; `assets/...` also where [`find`] looks, from any folder.
+/// A path that leads nowhere is given back: whoever reads it reports it.
+pub fn resolve(path: &Path) -> PathBuf {
+    let relative = path.strip_prefix("assets").ok().map(|relative| relative.to_string_lossy().replace('\\', "/"));
+    let found = relative.filter(|_| !path.exists()).and_then(|relative| find(&relative).ok());
+    found.unwrap_or_else(|| path.to_path_buf())
+}
+
+fn folders() -> Vec<PathBuf> {
+    let named = std::env::var_os(VARIABLE).map(PathBuf::from);
+    let source = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets"));
+    named.into_iter().chain([PathBuf::from("assets"), source]).collect()
+}
+
+/// The task that comes with `scene`.
 ///
 /// # Errors
 /// When there is none.
@@ -31,7 +52,7 @@ pub fn task(scene: &str) -> Result<PathBuf> {
     find(&format!("tasks/{scene}.toml"))
 }
 
-/// The training recipe that is shipped for `scene`.
+/// The training recipe that comes with `scene`.
 ///
 /// # Errors
 /// When there is none.
@@ -39,10 +60,18 @@ pub fn recipe(scene: &str) -> Result<PathBuf> {
     find(&format!("recipes/{scene}.toml"))
 }
 
-/// The trained model that is shipped for `scene`.
+/// The trained model that comes with `scene`.
 ///
 /// # Errors
 /// When there is none.
 pub fn checkpoint(scene: &str) -> Result<PathBuf> {
     find(&format!("checkpoints/{scene}"))
+}
+
+/// The folder that a person gave for a checkpoint, or the trained model that comes with `scene`.
+///
+/// # Errors
+/// When none is given and none comes with `scene`.
+pub fn checkpoint_or(given: Option<&Path>, scene: &str) -> Result<PathBuf> {
+    given.map_or_else(|| checkpoint(scene), |path| Ok(resolve(path)))
 }

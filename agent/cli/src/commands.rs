@@ -2,45 +2,112 @@
 
 pub mod ablate;
 pub mod bench;
+pub mod branches;
 pub mod compare;
 pub mod data;
 pub mod demo;
 pub mod evaluate;
-pub mod forks;
+mod former;
+mod goals;
 pub mod inspect;
 pub mod record;
-pub mod teach;
+mod shell;
 pub mod train;
 
 use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use mindseye_agent::Task;
+use mindseye_agent::directive::terms;
 use mindseye_episodes::Mapping;
+use mindseye_evaluation::LearnedAgent;
 use mindseye_interface::config::require_range;
-use mindseye_interface::{ImageSize, config};
+use mindseye_interface::{GoalKind, ImageSize, config, files};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use serde::Serialize;
 
 use crate::assets;
-use crate::evaluation::PairKind;
-use crate::running::cost_terms;
 
-/// Which scene, seen how, varying in what.
+/// A robot that looks before it leaps: records episodes, learns a world model from them, and acts by imagining what its
+/// actions would lead to.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mindseye",
+    version,
+    after_help = "From nothing to a working agent:\n  \
+    mindseye demo two_room\n  \
+    mindseye record --scene two_room --out data/two_room\n  \
+    mindseye train --data data/two_room --out runs/two_room\n  \
+    mindseye evaluate --scene two_room --checkpoint runs/two_room\n\n\
+    Models, tasks, planners and recipes come with the program; MINDSEYE_ASSETS names a folder with others."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Demo(demo::DemoArguments),
+    Record(record::RecordArguments),
+    Train(train::TrainArguments),
+    #[command(name = "teach", hide = true)] // the old name of `train HEAD`
+    Former(former::FormerArguments),
+    Evaluate(evaluate::EvaluateArguments),
+    Compare(compare::CompareArguments),
+    Ablate(ablate::AblateArguments),
+    /// The name of `evaluate branches` before.
+    #[command(name = "forks", hide = true)]
+    Branches(branches::BranchesArguments),
+    Inspect(inspect::InspectArguments),
+    Data(data::DataArguments),
+    Bench(bench::BenchArguments),
+    Completions(shell::CompletionsArguments),
+    Man(shell::ManArguments),
+}
+
+impl Command {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    /// Those of the verb.
+    pub fn run(&self) -> Result<()> {
+        match self {
+            Self::Demo(arguments) => demo::run(arguments),
+            Self::Record(arguments) => record::run(arguments),
+            Self::Train(arguments) => train::run(arguments),
+            Self::Former(arguments) => former::run(arguments),
+            Self::Evaluate(arguments) => evaluate::run(arguments),
+            Self::Compare(arguments) => compare::run(arguments),
+            Self::Ablate(arguments) => ablate::run(arguments),
+            Self::Branches(arguments) => branches::run(arguments),
+            Self::Inspect(arguments) => inspect::run(arguments),
+            Self::Data(arguments) => data::run(arguments),
+            Self::Bench(arguments) => bench::run(arguments),
+            Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
+            Self::Man(arguments) => shell::man(arguments, Arguments::command()),
+        }
+    }
+}
+
+/// Which scene, with which camera, varying in what.
 #[derive(Debug, Args)]
 pub struct SceneArguments {
     /// Name of the scene: two_room, push_t or bridge.
     #[arg(long, default_value = "two_room")]
     pub scene: String,
-    /// Side of the camera's square pictures, pixels.
+    /// Side of the camera's square images, pixels.
     #[arg(long, default_value_t = 64)]
     pub image_side: usize,
     /// What varies from episode to episode, separated by commas: agent_color, wall_color, floor_color, agent_radius,
-    /// agent_speed, friction; in two_room also door_position, wall_position, wall_thickness, turned_axes; in push_t also block_color, block_size,
-    /// block_shape, and doubled_friction, doubled_mass, halved_reach, turned_axes, tinted_floor (the same in every episode: a world that has changed). Nothing by default.
+    /// agent_speed, friction; in two_room also door_position, wall_position, wall_thickness, turned_axes; in push_t
+    /// also block_color, block_size, block_shape, and (the same in every episode: a world that has changed)
+    /// doubled_friction, doubled_mass, halved_reach, turned_axes, tinted_floor. Nothing by default.
     #[arg(long, value_delimiter = ',')]
     pub factors: Vec<String>,
 }
@@ -49,11 +116,22 @@ impl SceneArguments {
     /// The options that scenes are built with.
     ///
     /// # Errors
-    /// When the picture size or a factor makes no sense.
+    /// When the image size or a factor makes no sense.
     pub fn options(&self) -> Result<SceneOptions> {
         let image_size = ImageSize::square(self.image_side).context("--image-side")?;
         let factors = self.factors.iter().map(|name| Factor::from_str(name)).collect::<mindseye_interface::Result<_>>();
         Ok(SceneOptions { image_size, factors: Factors(factors.context("--factors")?) })
+    }
+
+    /// The agent with the model in `folder`, by default the shipped one of the scene.
+    ///
+    /// # Errors
+    /// When the checkpoint is broken, of another scene, or for images of another size.
+    pub fn agent(&self, folder: Option<&Path>) -> Result<LearnedAgent> {
+        let agent = LearnedAgent::load(&assets::checkpoint_or(folder, &self.scene)?, &self.scene)?;
+        let side = agent.image_side();
+        require_range("--image-side (the checkpoint's)", self.image_side, side, side)?;
+        Ok(agent)
     }
 }
 
@@ -86,52 +164,39 @@ impl Protocol {
         Ok(require_range("--threads", self.threads, 1, 1024)?)
     }
 
+    /// The protocol with goals of a kind, and the usual budget for them.
+    fn with_goals(&self, goals: GoalKind) -> mindseye_evaluation::Protocol {
+        mindseye_evaluation::Protocol {
+            goals,
+            budget_steps: goals.default_budget(),
+            episodes: self.episodes,
+            seeds: self.seeds(),
+            warmup_episodes: 0,
+            threads: self.threads,
+        }
+    }
+
     /// The root seeds.
     pub fn seeds(&self) -> Vec<u64> {
         (self.seed..self.seed + self.seeds).collect()
     }
 }
 
-/// How starts and goals are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Pairs {
-    /// States of the same held-out episode; the block (if any) has to be moved.
-    Offset,
-    /// States of the same held-out episode between which the block need not be moved.
-    Still,
-    /// The scene's hard pairs: in two_room any start, any goal in the other room; in bridge from the left of the river to the right.
-    Cross,
-    /// Three states of the same held-out episode, to be reached one after the other.
-    Sequence,
-}
-
-impl Pairs {
-    /// The same, with starts and goals `goal_offset` control steps apart (where they are of the same episode).
-    pub fn with_offset(self, goal_offset: usize) -> PairKind {
-        match self {
-            Self::Offset => PairKind::Offset { goal_offset },
-            Self::Still => PairKind::Still { goal_offset },
-            Self::Cross => PairKind::Cross,
-            Self::Sequence => PairKind::Sequence { goal_offset },
-        }
-    }
-}
-
-/// The task in `path`, or the one that is shipped for `scene`.
+/// The task in `path`, or the one that comes with `scene`.
 ///
 /// # Errors
 /// When the file is broken, or weighs a cost term that does not exist.
 pub fn load_task(path: Option<&Path>, scene: &str) -> Result<Task> {
-    let path = path.map_or_else(|| assets::task(scene), |path| Ok(path.to_path_buf()))?;
+    let path = path.map_or_else(|| assets::task(scene), |path| Ok(assets::resolve(path)))?;
     let task: Task = config::load(&path)?;
-    let terms = cost_terms();
+    let terms = terms::ALL;
     if let Some(name) = task.weights.keys().find(|name| !terms.contains(&name.as_str())) {
         bail!("{}: weights: expected terms of {}, got {name}", path.display(), terms.join(", "));
     }
     Ok(task)
 }
 
-/// The mapping in `path`, or none: everything is guessed.
+/// The mapping in `path`, or an empty one: every column is guessed.
 ///
 /// # Errors
 /// When the file is broken.
@@ -139,7 +204,43 @@ pub fn load_mapping(path: Option<&Path>) -> Result<Mapping> {
     Ok(path.map(config::load).transpose()?.unwrap_or_default())
 }
 
-/// Threads used unless told otherwise: as many as there are cores.
+/// So many threads of their own.
+///
+/// # Errors
+/// When the system has none.
+pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("starting threads")
+}
+
+/// Makes the folder for outputs before the work, so that a wrong one does not cost its result.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_folder(out: Option<&Path>) -> Result<()> {
+    out.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display())))
+}
+
+/// Writes `document` as JSON to `path`, whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_json(path: &Path, document: &impl Serialize) -> Result<()> {
+    let context = || format!("{}", path.display());
+    files::write_whole(path, &serde_json::to_vec_pretty(document).with_context(context)?).with_context(context)
+}
+
+/// An error of the episodes library in the words of the command line: arguments are options.
+pub fn with_options(error: mindseye_episodes::Error) -> anyhow::Error {
+    match error {
+        mindseye_episodes::Error::Argument { .. } => anyhow!("--{error}"),
+        mindseye_episodes::Error::UnknownRate { path } => {
+            anyhow!("{}: expected --fps, since the data do not record a rate, got none", path.display())
+        }
+        other => other.into(),
+    }
+}
+
+/// Threads used by default: as many as there are cores.
 pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -1,47 +1,24 @@
-//! The `mindseye` binary: one verb per file in `commands/`.
+//! The `mindseye` binary: arguments in, library calls, printed results out. One verb per file in `commands/`.
 
+mod assets;
+mod commands;
+mod progress;
+
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
-use mindseye::commands::{ablate, bench, compare, data, demo, evaluate, forks, inspect, record, teach, train};
+use clap::Parser;
 
-/// Training allocates and frees the same large buffers at every step; glibc gives each back to the system and faults it in again.
+use crate::commands::Arguments;
+
+/// Training allocates and frees the same large buffers at every step; glibc returns each to the system and faults it in
+/// again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A robot that looks before it leaps: records episodes, learns a world model from them, and acts by imagining what would follow.
-#[derive(Debug, Parser)]
-#[command(
-    version,
-    after_help = "From nothing to a working agent:\n  \
-    mindseye record --scene two_room --out data/two_room\n  \
-    mindseye train --data data/two_room --out runs/two_room\n  \
-    mindseye evaluate --scene two_room --checkpoint runs/two_room"
-)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Demo(demo::DemoArguments),
-    Record(record::RecordArguments),
-    Train(train::TrainArguments),
-    Teach(teach::TeachArguments),
-    Evaluate(evaluate::EvaluateArguments),
-    Compare(compare::CompareArguments),
-    Ablate(ablate::AblateArguments),
-    Forks(forks::ForksArguments),
-    Inspect(inspect::InspectArguments),
-    Data(data::DataArguments),
-    Bench(bench::BenchArguments),
-}
-
-/// Tells candle to do every tensor operation on the thread that asks for it: work is divided outside (see ARCHITECTURE.md), and
-/// candle's own helper threads spin while they wait, which took a quarter of the processor when it was measured. Its only switch is
-/// an environment variable; one that is set already is left alone.
+/// Makes candle run every tensor operation on the calling thread: work is divided outside (see ARCHITECTURE.md), and
+/// candle's own helper threads spin while they wait, which took a quarter of the processor when it was measured. Its
+/// only switch is an environment variable; one that is set already is left alone.
 #[allow(unsafe_code)]
 fn one_thread_per_tensor_operation() {
     const VARIABLE: &str = "CANDLE_NUM_THREADS";
@@ -51,12 +28,12 @@ fn one_thread_per_tensor_operation() {
     }
 }
 
-/// Has the allocator keep what is freed for a minute instead of a second before it gives it back to the system: planning and training ask
-/// for the same sizes again and again, and every page that comes from the system is cleared first (a tenth of a tick when it was measured).
-/// The allocator's own environment variable goes before this.
+/// Makes the allocator keep freed memory for a minute instead of a second before it returns it to the system: planning
+/// and training ask for the same sizes again and again, and every page that comes from the system is cleared first (a
+/// tenth of a tick when it was measured). The allocator's own environment variable takes precedence.
 #[allow(unsafe_code)]
 fn keep_freed_memory_for_a_minute() {
-    /// Place of `purge_delay` in mimalloc's list of options (milliseconds), which the bindings leave out.
+    /// Index of `purge_delay` in mimalloc's list of options (milliseconds), which the bindings leave out.
     const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
     if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
         // SAFETY: sets a number; mimalloc reads it whenever it frees.
@@ -64,10 +41,18 @@ fn keep_freed_memory_for_a_minute() {
     }
 }
 
-/// Leaves panics in libraries that are caught and become errors unprinted: bad input is one line.
-fn say_nothing_of_what_is_caught() {
+/// Text with which the standard library panics when a pipe that is printed to is closed (`mindseye inspect X | head
+/// -1`).
+const CLOSED_PIPE: &str = "failed printing to stdout";
+
+/// Keeps two kinds of panics from being printed: those of libraries that are caught and become errors of one line, and
+/// that of printing into a closed pipe, which ends the program quietly.
+fn quiet_expected_panics() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|text| text.starts_with(CLOSED_PIPE)) {
+            std::process::exit(0);
+        }
         if !mindseye_episodes::is_guarded() {
             hook(panic);
         }
@@ -75,11 +60,12 @@ fn say_nothing_of_what_is_caught() {
 }
 
 fn main() -> ExitCode {
-    say_nothing_of_what_is_caught();
+    quiet_expected_panics();
     one_thread_per_tensor_operation();
     keep_freed_memory_for_a_minute();
-    match run(&Arguments::parse().command) {
+    match Arguments::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
             ExitCode::FAILURE
@@ -87,18 +73,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<()> {
-    match command {
-        Command::Demo(arguments) => demo::run(arguments),
-        Command::Record(arguments) => record::run(arguments),
-        Command::Train(arguments) => train::run(arguments),
-        Command::Teach(arguments) => teach::run(arguments),
-        Command::Evaluate(arguments) => evaluate::run(arguments),
-        Command::Compare(arguments) => compare::run(arguments),
-        Command::Ablate(arguments) => ablate::run(arguments),
-        Command::Forks(arguments) => forks::run(arguments),
-        Command::Inspect(arguments) => inspect::run(arguments),
-        Command::Data(arguments) => data::run(arguments),
-        Command::Bench(arguments) => bench::run(arguments),
-    }
+/// Whether `error` came from writing to a closed stdout.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let is_broken = |cause: &std::io::Error| cause.kind() == ErrorKind::BrokenPipe;
+    error.to_string().starts_with("writing to stdout") && error.downcast_ref().is_some_and(is_broken)
 }

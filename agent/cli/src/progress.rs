@@ -1,54 +1,98 @@
-//! Long work tells how far it is, on stderr: a bar on a terminal, a line now and then in a log. Stdout is for results.
+//! Progress of long work on stderr: a bar on a terminal, a line now and then in a log. Stdout is for results.
 
 use std::io::IsTerminal;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use mindseye_interface::Progress;
 
 /// Time between lines in a log.
 const LOG_EVERY: Duration = Duration::from_secs(15);
 
-/// How far some work is.
-pub struct Meter {
+/// Progress of library work: a meter per stage, and a request to stop passed on.
+#[derive(Default)]
+pub struct TerminalProgress {
+    meter: Mutex<Option<Meter>>,
+    stop: Option<&'static AtomicBool>,
+}
+
+impl TerminalProgress {
+    /// Progress of work that stops when `stop` is raised (see [`stop_on_ctrl_c`]).
+    pub fn stopped_by(stop: &'static AtomicBool) -> Self {
+        Self { meter: Mutex::default(), stop: Some(stop) }
+    }
+
+    /// Prints a line that stays.
+    pub fn note(&self, text: &str) {
+        match &*self.meter() {
+            Some(meter) => meter.bar.suspend(|| eprintln!("{text}")),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn meter(&self) -> MutexGuard<'_, Option<Meter>> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Progress for TerminalProgress {
+    fn begin(&self, stage: &str, total: usize, unit: &str) {
+        *self.meter() = Some(Meter::new(stage, total, unit));
+    }
+
+    fn advance(&self, done: usize, note: &str) -> bool {
+        if let Some(meter) = self.meter().as_mut() {
+            meter.set(done, note);
+        }
+        self.stop.is_none_or(|stop| !stop.load(Ordering::Relaxed))
+    }
+
+    fn end(&self) {
+        *self.meter() = None;
+    }
+}
+
+/// Progress of one stage.
+struct Meter {
     bar: ProgressBar,
-    what: String,
+    stage: String,
     terminal: bool,
-    logged: Mutex<Instant>,
+    logged: Instant,
+    /// When the first units were reported, and how many: a resumed run does not start at zero.
+    begun: Option<(Instant, u64)>,
 }
 
 impl Meter {
-    /// A meter for `total` `unit`s of `what`.
-    pub fn new(what: &str, total: usize, unit: &str) -> Self {
+    fn new(stage: &str, total: usize, unit: &str) -> Self {
         let bar = ProgressBar::new(total as u64);
-        let template = format!("{what:>10} {{bar:30}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left {{msg}}");
+        // The last part is cut to the terminal's width: a bar never takes two lines.
+        let template = format!("{stage:>10} {{bar:20}} {{pos}}/{{len}} {unit}, {{wide_msg}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }
         let terminal = std::io::stderr().is_terminal();
-        Self { bar, what: format!("{what}: "), terminal, logged: Mutex::new(Instant::now()) }
+        Self { bar, stage: stage.to_owned(), terminal, logged: Instant::now(), begun: None }
     }
 
-    /// Notes that `done` units are done, with something to say about them.
-    pub fn set(&self, done: usize, message: impl FnOnce() -> String) {
-        self.bar.set_position(self.bar.position().max(done as u64)); // threads may report out of order
-        if self.terminal {
-            self.bar.set_message(message());
+    fn set(&mut self, done: usize, note: &str) {
+        let done = done as u64;
+        let (begun, first) = *self.begun.get_or_insert_with(|| (Instant::now(), done));
+        self.bar.set_position(self.bar.position().max(done)); // threads may report out of order
+        if !self.terminal && self.logged.elapsed() < LOG_EVERY {
             return;
         }
-        let Ok(mut logged) = self.logged.try_lock() else { return };
-        if logged.elapsed() >= LOG_EVERY {
-            *logged = Instant::now();
-            let (length, left) = (self.bar.length().unwrap_or(0), self.bar.eta().as_secs());
-            eprintln!("{}{}/{length}, {left} s left {}", self.what, self.bar.position(), message());
+        // Rate and time left by the whole past of this run: steadier than by its last seconds.
+        let (position, length) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        let rate = rate(position - first.min(position), length.saturating_sub(position), begun.elapsed());
+        if self.terminal {
+            self.bar.set_message(format!("{rate} {note}"));
+        } else {
+            self.logged = Instant::now();
+            eprintln!("{}: {position}/{length}, {rate} {note}", self.stage);
         }
-    }
-
-    /// Says something that stays.
-    pub fn note(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
     }
 }
 
@@ -56,6 +100,21 @@ impl Drop for Meter {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// `12.5/s, 3 min 20 s left`; nothing before the first unit is timed.
+fn rate(done: u64, left: u64, elapsed: Duration) -> String {
+    let per_sec = done as f64 / elapsed.as_secs_f64().max(1e-9);
+    if done == 0 {
+        return String::new();
+    }
+    let secs = (left as f64 / per_sec).round() as u64;
+    let time = match (secs / 3600, secs / 60 % 60, secs % 60) {
+        (0, 0, secs) => format!("{secs} s"),
+        (0, minutes, secs) => format!("{minutes} min {secs} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    };
+    format!("{per_sec:.1}/s, {time} left")
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -73,4 +132,28 @@ pub fn stop_on_ctrl_c() -> Result<&'static AtomicBool> {
     })
     .context("catching Ctrl-C")?;
     Ok(&STOP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_left_is_by_the_units_of_this_run() {
+        assert_eq!(rate(0, 100, Duration::from_secs(5)), "");
+        assert_eq!(rate(50, 100, Duration::from_secs(5)), "10.0/s, 10 s left");
+        assert_eq!(rate(50, 4000, Duration::from_secs(5)), "10.0/s, 6 min 40 s left");
+        assert_eq!(rate(5, 4000, Duration::from_secs(5)), "1.0/s, 1 h 6 min left");
+    }
+
+    #[test]
+    fn work_is_asked_to_stop_once_the_flag_is_raised() {
+        static STOP: AtomicBool = AtomicBool::new(false);
+        let progress = TerminalProgress::stopped_by(&STOP);
+        progress.begin("evaluate", 10, "episodes");
+        assert!(progress.advance(1, ""));
+        STOP.store(true, Ordering::Relaxed);
+        assert!(!progress.advance(2, ""));
+        progress.end();
+    }
 }

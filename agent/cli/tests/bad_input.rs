@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBa
 use arrow::datatypes::{DataType, Float32Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use support::{assets, refuse, short_recipe, succeed};
+use support::{assets, json, refuse, short_recipe, succeed};
 
 const DATA: &str = "data/data/chunk-000/file-000.parquet";
 const TRAIN: [&str; 7] = ["train", "--data", "data", "--out", "run", "--recipe", "recipe.toml"];
@@ -47,7 +47,7 @@ fn an_action_that_is_not_a_number() {
     nothing_at(folder.path(), "run");
 }
 
-/// Rewrites a data file with a NaN in the action of its sixth moment.
+/// Rewrites a data file with a NaN in the action of its sixth timestep.
 fn poison_action(path: &Path) {
     let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap().build().unwrap();
     let batch = reader.map(Result::unwrap).next().unwrap();
@@ -90,14 +90,14 @@ fn a_config_value_that_makes_no_sense() {
     let absurd: String = task
         .lines()
         .map(
-            |line| if line.starts_with("horizon_blocks") { "horizon_blocks = 0\n".into() } else { format!("{line}\n") },
+            |line| if line.starts_with("horizon_chunks") { "horizon_chunks = 0\n".into() } else { format!("{line}\n") },
         )
         .collect();
     fs::write(folder.path().join("task.toml"), absurd).unwrap();
     refuse(
         folder.path(),
         &["demo", "two_room", "--task", "task.toml", "--out", "film.gif"],
-        &["task.toml", "horizon_blocks", "got 0"],
+        &["task.toml", "horizon_chunks", "got 0"],
     );
     nothing_at(folder.path(), "film.gif");
     fs::write(folder.path().join("task.toml"), task.replace("effort = ", "efort = ")).unwrap();
@@ -108,6 +108,29 @@ fn a_config_value_that_makes_no_sense() {
             &["task.toml", "weights", "efort", "goal_distance, effort"],
         );
     }
+}
+
+#[test]
+fn a_task_that_the_baselines_cannot_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let task = fs::read_to_string(assets().join("tasks/two_room.toml")).unwrap();
+    fs::write(folder.path().join("task.toml"), task.replace("[weights]", "[weights]\ncuriosity = 0.1")).unwrap();
+    let evaluate = ["evaluate", "--task", "task.toml", "--episodes", "1", "--seeds", "1", "--out", "report"];
+    refuse(folder.path(), &evaluate, &["baselines", "--no-baselines", "weights", "method random", "got curiosity"]);
+    nothing_at(folder.path(), "report");
+    succeed(folder.path(), &[&evaluate[..], &["--no-baselines"]].concat());
+}
+
+#[test]
+fn oracle_dynamics_with_a_planner_that_needs_gradients() {
+    let folder = tempfile::tempdir().unwrap();
+    let evaluate = ["evaluate", "--oracle-dynamics", "--no-baselines", "--episodes", "1", "--seeds", "1"];
+    refuse(folder.path(), &evaluate, &["planner", "method oracle_dynamics", "without gradients"]);
+    let task = "name = \"sampling\"\nhorizon_chunks = 2\nbudget_ms = 1000.0\n[weights]\n\
+                goal_distance = 1.0\n[planner]\nkind = \"cem\"\nsamples = 4\niterations = 1\nelites = 2\n";
+    fs::write(folder.path().join("task.toml"), task).unwrap();
+    let report = json(folder.path(), &[&evaluate[..], &["--task", "task.toml", "--budget", "10", "--json"]].concat());
+    assert_eq!((report["errors"].as_object().unwrap().len(), report["ticks"].as_u64()), (0, Some(2)));
 }
 
 #[test]
@@ -147,7 +170,7 @@ fn a_checkpoint_that_is_cut_off_or_poisoned() {
 }
 
 #[test]
-fn an_absurd_picture_size() {
+fn an_image_size_that_makes_no_sense() {
     let folder = tempfile::tempdir().unwrap();
     for side in ["0", "100000"] {
         refuse(folder.path(), &["record", "--out", "data", "--image-side", side], &["--image-side", side]);
@@ -168,8 +191,10 @@ fn names_that_do_not_exist() {
         &record(&["--factors", "block_shape"]),
         &["factor of two_room", "door_position", "block_shape"],
     );
-    refuse(folder.path(), &record(&["--scene", "push_t", "--policy", "walker"]), &["policy", "poser", "walker"]);
-    refuse(folder.path(), &["evaluate", "--pairs", "still"], &["pairs", "a block", "two_room"]);
+    refuse(folder.path(), &record(&["--scene", "push_t", "--policy", "walker"]), &["policy", "explorer", "walker"]);
+    for goals in [["--goals", "robot-only"], ["--pairs", "still"]] {
+        refuse(folder.path(), &["evaluate", goals[0], goals[1]], &["robot-only pairs", "an object", "two_room"]);
+    }
     refuse(folder.path(), &["inspect", "nowhere"], &["nowhere"]);
     refuse(folder.path(), &["train", "--data", "nowhere", "--out", "run"], &["nowhere"]);
     nothing_at(folder.path(), "data");
@@ -177,7 +202,7 @@ fn names_that_do_not_exist() {
 }
 
 #[test]
-fn what_is_there_is_not_written_over() {
+fn existing_data_sets_and_runs_are_not_overwritten() {
     let folder = workplace();
     refuse(folder.path(), &["record", "--out", "data", "--episodes", "1"], &["data", "overwrite"]);
     succeed(folder.path(), &TRAIN);

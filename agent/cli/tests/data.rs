@@ -1,6 +1,6 @@
-//! Recordings of other tools: looked at, checked, converted, trained on.
+//! Recordings of other tools: inspected, validated, converted and trained on.
 
-#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
 mod support;
 
@@ -26,10 +26,10 @@ const ALL: [&str; 9] = [
 ];
 
 #[test]
-fn every_format_is_explained_and_found_whole() {
+fn every_format_is_inspected_validated_and_previewed() {
     let folder = tempfile::tempdir().unwrap();
     for name in ALL {
-        let summary = json(folder.path(), &["data", "inspect", &fixture(name), "--json"]);
+        let summary = json(folder.path(), &["inspect", &fixture(name), "--json"]);
         assert_eq!(summary["kind"].as_str(), Some("dataset"), "{name}");
         assert_eq!(summary["mapping"]["cameras"].as_array().unwrap().len(), 1, "{name}");
         let report = json(folder.path(), &["data", "validate", &fixture(name), "--json"]);
@@ -44,17 +44,17 @@ fn every_format_is_explained_and_found_whole() {
 }
 
 #[test]
-fn converting_loses_nothing_and_joins() {
+fn converting_is_lossless_and_joins_data_sets() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     succeed(folder.path(), &["data", "convert", &fixture(ALL[0]), "--out", "once"]);
     succeed(folder.path(), &["data", "convert", "once", "--out", "twice"]);
-    assert!(tree(&at("once")) == tree(&at("twice")), "what is converted again stays as it is");
+    assert!(tree(&at("once")) == tree(&at("twice")), "converting twice changes nothing");
     let episodes = |path: &Path| -> Vec<mindseye_episodes::EpisodeData> {
         let source = mindseye_episodes::open(path).unwrap();
         (0..source.len()).map(|index| source.read_episode(index).unwrap()).collect()
     };
-    assert!(episodes(&at("once")) == episodes(Path::new(&fixture(ALL[0]))), "pictures and numbers without loss");
+    assert!(episodes(&at("once")) == episodes(Path::new(&fixture(ALL[0]))), "lossless images and numbers");
     let both = ["data", "convert", "once", &fixture(ALL[3]), "--out", "joined", "--json"];
     assert_eq!(json(folder.path(), &both)["episodes"], 6);
     let joined = episodes(&at("joined"));
@@ -71,7 +71,7 @@ fn converting_loses_nothing_and_joins() {
 }
 
 #[test]
-fn what_is_joined_still_tells_how_it_came_about() {
+fn joined_data_sets_keep_the_seeds_of_their_recordings() {
     let folder = tempfile::tempdir().unwrap();
     for (scene, seed, out) in [("two_room", "3", "first"), ("two_room", "4", "second"), ("push_t", "3", "other")] {
         let common = ["record", "--scene", scene, "--seed", seed, "--episodes", "3", "--steps", "6", "--out", out];
@@ -106,25 +106,26 @@ fn broken_episodes_are_listed_and_left_out_of_a_new_data_set() {
     std::fs::write(&video, &bytes[..bytes.len() / 2]).unwrap();
     let before = tree(&root);
     let output = support::mindseye(folder.path(), &["data", "validate", "broken"]);
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(!output.status.success() && said.contains("episode 1:") && said.contains("episode_000001.mp4"), "{said}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success());
+    assert!(printed.contains("episode 1:") && printed.contains("episode_000001.mp4"), "{printed}");
     let report = json(folder.path(), &["data", "validate", "broken", "--repair", "whole", "--json"]);
     assert_eq!((report["broken"][0]["episode"].as_u64(), report["repaired"]["episodes"].as_u64()), (Some(1), Some(2)));
-    assert!(tree(&root) == before, "what is read is never changed");
+    assert!(tree(&root) == before, "the data set that is read is unchanged");
     let report = json(folder.path(), &["data", "validate", "whole", "--json"]);
     assert_eq!((report["episodes"].as_u64(), report["frames"].as_u64()), (Some(2), Some(40)));
 }
 
 #[test]
-fn a_model_is_trained_from_any_of_them() {
+fn a_model_is_trained_from_recordings_of_other_tools() {
     let folder = tempfile::tempdir().unwrap();
     let mut recipe: toml::Table =
         std::fs::read_to_string(assets().join("recipes/recorded.toml")).unwrap().parse().unwrap();
     for field in ["steps", "decoder_steps"] {
         recipe.insert(field.into(), toml::Value::Integer(4)).unwrap();
     }
-    recipe["refinement"].as_table_mut().unwrap().insert("steps".into(), toml::Value::Integer(2));
-    recipe["refinement"].as_table_mut().unwrap().insert("frames".into(), toml::Value::Integer(3));
+    recipe["finetuning"].as_table_mut().unwrap().insert("steps".into(), toml::Value::Integer(2));
+    recipe["finetuning"].as_table_mut().unwrap().insert("frames".into(), toml::Value::Integer(3));
     recipe["data"].as_table_mut().unwrap().insert("frames".into(), toml::Value::Integer(3));
     recipe["data"].as_table_mut().unwrap().insert("validation_fraction".into(), toml::Value::Float(0.4));
     std::fs::write(folder.path().join("recipe.toml"), toml::to_string(&recipe).unwrap()).unwrap();
@@ -151,14 +152,14 @@ fn a_model_is_trained_from_any_of_them() {
     assert!(!folder.path().join("none").exists());
 }
 
-/// The recipe for recordings, cut down to a few steps of `more`.
+/// Writes the recipe for recordings to `path`, with a few steps and the model fields `more`.
 fn few_steps(path: &Path, more: &[(&str, i64)]) {
     let mut recipe: toml::Table =
         std::fs::read_to_string(assets().join("recipes/recorded.toml")).unwrap().parse().unwrap();
     for field in ["steps", "decoder_steps"] {
         recipe.insert(field.into(), toml::Value::Integer(4)).unwrap();
     }
-    recipe["refinement"].as_table_mut().unwrap().insert("steps".into(), toml::Value::Integer(2));
+    recipe["finetuning"].as_table_mut().unwrap().insert("steps".into(), toml::Value::Integer(2));
     recipe["data"].as_table_mut().unwrap().insert("validation_fraction".into(), toml::Value::Float(0.2));
     for (field, value) in more {
         recipe["model"].as_table_mut().unwrap().insert((*field).into(), toml::Value::Integer(*value));
@@ -167,7 +168,7 @@ fn few_steps(path: &Path, more: &[(&str, i64)]) {
 }
 
 #[test]
-fn a_folder_an_hdf5_file_parts_and_decoded_frames_train_the_same_weights() {
+fn equal_data_in_any_format_shards_or_cache_train_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
     few_steps(&folder.path().join("recipe.toml"), &[("image_side", 32)]);
     let run = |arguments: &str| succeed(folder.path(), &arguments.split(' ').collect::<Vec<_>>());
@@ -188,26 +189,27 @@ fn a_folder_an_hdf5_file_parts_and_decoded_frames_train_the_same_weights() {
     let frames = tree(&folder.path().join("frames"));
     assert_eq!(frames.len(), 1);
     assert!(train("--data whole --cache frames", "decoded") == expected);
-    assert!(tree(&folder.path().join("frames")) == frames, "nothing was decoded again");
+    assert!(tree(&folder.path().join("frames")) == frames, "frames are decoded only once");
     let mixed = train("--data first --data second --weights 3,1", "mixed");
     assert!(mixed != expected && mixed == train("--data first --data second --weights 6,2", "mixed_alike"));
-    let evaluated = "evaluate --scene push_t --image-side 32 --checkpoint from_hdf5 --episodes 2 --seeds 1 --budget 10 --no-baselines";
-    run(evaluated);
+    let evaluated = "evaluate --scene push_t --image-side 32 --checkpoint from_hdf5 --episodes 2 --seeds 1";
+    run(&format!("{evaluated} --budget 10 --no-baselines"));
     let refused = ["train", "--data", "whole", "--data", "second.h5", "--weights", "1", "--out", "none"];
     refuse(folder.path(), &refused, &["--weights", "2 data sets", "got 1"]);
 }
 
 #[test]
-fn a_mapping_says_which_columns_are_what() {
+fn a_mapping_assigns_columns_to_cameras_actions_and_proprioception() {
     let folder = tempfile::tempdir().unwrap();
-    few_steps(&folder.path().join("recipe.toml"), &[("action_block", 2)]);
+    few_steps(&folder.path().join("recipe.toml"), &[("action_chunk", 2)]);
     std::fs::write(
         folder.path().join("mapping.toml"),
-        "cameras = [\"pixels\", \"pixels\"]\naction = [\"action\", \"proprio[0..1]\"]\nproprioception = [\"state[1..3]\"]\nstate = []\nfps = 10.0\n",
+        "cameras = [\"pixels\", \"pixels\"]\naction = [\"action\", \"proprio[0..1]\"]\n\
+         proprioception = [\"state[1..3]\"]\nstate = []\nfps = 10.0\n",
     )
     .unwrap();
     let data = fixture("swm_hdf5_tiny/toy_push.h5");
-    let summary = json(folder.path(), &["data", "inspect", &data, "--mapping", "mapping.toml", "--json"]);
+    let summary = json(folder.path(), &["inspect", &data, "--mapping", "mapping.toml", "--json"]);
     assert_eq!(summary["mapping"]["action"], serde_json::json!(["action", "proprio[0..1]"]));
     let common = ["train", "--data", &data, "--mapping", "mapping.toml", "--recipe", "recipe.toml"];
     succeed(folder.path(), &[&common[..], &["--proprioception", "--out", "run"]].concat());
@@ -216,13 +218,23 @@ fn a_mapping_says_which_columns_are_what() {
     assert_eq!(
         [&model["cameras"], &model["action_width"], &model["proprioception_width"]],
         [2, 3, 2],
-        "two cameras, three actions, two that are felt"
+        "two cameras, three actions, two of proprioception"
     );
     assert!(summary["state_names"].as_array().unwrap().is_empty());
     std::fs::write(folder.path().join("none.toml"), "action = []\n").unwrap();
     let refused = ["train", "--data", &data, "--mapping", "none.toml", "--fps", "10", "--out", "none"];
-    refuse(folder.path(), &refused, &["toy_push.h5", "actions", "encoder"]);
+    refuse(folder.path(), &refused, &["toy_push.h5", "a column of actions", "none"]);
     std::fs::write(folder.path().join("wrong.toml"), "action = [\"arm\"]\n").unwrap();
-    let refused = ["data", "inspect", &data, "--mapping", "wrong.toml"];
+    let refused = ["inspect", &data, "--mapping", "wrong.toml"];
     refuse(folder.path(), &refused, &["toy_push.h5", "action arm", "proprio"]);
+}
+
+#[test]
+fn data_inspect_names_the_command_that_replaces_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = fixture(ALL[0]);
+    refuse(folder.path(), &["data", "inspect", &data, "--json"], &["mindseye inspect"]);
+    let help = support::mindseye(folder.path(), &["data", "--help"]);
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(help.contains("convert") && !help.contains("merge") && !help.contains("Renamed"), "{help}");
 }

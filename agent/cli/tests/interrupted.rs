@@ -1,4 +1,5 @@
-//! A recording that is killed at any moment keeps its finished episodes, and goes on; one that is divided is the same in the end.
+//! A recording that is killed at any time keeps its finished episodes and can be continued; recorded in parts it is the
+//! same.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
@@ -33,7 +34,7 @@ fn episodes(path: &Path) -> Vec<EpisodeData> {
 }
 
 #[test]
-fn killed_at_a_hundred_moments_a_recording_loses_no_finished_episode() {
+fn a_recording_killed_a_hundred_times_loses_no_finished_episode() {
     let folder = tempfile::tempdir().unwrap();
     let (killed, whole) = (arguments("killed", EPISODES), arguments("whole", EPISODES));
     // How long it takes here until the first file is written.
@@ -41,7 +42,7 @@ fn killed_at_a_hundred_moments_a_recording_loses_no_finished_episode() {
     succeed(folder.path(), &with(&arguments("first", 3), &[]));
     let mut patience = started.elapsed();
     let (mut before, mut grown) = (0, 0);
-    for moment in 0..100u32 {
+    for attempt in 0..100u32 {
         let mut recorder = Command::new(env!("CARGO_BIN_EXE_mindseye"))
             .args(with(&killed, &["--append"]))
             .current_dir(folder.path())
@@ -49,8 +50,9 @@ fn killed_at_a_hundred_moments_a_recording_loses_no_finished_episode() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // From before the first file until several are written, in an order without a pattern, however fast the machine is just now.
-        std::thread::sleep(patience * (1 + moment * 37 % 101) / 50);
+        // From before the first file until several are written, in an order without a pattern, however fast the machine
+        // is just now.
+        std::thread::sleep(patience * (1 + attempt * 37 % 101) / 50);
         recorder.kill().unwrap(); // SIGKILL
         recorder.wait().unwrap();
         if !folder.path().join("killed/meta/info.json").exists() {
@@ -97,4 +99,36 @@ fn parts_of_a_recording_merge_to_the_bytes_of_one() {
     let refused = support::mindseye(folder.path(), &with(&arguments("none", 20), &["--shard", "4/3"]));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && said.contains("--shard") && said.contains("number/of"), "{said}");
+}
+
+#[test]
+fn a_killed_training_continues_from_its_last_saved_state_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = ["record", "--scene", "push_t", "--steps", "40", "--episodes", "10", "--seed", "3", "--out", "data"];
+    succeed(folder.path(), &record);
+    let checkpoint = support::assets().join("checkpoints/push_t");
+    let common = ["train", "state-probe", "--scene", "push_t", "--checkpoint", checkpoint.to_str().unwrap()];
+    let arguments = |out: &str| -> Vec<String> {
+        let more = ["--data", "data", "--steps", "1200", "--out", out];
+        common.iter().chain(&more).map(|&argument| argument.to_owned()).collect()
+    };
+    succeed(folder.path(), &with(&arguments("whole"), &[]));
+    let state = folder.path().join("killed/state_probe.training.safetensors");
+    let mut training = Command::new(env!("CARGO_BIN_EXE_mindseye"))
+        .args(with(&arguments("killed"), &[]))
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !state.exists() && training.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    training.kill().unwrap(); // SIGKILL, after step 500, the first saved one
+    training.wait().unwrap();
+    assert!(state.exists(), "killed before the first state, or after the end: the test tests nothing");
+    succeed(folder.path(), &with(&arguments("killed"), &["--resume"]));
+    let bytes = |out: &str| std::fs::read(folder.path().join(out).join("state_probe.safetensors")).unwrap();
+    assert!(bytes("whole") == bytes("killed"));
 }

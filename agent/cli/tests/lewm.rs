@@ -1,4 +1,4 @@
-//! LeWorldModels of other people behind the command line.
+//! Published LeWorldModels from the command line.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
@@ -12,15 +12,15 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../world_model/tests/fixtures/lewm_tiny")
 }
 
-const TASK: &str = "name = \"plain distance\"\nhorizon_blocks = 2\nbudget_ms = 1000.0\n[weights]\ngoal_distance = 1.0\n\
+const TASK: &str = "name = \"plain distance\"\nhorizon_chunks = 2\nbudget_ms = 1000.0\n[weights]\ngoal_distance = 1.0\n\
                     [planner]\nkind = \"cem\"\nsamples = 16\niterations = 2\nelites = 4\n";
 
 #[test]
 fn a_published_folder_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let path = fixture();
-    let said = succeed(folder.path(), &["inspect", path.to_str().unwrap()]);
-    assert!(said.contains("LeWorldModel") && said.contains("42x42") && said.contains("blocks of 10"), "{said}");
+    let printed = succeed(folder.path(), &["inspect", path.to_str().unwrap()]);
+    assert!(printed.contains("LeWorldModel") && printed.contains("42x42"), "{printed}");
     let report = json(folder.path(), &["inspect", path.to_str().unwrap(), "--json"]);
     assert_eq!((report["kind"].as_str(), report["config"]["predictor"]["history"].as_u64()), (Some("lewm"), Some(3)));
 }
@@ -40,10 +40,12 @@ fn a_published_model_acts_and_is_evaluated_like_any_other() {
         json(folder.path(), &arguments.iter().map(String::as_str).collect::<Vec<_>>())
     };
     let report = run(&["--image-side", "42"]);
-    assert!(report["settings"]["training_seed"].is_null());
-    assert!(report["results"].as_array().unwrap().iter().all(|pair| pair["error"].is_null()), "{report}");
-    // 16 plans x 2 rounds x 2 blocks in each of 10 ticks.
-    assert_eq!(report["predictor_rows_per_episode"].as_f64(), Some(640.0));
+    let method = &report["methods"][0];
+    assert_eq!((method["name"].as_str(), &method["model"]["training_seed"]), (Some("lewm"), &serde_json::Value::Null));
+    assert_eq!(method["model"]["fingerprint"].as_str().map(str::len), Some(64));
+    assert_eq!(report["errors"], serde_json::json!({}));
+    // 16 plans x 2 iterations x 2 chunks in each of 10 ticks.
+    assert_eq!(report["predicted_states_per_episode"].as_f64(), Some(640.0));
     let standardised = run(&["--image-side", "42", "--action-mean", "0.1", "--action-std", "0.5,0.4"]);
     let distances = |report: &serde_json::Value| -> Vec<f64> {
         let pairs = report["results"].as_array().unwrap().iter();
@@ -54,9 +56,13 @@ fn a_published_model_acts_and_is_evaluated_like_any_other() {
         (vec![], "image-side"),
         (vec!["--image-side", "42", "--action-std", "0.0"], "action-std"),
         (vec!["--image-side", "42", "--action-mean", "1,2,3"], "action-mean"),
-        (vec!["--image-side", "42", "--true-dynamics"], "true-dynamics"),
+        (vec!["--image-side", "42", "--oracle-dynamics"], "oracle-dynamics"),
     ] {
         let arguments = evaluate(&more);
         refuse(folder.path(), &arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[expected]);
     }
+    std::fs::write(folder.path().join("task.toml"), TASK.replace("[planner]", "curiosity = 0.1\n[planner]")).unwrap();
+    let arguments = evaluate(&["--image-side", "42"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    refuse(folder.path(), &arguments, &["weights", "method lewm", "got curiosity"]);
 }

@@ -1,11 +1,11 @@
-//! Equal seeds give equal bytes, whatever the number of threads and however often the work is interrupted.
+//! Equal seeds give equal bytes, with any number of threads and however often the work is interrupted.
 
 mod support;
 
 use std::path::Path;
 
 use serde_json::Value;
-use support::{json, short_recipe, succeed, tree};
+use support::{assets, json, refuse, short_recipe, succeed, tree};
 
 fn record(folder: &Path, out: &str, more: &[&str]) {
     let common = ["record", "--out", out, "--steps", "60", "--seed", "3"];
@@ -26,7 +26,7 @@ fn recording_twice_gives_the_same_bytes() {
 }
 
 #[test]
-fn a_recording_that_goes_on_holds_the_same_episodes() {
+fn a_continued_recording_holds_the_same_episodes() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), "whole", &["--episodes", "8", "--episodes-per-file", "4"]);
     record(folder.path(), "parts", &["--episodes", "4", "--episodes-per-file", "4"]);
@@ -67,6 +67,43 @@ fn training_gives_the_same_weights_whole_repeated_and_resumed() {
 }
 
 #[test]
+fn every_head_has_the_same_bytes_whole_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = ["record", "--scene", "push_t", "--steps", "40", "--episodes", "20", "--seed", "3", "--out", "data"];
+    succeed(folder.path(), &record);
+    let checkpoint = assets().join("checkpoints/push_t");
+    let checkpoint = checkpoint.to_str().unwrap();
+    let heads: [(&str, &str, &[&str]); 6] = [
+        ("policy", "policy", &["--steps", "6"]),
+        ("critic", "critic", &["--steps", "6", "--targets", "300", "--horizon", "2"]),
+        ("state-probe", "state_probe", &["--steps", "6"]),
+        ("stochastic", "stochastic", &["--steps", "6"]),
+        ("ensemble", "ensemble", &["--steps", "3", "--ensemble-size", "2"]),
+        ("decoder", "decoder", &["--steps", "6"]),
+    ];
+    for (head, file, more) in heads {
+        let train = |out: &str, more_still: &[&str]| {
+            let common = ["train", head, "--scene", "push_t", "--checkpoint", checkpoint, "--data", "data", "--json"];
+            json(folder.path(), &[&common[..], more, &["--out", out], more_still].concat())
+        };
+        let (whole, parts) = (format!("{head}_whole"), format!("{head}_parts"));
+        let expected = train(&whole, &["--threads", "2"]);
+        let stopped = train(&parts, &["--threads", "1", "--stop-after", "4"]);
+        assert!(expected["finished"] == true && stopped["finished"] == false, "{head}: {stopped}");
+        let path = |out: &str| folder.path().join(out).join(format!("{file}.safetensors"));
+        assert!(!path(&parts).exists(), "{head}: stopped, and written all the same");
+        let again = ["train", head, "--scene", "push_t", "--checkpoint", checkpoint, "--data", "data"];
+        refuse(folder.path(), &[&again[..], more, &["--out", &parts]].concat(), &["training.safetensors", "--resume"]);
+        let mut resumed = train(&parts, &["--resume"]);
+        resumed["path"] = expected["path"].clone();
+        assert_eq!(expected, resumed, "{head}: the report");
+        assert!(std::fs::read(path(&whole)).unwrap() == std::fs::read(path(&parts)).unwrap(), "{head}: the bytes");
+        let left = std::fs::read_dir(folder.path().join(&parts)).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(!left.into_iter().any(|name| name.to_string_lossy().contains("training")), "{head}: state left over");
+    }
+}
+
+#[test]
 fn evaluation_does_not_depend_on_threads() {
     let folder = tempfile::tempdir().unwrap();
     let evaluate = |threads: &str| {
@@ -75,7 +112,7 @@ fn evaluation_does_not_depend_on_threads() {
     };
     let (one, two) = (evaluate("1"), evaluate("2"));
     assert_eq!(one["results"].as_array().unwrap().len(), 8);
-    for field in ["results", "moderate", "strict", "baselines", "predictor_rows_per_episode"] {
+    for field in ["results", "moderate", "strict", "baselines", "predicted_states_per_episode"] {
         assert_eq!(one[field], two[field], "{field}");
     }
 }

@@ -1,29 +1,32 @@
-//! `mindseye demo`: the shipped agent at work, with a picture of what it sees and imagines.
+//! `mindseye demo`: the shipped agent at work, with a film of what it observes and imagines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use mindseye_interface::Seed;
+use mindseye_evaluation::interval::SuccessRate;
 use mindseye_interface::config::require_range;
+use mindseye_interface::{GoalKind, Seed};
+use mindseye_plots::{Demo, DemoEpisode, DemoReport};
 use mindseye_sim::SceneOptions;
+use mindseye_sim::scenes::{push_t, two_room};
 use mindseye_world_model::Checkpoint;
-use serde::Serialize;
 
-use super::{load_task, print_json};
+use super::{load_task, pool, print_json};
 use crate::assets;
-use crate::evaluation::interval::Percentiles;
-use crate::evaluation::{Disturbance, Episode, EpisodeResult, Method, Pair, PairKind, Switch, draw_pairs};
-use crate::filming::Film;
-use crate::pictures::write_gif;
 
-/// Watch the agent work: it solves fresh episodes live, planning in imagination at every action block.
+/// Watch the agent work: it solves fresh episodes in simulation, planning in imagination at every action chunk.
 ///
-/// Needs no network and no display. Prints every episode with its planning time and writes an animated picture: the camera, the
-/// goal, the plan as the agent imagines it (drawn by a decoder that planning never uses), and the goal distance falling.
+/// Needs no network and no display. Prints every episode with its planning time and writes a film: the camera, the
+/// goal, the plan as the agent imagines it (drawn by a decoder that planning never uses), the goal cost and the true
+/// distance.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: mindseye demo push_t --episodes 6 --out demo.gif")]
+#[command(after_help = "Examples:\n  \
+    mindseye demo\n  \
+    mindseye demo push_t --episodes 6 --out push_t.gif\n  \
+    mindseye demo --out films\n  \
+    mindseye demo two_room --switch-after 20")]
 pub struct DemoArguments {
     /// Name of the scene: two_room, push_t or bridge; the first two by default.
     scene: Option<String>,
@@ -39,14 +42,15 @@ pub struct DemoArguments {
     /// Root of every random choice; another seed gives other episodes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The animated picture (GIF); by default mindseye_demo_SCENE.gif here.
-    #[arg(long, requires = "scene")]
+    /// The film: a name that ends in .gif (without a scene: of two_room), or a folder for mindseye_demo_SCENE.gif; by
+    /// default the current folder.
+    #[arg(long)]
     out: Option<PathBuf>,
-    /// After so many control steps of every episode the agent is told to go back to where it began: the very next plan is for the new goal, and
-    /// nothing is loaded anew.
+    /// After so many control steps of every episode the goal becomes where the episode began: the very next plan is for
+    /// the new goal, and nothing is loaded anew.
     #[arg(long)]
     switch_after: Option<usize>,
-    /// Threads that imagine.
+    /// Threads for planning.
     #[arg(long, default_value_t = super::default_threads())]
     threads: usize,
     /// Print one JSON document on stdout: of one scene, or a list of them.
@@ -54,46 +58,27 @@ pub struct DemoArguments {
     json: bool,
 }
 
-/// What the demo did.
-#[derive(Debug, Serialize)]
-struct DemoReport {
-    scene: String,
-    episodes: Vec<DemoEpisode>,
-    solved: usize,
-    planning_ms: Percentiles,
-    picture: PathBuf,
-}
-
-#[derive(Debug, Serialize)]
-struct DemoEpisode {
-    start: Vec<f64>,
-    goal: Vec<f64>,
-    /// At the goal; where the agent was told to go back, at the start.
-    arrived_after_steps: Option<usize>,
-    held: bool,
-    final_distance: f64,
-    planning_ms: Percentiles,
-}
-
-/// Scenes that are shown unless one is named.
-const SHOWN: [&str; 2] = [mindseye_sim::scenes::two_room::NAME, mindseye_sim::scenes::push_t::NAME];
+/// Scenes that are shown if none is named; the first one if the film is one file.
+const SHOWN: [&str; 2] = [two_room::NAME, push_t::NAME];
 /// Control steps per episode.
 const BUDGET_STEPS: usize = 100;
 /// Control steps from start to goal, in scenes without hard pairs of their own.
 const GOAL_OFFSET: usize = 40;
-/// Duration of a frame of the animation, hundredths of a second.
-const FRAME_HUNDREDTHS: u16 = 30;
+/// Unit of distances in all scenes.
+const DISTANCE_UNIT: &str = "m";
 
 /// Runs the command.
 ///
 /// # Errors
-/// When an argument makes no sense, the checkpoint is broken or of another scene, or the picture cannot be written.
+/// When an argument makes no sense, the checkpoint is broken or of another scene, or the film cannot be written.
 pub fn run(arguments: &DemoArguments) -> Result<()> {
     require_range("--episodes", arguments.episodes, 1, 50)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
     require_range("--switch-after", arguments.switch_after.unwrap_or(1), 1, BUDGET_STEPS - 1)?;
+    let one_film = arguments.out.as_deref().is_some_and(is_film);
     let reports: Vec<DemoReport> = match &arguments.scene {
         Some(scene) => vec![show(arguments, scene)?],
+        None if one_film => vec![show(arguments, SHOWN[0])?],
         None => SHOWN.iter().map(|scene| show(arguments, scene)).collect::<Result<_>>()?,
     };
     match (&reports[..], arguments.json) {
@@ -103,98 +88,108 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
     }
 }
 
+/// Whether `path` names a film and not a folder.
+fn is_film(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gif"))
+}
+
+/// Where the film of `scene` goes.
+fn film_path(out: Option<&Path>, scene: &str) -> Result<PathBuf> {
+    let name = format!("mindseye_demo_{scene}.gif");
+    let Some(out) = out else { return Ok(PathBuf::from(name)) };
+    if is_film(out) {
+        return Ok(out.to_path_buf());
+    }
+    if out.is_file() {
+        bail!("--out {}: expected a folder, or a name that ends in .gif, got another file", out.display());
+    }
+    std::fs::create_dir_all(out).with_context(|| format!("{}", out.display()))?; // before the work, not after it
+    Ok(out.join(name))
+}
+
 /// One scene.
 fn show(arguments: &DemoArguments, scene: &str) -> Result<DemoReport> {
-    mindseye_sim::make(scene, &SceneOptions::with_side(64)?)?;
-    let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(scene), Ok)?;
+    mindseye_sim::scene(scene)?;
+    let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), scene)?;
     let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, scene)?);
     let task = load_task(arguments.task.as_deref(), scene)?;
     let options = SceneOptions::with_side(checkpoint.config.model.image_side)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
-    let root = Seed::new(arguments.seed).child("demo");
-    let mut film = Film::new(checkpoint.clone());
-    let mut episodes = Vec::new();
-    if !arguments.json {
-        let back = |after: usize| format!("; after {after} control steps it is told to go back to the start");
-        let back = arguments.switch_after.map_or_else(String::new, back);
-        println!("{scene}: {} fresh episodes, goals given as pictures{back}", arguments.episodes);
-    }
-    let mut planning_ms = Vec::new();
-    let kind = if mindseye_sim::has_cross_pairs(scene) {
-        PairKind::Cross
-    } else {
-        PairKind::Offset { goal_offset: GOAL_OFFSET }
+    let benchmark = mindseye_sim::benchmark(scene, &options)?;
+    let film = film_path(arguments.out.as_deref(), scene)?;
+    let hard = benchmark.scene().has_hard_pairs();
+    let demo = Demo {
+        benchmark: &benchmark,
+        checkpoint,
+        task: &task,
+        goals: if hard { GoalKind::Hard } else { GoalKind::Offset { goal_offset: GOAL_OFFSET } },
+        episodes: arguments.episodes,
+        budget_steps: BUDGET_STEPS,
+        switch_after: arguments.switch_after,
+        distance_unit: DISTANCE_UNIT,
+        seed: Seed::new(arguments.seed).child("demo"),
+        threads: arguments.threads,
     };
-    for pair in draw_pairs(scene, &options, kind, arguments.episodes, root.value())? {
-        let episode = Episode {
-            scene,
-            options: &options,
-            method: &Method::Model(checkpoint.clone()),
-            task: &task,
-            pair: &pair,
-            lived: &[],
-            budget_steps: BUDGET_STEPS,
-            seed: root.child("agent").index(pair.index as u64),
-            threads: arguments.threads,
-            real_time: true,
-            stop_when_held: true,
-            disturbance: Disturbance::default(),
-            switch: arguments.switch_after.map(|after_steps| Switch { after_steps, goal: pair.start.clone() }),
-        };
-        film.begin(&format!("episode {} of {}", pair.index + 1, arguments.episodes));
-        let result = pool.install(|| episode.play(&mut |glimpse| film.shoot(glimpse)))?;
-        film.end(&result)?;
-        planning_ms.extend_from_slice(&result.planning_ms);
-        let done = summary(&pair, &result);
+    if !arguments.json {
+        let back = |after: usize| format!("; after {after} control steps the goal becomes the start");
+        let back = arguments.switch_after.map_or_else(String::new, back);
+        println!("{scene}: {} fresh episodes, goals given as images{back}", arguments.episodes);
+    }
+    let mut done = |number: usize, episode: &DemoEpisode| {
         if !arguments.json {
-            say(&pair, &done);
+            print_episode(number, episode);
         }
-        episodes.push(done);
+    };
+    let report = pool(arguments.threads)?.install(|| demo.run(&film, &mut done))?;
+    if !arguments.json {
+        print_report(&report);
     }
-    let picture = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("mindseye_demo_{scene}.gif")));
-    write_gif(&picture, film.frames(), FRAME_HUNDREDTHS)?;
-    let solved = episodes.iter().filter(|episode| episode.arrived_after_steps.is_some()).count();
-    let report =
-        DemoReport { scene: scene.into(), solved, episodes, planning_ms: Percentiles::of(planning_ms), picture };
-    if arguments.json {
-        return Ok(report);
-    }
-    let planning = report.planning_ms;
-    println!(
-        "solved {solved} of {}; planning {:.1} ms median, {:.1} ms p95",
-        report.episodes.len(),
-        planning.p50,
-        planning.p95
-    );
-    println!("picture: {}", report.picture.display());
     Ok(report)
 }
 
-fn summary(pair: &Pair, result: &EpisodeResult) -> DemoEpisode {
-    DemoEpisode {
-        start: pair.start.clone(),
-        goal: pair.goal.clone(),
-        arrived_after_steps: result.moderate_step,
-        held: result.strict,
-        final_distance: result.final_distance,
-        planning_ms: Percentiles::of(result.planning_ms.clone()),
-    }
-}
-
-fn say(pair: &Pair, episode: &DemoEpisode) {
-    let place = |state: &[f64]| state.iter().map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ");
+fn print_episode(number: usize, episode: &DemoEpisode) {
+    let state = |values: &[f64]| values.iter().map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ");
     let outcome = match (episode.arrived_after_steps, episode.held) {
-        (Some(step), true) => format!("arrived after {step} steps and stayed"),
-        (Some(step), false) => format!("arrived after {step} steps"),
-        (None, _) => format!("ended {:.3} away", episode.final_distance),
+        (Some(step), true) => format!("reached after {step} steps and held"),
+        (Some(step), false) => format!("reached after {step} steps"),
+        (None, _) => format!("missed by {:.3} {DISTANCE_UNIT}", episode.final_distance),
     };
     let planning = episode.planning_ms;
     println!(
-        "  {}: ({}) -> ({}): {outcome}; planning {:.1} ms median, {:.1} ms at most",
-        pair.index + 1,
-        place(&pair.start),
-        place(&pair.goal),
+        "  {number}: ({}) -> ({}): {outcome}; planning {:.1} ms median, {:.1} ms at most",
+        state(&episode.start),
+        state(&episode.goal),
         planning.p50,
         planning.max
     );
+}
+
+fn print_report(report: &DemoReport) {
+    let (planning, count) = (report.planning_ms, report.episodes.len());
+    let SuccessRate { low, high, .. } = SuccessRate::of(report.solved, count);
+    println!(
+        "solved {} of {count} (so few episodes say: {:.0} to {:.0} % succeed; mindseye evaluate measures it)",
+        report.solved,
+        100.0 * low,
+        100.0 * high
+    );
+    println!("planning {:.1} ms median, {:.1} ms p95", planning.p50, planning.p95);
+    println!("film: {}", report.film.display());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_film_goes_to_the_named_file_or_into_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let films = folder.path().join("films");
+        assert_eq!(film_path(None, "push_t").unwrap(), Path::new("mindseye_demo_push_t.gif"));
+        assert_eq!(film_path(Some(Path::new("a.gif")), "push_t").unwrap(), Path::new("a.gif"));
+        assert_eq!(film_path(Some(&films), "push_t").unwrap(), films.join("mindseye_demo_push_t.gif"));
+        assert!(films.is_dir());
+        let text = folder.path().join("notes.txt");
+        std::fs::write(&text, "").unwrap();
+        assert!(film_path(Some(&text), "push_t").unwrap_err().to_string().contains(".gif"));
+    }
 }

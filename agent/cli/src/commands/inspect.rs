@@ -5,33 +5,37 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_episodes::{DatasetSummary, Mapping, open_with};
+use mindseye_plots::model_report::{self, ModelReport};
 use mindseye_world_model::checkpoint::CheckpointConfig;
-use mindseye_world_model::{Checkpoint, Lewm, LewmConfig, Part};
+use mindseye_world_model::{Checkpoint, Head, Lewm, LewmConfig};
 use serde::Serialize;
 
-use super::train::describe;
 use super::{load_mapping, print_json};
-use crate::model_report::{self, ModelReport};
+use crate::assets;
 
-/// Say what a data set or a checkpoint is: what it holds, where it comes from, how good it is. Everything in it is read and checked.
+/// Describe a data set or a checkpoint: what it holds, where it comes from, how good it is. Everything in it is read
+/// and checked.
 ///
-/// With --data, a checkpoint's model is measured on a data set: linear probes of the true state (fitted to three quarters of its
-/// episodes, judged on the rest), rollout errors, spread of the latent. With --out as well, two pictures: probes.png (read from the
-/// latent, against the truth) and imagination.png (drawn from rolled-out latents, under what the camera saw).
+/// With --data, a checkpoint's model is measured on a data set: linear probes of the true state (fitted to three
+/// quarters of its episodes, checked on the rest), rollout errors, standard deviations of the latent. With --out as
+/// well, two images: probes.png (read from the latent, against the truth; of data without a true state, against
+/// proprioception) and imagination.png (decoded rollouts, under what the camera recorded).
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example: mindseye inspect assets/checkpoints/two_room\n         mindseye inspect assets/checkpoints/push_t --data data/fresh --out pictures"
-)]
+#[command(after_help = "Examples:\n  \
+    mindseye inspect assets/checkpoints/two_room\n  \
+    mindseye inspect assets/checkpoints/push_t --data data/fresh --out images")]
 pub struct InspectArguments {
-    /// A data set (a LeRobot folder, v3.0 or v2.1; an HDF5 file or folder of stable-worldmodel; an HDF5 file of robomimic), or the folder of a checkpoint or a LeWorldModel.
+    /// A data set (a LeRobot folder, v3.0 or v2.1; an HDF5 file or folder of stable-worldmodel; an HDF5 file of
+    /// robomimic), or the folder of a checkpoint or a LeWorldModel.
     path: PathBuf,
-    /// Data set to measure the checkpoint's model on; record a fresh one with another --seed for episodes it has never seen.
+    /// Data set to measure the checkpoint's model on; record a fresh one with another --seed for episodes that it was
+    /// not trained on.
     #[arg(long)]
     data: Option<PathBuf>,
     /// Which columns of a data set are what (TOML, see docs/recordings.md); what it leaves out is guessed.
     #[arg(long)]
     mapping: Option<PathBuf>,
-    /// Folder for the pictures.
+    /// Folder for the images.
     #[arg(long, requires = "data")]
     out: Option<PathBuf>,
     /// Print one JSON document on stdout.
@@ -52,7 +56,7 @@ enum Finding {
 struct DatasetFinding {
     #[serde(flatten)]
     summary: DatasetSummary,
-    /// Which columns are what, those that were guessed, too.
+    /// Which columns are what, guesses included.
     mapping: Mapping,
 }
 
@@ -69,13 +73,16 @@ struct CheckpointSummary {
     parameters: usize,
     decoder: bool,
     policy: bool,
-    /// Names of what the readout reads; none without one.
-    readout: Vec<String>,
+    /// Names of what the state probe reads; none without one.
+    state_probe: Vec<String>,
     #[serde(flatten)]
     config: CheckpointConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     on_data: Option<ModelReport>,
 }
+
+/// A file that a training run writes before its checkpoint.
+const UNFINISHED: &str = "state.safetensors";
 
 /// Runs the command.
 ///
@@ -87,15 +94,15 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
         return print_json(&finding);
     }
     match finding {
-        Finding::Dataset(finding) => say_dataset(&finding),
-        Finding::Checkpoint(summary) => say_checkpoint(&summary),
-        Finding::Lewm(summary) => say_lewm(&summary),
+        Finding::Dataset(finding) => print_dataset(&finding),
+        Finding::Checkpoint(summary) => print_checkpoint(&summary),
+        Finding::Lewm(summary) => print_lewm(&summary),
     }
     Ok(())
 }
 
 fn find(arguments: &InspectArguments) -> Result<Finding> {
-    let path = arguments.path.as_path();
+    let path = &assets::resolve(&arguments.path);
     let mapping = load_mapping(arguments.mapping.as_deref())?;
     if path.is_file() || ["meta/info.json", "ep_len.npz"].iter().any(|file| path.join(file).exists()) {
         if arguments.data.is_some() {
@@ -128,10 +135,19 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
             parameters: checkpoint.model.parameters(),
             decoder: checkpoint.decoder.is_some(),
             policy: checkpoint.policy.is_some(),
-            readout: checkpoint.readout.as_ref().map_or_else(Vec::new, |readout| readout.config().state_names.clone()),
+            state_probe: checkpoint
+                .state_probe
+                .as_ref()
+                .map_or_else(Vec::new, |state_probe| state_probe.config().state_names.clone()),
             config: checkpoint.config,
             on_data,
         })));
+    }
+    if path.join(UNFINISHED).exists() {
+        bail!(
+            "{}: expected a checkpoint, got a training run that is not finished: train --resume ends it",
+            path.display()
+        );
     }
     bail!(
         "{}: expected a data set (meta/info.json, ep_len.npz) or a checkpoint (config.json), got neither",
@@ -139,7 +155,7 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
     )
 }
 
-fn say_dataset(DatasetFinding { summary, mapping }: &DatasetFinding) {
+fn print_dataset(DatasetFinding { summary, mapping }: &DatasetFinding) {
     let [shortest, longest] = summary.episode_frames;
     println!("data set {} ({})", summary.path.display(), summary.format);
     println!("  {} episodes of {shortest} to {longest} frames, {} in all", summary.episodes, summary.frames);
@@ -171,27 +187,27 @@ fn say_dataset(DatasetFinding { summary, mapping }: &DatasetFinding) {
     }
 }
 
-fn say_lewm(summary: &LewmSummary) {
+fn print_lewm(summary: &LewmSummary) {
     let LewmConfig { vision, action, predictor, .. } = &summary.config;
     println!("LeWorldModel {}", summary.path.display());
     println!("  {} weights, embeddings of {}", summary.parameters, vision.width);
     println!(
-        "  encoder: pictures of {0}x{0} in patches of {1}, {2} layers of {3} heads",
+        "  encoder: images of {0}x{0} in patches of {1}, {2} layers of {3} heads",
         vision.image_side, vision.patch, vision.layers, vision.heads
     );
     println!(
-        "  predictor: {} layers of {} heads over {} frames, action blocks of {} numbers",
-        predictor.layers, predictor.heads, predictor.history, action.block_width
+        "  predictor: {} layers of {} heads over {} frames, action chunks of {} numbers",
+        predictor.layers, predictor.heads, predictor.history, action.chunk_width
     );
 }
 
-fn say_checkpoint(summary: &CheckpointSummary) {
+fn print_checkpoint(summary: &CheckpointSummary) {
     let CheckpointConfig { model, training, data, scene, .. } = &summary.config;
     let side = model.image_side;
     println!("checkpoint {} (scene {scene})", summary.path.display());
     println!(
-        "  {} weights, latent of {}, pictures of {side}x{side}, blocks of {} control steps with {} actions",
-        summary.parameters, model.latent_width, model.action_block, model.action_width
+        "  {} weights, latent of {}, images of {side}x{side}, chunks of {} control steps with {} actions",
+        summary.parameters, model.latent_width, model.action_chunk, model.action_width
     );
     println!("  trained {} steps in {:.1} minutes, seed {}", training.steps, training.minutes, training.seed);
     println!(
@@ -200,22 +216,12 @@ fn say_checkpoint(summary: &CheckpointSummary) {
     );
     let yes = |is: bool| if is { "yes" } else { "no" };
     println!("  decoder: {}, policy: {}", yes(summary.decoder), yes(summary.policy));
-    println!("  readout: {}", if summary.readout.is_empty() { "no".into() } else { summary.readout.join(", ") });
-    training.validation.iter().for_each(|validation| println!("  {}", describe(validation)));
+    println!(
+        "  state probe: {}",
+        if summary.state_probe.is_empty() { "no".into() } else { summary.state_probe.join(", ") }
+    );
+    training.validation.iter().for_each(|validation| println!("  {validation}"));
     if let Some(report) = &summary.on_data {
-        println!("on {} episodes of the data set:", report.episodes);
-        println!("  {}", describe(&report.validation));
-        let measures = report.validation.probe_rmse.iter().zip(&report.validation.probe_median);
-        for (name, (rmse, median)) in report.state_names.iter().zip(measures) {
-            let degrees =
-                if name.ends_with("_rad") { format!(" ({:.1} degrees)", median.to_degrees()) } else { String::new() };
-            println!("  {name:<16} rmse {rmse:.4}, median error {median:.4}{degrees}");
-        }
-        println!("  read from imagined latents, root mean square error (without change):");
-        for imagined in &report.imagined {
-            let pairs = imagined.rmse.iter().zip(&imagined.copy_last_rmse);
-            let parts: Vec<String> = pairs.map(|(off, unchanged)| format!("{off:.4} ({unchanged:.4})")).collect();
-            println!("    {} blocks: {}", imagined.blocks, parts.join(", "));
-        }
+        println!("{report}");
     }
 }

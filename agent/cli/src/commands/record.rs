@@ -1,31 +1,28 @@
-//! `mindseye record`: scripted episodes of a scene as a LeRobot data set.
+//! `mindseye record`: episodes of a scene as a LeRobot data set.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, PictureStorage, Recording, Sidecar, WriteMode};
+use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage, Recording, Sidecar, WriteMode};
+use mindseye_evaluation::collection::{
+    OnPolicyCollection, RecordingPlan, RecordingReport, dataset_spec, record, scripted_episode,
+};
+use mindseye_evaluation::{Error, LearnedAgent};
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Seed, Simulator};
-use mindseye_sim::{SceneOptions, demonstrate, demonstrator, make};
-use mindseye_world_model::Checkpoint;
-use rayon::prelude::*;
+use mindseye_interface::{Benchmark, ScriptSource, Seed, Simulator};
+use mindseye_sim::SceneOptions;
 use serde::Serialize;
 
-use super::{SceneArguments, load_task, print_json};
-use crate::assets;
-use crate::practice::Practice;
-use crate::progress::{Meter, stop_on_ctrl_c};
+use super::{SceneArguments, load_task, pool, print_json};
+use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 
-/// Record episodes of a scene, acted by its scripted demonstrators or by the agent itself, as a LeRobotDataset v3.0.
+/// Record episodes of a scene, by its scripted demonstrators or by the agent itself, as a LeRobotDataset v3.0.
 ///
-/// The data set opens in LeRobot's own tools. Equal seeds give equal bytes. What is recorded is durable file by file: Ctrl-C
-/// writes out what there is, a crash loses at most the unfinished file, and --append goes on with the episodes that are missing
-/// (the same as those of a recording that never stopped; files may be cut elsewhere).
+/// The data set opens in LeRobot's own tools. Equal seeds give equal bytes. What is recorded is durable file by file:
+/// Ctrl-C writes out what there is, a crash loses at most the unfinished file, and --append goes on with the episodes
+/// that are missing (the same as those of a recording that never stopped; files may be cut elsewhere).
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye record --scene two_room --episodes 1000 --out data/two_room")]
 pub struct RecordArguments {
@@ -40,10 +37,11 @@ pub struct RecordArguments {
     /// Control steps per episode.
     #[arg(long, default_value_t = 100)]
     steps: usize,
-    /// Who acts: mixture; in two_room and bridge also walker (through the door, over the river, with noise); in push_t through (pushes through random points of
-    /// the block), poser (brings it into random poses), paced (the mixture with rests and slow phases) and prodder (from anywhere to
-    /// anywhere on the block); in all explorer (smooth random), and agent: the agent with the model of --checkpoint pursues goals
-    /// of its own, so that a next training sees what its plans really do.
+    /// What acts: mixture; in two_room and bridge also walker (through the door, over the river, with noise); in
+    /// push_t random_point (pushes through random points of the block), goal_pose (brings it into random poses),
+    /// variable_speed (the mixture with rests and slow phases) and random_contact (from anywhere to anywhere on the
+    /// block); in all explorer (smooth random actions), and agent: the agent with the model of --checkpoint pursues
+    /// goals of its own, so that a next training sees what its plans really do.
     #[arg(long, default_value = "mixture")]
     policy: String,
     /// Model of the agent, for --policy agent; by default the shipped one of the scene.
@@ -55,14 +53,14 @@ pub struct RecordArguments {
     /// Root of every random choice.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Record only one part of the episodes, for example 2/4, the second of four: on several machines at once. `mindseye data merge` of all parts
-    /// in their order gives the same bytes as one recording.
+    /// Record only one part of the episodes, for example 2/4, the second of four: on several machines at once.
+    /// `mindseye data convert` of all parts in their order gives the same bytes as one recording.
     #[arg(long, value_parser = parse_shard)]
     shard: Option<Shard>,
     /// Episodes per data file: what a crash can lose.
     #[arg(long, default_value_t = 50)]
     episodes_per_file: usize,
-    /// Keep pictures as AV1 videos instead of PNG: much smaller, with some loss, and slower to write and to read.
+    /// Keep images as AV1 videos instead of PNG: much smaller, with some loss, and slower to write and to read.
     #[arg(long)]
     video: bool,
     /// Replace the data set that is there.
@@ -81,13 +79,10 @@ pub struct RecordArguments {
 
 /// What was recorded.
 #[derive(Debug, Serialize)]
-struct RecordReport {
-    path: PathBuf,
-    episodes: usize,
-    frames: usize,
-    recorded_frames: usize,
-    seconds: f64,
-    finished: bool,
+struct RecordReport<'a> {
+    path: &'a PathBuf,
+    #[serde(flatten)]
+    recording: RecordingReport,
 }
 
 /// One part of a recording.
@@ -115,178 +110,78 @@ fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
     }
 }
 
-/// Seed of recorded episode `index`.
-pub fn episode_seed(root: Seed, index: u64) -> Seed {
-    root.child("recorded").index(index)
-}
+/// Bytes of images of one episode: more is a mistake.
+const EPISODE_BYTES: usize = 4 << 30;
+/// Name of the policy that records the agent itself.
+const AGENT: &str = "agent";
 
 /// Runs the command.
 ///
 /// # Errors
-/// When an argument makes no sense, the folder is taken, or the disk refuses. Nothing is written in the first two cases.
+/// When an argument makes no sense, the folder is taken, or the disk refuses. Nothing is written in the first two
+/// cases.
 pub fn run(arguments: &RecordArguments) -> Result<()> {
     require_range("--episodes", arguments.episodes, 1, 10_000_000)?;
     require_range("--steps", arguments.steps, 1, 100_000)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
     let options = arguments.scene.options()?;
-    require_range(
-        "--steps x --image-side squared x 3",
-        arguments.steps * options.image_size.rgb_len(),
-        1,
-        EPISODE_BYTES,
-    )?;
+    let episode_bytes = arguments.steps * options.image_size.rgb_len();
+    require_range("--steps x --image-side squared x 3", episode_bytes, 1, EPISODE_BYTES)?;
     let scene = arguments.scene.scene.as_str();
-    let simulator = make(scene, &options)?;
-    let actor = choose_actor(arguments, &options)?;
+    let benchmark = mindseye_sim::benchmark(scene, &options)?;
+    let simulator = benchmark.environment()?;
+    if arguments.policy != AGENT && (arguments.checkpoint.is_some() || arguments.task.is_some()) {
+        bail!("--checkpoint and --task: expected --policy {AGENT}, got --policy {}", arguments.policy);
+    }
+    let agent = if arguments.policy == AGENT { Some(agent(arguments)?) } else { None };
+    // The agent's goals are states that the demonstrators reach.
+    let policy = if agent.is_some() { "mixture" } else { &arguments.policy };
+    let scripts = benchmark.scripts(policy)?;
+    let episode = |seed: Seed| -> std::result::Result<EpisodeData, Error> {
+        match &agent {
+            Some((method, task)) => OnPolicyCollection { benchmark: &benchmark, scripts: &scripts, method, task }
+                .episode(seed, arguments.steps),
+            None => {
+                let (mut world, mut script) = (benchmark.environment()?, scripts.script()?);
+                scripted_episode(world.as_mut(), script.as_mut(), seed, arguments.steps)
+            }
+        }
+    };
     let mode = match (arguments.overwrite, arguments.append) {
         (true, _) => WriteMode::Overwrite,
         (_, true) => WriteMode::Append,
         _ => WriteMode::Error,
     };
     let writer = DatasetWriter::create(&arguments.out, spec(arguments, &options, simulator.as_ref()), mode)?;
-    let report = record_into(writer, arguments, &options, &actor, stop_on_ctrl_c()?)?;
+    let part = arguments.shard.unwrap_or(Shard::WHOLE).episodes(arguments.episodes);
+    let plan = RecordingPlan {
+        root: Seed::new(arguments.seed),
+        episodes: part.start as u64..part.end as u64,
+        batch: RecordingPlan::batch(episode_bytes, arguments.threads),
+    };
+    let progress = TerminalProgress::stopped_by(stop_on_ctrl_c()?);
+    let recording = pool(arguments.threads)?.install(|| record(writer, &plan, &episode, &progress))?;
     if arguments.json {
-        return print_json(&report);
+        return print_json(&RecordReport { path: &arguments.out, recording });
     }
-    let RecordReport { episodes, frames, recorded_frames, seconds, .. } = report;
+    let RecordingReport { episodes, frames, recorded_frames, seconds, finished } = recording;
     let rate = recorded_frames as f64 / seconds.max(1e-9);
     println!("{}: {episodes} episodes, {frames} frames ({rate:.0} frames/s)", arguments.out.display());
-    if !report.finished {
+    if !finished {
         println!("stopped at {episodes} of {} episodes; --append goes on", arguments.episodes);
     }
     Ok(())
 }
 
-fn record_into(
-    mut writer: DatasetWriter,
-    arguments: &RecordArguments,
-    options: &SceneOptions,
-    actor: &Recorded,
-    stop: &AtomicBool,
-) -> Result<RecordReport> {
-    let started = Instant::now();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build().context("starting threads")?;
-    let part = arguments.shard.unwrap_or(Shard::WHOLE).episodes(arguments.episodes);
-    let meter = Meter::new("record", part.len(), "episodes");
-    let (root, frames_before) = (Seed::new(arguments.seed), writer.frames());
-    let together = episodes_in_memory(arguments, options);
-    while writer.episodes() < part.len() && !stop.load(Ordering::Relaxed) {
-        let first = writer.episodes();
-        let last = part.len().min(first + together);
-        let seed = |index: usize| episode_seed(root, (part.start + index) as u64);
-        let episode = |index: usize| record_episode(arguments, options, actor, seed(index));
-        let episodes: Vec<EpisodeData> =
-            pool.install(|| (first..last).into_par_iter().map(episode).collect::<Result<_>>())?;
-        pool.install(|| episodes.iter().try_for_each(|episode| writer.add_episode(episode)))?;
-        meter.set(writer.episodes(), || format!("{} frames", writer.frames()));
-    }
-    let frames = writer.frames();
-    let episodes = writer.finish()?;
-    Ok(RecordReport {
-        path: arguments.out.clone(),
-        episodes,
-        frames,
-        recorded_frames: frames - frames_before,
-        seconds: started.elapsed().as_secs_f64(),
-        finished: episodes >= part.len(),
-    })
+/// The agent that records itself, and how it plans.
+fn agent(arguments: &RecordArguments) -> Result<(LearnedAgent, mindseye_agent::Task)> {
+    let agent = arguments.scene.agent(arguments.checkpoint.as_deref())?;
+    Ok((agent, load_task(arguments.task.as_deref(), &arguments.scene.scene)?))
 }
 
-/// Bytes of pictures in memory at the same time.
-const MEMORY_BYTES: usize = 256 << 20;
-/// Bytes of pictures of one episode: more is a mistake.
-const EPISODE_BYTES: usize = 4 << 30;
-
-fn episodes_in_memory(arguments: &RecordArguments, options: &SceneOptions) -> usize {
-    let episode_bytes = arguments.steps * options.image_size.rgb_len();
-    (MEMORY_BYTES / episode_bytes.max(1)).clamp(1, 8 * arguments.threads)
-}
-
-/// Who is recorded.
-enum Recorded {
-    /// A script.
-    Demonstrator,
-    /// The agent.
-    Agent(Box<Practice>),
-}
-
-/// Name of the policy that records the agent itself.
-const AGENT: &str = "agent";
-
-fn choose_actor(arguments: &RecordArguments, options: &SceneOptions) -> Result<Recorded> {
-    let scene = arguments.scene.scene.as_str();
-    if arguments.policy != AGENT {
-        if arguments.checkpoint.is_some() || arguments.task.is_some() {
-            bail!("--checkpoint and --task: expected --policy {AGENT}, got --policy {}", arguments.policy);
-        }
-        demonstrator(scene, &arguments.policy, options)?;
-        return Ok(Recorded::Demonstrator);
-    }
-    let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(scene), Ok)?;
-    let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, scene)?);
-    let side = checkpoint.config.model.image_side;
-    require_range("--image-side (the checkpoint's)", arguments.scene.image_side, side, side)?;
-    Ok(Recorded::Agent(Box::new(Practice { checkpoint, task: load_task(arguments.task.as_deref(), scene)? })))
-}
-
-fn record_episode(
-    arguments: &RecordArguments,
-    options: &SceneOptions,
-    actor: &Recorded,
-    seed: Seed,
-) -> Result<EpisodeData> {
-    if let Recorded::Agent(practice) = actor {
-        return practice.play(&arguments.scene.scene, options, seed, arguments.steps);
-    }
-    let mut simulator = make(&arguments.scene.scene, options)?;
-    let mut demonstrator = demonstrator(&arguments.scene.scene, &arguments.policy, options)?;
-    simulate_episode(simulator.as_mut(), demonstrator.as_mut(), seed, arguments.steps)
-}
-
-/// One demonstrated episode as it is recorded.
-///
-/// # Errors
-/// The simulator's.
-pub fn simulate_episode(
-    simulator: &mut dyn Simulator,
-    demonstrator: &mut dyn mindseye_sim::Demonstrator,
-    seed: Seed,
-    steps: usize,
-) -> Result<EpisodeData> {
-    let mut episode = EpisodeData::default();
-    for moment in demonstrate(simulator, demonstrator, seed, steps, false)? {
-        let observation = moment.observation.context("recording: expected an observation at every step, got none")?;
-        episode.frames.push(observation.image.context("recording: expected a picture at every step, got none")?);
-        episode.proprioception.push(observation.proprioception);
-        episode.states.push(moment.state.iter().map(|&value| value as f32).collect());
-        episode.actions.push(moment.action.values().to_vec());
-    }
-    Ok(episode)
-}
-
-/// Records scripted episodes of `scene` with square pictures: `episodes` of so many control steps each.
-///
-/// # Errors
-/// When there is no such scene or the disk refuses.
-pub fn record_scene(
-    scene: &str,
-    image_side: usize,
-    (episodes, steps): (usize, usize),
-    seed: Seed,
-    out: &Path,
-) -> Result<()> {
-    let options = SceneOptions::with_side(image_side)?;
-    let (mut simulator, mut demonstrator) = (make(scene, &options)?, demonstrator(scene, "mixture", &options)?);
-    let mut writer = DatasetWriter::create(out, plain_spec(scene, &options, simulator.as_ref()), WriteMode::Error)?;
-    for episode in 0..episodes as u64 {
-        let seed = episode_seed(seed, episode);
-        writer.add_episode(&simulate_episode(simulator.as_mut(), demonstrator.as_mut(), seed, steps)?)?;
-    }
-    writer.finish()?;
-    Ok(())
-}
-
+/// The data set with what the recording is of.
 fn spec(arguments: &RecordArguments, options: &SceneOptions, simulator: &dyn Simulator) -> DatasetSpec {
+    let first_of_seed = arguments.shard.map(|shard| shard.episodes(arguments.episodes).start);
     let sidecar = Sidecar {
         scene: arguments.scene.scene.clone(),
         action_space: simulator.action_space().clone(),
@@ -295,33 +190,14 @@ fn spec(arguments: &RecordArguments, options: &SceneOptions, simulator: &dyn Sim
             first_episode: 0,
             seed: Seed::new(arguments.seed),
             policy: arguments.policy.clone(),
-            factors: options.factors.0.iter().map(|factor| factor.name().to_owned()).collect(),
-            first_of_seed: arguments
-                .shard
-                .map(|shard| shard.episodes(arguments.episodes).start)
-                .filter(|first| *first > 0),
+            factors: options.factors.names(),
+            first_of_seed: first_of_seed.filter(|first| *first > 0),
         }],
     };
     DatasetSpec {
-        pictures: if arguments.video { PictureStorage::Av1 } else { PictureStorage::Png },
+        image_storage: if arguments.video { ImageStorage::Av1 } else { ImageStorage::Png },
         episodes_per_file: arguments.episodes_per_file,
         sidecar: Some(sidecar),
-        ..plain_spec(&arguments.scene.scene, options, simulator)
-    }
-}
-
-fn plain_spec(scene: &str, options: &SceneOptions, simulator: &dyn Simulator) -> DatasetSpec {
-    DatasetSpec {
-        frames_per_second: (1.0 / simulator.control_step_secs()).round() as u32,
-        camera: "top".into(),
-        image_size: options.image_size,
-        pictures: PictureStorage::Png,
-        proprioception_names: simulator.proprioception_names(),
-        state_names: simulator.state_names(),
-        action_names: simulator.action_space().names.clone(),
-        task: format!("{scene} demonstrations"),
-        robot: Some(scene.into()),
-        episodes_per_file: 50,
-        sidecar: None,
+        ..dataset_spec(&arguments.scene.scene, options.image_size, simulator)
     }
 }

@@ -1,31 +1,32 @@
-//! `mindseye data validate`: every episode is read; what is broken is listed, and can be left out of a new data set.
+//! `mindseye data validate`: every episode is read; broken ones are listed, and can be left out of a new data set.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use mindseye_episodes::open_with;
+use mindseye_episodes::{
+    BrokenEpisode, ConvertOptions, Converted, SourceEpisodes, ValidationReport, convert, open_with, validate,
+};
 use serde::Serialize;
 
-use super::convert::{EPISODES_PER_FILE, Format, Given, MEMORY_GIB, write};
-use crate::commands::{load_mapping, print_json};
-use crate::progress::Meter;
+use crate::commands::{load_mapping, print_json, with_options};
+use crate::progress::TerminalProgress;
 
-/// Read every episode and list what is broken.
+/// Read every episode and list the broken ones.
 ///
-/// With --repair, what can be read is written to a new data set; the old one is never touched.
+/// With --repair, the readable episodes are written to a new data set; the old one is never changed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye data validate recording --repair recording_repaired")]
 pub struct ValidateArguments {
     /// The data set: a LeRobot folder, an HDF5 file or folder of stable-worldmodel, or an HDF5 file of robomimic.
     path: PathBuf,
-    /// Which columns are what (TOML, see docs/recordings.md); what it leaves out is guessed.
+    /// Which columns are what (TOML, see docs/recordings.md); missing fields take the default columns.
     #[arg(long)]
     mapping: Option<PathBuf>,
-    /// Folder of a new data set with the episodes that can be read.
+    /// Folder of a new data set with the readable episodes.
     #[arg(long)]
     repair: Option<PathBuf>,
-    /// Moments per second of the new data set, where the old one does not say.
+    /// Timesteps per second of the new data set, where the old one does not record them.
     #[arg(long)]
     fps: Option<u32>,
     /// Print one JSON document on stdout.
@@ -33,71 +34,50 @@ pub struct ValidateArguments {
     json: bool,
 }
 
-/// What was found.
+/// The report, with the new data set.
 #[derive(Debug, Serialize)]
 struct Report {
-    path: PathBuf,
-    format: String,
-    episodes: usize,
-    frames: usize,
-    broken: Vec<Broken>,
+    #[serde(flatten)]
+    validation: ValidationReport,
     #[serde(skip_serializing_if = "Option::is_none")]
-    repaired: Option<super::convert::Converted>,
-}
-
-/// An episode that cannot be read.
-#[derive(Debug, Serialize)]
-struct Broken {
-    episode: usize,
-    reason: String,
+    repaired: Option<Converted>,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// When the data set cannot be opened, when an episode is broken and is not repaired, or when the new folder cannot be written.
+/// When the data set cannot be opened, when an episode is broken and is not repaired, or when the new folder cannot be
+/// written.
 pub fn run(arguments: &ValidateArguments) -> Result<()> {
     let mapping = load_mapping(arguments.mapping.as_deref())?;
     let source = open_with(&arguments.path, &mapping)?;
-    let meter = Meter::new("validate", source.len(), "episodes");
-    let (mut broken, mut whole) = (Vec::new(), Vec::new());
-    for episode in 0..source.len() {
-        match source.read_episode(episode) {
-            Ok(_) => whole.push(episode),
-            Err(error) => broken.push(Broken { episode, reason: error.to_string() }),
+    let bar = TerminalProgress::default();
+    let validation = validate(source.as_ref(), &bar)?;
+    let repaired = match &arguments.repair {
+        Some(out) => {
+            let parts = [SourceEpisodes { source: source.as_ref(), episodes: validation.readable() }];
+            let options = ConvertOptions { frames_per_second: arguments.fps, ..ConvertOptions::default() };
+            Some(convert(&parts, out, &options, &bar).map_err(with_options)?)
         }
-        meter.set(episode + 1, String::new);
-    }
-    drop(meter);
-    let given = Given {
-        fps: arguments.fps,
-        task: "unknown",
-        camera: None,
-        to: Format::Lerobot,
-        episodes_per_file: EPISODES_PER_FILE,
-        memory_gib: MEMORY_GIB,
+        None => None,
     };
-    let repaired = arguments.repair.as_ref().map(|out| write(&[(source.as_ref(), whole)], out, &given)).transpose()?;
-    let report = Report {
-        path: arguments.path.clone(),
-        format: source.format(),
-        episodes: source.len(),
-        frames: source.frames(),
-        broken,
-        repaired,
-    };
+    let report = Report { validation, repaired };
     if arguments.json {
         print_json(&report)?;
     } else {
-        let Report { path, format, episodes, frames, broken, repaired } = &report;
-        println!("{} ({format}): {episodes} episodes, {frames} frames, {} broken", path.display(), broken.len());
-        broken.iter().for_each(|Broken { episode, reason }| println!("  episode {episode}: {reason}"));
-        if let Some(repaired) = repaired {
-            println!("{}: {} episodes, {} frames", repaired.path.display(), repaired.episodes, repaired.frames);
-        }
+        print(&report);
     }
-    match (report.broken.len(), &report.repaired) {
+    match (report.validation.broken.len(), &report.repaired) {
         (0, _) | (_, Some(_)) => Ok(()),
-        (count, None) => bail!("{}: expected episodes that can be read, got {count} broken", arguments.path.display()),
+        (count, None) => bail!("{}: expected readable episodes, got {count} broken", arguments.path.display()),
+    }
+}
+
+fn print(Report { validation, repaired }: &Report) {
+    let ValidationReport { path, format, episodes, frames, broken } = validation;
+    println!("{} ({format}): {episodes} episodes, {frames} frames, {} broken", path.display(), broken.len());
+    broken.iter().for_each(|BrokenEpisode { episode, reason }| println!("  episode {episode}: {reason}"));
+    if let Some(Converted { path, episodes, frames }) = repaired {
+        println!("{}: {episodes} episodes, {frames} frames", path.display());
     }
 }

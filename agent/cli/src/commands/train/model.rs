@@ -1,0 +1,241 @@
+//! Training of a world model.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping, NormalisationMethod, Sidecar};
+use mindseye_interface::config::require_range;
+use mindseye_interface::{ImageSize, Seed, config};
+use mindseye_world_model::checkpoint::{Checkpoint, Origin};
+use mindseye_world_model::heads::decoder::{DecoderTrainingConfig, train_decoder};
+use mindseye_world_model::training::{
+    RunOptions, STATE_FILE, StartingPoint, TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation,
+    state_file, train,
+};
+use serde::Serialize;
+
+use super::TrainingFlags;
+use crate::assets;
+use crate::commands::{pool, print_json, with_options};
+use crate::progress::{TerminalProgress, stop_on_ctrl_c};
+
+/// Decoded frames of more bytes than this are kept in a file.
+const LARGE_BYTES: u64 = 256 << 20;
+
+/// The scene of other tools' data by default; its recipe fits any.
+const RECORDED: &str = "recorded";
+
+/// Arguments of the training of a model.
+#[derive(Debug, Args)]
+pub struct ModelArguments {
+    /// The data set: a LeRobot folder (v3.0 or v2.1; images, AV1 or H.264 videos), an HDF5 file or folder of
+    /// stable-worldmodel, or an HDF5 file of robomimic. May be given several times.
+    #[arg(long, required = true)]
+    data: Vec<PathBuf>,
+    /// Relative weights of the data sets, in their order (2,1); by default every window counts the same.
+    #[arg(long, value_delimiter = ',')]
+    weights: Vec<f64>,
+    /// Mapping of columns (TOML, see docs/recordings.md): one file for all data sets, or one for each. The rest is
+    /// inferred; `mindseye inspect DATA` shows how.
+    #[arg(long)]
+    mapping: Vec<PathBuf>,
+    /// Give the encoder proprioception beside the images.
+    #[arg(long)]
+    proprioception: bool,
+    /// Scene or robot of the data, where they do not name it; the checkpoint is loaded under that name.
+    #[arg(long, default_value = RECORDED)]
+    scene: String,
+    /// Frames per second, where the data do not contain it.
+    #[arg(long)]
+    fps: Option<f64>,
+    /// Folder for the run and its checkpoint.
+    #[arg(long, required = true)]
+    out: Option<PathBuf>,
+    /// Recipe (TOML); by default the shipped one of the data set's scene.
+    #[arg(long)]
+    recipe: Option<PathBuf>,
+    /// Checkpoint to start from instead of fresh weights (its model shaped as the recipe's), for example with more
+    /// episodes.
+    #[arg(long, alias = "from", conflicts_with = "resume")]
+    init_from: Option<PathBuf>,
+    /// Optimiser steps of the model instead of the recipe's; the finetuning is as in the recipe. With --init-from, 0
+    /// keeps the encoder and trains the predictor alone (without finetuning in the recipe, a new decoder only).
+    #[arg(long)]
+    steps: Option<usize>,
+    #[command(flatten)]
+    training: TrainingFlags,
+    /// Folder for decoded frames, which the next training from the same data reuses. By default the user's cache
+    /// folder, if they are more than 256 MiB.
+    #[arg(long)]
+    cache: Option<PathBuf>,
+    /// Keep decoded frames in memory only.
+    #[arg(long, conflicts_with = "cache")]
+    no_cache: bool,
+    /// Memory limit of decoded frames that are not kept in a file, GiB.
+    #[arg(long, alias = "memory-gib", default_value_t = 8.0)]
+    cache_memory_gib: f64,
+}
+
+/// The outcome of a run.
+#[derive(Debug, Serialize)]
+struct TrainReport {
+    path: PathBuf,
+    #[serde(flatten)]
+    training: TrainingReport,
+    parameters: usize,
+    decoder: bool,
+    /// Seconds in which this process waited for windows.
+    data_wait_secs: f64,
+}
+
+/// Trains a model, then its decoder.
+///
+/// # Errors
+/// When recipe, data or folder make no sense (nothing is written then), a file cannot be written, or training
+/// diverges.
+pub fn run(arguments: &ModelArguments) -> Result<()> {
+    let flags = &arguments.training;
+    require_range("--threads", flags.threads, 1, 1024)?;
+    require_range("--cache-memory-gib", arguments.cache_memory_gib, 0.001, 1e6)?;
+    let out = arguments.out.as_deref().context("--out: expected a folder, got none")?;
+    let mappings = arguments.mapping.iter().map(|path| config::load(path));
+    let mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
+    let sources = DatasetMixture::open(&arguments.data, &mappings, &arguments.weights).map_err(with_options)?;
+    let sidecar = sources.sidecar()?;
+    let scene = sidecar.map_or(&arguments.scene, |sidecar| &sidecar.scene).clone();
+    let control_step_secs = sources.control_step_secs(arguments.fps).map_err(with_options)?;
+    let recipe = read_recipe(arguments, &sources, sidecar)?;
+    let taken = [STATE_FILE, "config.json"].iter().any(|file| out.join(file).exists());
+    if !flags.resume && taken {
+        bail!("{}: expected a folder without a run, or --resume, got a run or a checkpoint", out.display());
+    }
+    let start = arguments.init_from.as_ref().map(|path| Checkpoint::load_for_scene(path, &scene)).transpose()?;
+    let start = start.as_ref().map(|start| StartingPoint {
+        model: &start.model,
+        recipe: &start.config.recipe,
+        training: &start.config.training,
+    });
+    let stop = stop_on_ctrl_c()?;
+    let progress = TerminalProgress::stopped_by(stop);
+    let pool = pool(flags.threads)?;
+    let mut cache = pool.install(|| load(arguments, &sources, &recipe, &progress))?;
+    let action_space = sources.normalise_actions(&mut cache, NormalisationMethod::MinMax)?;
+    let data = TrainingData::new(cache, &recipe)?;
+    let options = flags.options(Seed::new(flags.seed), out, stop, &progress);
+    let started = Instant::now();
+    let TrainedModel { model, report: training, waited_secs } =
+        train(&recipe, &data, start, &options, &|step, validation| note(&progress, step, validation))?;
+    let elapsed_secs = started.elapsed().as_secs_f64();
+    let parameters = model.parameters();
+    let path = out.to_path_buf();
+    let mut report = TrainReport { path, training, parameters, decoder: false, data_wait_secs: waited_secs };
+    if report.training.finished {
+        let origin = Origin { scene, control_step_secs, action_space, state_names: data.state_names().to_vec() };
+        let of_run = || Checkpoint::of_run(model, report.training.clone(), recipe.clone(), &data, origin);
+        let checkpoint = pool.install(of_run)?;
+        checkpoint.save(out)?;
+        if recipe.decoder_steps > 0 {
+            let state = out.join(state_file("decoder"));
+            let (seed, resume) = (options.seed.child("decoder"), state.exists());
+            let options = RunOptions { seed, resume, stop_after: None, ..options };
+            let training = DecoderTrainingConfig { steps: recipe.decoder_steps, micro_batches: recipe.micro_batches };
+            let decoder = pool.install(|| train_decoder(&checkpoint.model, &data, &training, &options))?;
+            if let Some(decoder) = decoder {
+                report.decoder = true;
+                checkpoint.save_head(out, &decoder)?;
+                std::fs::remove_file(&state).with_context(|| format!("{}", state.display()))?;
+            }
+        }
+    }
+    print(&report, &recipe, flags.json, elapsed_secs)
+}
+
+/// The recipe; the action width of another tool's data is theirs.
+fn read_recipe(
+    arguments: &ModelArguments,
+    sources: &DatasetMixture,
+    sidecar: Option<&Sidecar>,
+) -> Result<TrainingConfig> {
+    let path = match (&arguments.recipe, sidecar) {
+        (Some(path), _) => path.clone(),
+        (None, Some(sidecar)) => assets::recipe(&sidecar.scene)?,
+        (None, None) => assets::recipe(RECORDED)?,
+    };
+    let mut recipe: TrainingConfig = config::load(&path)?;
+    let shape = sources.shape();
+    if sidecar.is_none() {
+        if shape.action == 0 {
+            bail!("{}: expected a column of actions, got none", sources.path().display());
+        }
+        recipe.model.action_width = shape.action;
+    }
+    if !arguments.mapping.is_empty() {
+        recipe.model.cameras = sources.cameras().len();
+    }
+    if arguments.proprioception {
+        if shape.proprioception == 0 {
+            bail!("{}: --proprioception: expected a column of it, got none", sources.path().display());
+        }
+        recipe.model.proprioception_width = shape.proprioception;
+    }
+    if let Some(steps) = arguments.steps {
+        require_range("--steps", steps, 0, 100_000_000)?;
+        recipe.steps = steps;
+    }
+    Ok(recipe)
+}
+
+fn load(
+    arguments: &ModelArguments,
+    sources: &DatasetMixture,
+    recipe: &TrainingConfig,
+    progress: &TerminalProgress,
+) -> Result<FrameCache> {
+    let (side, cameras) = (recipe.model.image_side, recipe.model.cameras);
+    let mut options = CacheOptions {
+        image_size: Some(ImageSize::new(cameras * side, side)?),
+        stride: recipe.data.frame_stride,
+        memory_limit_bytes: (arguments.cache_memory_gib * f64::from(1 << 30)) as u64,
+        ..CacheOptions::default()
+    };
+    options.folder = arguments.cache.clone();
+    if options.folder.is_none() && !arguments.no_cache && sources.needed_bytes(&options)? > LARGE_BYTES {
+        options.folder = dirs::cache_dir().map(|folder| folder.join("mindseye").join("frames"));
+        if let Some(folder) = &options.folder {
+            progress.note(&format!("decoded frames are kept in {} (--no-cache: in memory only)", folder.display()));
+        }
+    }
+    Ok(sources.load(&options, progress)?)
+}
+
+fn note(progress: &TerminalProgress, step: usize, validation: &Validation) {
+    progress.note(&format!("step {step}: {validation}"));
+    if validation.collapsed {
+        progress.note(&format!(
+            "WARNING: the latent has collapsed at step {step} (mean standard deviation {:.3}, effective rank {:.1}): \
+             plans of this model are meaningless. More SIGReg, or whitening, prevents it.",
+            validation.mean_std, validation.effective_rank
+        ));
+    }
+}
+
+fn print(report: &TrainReport, recipe: &TrainingConfig, json: bool, elapsed_secs: f64) -> Result<()> {
+    if json {
+        return print_json(report);
+    }
+    let (folder, training) = (report.path.display(), &report.training);
+    if !training.finished {
+        println!("{folder}: stopped at step {} of {}; --resume continues", training.steps, recipe.all_steps());
+        return Ok(());
+    }
+    let (minutes, waited) = (training.minutes, report.data_wait_secs);
+    println!("{folder}: {} steps in {minutes:.1} minutes, {} weights", training.steps, report.parameters);
+    println!("waited {waited:.1} s for data ({:.1} % of the time)", 100.0 * waited / elapsed_secs.max(1e-9));
+    training.validation.iter().for_each(|validation| println!("{validation}"));
+    if recipe.decoder_steps > 0 && !report.decoder {
+        println!("without a decoder: stopped; --resume continues");
+    }
+    Ok(())
+}
