@@ -1,42 +1,60 @@
-//! The shipped model: see a picture, imagine two futures, compare them with what really happens.
+//! The shipped model: encode an image, roll two plans out, compare the predictions with what really happens.
 //!
-//! `cargo run --release --example 4_imagine` writes `imagine.png`: above what is imagined, below what happens.
+//! `cargo run --release --example 4_imagine` writes `imagine.png`: for each plan what the camera records, and below it
+//! what the model predicts.
 
-use anyhow::{Context, Result};
-use mindseye::pictures::{Canvas, FAINT, INK, write_png};
-use mindseye::{assets, running::execute};
-use mindseye_interface::Seed;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use mindseye_examples::asset;
+use mindseye_interface::{Action, Image, Observation, Seed};
+use mindseye_plots::{ImaginationSheet, ImaginedWindow, write_png};
 use mindseye_sim::{SceneOptions, make};
-use mindseye_world_model::{Checkpoint, RolloutEngine};
+use mindseye_world_model::{AnyCheckpoint, Context, Decoder, InferenceOptions, Plans};
+
+/// Action chunks of a plan.
+const HORIZON: usize = 4;
+/// Where both plans start, metres.
+const START: [f64; 2] = [0.3, 0.5];
 
 fn main() -> Result<()> {
-    let checkpoint = Checkpoint::load_for_scene(&assets::checkpoint("two_room")?, "two_room")?;
-    let model = &checkpoint.config.model;
-    let mut room = make("two_room", &SceneOptions::with_side(model.image_side)?)?;
+    let checkpoint = AnyCheckpoint::load(&asset("checkpoints/two_room"))?;
+    let spec = checkpoint.spec();
+    let camera = spec.cameras.first().context("model: expected a camera, got none")?;
+    let mut room = make("two_room", &SceneOptions::with_side(camera.height)?)?;
     room.reset(Seed::new(0))?;
-    let seen = room.set_state(&[0.3, 0.5])?.image.context("a scene always has a picture")?;
+    let start = room.set_state(&START)?;
 
-    // Two plans of 4 blocks: up and to the right, and straight into the wall.
-    let (horizon, steps) = (4, model.action_block);
-    let plan = |action: [f32; 2]| action.repeat(horizon * steps);
-    let plans = [plan([0.4, -1.0]), plan([1.0, 0.0])];
-    let latent = checkpoint.model.encode_image(&seen)?;
-    let imagined = RolloutEngine::new(&checkpoint.model)?.rollout(&latent, &plans.concat(), horizon, 1)?;
-    let decoder = checkpoint.decoder.as_ref().context("decoder.safetensors: expected it, got none")?;
-    let drawn = decoder.draw(&imagined)?; // for our eyes only: planning compares latents
+    // One plan goes right and up, the other straight into the wall.
+    let straight = |action: [f32; 2]| action.repeat(HORIZON * spec.action_chunk);
+    let actions = [straight([0.4, -1.0]), straight([1.0, 0.0])];
+    let plans = Plans::new(actions.len(), HORIZON, spec.chunk_width(), actions.concat())?;
 
-    let (scale, step) = (2, 2 * model.image_side + 8);
-    let mut canvas = Canvas::new(horizon * step + 16, 4 * (step + 16) + 8)?;
-    for (which, plan) in plans.iter().enumerate() {
-        room.set_state(&[0.3, 0.5])?;
-        let (top, below) = (2 * which * (step + 16) + 20, (2 * which + 1) * (step + 16) + 20);
-        canvas.text(8, top - 12, "imagined", INK);
-        canvas.text(8, below - 12, "happens", INK);
-        for (index, block) in plan.chunks_exact(2 * steps).enumerate() {
-            let happens = execute(room.as_mut(), block, steps, |_| ())?.image.context("a picture")?;
-            canvas.picture(8 + index * step, top, &drawn[which * horizon + index], scale, FAINT);
-            canvas.picture(8 + index * step, below, &happens, scale, FAINT);
+    let latents = checkpoint.model.encode(std::slice::from_ref(&start))?;
+    let context = Context { latents: &latents, actions: &[], proprioception: &start.proprioception };
+    let rollouts = checkpoint.dynamics(&InferenceOptions::default())?.rollout(&context, &plans)?;
+
+    let decoder = checkpoint.head::<Decoder>()?.context("checkpoint: expected a decoder, got none")?;
+    let mut windows = Vec::new();
+    for (plan, actions) in actions.iter().enumerate() {
+        let mut observed = vec![image(&room.set_state(&START)?)?];
+        let mut predicted = latents.clone();
+        for (chunk, values) in actions.chunks_exact(spec.chunk_width()).enumerate() {
+            for action in values.chunks_exact(spec.action_width) {
+                room.step_blind(&Action::new(action.to_vec())?)?;
+            }
+            observed.push(room.render());
+            predicted.push(rollouts.state(plan, 0, chunk));
         }
+        // Images are for people only: planning compares latents.
+        let values: Vec<f32> = predicted.iter().flat_map(|latent| latent.values().iter().copied()).collect();
+        windows.push(ImaginedWindow { observed, imagined: decoder.draw(&values)? });
     }
-    write_png("imagine.png".as_ref(), canvas.image())
+    let chunk_secs = spec.action_chunk as f64 * room.control_step_secs();
+    let sheet = ImaginationSheet { title: "two plans from one start".into(), chunk_secs, windows };
+    Ok(write_png(Path::new("imagine.png"), sheet.draw()?.image())?)
+}
+
+fn image(observation: &Observation) -> Result<Image> {
+    observation.image().cloned().context("observation: expected an image, got none")
 }

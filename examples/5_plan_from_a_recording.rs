@@ -1,72 +1,57 @@
-//! From a recording to a plan: the agent sees a recorded moment, wants a later one, and says what it would do.
+//! From a recording to a plan: the agent observes the first timestep of an episode, a later one is the goal.
 //!
-//! `cargo run --release --example 5_plan_from_a_recording -- RECORDING CHECKPOINT`, for example with the data set that `mindseye train --data
-//! RECORDING --out CHECKPOINT` learnt from (any format that it reads). Without arguments it records a few episodes of two_room and takes the
-//! shipped model. A robot would do the first block, look again, and plan anew.
+//! `cargo run --release --example 5_plan_from_a_recording -- RECORDING CHECKPOINT` takes a data set in any format that
+//! `mindseye train --data` reads, and a model that was trained on it. Without arguments it takes an episode of
+//! `two_room` and the shipped model. A robot would execute the first action chunk, observe, and plan again.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use mindseye::running::cost;
-use mindseye::{assets, commands};
-use mindseye_agent::configurator::SequenceConfigurator;
-use mindseye_agent::cost::GoalDistance;
-use mindseye_agent::memory::RingMemory;
-use mindseye_agent::perception::JepaPerception;
-use mindseye_agent::world_model::LearnedWorldModel;
-use mindseye_agent::{Agent, Modules};
-use mindseye_episodes::{EpisodeData, open, picture::resized};
-use mindseye_interface::{Image, ImageSize, Observation, Seed, SystemClock};
+use anyhow::{Result, bail, ensure};
+use mindseye_agent::{Agent, Task};
+use mindseye_episodes::open;
+use mindseye_examples::{asset, demonstrated_episode, recorded_frames};
+use mindseye_interface::{Action, Goal, Observation, Seed, SystemClock, config};
 use mindseye_world_model::Checkpoint;
 
 fn main() -> Result<()> {
-    let arguments: Vec<PathBuf> = std::env::args().skip(1).map(PathBuf::from).collect();
-    let folder = tempfile::tempdir()?;
-    let (recording, model) = match &arguments[..] {
-        [recording, model] => (recording.clone(), model.clone()),
-        _ => {
-            let recording = folder.path().join("recording");
-            commands::record::record_scene("two_room", 64, (3, 60), Seed::new(5), &recording)?;
-            (recording, assets::checkpoint("two_room")?)
-        }
-    };
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    let model = arguments.get(1).cloned().unwrap_or_else(|| asset("checkpoints/two_room"));
     let checkpoint = Arc::new(Checkpoint::load(&model)?);
-    let shape = checkpoint.config.model.clone();
-    let source = open(&recording)?;
-    println!("{}: {} episodes, {}", recording.display(), source.len(), source.format());
-
-    // What the robot sees, and what it should see: two moments of the first episode, four blocks apart.
-    let episode = source.read_episode(0)?;
-    let later = 4 * shape.action_block;
-    ensure!(episode.len() > later, "expected an episode of more than {later} moments, got {}", episode.len());
-    let size = ImageSize::new(shape.cameras * shape.image_side, shape.image_side)?;
-    let moment = |episode: &EpisodeData, index: usize| -> Result<Observation> {
-        let image = Some(Image::new(size, resized(&episode.frames[index], size))?);
-        let proprioception = episode.proprioception[index].clone();
-        Ok(Observation { image, proprioception, tick: index as u64, time_secs: 0.0 })
+    let (space, spec) = (&checkpoint.config.action_space, checkpoint.model.spec());
+    // Recordings of mindseye have normalised actions and their space; those of other tools have physical values.
+    let (episode, recorded_space) = match &arguments[..] {
+        [] => (demonstrated_episode(Seed::new(5), 60)?, Some(space.clone())),
+        [recording, _] => {
+            let source = open(recording)?;
+            (source.read_episode(0)?, source.sidecar().map(|sidecar| sidecar.action_space.clone()))
+        }
+        _ => bail!("arguments: expected RECORDING CHECKPOINT or none, got {}", arguments.len()),
     };
-    let perception = JepaPerception::new(checkpoint.clone());
-    let goal = perception.encode(&moment(&episode, later)?)?.context("a goal")?;
 
-    let task = commands::load_task(None, "two_room")?; // planner and costs; any model can be planned with them
-    let metric = GoalDistance::new(checkpoint.statistics.factor(task.metric))?;
-    let modules = Modules {
-        configurator: Box::new(SequenceConfigurator::new(&task, vec![goal], shape.action_block, shape.action_width)?),
-        perception: Box::new(perception),
-        world_model: Box::new(LearnedWorldModel::new(&checkpoint.model, task.precision, 1)?),
-        cost: cost(&task, metric),
-        actor: task.planner.build(),
-        policy: None,
-        memory: Box::new(RingMemory::new(100)),
+    let observe = |timestep: usize| -> Result<Observation> {
+        let frames = recorded_frames(&episode.frames[timestep], &spec.cameras)?;
+        Ok(Observation { frames, proprioception: episode.proprioception[timestep].clone(), ..Observation::default() })
     };
-    let report = Agent::new(modules, Seed::new(0)).tick(&moment(&episode, 0)?, &SystemClock::start());
-    println!("planned in {:.1} ms, {} states imagined", report.planning_ms, report.predictor_rows);
-    println!("first block (control step by control step, -1 to 1): {:.2?}", report.block);
-    println!(
-        "what was done then:                                  {:.2?}",
-        episode.actions[..shape.action_block].concat()
-    );
-    println!("energy of the best plan, round by round: {:.3?}", report.planning_energies);
+    let later = 4 * spec.action_chunk;
+    ensure!(episode.len() > later, "episode 0: expected more than {later} timesteps, got {}", episode.len());
+
+    let task: Task = config::load(&asset("tasks/two_room.toml"))?; // planner and costs, for any model
+    let mut agent = Agent::from_checkpoint(&checkpoint, &task, Seed::new(0))?;
+    agent.set_goal(Goal::image(&observe(later)?))?; // models with proprioception need Agent::set_run_goals
+    let report = agent.tick(&observe(0)?, &SystemClock::start());
+    if let Some(error) = &report.error {
+        bail!("planning: {error}");
+    }
+    println!("planned in {:.1} ms, {} states predicted", report.planning_ms, report.predicted_states);
+    println!("actions are {}, in {}", space.names.join(", "), space.units.join(", "));
+    for (step, planned) in report.plan.values().chunks_exact(space.width()).take(later).enumerate() {
+        let planned = space.denormalise(&Action::new(planned.to_vec())?)?;
+        let recorded = match &recorded_space {
+            Some(space) => space.denormalise(&Action::new(episode.actions[step].clone())?)?,
+            None => episode.actions[step].iter().map(|&value| f64::from(value)).collect(),
+        };
+        println!("step {step:2}: planned {planned:+.3?}, recorded {recorded:+.3?}");
+    }
     Ok(())
 }
