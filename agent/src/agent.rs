@@ -1,103 +1,119 @@
 //! The agent and its tick: configure → perceive → judge → (adapt) → act → remember → report.
 //!
-//! A tick is a function of (weights, task, seed, observations so far): no callbacks, no hidden state, no clock that decides anything
-//! but when to stop improving. So a recorded life replays to the bit as long as no deadline cuts it short.
+//! A tick is a function of (weights, task, seed, observations so far): no callbacks, no hidden state, and the clock
+//! decides only when to stop improving. So a recorded run replays bit for bit as long as no deadline cuts it short.
 
-use mindseye_interface::{Clock, Observation, Seed};
-use mindseye_world_model::{Adaptation, Experience};
+mod executed;
+mod goals;
+mod history;
+mod report;
 
-use crate::actor::{Actor, Choice, Deadline, Fallback, Imagination, Policy};
-use crate::configurator::{Configurator, Directive, Mode, ModeReason};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mindseye_interface::{Action, ActionSpace, Clock, Observation, Seed};
+use mindseye_world_model::{Adaptation, Transitions};
+
+pub use self::report::TickReport;
+
+use self::executed::ExecutedActions;
+use self::goals::GoalAssembly;
+use self::history::History;
+use crate::actor::{Actor, Choice, Deadline, Imagination, Policy};
+use crate::configurator::Configurator;
 use crate::cost::CostModule;
-use crate::latent::{Latent, Plan, Plans, Rollouts};
-use crate::memory::{Memory, Moment};
-use crate::perception::{Perception, Sight};
-use crate::world_model::WorldModel;
+use crate::directive::{Directive, Imputation, StateSource};
+use crate::latent::{Latent, Plans, Rollouts};
+use crate::memory::{Arrival, Memory, Transition};
+use crate::perception::Perception;
+use crate::world_model::{Dynamics, WorldModel};
 use crate::{Error, Result};
 
-/// The six modules.
+/// The six modules, and a policy.
 pub struct Modules {
-    /// Says what the tick is about.
+    /// Turns the task and its goals into a directive.
     pub configurator: Box<dyn Configurator>,
-    /// Sees.
+    /// Estimates the state.
     pub perception: Box<dyn Perception>,
-    /// Imagines.
+    /// Predicts states.
     pub world_model: Box<dyn WorldModel>,
-    /// Judges.
+    /// Scores states.
     pub cost: CostModule,
     /// Decides.
     pub actor: Box<dyn Actor>,
     /// Proposes plans without imagining, where there is one.
     pub policy: Option<Box<dyn Policy>>,
-    /// Remembers.
+    /// Remembers ticks.
     pub memory: Box<dyn Memory>,
 }
 
-/// The six modules with a seed and a number of ticks lived.
+/// The six modules with a seed and a number of ticks.
 pub struct Agent {
     modules: Modules,
+    goals: GoalAssembly,
     seed: Seed,
     tick: u64,
+    /// The body's actions; without it, zero is the action that holds still.
+    action_space: Option<ActionSpace>,
+    /// The newest action that is known to hold still.
+    neutral: Option<Arc<[f32]>>,
+    /// Weights that were changed since the task was read.
+    weights: BTreeMap<String, f32>,
+    executed: ExecutedActions,
 }
 
-/// What one tick did, for the body, for people and for logs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TickReport {
-    /// Number of the tick.
-    pub tick: u64,
-    /// What the tick was about.
-    pub directive: Directive,
-    /// The block to execute, `[A]` normalised actions; zeros when the agent does not know what to do.
-    pub block: Vec<f32>,
-    /// The whole plan.
-    pub plan: Plan,
-    /// What is expected of the plan, `[1, S, H, P, D]`.
-    pub expected: Option<Rollouts>,
-    /// Unweighted energies of the state perceived and of the block that led to it, by name.
-    pub energies: Vec<(String, f32)>,
-    /// What the critic foresees from that state on, where there is one.
-    pub foreseen: Option<f32>,
-    /// The best plan's energy after every round of improvement.
-    pub planning_energies: Vec<f32>,
-    /// Time from observation to decision, milliseconds.
-    pub planning_ms: f64,
-    /// Whether that was longer than the budget.
-    pub deadline_missed: bool,
-    /// What the plan is instead of one that was thought out, when there was no time for one.
-    pub fallback: Option<Fallback>,
-    /// Whether it was thought about.
-    pub mode: Mode,
-    /// Why so.
-    pub mode_reason: ModeReason,
-    /// States imagined.
-    pub predictor_rows: usize,
-    /// Mean squared difference between what was perceived and what had been predicted.
-    pub surprise: Option<f32>,
-    /// How well the memory knows what comes of the block, 0 to 1, where it keeps such things.
-    pub familiarity: Option<f32>,
-    /// How the state became known.
-    pub sight: Sight,
-    /// What the world model learnt from the ticks before this one, where it does.
-    pub adaptation: Option<Adaptation>,
-    /// What the critic learnt from pursuits that have come to their end, where it does.
-    pub critic_adaptation: Option<Adaptation>,
-    /// Why the agent holds still, if it does.
-    pub error: Option<String>,
+/// The state of a tick, and how it became known.
+struct Perceived {
+    latent: Latent,
+    surprise: Option<f32>,
+    state_source: StateSource,
 }
 
-/// What the state perceived costs by every term, and what the critic foresees from there.
+/// What the perceived state costs by every term, and the critic's energy to come.
 struct Judgement {
     energies: Vec<(String, f32)>,
-    foreseen: Option<f32>,
+    predicted_value: Option<f32>,
+}
+
+/// The actor's choice and the expected outcome.
+struct Act {
+    choice: Choice,
+    expected: Option<Rollouts>,
+    predicted_states: usize,
+}
+
+/// All that a tick found out.
+struct Decision {
+    perceived: Perceived,
+    judgement: Judgement,
+    adaptation: Option<Adaptation>,
+    act: Act,
+    kernel_density: Option<f32>,
 }
 
 impl Agent {
-    /// An agent that has not lived yet.
+    /// An agent of `modules` before its first tick. The action that holds still is zero until
+    /// [`Agent::with_action_space`] says otherwise.
     pub fn new(modules: Modules, seed: Seed) -> Self {
-        Self { modules, seed, tick: 0 }
+        Self {
+            modules,
+            goals: GoalAssembly::default(),
+            seed,
+            tick: 0,
+            action_space: None,
+            neutral: None,
+            weights: BTreeMap::new(),
+            executed: ExecutedActions::default(),
+        }
     }
 
-    /// What tells its intrinsic cost from others ([`CostModule::fingerprint`]): the same for a whole life.
+    /// The same for a body with these actions: what holds it still follows from the space and from proprioception.
+    #[must_use]
+    pub fn with_action_space(self, space: ActionSpace) -> Self {
+        Self { action_space: Some(space), ..self }
+    }
+
+    /// Identifies its intrinsic cost ([`CostModule::fingerprint`]), which does not change while the agent exists.
     pub fn cost_fingerprint(&self) -> String {
         self.modules.cost.fingerprint()
     }
@@ -107,191 +123,270 @@ impl Agent {
         self.modules.memory.as_ref()
     }
 
-    /// What comes next does not follow from what was before: someone has put the agent, or what is around it, elsewhere. What it has learnt and
-    /// remembers stays; its last plan and what it expected do not.
-    pub fn begin_elsewhere(&mut self) {
-        self.modules.actor.reset();
-        self.tick += 1; // nothing is remembered of the tick before
+    /// From the next tick on the cost term `name` weighs `weight`.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] naming the terms there are; [`Error::Shape`] for a weight that is not finite.
+    pub fn set_weight(&mut self, name: &str, weight: f32) -> Result<()> {
+        self.modules.cost.require_term(name)?;
+        if !weight.is_finite() {
+            let (expected, got) = ("a finite number".into(), weight.to_string());
+            return Err(Error::Shape { operation: "setting a weight", expected, got });
+        }
+        self.weights.insert(name.to_owned(), weight);
+        Ok(())
     }
 
-    /// One tick: from an observation to a block of actions. Errors do not escape: an agent that does not know what to do holds
-    /// still and says why.
+    /// A new episode begins: the next observation does not follow from what was before. What was learned and remembered
+    /// stays; the previous plan and its prediction do not.
+    pub fn start_episode(&mut self) {
+        self.modules.actor.reset();
+        self.executed.clear();
+        self.tick += 1; // so that no tick is remembered right before the next one
+    }
+
+    /// Only the first `steps` control steps of the last chunk were executed: the agent replans within the chunk.
+    /// Without this call the next tick takes the whole chunk as executed.
+    pub fn report_executed(&mut self, steps: usize) {
+        self.executed.report(steps);
+    }
+
+    /// One tick: from an observation to a chunk of actions. Errors do not escape: the agent then holds still and
+    /// reports why.
     pub fn tick(&mut self, observation: &Observation, clock: &dyn Clock) -> TickReport {
         let started_secs = clock.now_secs();
-        let directive = self.configure();
-        let decided = self.perceive(observation, &directive).and_then(|(latent, surprise, sight)| {
-            let learnt = self.learn_costs(&directive)?;
-            let judged = self.judge(&latent, &directive)?;
-            let adaptation = self.adapt(&latent, (surprise, sight), &directive)?;
-            let deadline = Deadline { clock, at_secs: started_secs + directive.budget_secs };
-            let (choice, rows) = self.act(&latent, &directive, &deadline)?;
-            Ok((latent, (surprise, sight), (adaptation, learnt), judged, choice, rows))
-        });
-        // What the chosen plan is expected to bring is not part of deciding.
-        let planning_ms = (clock.now_secs() - started_secs) * 1e3;
-        let deadline_missed = planning_ms > directive.budget_secs * 1e3;
-        let report = match decided {
-            Ok((latent, (surprise, sight), (adaptation, critic_adaptation), judged, choice, rows)) => {
-                let Judgement { energies, foreseen } = judged;
-                let expected = self.modules.world_model.imagine(&latent, &Plans::from(&choice.plan)).ok();
-                let recalled = self.modules.memory.recall(&latent, choice.plan.first_block());
-                let report = TickReport {
-                    tick: self.tick,
-                    block: choice.plan.first_block().to_vec(),
-                    plan: choice.plan,
-                    expected,
-                    energies,
-                    foreseen,
-                    planning_energies: choice.energies,
-                    planning_ms,
-                    deadline_missed,
-                    fallback: choice.fallback,
-                    mode: choice.mode,
-                    mode_reason: choice.reason,
-                    predictor_rows: rows,
-                    surprise,
-                    familiarity: recalled.map(|recalled| recalled.familiarity()),
-                    sight,
-                    adaptation,
-                    critic_adaptation,
-                    error: None,
-                    directive,
-                };
-                self.remember(latent, &report);
-                report
-            }
-            Err(error) => TickReport {
-                tick: self.tick,
-                block: vec![0.0; directive.block_width()],
-                plan: Plan::zeros(directive.horizon_blocks, directive.block_width()),
-                expected: None,
-                energies: Vec::new(),
-                foreseen: None,
-                planning_energies: Vec::new(),
-                planning_ms,
-                deadline_missed,
-                fallback: Some(Fallback::HoldStill),
-                mode: Mode::Mode1,
-                mode_reason: ModeReason::Task,
-                predictor_rows: 0,
-                surprise: None,
-                familiarity: None,
-                sight: Sight::Dropped,
-                adaptation: None,
-                critic_adaptation: None,
-                error: Some(error.to_string()),
-                directive,
-            },
+        let (directive, arrival) = self.configure(observation);
+        let deadline = Deadline { clock, at_secs: started_secs + directive.budget_secs };
+        let mut report = match self.decide(observation, &directive, &arrival, &deadline) {
+            Ok(decision) => self.remember(decision, directive, arrival),
+            Err(error) => TickReport::holding_still(self.tick, directive, &error),
         };
+        self.executed.returned(self.tick, &report.action_chunk);
         self.tick += 1;
+        report.planning_ms = (clock.now_secs() - started_secs) * 1e3;
+        report.deadline_missed = report.planning_ms > report.directive.budget_secs * 1e3;
         report
     }
 
-    fn configure(&self) -> Directive {
-        self.modules.configurator.configure(self.modules.memory.as_ref())
-    }
-
-    /// The state behind the observation, or where nothing is seen (or what is seen cannot be true) the one predicted for now; how surprising
-    /// what was seen is.
-    fn perceive(&self, observation: &Observation, directive: &Directive) -> Result<(Latent, Option<f32>, Sight)> {
-        let (memory, completion) = (self.modules.memory.as_ref(), directive.completion);
-        let before = self.tick.checked_sub(1).and_then(|tick| memory.at(tick));
-        let predicted = before.and_then(|moment| moment.predicted.as_ref());
-        let Some(latent) = self.modules.perception.perceive(observation, directive)? else {
-            let last_seen = || memory.recent(memory.len()).into_iter().find(|moment| moment.sight == Sight::Seen);
-            let believed = if completion.predict { predicted } else { last_seen().map(|moment| &moment.latent) };
-            return believed.cloned().map(|latent| (latent, None, Sight::Dropped)).ok_or(Error::Blind);
-        };
-        let surprise = predicted.map(|predicted| latent.mean_square_distance(predicted));
-        let (Some(doubt_above), Some(predicted)) = (completion.doubt_above, predicted) else {
-            return Ok((latent, surprise, Sight::Seen));
-        };
-        let recent = memory.recent(completion.patience_ticks);
-        let patient =
-            recent.len() < completion.patience_ticks || recent.iter().any(|moment| moment.sight != Sight::Doubted);
-        // A surprise that is no number is no reason to believe.
-        if patient && !surprise.is_some_and(|surprise| surprise <= doubt_above) {
-            return Ok((predicted.clone(), surprise, Sight::Doubted));
-        }
-        Ok((latent, surprise, Sight::Seen))
-    }
-
-    /// Has the world model learn from what was done and what came of it, after a surprise (LeCun 2022, section 3.1.1: adjusting the world model).
-    fn adapt(
+    /// The phases of a tick between configuring and remembering.
+    fn decide(
         &mut self,
-        latent: &Latent,
-        (surprise, sight): (Option<f32>, Sight),
+        observation: &Observation,
         directive: &Directive,
-    ) -> Result<Option<Adaptation>> {
-        let Some(config) = directive.adaptation else { return Ok(None) };
-        if sight != Sight::Seen || surprise.is_none_or(|surprise| surprise <= config.surprise_above) {
-            return Ok(None);
+        arrival: &Arrival,
+        deadline: &Deadline<'_>,
+    ) -> Result<Decision> {
+        if directive.neutral.is_empty() {
+            self.holding_still(observation)?; // fails: there is no legal action
         }
-        let memory = &self.modules.memory;
-        let mut experience = Experience::default();
-        let before = self.tick.checked_sub(1).and_then(|tick| memory.at(tick));
-        if let Some(before) = before.filter(|before| before.sight == Sight::Seen) {
-            experience.push(before.latent.values(), &before.block, latent.values());
+        if !self.modules.configurator.has_goal() {
+            return Err(Error::NoGoal);
         }
-        let known = memory.experience(config.moments.saturating_sub(1));
-        experience.push(&known.states, &known.blocks, &known.next);
-        let known = experience.blocks.len() / directive.block_width().max(1);
-        if known < config.least_moments {
-            return Ok(None);
-        }
-        self.modules.world_model.adapt(&experience, &config)
+        let perceived = self.perceive(observation, directive, arrival)?;
+        let judgement = self.judge(&perceived.latent, directive, arrival)?;
+        let adaptation = self.adapt(&perceived, directive, arrival)?;
+        let act = self.act(&perceived.latent, observation, directive, arrival, deadline)?;
+        let retrieved = self.modules.memory.retrieve(&perceived.latent, act.choice.plan.first_chunk());
+        let kernel_density = retrieved.map(|retrieved| retrieved.kernel_density());
+        Ok(Decision { perceived, judgement, adaptation, act, kernel_density })
     }
 
-    /// Once what was pursued is no longer, the critic learns what it cost, where the directive has it so.
-    fn learn_costs(&mut self, directive: &Directive) -> Result<Option<Adaptation>> {
-        let (memory, Some(config)) = (&self.modules.memory, directive.adaptation.filter(|config| config.critic)) else {
-            return Ok(None);
+    /// What the tick is about, and what was executed since the tick before.
+    fn configure(&mut self, observation: &Observation) -> (Directive, Arrival) {
+        let mut directive = self.modules.configurator.configure(self.modules.memory.as_ref());
+        let (steps, arrival) = self.executed.advance(directive.action_chunk, directive.action_width);
+        directive.executed_steps = steps;
+        if self.action_space.is_some() {
+            if let Ok(action) = self.holding_still(observation) {
+                self.neutral = Some(action.values().into());
+            }
+            directive.neutral = self.neutral.clone().unwrap_or_default();
+        }
+        for (name, weight) in &self.weights {
+            match directive.weights.iter_mut().find(|(known, _)| known == name) {
+                Some((_, known)) => *known = *weight,
+                None => directive.weights.push((name.clone(), *weight)),
+            }
+        }
+        (directive, arrival)
+    }
+
+    /// The action that holds the body still where `observation` shows it.
+    fn holding_still(&self, observation: &Observation) -> Result<Action> {
+        let space = self.action_space.as_ref();
+        Ok(space.map_or_else(|| Ok(Action::zeros(0)), |space| space.hold(&observation.proprioception))?)
+    }
+
+    /// The state behind the observation, or, where nothing is observed or the observation is implausible, the one
+    /// predicted for now; and how surprising the observation is.
+    fn perceive(&self, observation: &Observation, directive: &Directive, arrival: &Arrival) -> Result<Perceived> {
+        let (memory, missing_frames) = (self.modules.memory.as_ref(), directive.missing_frames);
+        let predicted = self.predicted(observation, arrival, directive)?;
+        let Some(latent) = self.modules.perception.perceive(observation, directive)? else {
+            let is_observed = |known: &&Transition| known.state_source == StateSource::Observed;
+            let imputed = match (directive.imputation, arrival) {
+                (Imputation::LastObserved, _) => {
+                    memory.recent(memory.len()).into_iter().find(is_observed).map(|known| known.latent.clone())
+                }
+                (Imputation::Prediction, Arrival::WithinChunk) => {
+                    memory.recent(1).first().map(|newest| newest.latent.clone())
+                }
+                (Imputation::Prediction, _) => predicted,
+            };
+            let latent = imputed.ok_or(Error::Blind)?;
+            return Ok(Perceived { latent, surprise: None, state_source: StateSource::Imputed });
         };
-        let before = self.tick.checked_sub(1).and_then(|tick| memory.at(tick));
-        if memory.is_empty() || before.is_some_and(|before| before.goal.as_ref() == Some(directive.goal.as_ref())) {
-            return Ok(None);
+        let surprise = predicted.as_ref().map(|predicted| latent.mean_square_distance(predicted));
+        let observed = Perceived { latent, surprise, state_source: StateSource::Observed };
+        let (Some(innovation_gate), Some(predicted)) = (missing_frames.innovation_gate, predicted) else {
+            return Ok(observed);
+        };
+        let recent = memory.recent(missing_frames.patience_ticks);
+        let is_patient = recent.len() < missing_frames.patience_ticks
+            || recent.iter().any(|known| known.state_source != StateSource::Rejected);
+        // A NaN is not within the gate.
+        if is_patient && !surprise.is_some_and(|surprise| surprise <= innovation_gate) {
+            return Ok(Perceived { latent: predicted, surprise, state_source: StateSource::Rejected });
         }
-        self.modules.cost.learn(memory.as_ref(), &config)
+        Ok(observed)
     }
 
-    fn judge(&self, latent: &Latent, directive: &Directive) -> Result<Judgement> {
+    /// The state predicted for now, one action chunk after a tick that is remembered. After a whole chunk it is that
+    /// tick's own prediction; after replanning within the chunk it follows from the actions that were executed since;
+    /// between chunk ends there is none.
+    fn predicted(&self, observation: &Observation, arrival: &Arrival, directive: &Directive) -> Result<Option<Latent>> {
+        let memory = self.modules.memory.as_ref();
+        let Some((before, chunk)) = memory.one_chunk_before(self.tick, arrival) else { return Ok(None) };
+        if *arrival == Arrival::WholeChunk {
+            return Ok(before.predicted.clone());
+        }
+        if !(self.modules.actor.predicts() && self.modules.world_model.starts_anywhere()) {
+            return Ok(None);
+        }
+        let executed = Plans::new(1, 1, directive.chunk_width(), chunk.to_vec())?;
+        let history = self.history(&before.latent, before.tick, &before.arrival);
+        let context = history.context(self.proprioception(observation));
+        Ok(Some(self.modules.world_model.rollout(&context, &executed)?.state(0, 0, 0)))
+    }
+
+    /// What led to `latent`, the state of tick number `tick`, as far back as the world model looks.
+    fn history(&self, latent: &Latent, tick: u64, arrival: &Arrival) -> History {
+        let states = self.modules.world_model.context_states();
+        History::ending_in(latent, tick, arrival, self.modules.memory.as_ref(), states)
+    }
+
+    /// What the world model takes of the observed proprioception.
+    fn proprioception<'a>(&self, observation: &'a Observation) -> &'a [f32] {
+        if self.modules.world_model.proprioception() == 0 { &[] } else { &observation.proprioception }
+    }
+
+    /// The costs of the state and of the chunk that led to it.
+    fn judge(&self, latent: &Latent, directive: &Directive, arrival: &Arrival) -> Result<Judgement> {
         let cost = &self.modules.cost;
         cost.require_terms(directive)?;
-        let before = self.tick.checked_sub(1).and_then(|tick| self.modules.memory.at(tick));
-        let energies = match before {
-            Some(before) => cost.energies_of_step(latent, &before.block, directive)?,
+        let energies = match self.modules.memory.one_chunk_before(self.tick, arrival) {
+            Some((_, chunk)) => cost.energies_of_step(latent, chunk, directive)?,
             None => cost.energies_of(latent, directive)?,
         };
-        Ok(Judgement { energies, foreseen: cost.foreseen(latent, directive)? })
+        Ok(Judgement { energies, predicted_value: cost.predicted_value(latent, directive)? })
     }
 
-    fn act(&mut self, latent: &Latent, directive: &Directive, deadline: &Deadline<'_>) -> Result<(Choice, usize)> {
-        let imagination = Imagination::new(self.modules.world_model.as_ref(), &self.modules.cost, latent, directive);
+    /// Corrects the world model by observed transitions, after a surprise (LeCun 2022, section 3.1.1: adjusting the
+    /// world model).
+    fn adapt(&mut self, perceived: &Perceived, directive: &Directive, arrival: &Arrival) -> Result<Option<Adaptation>> {
+        let Some(config) = directive.adaptation else { return Ok(None) };
+        let is_calm = perceived.surprise.is_none_or(|surprise| surprise <= config.surprise_above);
+        if perceived.state_source != StateSource::Observed || is_calm {
+            return Ok(None);
+        }
+        let memory = self.modules.memory.as_ref();
+        let mut transitions = Transitions::default();
+        let before = memory.one_chunk_before(self.tick, arrival);
+        if let Some((before, chunk)) = before.filter(|(before, _)| before.state_source == StateSource::Observed) {
+            transitions.push(before.latent.values(), chunk, perceived.latent.values());
+        }
+        let known = memory.transitions(config.transitions.saturating_sub(1));
+        transitions.push(&known.states, &known.chunks, &known.next);
+        let count = transitions.chunks.len() / directive.chunk_width().max(1);
+        if count < config.min_transitions {
+            return Ok(None);
+        }
+        self.modules.world_model.adapt(&transitions, &config)
+    }
+
+    /// The choice of the actor, and its expected outcome: the rollout of the search where there is one, or one of the
+    /// chosen plan alone.
+    fn act(
+        &mut self,
+        latent: &Latent,
+        observation: &Observation,
+        directive: &Directive,
+        arrival: &Arrival,
+        deadline: &Deadline<'_>,
+    ) -> Result<Act> {
+        let history = self.history(latent, self.tick, arrival);
+        let context = history.context(self.proprioception(observation));
+        let dynamics: &dyn Dynamics = self.modules.world_model.as_ref();
+        let imagination = Imagination::new(dynamics, &self.modules.cost, latent, directive).with_context(context);
         let imagination = match &self.modules.policy {
             Some(policy) => imagination.with_proposals(policy.propose(latent, directive)?)?,
             None => imagination,
         };
-        let last = self.modules.memory.recent(1).first().map(|moment| moment.sub_goal);
-        if last.is_some_and(|last| last != directive.sub_goal) {
-            self.modules.actor.reset(); // the last plan led elsewhere
+        let newest = self.modules.memory.recent(1).first().map(|newest| newest.sub_goal);
+        if newest.is_some_and(|newest| newest != directive.sub_goal) {
+            self.modules.actor.reset(); // the previous plan had another goal
         }
         let mut rng = self.seed.child("actor").index(self.tick).rng();
-        let choice = self.modules.actor.act(&imagination, &mut rng, deadline)?;
-        Ok((choice, imagination.rows()))
+        let mut choice = self.modules.actor.act(&imagination, &mut rng, deadline)?;
+        let predicted_states = imagination.predicted_states();
+        let expected = match choice.rollout.take() {
+            None if self.modules.actor.predicts() => {
+                self.modules.world_model.rollout(&context, &Plans::from(&choice.plan)).ok()
+            }
+            rollout => rollout,
+        };
+        Ok(Act { choice, expected, predicted_states })
     }
 
-    fn remember(&mut self, latent: Latent, report: &TickReport) {
-        self.modules.memory.remember(Moment {
-            tick: report.tick,
-            sub_goal: report.directive.sub_goal,
+    /// Adds the tick to memory and makes its report.
+    fn remember(&mut self, decision: Decision, directive: Directive, arrival: Arrival) -> TickReport {
+        let Decision { perceived, judgement, adaptation, act, kernel_density } = decision;
+        let Perceived { latent, surprise, state_source } = perceived;
+        let Act { choice, expected, predicted_states } = act;
+        let action_chunk = choice.plan.first_chunk().to_vec();
+        self.modules.memory.remember(Transition {
+            tick: self.tick,
+            sub_goal: directive.sub_goal,
             latent,
-            goal: Some(Latent::clone(&report.directive.goal)),
-            energies: report.energies.clone(),
-            block: report.block.clone(),
-            plan: report.plan.clone(),
-            predicted: report.expected.as_ref().map(|expected| expected.state(0, 0, 0)),
-            surprise: report.surprise,
-            sight: report.sight,
+            goal: Some(Latent::clone(&directive.goal)),
+            energies: judgement.energies.clone(),
+            action_chunk: action_chunk.clone(),
+            plan: choice.plan.clone(),
+            predicted: expected.as_ref().map(|expected| expected.state(0, 0, 0)),
+            surprise,
+            state_source,
+            arrival,
         });
+        TickReport {
+            tick: self.tick,
+            action_chunk,
+            plan: choice.plan,
+            expected,
+            energies: judgement.energies,
+            predicted_value: judgement.predicted_value,
+            planning_energies: choice.energies,
+            planning_ms: 0.0,
+            deadline_missed: false,
+            fallback: choice.fallback,
+            mode: choice.mode,
+            mode_reason: choice.reason,
+            predicted_states,
+            surprise,
+            kernel_density,
+            state_source,
+            adaptation,
+            error: None,
+            directive,
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! What can go wrong in a tick: which operation, what was expected, what came.
+//! What can go wrong: which operation, what was expected, what came.
 
 /// Result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of the six modules.
+/// Errors of the six modules, of their assembly and of the control loop.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Sizes that do not fit together.
@@ -19,39 +19,44 @@ pub enum Error {
     /// A name that nothing here has.
     #[error("{field}: expected one of {expected}, got {got}")]
     Unknown {
-        /// What the name is for, for example `weights`.
-        field: &'static str,
+        /// What the name is for, for example `weights.curiosity`.
+        field: String,
         /// The names there are.
         expected: String,
         /// The name that came.
         got: String,
     },
-    /// A task was assigned to an agent that does not listen.
-    #[error("assigning task {task}: expected an agent that listens, but {reason}")]
-    Unheard {
-        /// Name of the task.
-        task: String,
-        /// Why it is not heard.
-        reason: &'static str,
+    /// A task that this agent cannot pursue.
+    #[error("{field}: expected {expected}, got {got}")]
+    Task {
+        /// The field of the task.
+        field: String,
+        /// What would be right for this agent.
+        expected: String,
+        /// What the task says.
+        got: String,
     },
-    /// A task speaks of the state by name where nothing can read it.
-    #[error("{field}: expected a checkpoint with a readout (mindseye teach readout makes one), got none")]
-    NoReadout {
+    /// A task names dimensions of the state where nothing can read them.
+    #[error("{field}: expected a checkpoint with a state probe (mindseye train state-probe makes one), got none")]
+    NoStateProbe {
         /// The part of the task.
         field: &'static str,
     },
-    /// There is neither a picture nor a prediction of it.
+    /// The agent has no goal yet.
+    #[error("goal: expected one (Agent::set_goal), got none")]
+    NoGoal,
+    /// There is neither an image nor a prediction of it.
     #[error("perception: expected an image or a prediction of it, got neither")]
     Blind,
-    /// Every imagined future has an energy that is not finite.
+    /// Every predicted plan has an energy that is not finite.
     #[error("planning: expected a finite energy among {candidates} plans, got none")]
     NoFiniteEnergy {
         /// Number of plans tried.
         candidates: usize,
     },
-    /// A planner needs slopes where there are none.
-    #[error("{part}: expected something with slopes for planning by gradients, got something that can only be sampled")]
-    NoSlopes {
+    /// A planner needs gradients where there are none.
+    #[error("{part}: expected something with gradients for planning by gradients, got something without")]
+    NotDifferentiable {
         /// The world model or cost term.
         part: &'static str,
     },
@@ -65,10 +70,55 @@ pub enum Error {
         /// Why, on one line.
         reason: String,
     },
-    /// Data from the border that makes no sense, or a body that failed.
+    /// A goal image cannot be read.
+    #[error("{field}: {}: {reason}", path.display())]
+    GoalFile {
+        /// The field that names the file.
+        field: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why, on one line.
+        reason: String,
+    },
+    /// The environment did not answer in time.
+    #[error("{operation}: expected an answer within {limit_secs} s, got one after {took_secs:.3} s")]
+    Watchdog {
+        /// The call that took so long.
+        operation: &'static str,
+        /// The watchdog's limit, seconds.
+        limit_secs: f64,
+        /// How long it took, seconds.
+        took_secs: f64,
+    },
+    /// The environment failed in a way that is no error of its own (it panicked).
+    #[error("{operation}: expected an answer of the environment, but it panicked")]
+    EnvironmentLost {
+        /// The call that did not return.
+        operation: &'static str,
+    },
+    /// Data from the interface that makes no sense, or a body that failed.
     #[error(transparent)]
-    Border(#[from] mindseye_interface::Error),
+    Interface(#[from] mindseye_interface::Error),
     /// The learned model failed.
     #[error(transparent)]
-    Model(#[from] mindseye_world_model::Error),
+    Model(mindseye_world_model::Error),
+}
+
+impl From<mindseye_world_model::Error> for Error {
+    fn from(error: mindseye_world_model::Error) -> Self {
+        use mindseye_world_model::Error as Model;
+        match error {
+            Model::Shape { operation, expected, got } => Self::Shape { operation, expected, got },
+            Model::NotDifferentiable { part } => Self::NotDifferentiable { part },
+            Model::Interface(error) => Self::Interface(error),
+            other => Self::Model(other),
+        }
+    }
+}
+
+impl Error {
+    /// Shorthand for [`Error::Task`].
+    pub(crate) fn task(field: impl Into<String>, expected: impl Into<String>, got: impl ToString) -> Self {
+        Self::Task { field: field.into(), expected: expected.into(), got: got.to_string() }
+    }
 }

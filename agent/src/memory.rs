@@ -1,64 +1,109 @@
-//! Short-term memory: what happened, what was expected, what it cost (LeCun 2022, section 3).
+//! Short-term memory: what happened, what was predicted, what it cost (LeCun 2022, section 3).
 
 mod associative;
-mod forgetful;
+mod no_memory;
 mod ring;
 mod soft;
 
 pub use associative::AssociativeMemory;
-pub use forgetful::Forgetful;
+pub(crate) use no_memory::NoMemory;
 pub use ring::RingMemory;
-pub use soft::{Recollection, Slot, SoftMemory, SoftMemoryConfig};
+pub use soft::{Retrieval, Slot, SoftMemory, SoftMemoryConfig};
 
 use mindseye_interface::Rng;
-use mindseye_world_model::Experience;
-use mindseye_world_model::critic::CostsThatCame;
+use mindseye_world_model::Transitions;
 use serde::{Deserialize, Serialize};
 
+use crate::directive::StateSource;
 use crate::latent::{Latent, Plan};
-use crate::perception::Sight;
 
-/// One tick of a life.
+/// One tick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Moment {
-    /// Number of the tick in this life.
+pub struct Transition {
+    /// Number of the tick.
     pub tick: u64,
-    /// Index of the sub-goal that was pursued.
+    /// Number of the sub-goal that was pursued.
     pub sub_goal: usize,
-    /// The state perceived (or, where nothing was seen, predicted).
+    /// The state observed (or, where nothing was observed, predicted).
     pub latent: Latent,
-    /// The state that was wanted; memories of before have none.
+    /// The goal state; memories of before have none.
     #[serde(default)]
     pub goal: Option<Latent>,
-    /// Unweighted intrinsic energies of that state and of the block that led to it, by name.
+    /// Unweighted intrinsic energies of that state and of the chunk that led to it, by name.
     pub energies: Vec<(String, f32)>,
-    /// The action block executed, `[A]`.
-    pub block: Vec<f32>,
-    /// The plan whose first block it is.
+    /// The action chunk that was returned, `[A]`.
+    #[serde(alias = "block", alias = "chunk")]
+    pub action_chunk: Vec<f32>,
+    /// The plan whose first chunk it is.
     pub plan: Plan,
-    /// The state predicted for the next tick.
+    /// The state predicted for the end of that chunk.
     pub predicted: Option<Latent>,
-    /// Mean squared difference between this state and the prediction made for it a tick before.
+    /// Mean squared difference between this state and the prediction for it.
     pub surprise: Option<f32>,
     /// How the state became known.
     #[serde(default)]
-    pub sight: Sight,
+    #[serde(alias = "sight")]
+    pub state_source: StateSource,
+    /// What was executed before this state.
+    #[serde(default, skip_serializing_if = "Arrival::is_whole_chunk")]
+    pub arrival: Arrival,
 }
 
-impl Moment {
+/// How a tick's state relates to the states before: predictions and learning are about whole action chunks, an agent
+/// may replan more often.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Arrival {
+    /// The whole chunk of the tick before was executed.
+    #[default]
+    WholeChunk,
+    /// The agent replanned within the chunk; one whole chunk ago there was another tick.
+    Replanned {
+        /// Number of that tick.
+        tick: u64,
+        /// The actions executed since, `[A]`.
+        executed: Vec<f32>,
+    },
+    /// There was no tick one whole chunk ago: nothing predicted this state.
+    WithinChunk,
+}
+
+impl Arrival {
+    fn is_whole_chunk(&self) -> bool {
+        *self == Self::WholeChunk
+    }
+}
+
+/// Memory that ticks may take unless a task says otherwise, MiB.
+pub(crate) const DEFAULT_MAX_MIB: usize = 256;
+
+impl Transition {
+    /// Memory that the tick takes, bytes.
+    pub fn bytes(&self) -> usize {
+        let executed = match &self.arrival {
+            Arrival::Replanned { executed, .. } => executed.len(),
+            Arrival::WholeChunk | Arrival::WithinChunk => 0,
+        };
+        let latents = [Some(&self.latent), self.goal.as_ref(), self.predicted.as_ref()];
+        let latents: usize = latents.into_iter().flatten().map(|latent| latent.values().len()).sum();
+        let numbers = latents + self.action_chunk.len() + self.plan.values().len() + executed;
+        let names = self.energies.iter().map(|(name, _)| name.len() + size_of::<(String, f32)>());
+        size_of::<Self>() + numbers * size_of::<f32>() + names.sum::<usize>()
+    }
+
     /// The unweighted energy of the term `name`.
     pub fn energy(&self, name: &str) -> Option<f32> {
         self.energies.iter().find(|(known, _)| known == name).map(|(_, energy)| *energy)
     }
 }
 
-/// Remembers moments.
+/// Remembers ticks.
 pub trait Memory: Send {
-    /// Adds a moment; a bounded memory forgets its oldest.
-    fn remember(&mut self, moment: Moment);
+    /// Adds a tick; a bounded memory forgets its oldest.
+    fn remember(&mut self, transition: Transition);
 
-    /// Number of moments remembered.
+    /// Number of ticks remembered.
     fn len(&self) -> usize;
 
     /// Whether nothing is remembered.
@@ -66,70 +111,48 @@ pub trait Memory: Send {
         self.len() == 0
     }
 
-    /// The newest `count` moments, newest first.
-    fn recent(&self, count: usize) -> Vec<&Moment>;
+    /// The newest `count` ticks, newest first.
+    fn recent(&self, count: usize) -> Vec<&Transition>;
 
-    /// The moment of tick `tick`, if it is still remembered.
-    fn at(&self, tick: u64) -> Option<&Moment>;
+    /// The tick number `tick`, if it is still remembered.
+    fn at(&self, tick: u64) -> Option<&Transition>;
 
-    /// The `count` moments whose latents are nearest to `latent`, nearest first; of equally near ones the older first.
-    fn nearest(&self, latent: &Latent, count: usize) -> Vec<&Moment>;
+    /// The `count` ticks whose latents are nearest to `latent`, nearest first; of equally near ones the older first.
+    fn nearest(&self, latent: &Latent, count: usize) -> Vec<&Transition>;
 
-    /// `count` moments drawn with replacement; none if nothing is remembered.
-    fn sample(&self, count: usize, rng: &mut Rng) -> Vec<&Moment>;
+    /// `count` ticks drawn with replacement; none if nothing is remembered.
+    fn sample(&self, count: usize, rng: &mut Rng) -> Vec<&Transition>;
 
-    /// At most `count` transitions to learn from, those that were lived last first. By default those of the newest moments.
-    fn experience(&self, count: usize) -> Experience {
-        let mut experience = Experience::default();
-        for pair in self.recent(count.saturating_add(1)).windows(2) {
-            let (after, before) = (pair[0], pair[1]);
-            // What was not seen is what had been predicted: nothing to learn from.
-            if follows(before, after) && [before.sight, after.sight] == [Sight::Seen; 2] {
-                experience.push(before.latent.values(), &before.block, after.latent.values());
+    /// The tick one action chunk before a tick number `tick` with `arrival`, and the chunk `[A]` that was executed
+    /// since; `None` if there was none or it is forgotten.
+    fn one_chunk_before<'a>(&'a self, tick: u64, arrival: &'a Arrival) -> Option<(&'a Transition, &'a [f32])> {
+        match arrival {
+            Arrival::WholeChunk => {
+                let before = self.at(tick.checked_sub(1)?)?;
+                Some((before, &before.action_chunk))
             }
+            Arrival::Replanned { tick, executed } => Some((self.at(*tick)?, executed)),
+            Arrival::WithinChunk => None,
         }
-        experience
     }
 
-    /// What it cost by the terms `terms`, with `discount`, from each of the newest moments on until the pursuit that they belong to ended (what it cost at its end
-    /// goes on): at most `count`, of what was seen. What is still pursued when the newest moment is of it counts as ended.
-    fn costs_that_came(&self, terms: &[String], discount: f32, count: usize) -> CostsThatCame {
-        let mut came = CostsThatCame::default();
-        let mut to_come: Vec<f32> = Vec::new();
-        let moments = self.recent(self.len());
-        let (mut after, mut known) = (None::<&Moment>, 0);
-        for moment in moments {
-            let Some(goal) = &moment.goal else { break };
-            let energies = terms.iter().map(|term| moment.energy(term)).collect::<Option<Vec<f32>>>();
-            let Some(energies) = energies.filter(|_| known < count) else { break };
-            match after.filter(|after| follows(moment, after) && after.goal.as_ref() == Some(goal)) {
-                None => to_come = energies, // the end of a pursuit
-                Some(_) if moment.sight == Sight::Seen => {
-                    came.states.extend_from_slice(moment.latent.values());
-                    came.goals.extend_from_slice(goal.values());
-                    came.energies.extend_from_slice(&to_come);
-                    known += 1;
-                    next(&mut to_come, &energies, discount);
-                }
-                Some(_) => next(&mut to_come, &energies, discount),
+    /// At most `count` observed transitions of one action chunk to learn from, newest first. By default those of the
+    /// newest ticks.
+    fn transitions(&self, count: usize) -> Transitions {
+        let mut transitions = Transitions::default();
+        for after in self.recent(count) {
+            // A state that was not observed is a prediction: nothing to learn from.
+            if let Some((before, chunk)) = self.one_chunk_before(after.tick, &after.arrival)
+                && [before.state_source, after.state_source] == [StateSource::Observed; 2]
+            {
+                transitions.push(before.latent.values(), chunk, after.latent.values());
             }
-            after = Some(moment);
         }
-        came
+        transitions
     }
 
-    /// What the memory says would come of doing `block` where the state is `latent`; nothing where it keeps no such things.
-    fn recall(&self, _latent: &Latent, _block: &[f32]) -> Option<Recollection> {
+    /// What the memory retrieves for executing `chunk` in the state `latent`; nothing where it stores no such pairs.
+    fn retrieve(&self, _latent: &Latent, _chunk: &[f32]) -> Option<Retrieval> {
         None
     }
-}
-
-/// What is to come a moment earlier, where this one costs `energies`.
-fn next(to_come: &mut [f32], energies: &[f32], discount: f32) {
-    to_come.iter_mut().zip(energies).for_each(|(sum, energy)| *sum = (1.0 - discount) * energy + discount * *sum);
-}
-
-/// Whether `after` is the tick that came after `before`.
-fn follows(before: &Moment, after: &Moment) -> bool {
-    before.tick + 1 == after.tick
 }

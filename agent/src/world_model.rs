@@ -1,61 +1,45 @@
-//! World model: predicts what will be, given what is and what is done (LeCun 2022, section 3 and 4).
+//! World model: predicts the next states from a state and action chunks (LeCun 2022, section 3 and 4).
+//!
+//! Predictions come from [`Dynamics`], the seam of the world models. The module adds what an agent needs beside them:
+//! how much context a prediction takes, and online adaptation.
 
-mod ensemble;
-mod futures;
-mod learned;
-mod lewm;
-mod seen_simulator;
+mod copy_last;
+mod model_dynamics;
+mod rendered_simulator;
 mod simulator;
-mod unchanging;
 
-pub use ensemble::Ensemble;
-pub use futures::BranchingWorldModel;
-pub use learned::LearnedWorldModel;
-pub use lewm::LewmWorldModel;
-pub use seen_simulator::SeenSimulator;
+pub use copy_last::CopyLast;
+pub use model_dynamics::ModelDynamics;
+pub use rendered_simulator::RenderedSimulator;
 pub use simulator::SimulatorWorldModel;
-pub use unchanging::Unchanging;
 
-use mindseye_world_model::{Adaptation, AdaptationConfig, Experience};
+use mindseye_world_model::{Adaptation, AdaptationConfig, Transitions};
+pub use mindseye_world_model::{Context, Dynamics, Recording};
 
-use crate::latent::{Latent, Plans, Rollouts};
-use crate::{Error, Result};
+use crate::Result;
 
-/// Says what slopes an energy has on imagined states `[N, S, H, P, D]`, given those states.
-pub type Judge<'a> = dyn FnMut(&Rollouts) -> Result<Vec<f32>> + 'a;
-
-/// Imagines. One coarse call: all plans at once, whatever is fast is behind it.
-pub trait WorldModel: Send + Sync {
-    /// The futures of `plans [N, H, A]` from `start [P, D]`, `[N, S, H, P, D]`. Equal arguments give equal bits, on any number of
-    /// threads.
-    ///
-    /// # Errors
-    /// When the shapes do not fit the model.
-    fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts>;
-
-    /// The slopes `[N, H, A]` of an energy on `plans`, through the futures that follow from them; `judge` says its slopes on those futures.
-    ///
-    /// # Errors
-    /// [`Error::NoSlopes`] where a model can only be sampled; else as [`WorldModel::imagine`], and `judge`'s.
-    fn differentiate(&self, _start: &Latent, _plans: &Plans, _judge: &mut Judge<'_>) -> Result<Vec<f32>> {
-        Err(Error::NoSlopes { part: "world model" })
+/// Dynamics that an agent plans with.
+pub trait WorldModel: Dynamics {
+    /// Most states of a context that a prediction depends on, 1 or more.
+    fn context_states(&self) -> usize {
+        1
     }
 
-    /// Learns from what has just been lived; `None` where a model stays as it is.
+    /// Numbers of proprioception that a context needs; 0: none.
+    fn proprioception(&self) -> usize {
+        0
+    }
+
+    /// Whether rollouts begin at the state of any context; not those of a simulator, which begin at its own state.
+    fn starts_anywhere(&self) -> bool {
+        true
+    }
+
+    /// Corrects the model by observed transitions; `None` where a model cannot be corrected.
     ///
     /// # Errors
-    /// When the experience does not fit the model.
-    fn adapt(&mut self, _experience: &Experience, _config: &AdaptationConfig) -> Result<Option<Adaptation>> {
+    /// When the transitions do not fit the model.
+    fn adapt(&mut self, _transitions: &Transitions, _config: &AdaptationConfig) -> Result<Option<Adaptation>> {
         Ok(None)
-    }
-}
-
-impl<T: WorldModel + ?Sized> WorldModel for std::sync::Arc<T> {
-    fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts> {
-        (**self).imagine(start, plans)
-    }
-
-    fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
-        (**self).differentiate(start, plans, judge)
     }
 }

@@ -1,28 +1,28 @@
-//! The memory that agents live with: what comes of what is kept when moments are long forgotten.
+//! Associative memory: transitions are kept when the ticks they came from are long forgotten.
 
 mod support;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use mindseye_agent::memory::{AssociativeMemory, Memory, Moment, RingMemory, SoftMemoryConfig};
-use mindseye_agent::perception::Sight;
-use mindseye_agent::world_model::{Judge, WorldModel};
+use mindseye_agent::directive::StateSource;
+use mindseye_agent::memory::{AssociativeMemory, Memory, RingMemory, SoftMemoryConfig, Transition};
+use mindseye_agent::world_model::{Context, Dynamics, Recording, WorldModel};
 use mindseye_agent::{Agent, Latent, Plans, Result, Rollouts};
 use mindseye_interface::{ManualClock, Seed};
-use mindseye_world_model::{Adaptation, AdaptationConfig, Experience};
-use support::{ACTION_BLOCK, PointMass, configurator, modules, moment, observation, task};
+use mindseye_world_model::{Adaptation, AdaptationConfig, Transitions};
+use support::{ACTION_CHUNK, PointMass, Predicted, configurator, modules, observation, task, transition};
 
 type Tested = std::result::Result<(), Box<dyn std::error::Error>>;
 
-/// A moment in which the state was `place` and all actions of the block were `action`.
-fn at(tick: u64, place: [f32; 2], action: f32) -> Moment {
-    let block = vec![action; 2 * ACTION_BLOCK];
-    Moment { block, sight: Sight::Seen, ..moment(tick, place, 0, 1.0) }
+/// A tick in which the state was `place` and all actions of the chunk were `action`.
+fn at(tick: u64, place: [f32; 2], action: f32) -> Transition {
+    let action_chunk = vec![action; 2 * ACTION_CHUNK];
+    Transition { action_chunk, state_source: StateSource::Observed, ..transition(tick, place, 0, 1.0) }
 }
 
-/// A way of `moves` steps, then `still` ticks of rest.
-fn live(memory: &mut dyn Memory, moves: u64, still: u64) {
+/// A path of `moves` ticks, then `still` ticks of rest.
+fn record(memory: &mut dyn Memory, moves: u64, still: u64) {
     for tick in 0..moves + still {
         let moving = tick < moves;
         memory.remember(at(tick, [tick.min(moves) as f32 * 0.5, 0.0], if moving { 0.5 } else { 0.0 }));
@@ -30,28 +30,28 @@ fn live(memory: &mut dyn Memory, moves: u64, still: u64) {
 }
 
 /// How many of the transitions were moves.
-fn moves_in(experience: &Experience) -> usize {
-    experience.states.chunks_exact(2).zip(experience.next.chunks_exact(2)).filter(|(from, to)| from != to).count()
+fn moves_in(transitions: &Transitions) -> usize {
+    transitions.states.chunks_exact(2).zip(transitions.next.chunks_exact(2)).filter(|(from, to)| from != to).count()
 }
 
 #[test]
-fn standing_still_does_not_take_the_place_of_what_was_learnt_by_moving() -> Tested {
+fn standing_still_does_not_displace_stored_moves() -> Tested {
     let (mut ring, mut memory) = (RingMemory::new(60), AssociativeMemory::new(60, SoftMemoryConfig::default())?);
-    live(&mut ring, 10, 200);
-    live(&mut memory, 10, 200);
-    assert_eq!(moves_in(&ring.experience(60)), 0, "a ring has only the last moments");
-    assert_eq!(moves_in(&memory.experience(60)), 10);
-    assert_eq!(memory.transitions().map(|transitions| transitions.slots().len()), Some(11), "all rest is one slot");
+    record(&mut ring, 10, 200);
+    record(&mut memory, 10, 200);
+    assert_eq!(moves_in(&ring.transitions(60)), 0, "a ring has only the newest ticks");
+    assert_eq!(moves_in(&memory.transitions(60)), 10);
+    assert_eq!(memory.store().map(|store| store.slots().len()), Some(11), "all rest is one slot");
     assert_eq!(memory.len(), 60);
-    assert_eq!(memory.recent(3), ring.recent(3), "moments are those of a ring");
+    assert_eq!(memory.recent(3), ring.recent(3), "ticks are those of a ring");
     Ok(())
 }
 
 #[test]
-fn lessons_are_the_newest_and_some_of_all_that_is_older() -> Tested {
+fn transitions_are_the_newest_and_evenly_spaced_older_ones() -> Tested {
     let mut memory = AssociativeMemory::new(10, SoftMemoryConfig::default())?;
-    live(&mut memory, 101, 0);
-    let ends = |count| memory.experience(count).next.chunks_exact(2).map(|next| next[0] * 2.0).collect::<Vec<f32>>();
+    record(&mut memory, 101, 0);
+    let ends = |count| memory.transitions(count).next.chunks_exact(2).map(|next| next[0] * 2.0).collect::<Vec<f32>>();
     assert_eq!(ends(1), [100.0]);
     assert_eq!(ends(6), [100.0, 99.0, 98.0, 97.0, 65.0, 33.0]);
     assert_eq!(ends(1000).len(), 100);
@@ -60,43 +60,43 @@ fn lessons_are_the_newest_and_some_of_all_that_is_older() -> Tested {
 }
 
 #[test]
-fn what_was_lived_once_is_recalled_and_what_was_not_is_unfamiliar() -> Tested {
+fn a_stored_transition_is_retrieved_and_another_has_a_low_density() -> Tested {
     let mut memory = AssociativeMemory::new(10, SoftMemoryConfig::default())?;
-    assert_eq!(memory.recall(&Latent::global(vec![0.0, 0.0]), &[0.5; 2 * ACTION_BLOCK]), None);
-    live(&mut memory, 6, 0);
-    let recalled = memory.recall(&Latent::global(vec![1.0, 0.0]), &[0.5; 2 * ACTION_BLOCK]).ok_or("something")?;
-    assert!((recalled.value[0] - 1.5).abs() < 0.01, "{recalled:?}");
-    assert!(recalled.familiarity() > 0.99, "{recalled:?}");
-    let elsewhere = memory.recall(&Latent::global(vec![1.0, 9.0]), &[0.5; 2 * ACTION_BLOCK]).ok_or("something")?;
-    assert!(elsewhere.familiarity() < 0.01, "{elsewhere:?}");
-    assert_eq!(memory.recall(&Latent::global(vec![1.0]), &[0.5]), None, "of another width");
+    assert_eq!(memory.retrieve(&Latent::global(vec![0.0, 0.0]), &[0.5; 2 * ACTION_CHUNK]), None);
+    record(&mut memory, 6, 0);
+    let retrieved = memory.retrieve(&Latent::global(vec![1.0, 0.0]), &[0.5; 2 * ACTION_CHUNK]).ok_or("something")?;
+    assert!((retrieved.value[0] - 1.5).abs() < 0.01, "{retrieved:?}");
+    assert!(retrieved.kernel_density() > 0.99, "{retrieved:?}");
+    let elsewhere = memory.retrieve(&Latent::global(vec![1.0, 9.0]), &[0.5; 2 * ACTION_CHUNK]).ok_or("something")?;
+    assert!(elsewhere.kernel_density() < 0.01, "{elsewhere:?}");
+    assert_eq!(memory.retrieve(&Latent::global(vec![1.0]), &[0.5]), None, "of another width");
     Ok(())
 }
 
 #[test]
-fn nothing_is_learnt_of_what_was_not_seen_or_lies_between_two_lives() -> Tested {
+fn imputed_states_and_gaps_between_episodes_give_no_transitions() -> Tested {
     let (mut ring, mut memory) = (RingMemory::new(10), AssociativeMemory::new(10, SoftMemoryConfig::default())?);
     for memory in [&mut ring as &mut dyn Memory, &mut memory] {
         memory.remember(at(0, [0.0, 0.0], 0.1));
-        memory.remember(Moment { sight: Sight::Dropped, ..at(1, [1.0, 0.0], 0.2) });
+        memory.remember(Transition { state_source: StateSource::Imputed, ..at(1, [1.0, 0.0], 0.2) });
         memory.remember(at(2, [2.0, 0.0], 0.3));
         memory.remember(at(7, [3.0, 0.0], 0.4));
-        assert_eq!(memory.experience(10), Experience::default());
+        assert_eq!(memory.transitions(10), Transitions::default());
         memory.remember(at(8, [4.0, 0.0], 0.5));
-        assert_eq!(memory.experience(10).next, [4.0, 0.0]);
+        assert_eq!(memory.transitions(10).next, [4.0, 0.0]);
     }
     memory.remember(at(9, [f32::NAN, 0.0], 0.5));
-    assert_eq!(memory.experience(10).next, [4.0, 0.0], "no numbers, no lesson");
+    assert_eq!(memory.transitions(10).next, [4.0, 0.0], "a NaN is not stored");
     Ok(())
 }
 
 #[test]
-fn it_comes_back_from_its_file_and_a_broken_file_is_named() -> Tested {
+fn it_is_equal_after_saving_and_a_broken_file_is_named() -> Tested {
     let folder = tempfile::tempdir()?;
     let of = |name: &str| folder.path().join(name);
     for (name, moves) in [("empty", 0), ("full", 20)] {
         let mut memory = AssociativeMemory::new(6, SoftMemoryConfig { capacity: 8, ..SoftMemoryConfig::default() })?;
-        live(&mut memory, moves, 0);
+        record(&mut memory, moves, 0);
         memory.save(&of(name))?;
         let loaded = AssociativeMemory::load(&of(name))?;
         assert_eq!(loaded, memory);
@@ -122,53 +122,65 @@ fn it_comes_back_from_its_file_and_a_broken_file_is_named() -> Tested {
     Ok(())
 }
 
-/// The point on the plane, always believed to drift a little, so that every moment surprises; tells what it was asked to learn from.
-struct Attentive(Arc<Mutex<Vec<Experience>>>);
+/// The point on the plane, predicted to drift a little, so that every tick surprises; records the transitions that it
+/// is corrected by.
+#[derive(Debug)]
+struct Drifting(Arc<Mutex<Vec<Transitions>>>);
 
-fn drifted(start: &Latent) -> Latent {
-    Latent::global(start.values().iter().map(|value| value + 0.01).collect())
+fn drifted(context: &Context<'_>) -> Latent {
+    let values = context.latents.last().map(Latent::values).unwrap_or_default();
+    Latent::global(values.iter().map(|value| value + 0.01).collect())
 }
 
-impl WorldModel for Attentive {
-    fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts> {
-        PointMass.imagine(&drifted(start), plans)
+impl Dynamics for Drifting {
+    fn rollout(&self, context: &Context<'_>, plans: &Plans) -> Predicted<Rollouts> {
+        PointMass.rollout(&Context::of(&drifted(context)), plans)
     }
 
-    fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
-        PointMass.differentiate(&drifted(start), plans, judge)
+    fn rollout_recorded(&self, context: &Context<'_>, plans: &Plans) -> Predicted<(Rollouts, Recording)> {
+        PointMass.rollout_recorded(&Context::of(&drifted(context)), plans)
     }
 
-    fn adapt(&mut self, experience: &Experience, _config: &AdaptationConfig) -> Result<Option<Adaptation>> {
-        self.0.lock().map(|mut heard| heard.push(experience.clone())).ok();
+    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Predicted<Vec<f32>> {
+        PointMass.vjp(recording, upstream)
+    }
+}
+
+impl WorldModel for Drifting {
+    fn adapt(&mut self, transitions: &Transitions, _config: &AdaptationConfig) -> Result<Option<Adaptation>> {
+        self.0.lock().map(|mut recorded| recorded.push(transitions.clone())).ok();
         Ok(None)
     }
 }
 
-/// What an agent with `memory` was asked to learn from in the last tick of a life that moved for 8 ticks and rested for 100, and how familiar the last block was.
-fn last_lessons(memory: Box<dyn Memory>) -> std::result::Result<(Experience, Option<f32>), Box<dyn std::error::Error>> {
-    let heard = Arc::default();
-    let mut modules = modules(&[[0.0, 0.0]], Box::new(Attentive(Arc::clone(&heard))));
+/// The transitions that an agent with `memory` learns from in the last of 8 ticks of moving and 100 of rest, and the
+/// density of its last chunk.
+fn last_transitions(
+    memory: Box<dyn Memory>,
+) -> std::result::Result<(Transitions, Option<f32>), Box<dyn std::error::Error>> {
+    let recorded = Arc::default();
+    let mut modules = modules(&[[0.0, 0.0]], Box::new(Drifting(Arc::clone(&recorded))));
     modules.memory = memory;
     modules.configurator = configurator(&task("[adaptation]\nmoments = 60\nsurprise_above = 0.0\n"), &[[0.0, 0.0]]);
     let (mut agent, clock) = (Agent::new(modules, Seed::new(1)), ManualClock::default());
-    let mut familiarity = None;
+    let mut kernel_density = None;
     for tick in 0..108 {
-        // Where the body is has nothing to do with what it was told: it is moved by somebody else, and then left alone.
+        // The body does not follow its commands: it is moved, and then left alone.
         let place = [(tick.min(8) as f32).mul_add(-0.25, 2.0), 0.0];
-        familiarity = agent.tick(&observation(Some(place)), &clock).familiarity;
+        kernel_density = agent.tick(&observation(Some(place)), &clock).kernel_density;
     }
-    let last = heard.lock().map_err(|_| "a lesson")?.last().cloned();
-    Ok((last.ok_or("a lesson")?, familiarity))
+    let last = recorded.lock().map_err(|_| "a transition")?.last().cloned();
+    Ok((last.ok_or("a transition")?, kernel_density))
 }
 
 #[test]
-fn an_agent_goes_on_learning_from_what_it_did_before_it_rested() -> Tested {
-    let (of_ring, unknown) = last_lessons(Box::new(RingMemory::new(1000)))?;
-    let (of_memory, familiar) = last_lessons(Box::new(AssociativeMemory::new(1000, SoftMemoryConfig::default())?))?;
+fn an_agent_keeps_learning_from_moves_before_a_long_rest() -> Tested {
+    let (of_ring, unknown) = last_transitions(Box::new(RingMemory::new(1000)))?;
+    let (of_memory, density) = last_transitions(Box::new(AssociativeMemory::new(1000, SoftMemoryConfig::default())?))?;
     assert_eq!((moves_in(&of_ring), of_ring.states.len()), (0, 120));
     assert!(moves_in(&of_memory) >= 3, "its share of what is older than the newest thirty");
     assert_eq!(of_memory.states.len(), 120);
     assert_eq!(unknown, None);
-    assert!(familiar.is_some_and(|familiar| (0.0..=1.0).contains(&familiar)), "{familiar:?}");
+    assert!(density.is_some_and(|density| (0.0..=1.0).contains(&density)), "{density:?}");
     Ok(())
 }

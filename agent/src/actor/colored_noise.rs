@@ -1,31 +1,31 @@
-//! Noise whose power falls with frequency as `1 / f^beta`: smooth action sequences reach far, white ones tremble in place
-//! (Timmer and König 1995; iCEM, Pinneri et al. 2020).
+//! Noise whose power falls with frequency as `1 / f^beta`: smooth action sequences reach far, white ones tremble in
+//! place (Timmer and König 1995; iCEM, Pinneri et al. 2020).
 
 use mindseye_interface::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// Draws sequences of a fixed length with unit variance at every moment.
+/// Draws sequences of a fixed length with unit variance at every time.
 #[derive(Debug, Clone)]
 pub struct ColoredNoise {
     length: usize,
-    /// Cosine and sine waves, scaled: rows of `[waves, length]`.
+    /// Cosine and sine waves, scaled: `[waves, length]`.
     waves: Vec<f32>,
 }
 
 impl ColoredNoise {
-    /// Sequences of `length` moments with spectrum `1 / f^beta`; `beta` 0 is white, 2 is a random walk's.
+    /// Sequences of `length` values with spectrum `1 / f^beta`; `beta` 0 is white, 2 is a random walk's.
     pub fn new(length: usize, beta: f64) -> Self {
         let mut waves = Vec::new();
         let mut power = 0.0;
         for frequency in 0..=length / 2 {
             // The constant part gets the power of the lowest frequency, else it would be infinite.
             let scale = (frequency.max(1) as f64 / length.max(1) as f64).powf(-beta / 2.0);
-            let angle = |moment: usize| std::f64::consts::TAU * (frequency * moment) as f64 / length.max(1) as f64;
+            let angle = |time: usize| std::f64::consts::TAU * (frequency * time) as f64 / length.max(1) as f64;
             // The constant and the highest wave have no sine partner: they count once.
             let single = frequency == 0 || 2 * frequency == length;
-            waves.extend((0..length).map(|moment| scale * angle(moment).cos()));
+            waves.extend((0..length).map(|time| scale * angle(time).cos()));
             if !single {
-                waves.extend((0..length).map(|moment| scale * angle(moment).sin()));
+                waves.extend((0..length).map(|time| scale * angle(time).sin()));
             }
             power += scale * scale;
         }
@@ -33,7 +33,7 @@ impl ColoredNoise {
         Self { length, waves: waves.into_iter().map(|wave| (wave / norm) as f32).collect() }
     }
 
-    /// Moments per sequence.
+    /// Values per sequence.
     pub fn length(&self) -> usize {
         self.length
     }
@@ -66,12 +66,12 @@ mod tests {
     }
 
     #[test]
-    fn every_moment_has_unit_variance() {
+    fn every_value_has_unit_variance() {
         for beta in [0.0, 1.0, 2.0] {
             let sequences = sequences(beta);
-            for moment in [0, 7, 24] {
-                let variance = sequences.iter().map(|s| s[moment] * s[moment]).sum::<f32>() / sequences.len() as f32;
-                assert!((variance - 1.0).abs() < 0.1, "beta {beta}, moment {moment}: {variance}");
+            for time in [0, 7, 24] {
+                let variance = sequences.iter().map(|s| s[time] * s[time]).sum::<f32>() / sequences.len() as f32;
+                assert!((variance - 1.0).abs() < 0.1, "beta {beta}, time {time}: {variance}");
             }
         }
     }

@@ -1,8 +1,9 @@
-//! Sampling and gradients: iCEM whose best candidates take some steps down the slope before the next distribution is fitted to them
-//! (Bharadhwaj, Xie and Shkurti 2020, "Model-predictive control via cross-entropy and gradient-based optimization").
+//! Sampling and gradients: iCEM whose best candidates take some steps down the gradient before the next distribution is
+//! fitted to them (Bharadhwaj, Xie and Shkurti 2020, "Model-predictive control via cross-entropy and gradient-based
+//! optimization").
 
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Result as BorderResult, Rng};
+use mindseye_interface::{Result as InterfaceResult, Rng};
 use serde::{Deserialize, Serialize};
 
 use super::descent::{Descent, Optimiser};
@@ -17,13 +18,13 @@ use crate::Result;
 pub struct HybridConfig {
     /// The sampling part.
     pub sampling: IcemConfig,
-    /// Best candidates of a round that take steps down the slope.
+    /// Best candidates of a round that take steps down the gradient.
     pub refined: usize,
     /// Steps that they take.
     pub steps: usize,
-    /// How slopes become steps.
+    /// How gradients become steps.
     pub optimiser: Optimiser,
-    /// Length of a step, in normalised actions (Adam) or per slope (SGD).
+    /// Length of a step, in normalised actions (Adam) or per gradient (SGD).
     pub learning_rate: f32,
 }
 
@@ -35,7 +36,7 @@ impl Default for HybridConfig {
 }
 
 impl HybridConfig {
-    pub(crate) fn validate(&self) -> BorderResult<()> {
+    pub(crate) fn validate(&self) -> InterfaceResult<()> {
         self.sampling.validate()?;
         require_range("planner.refined", self.refined, 1, self.sampling.samples)?;
         require_range("planner.steps", self.steps, 1, 1000)?;
@@ -43,7 +44,7 @@ impl HybridConfig {
     }
 }
 
-/// The planner; between ticks it keeps its last plan and elites.
+/// The planner; between ticks it keeps its previous plan and elites.
 pub struct Hybrid {
     config: HybridConfig,
     icem: Icem,
@@ -75,10 +76,10 @@ fn refined(config: &HybridConfig, search: &mut Search<'_>, mut candidates: Vec<C
     let values = sequences.iter().map(Vec::len).sum();
     let mut descent = Descent::new(config.optimiser, config.learning_rate, values);
     for _ in 0..config.steps {
-        let Some((_, slopes)) = search.differentiate(&sequences)? else { return Ok(candidates) };
-        descent.step(&mut sequences, &slopes);
+        let Some(gradients) = search.differentiate(&sequences)? else { return Ok(candidates) };
+        descent.step(&mut sequences, &gradients);
     }
-    if let Some(improved) = search.judge(sequences)? {
+    if let Some(improved) = search.score(sequences)? {
         candidates.extend(improved);
         candidates.sort_by(|a, b| a.energy.total_cmp(&b.energy));
     }

@@ -1,11 +1,12 @@
-//! iCEM (Pinneri et al. 2020): cross-entropy search with coloured noise, kept elites, and a warm start from the last plan.
+//! iCEM (Pinneri et al. 2020): cross-entropy search with coloured noise, kept elites, and a warm start from the
+//! previous plan.
 
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Result as BorderResult, Rng};
+use mindseye_interface::{Result as InterfaceResult, Rng};
 use serde::{Deserialize, Serialize};
 
 use super::population::{Candidate, Noise, fit};
-use super::search::{LastPlan, Search};
+use super::search::{PreviousPlan, Search};
 use super::{Actor, Choice, Deadline, Imagination};
 use crate::Result;
 use crate::latent::Plan;
@@ -22,13 +23,13 @@ pub struct IcemConfig {
     pub elites: usize,
     /// Share of the elites that take part in the next round and, shifted, in the next tick.
     pub kept_elites: f32,
-    /// Share of the old mean and spread that survives a refit.
+    /// Share of the old mean and standard deviation that survives a refit.
     pub momentum: f32,
     /// Colour of the noise: power falls as `1 / f^beta`.
     pub noise_beta: f64,
-    /// Spread at the start of a tick, in normalised actions.
+    /// Standard deviation at the start of a tick, in normalised actions.
     pub initial_std: f32,
-    /// Smallest spread.
+    /// Smallest standard deviation.
     pub least_std: f32,
 }
 
@@ -48,7 +49,22 @@ impl Default for IcemConfig {
 }
 
 impl IcemConfig {
-    pub(crate) fn validate(&self) -> BorderResult<()> {
+    /// The cross-entropy method (Rubinstein 1999) as a special case: white noise, no kept elites, no momentum. Numbers
+    /// are those that LeWorldModel plans with (arXiv 2603.19312).
+    pub fn cem() -> Self {
+        Self {
+            samples: 300,
+            iterations: 30,
+            elites: 30,
+            kept_elites: 0.0,
+            momentum: 0.0,
+            noise_beta: 0.0,
+            initial_std: 1.0,
+            least_std: 0.0,
+        }
+    }
+
+    pub(crate) fn validate(&self) -> InterfaceResult<()> {
         require_range("planner.samples", self.samples, 2, 1_000_000)?;
         require_range("planner.iterations", self.iterations, 1, 1000)?;
         require_range("planner.elites", self.elites, 1, self.samples)?;
@@ -60,11 +76,11 @@ impl IcemConfig {
     }
 }
 
-/// The planner; between ticks it keeps its last plan and elites.
+/// The planner; between ticks it keeps its previous plan and elites.
 pub struct Icem {
     config: IcemConfig,
     noise: Noise,
-    last: LastPlan,
+    previous: PreviousPlan,
     elites: Vec<Candidate>,
 }
 
@@ -75,7 +91,7 @@ impl Icem {
     /// A planner that has not planned yet.
     pub fn new(config: IcemConfig) -> Self {
         let noise = Noise::new(config.noise_beta);
-        Self { config, noise, last: LastPlan::default(), elites: Vec::new() }
+        Self { config, noise, previous: PreviousPlan::default(), elites: Vec::new() }
     }
 
     fn kept(&self) -> usize {
@@ -91,18 +107,19 @@ impl Icem {
         improve: &mut Improve<'_>,
     ) -> Result<Choice> {
         let directive = imagination.directive;
-        let (horizon, block_width) = (directive.horizon_blocks, directive.block_width());
-        let mut search = Search::new(imagination, deadline, &self.last);
+        let (horizon, chunk_width) = (directive.horizon_chunks, directive.chunk_width());
+        let mut search = Search::new(imagination, deadline, &self.previous);
         let mut mean = search.centre();
         let mut std = vec![self.config.initial_std; mean.len()];
         let mut kept: Vec<Vec<f32>> = Vec::new();
         if search.start().is_some() {
             for elite in self.elites.iter().take(self.kept()) {
-                kept.push(Plan::new(horizon, block_width, elite.actions.clone())?.shifted().values().to_vec());
+                let elite = Plan::new(horizon, chunk_width, elite.actions.clone())?;
+                kept.push(directive.shifted(&elite, directive.executed_steps).values().to_vec());
             }
         }
-        kept.extend(search.guesses());
-        self.elites.clear(); // if no round is in time, they belong to a plan that is a block old
+        kept.extend(search.proposals());
+        self.elites.clear(); // if no round is in time, they belong to an older plan
         for iteration in 0..self.config.iterations {
             let mut sequences = std::mem::take(&mut kept);
             if iteration > 0 && iteration + 1 == self.config.iterations {
@@ -111,7 +128,7 @@ impl Icem {
             while sequences.len() < self.config.samples {
                 sequences.push(self.noise.around(&mean, &std, directive.action_width, rng));
             }
-            let Some(candidates) = search.judge(sequences)? else { break };
+            let Some(candidates) = search.score(sequences)? else { break };
             let mut candidates = improve(&mut search, candidates)?;
             candidates.truncate(self.config.elites);
             let (fitted_mean, fitted_std) = fit(&candidates);
@@ -126,7 +143,7 @@ impl Icem {
             kept.extend(candidates.iter().take(self.kept()).map(|candidate| candidate.actions.clone()));
             self.elites = candidates;
         }
-        search.finish(&mut self.last)
+        search.finish(&mut self.previous)
     }
 }
 
@@ -136,7 +153,7 @@ impl Actor for Icem {
     }
 
     fn reset(&mut self) {
-        self.last.forget();
+        self.previous.forget();
         self.elites.clear();
     }
 }

@@ -1,11 +1,12 @@
-//! MPPI (Williams et al. 2017): the next plan is the mean of all plans, weighted by the exponential of how good they are.
+//! MPPI (Williams et al. 2017): the next plan is the mean of all plans, weighted by the exponential of how good they
+//! are.
 
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Result as BorderResult, Rng};
+use mindseye_interface::{Result as InterfaceResult, Rng};
 use serde::{Deserialize, Serialize};
 
 use super::population::{Candidate, Noise};
-use super::search::{LastPlan, Search};
+use super::search::{PreviousPlan, Search};
 use super::{Actor, Choice, Deadline, Imagination};
 use crate::Result;
 
@@ -19,9 +20,10 @@ pub struct MppiConfig {
     pub iterations: usize,
     /// Best plans that take part in the mean.
     pub elites: usize,
-    /// A plan whose energy is higher than the best's by so much weighs `1/e` of it, in units of the energies' spread among the elites.
+    /// A plan whose energy is higher than the best's by so much weighs `1/e` of it, in units of the energies' mean
+    /// distance from the best among the elites.
     pub temperature: f32,
-    /// Spread of the plans around the mean, in normalised actions. It stays as it is.
+    /// Standard deviation of the plans around the mean, in normalised actions. It stays as it is.
     pub initial_std: f32,
     /// Colour of the noise: power falls as `1 / f^beta`.
     pub noise_beta: f64,
@@ -34,7 +36,7 @@ impl Default for MppiConfig {
 }
 
 impl MppiConfig {
-    pub(crate) fn validate(&self) -> BorderResult<()> {
+    pub(crate) fn validate(&self) -> InterfaceResult<()> {
         require_range("planner.samples", self.samples, 2, 1_000_000)?;
         require_range("planner.iterations", self.iterations, 1, 1000)?;
         require_range("planner.elites", self.elites, 1, self.samples)?;
@@ -44,52 +46,52 @@ impl MppiConfig {
     }
 }
 
-/// The planner; between ticks it keeps its last plan.
+/// The planner; between ticks it keeps its previous plan.
 pub struct Mppi {
     config: MppiConfig,
     noise: Noise,
-    last: LastPlan,
+    previous: PreviousPlan,
 }
 
 impl Mppi {
     /// A planner that has not planned yet.
     pub fn new(config: MppiConfig) -> Self {
         let noise = Noise::new(config.noise_beta);
-        Self { config, noise, last: LastPlan::default() }
+        Self { config, noise, previous: PreviousPlan::default() }
     }
 }
 
 impl Actor for Mppi {
     fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
-        let mut search = Search::new(imagination, deadline, &self.last);
+        let mut search = Search::new(imagination, deadline, &self.previous);
         let mut mean = search.centre();
         let std = vec![self.config.initial_std; mean.len()];
-        let mut guesses = search.guesses();
+        let mut proposals = search.proposals();
         for _ in 0..self.config.iterations {
             let mut sequences = vec![mean.clone()];
-            sequences.append(&mut guesses);
+            sequences.append(&mut proposals);
             while sequences.len() < self.config.samples {
                 sequences.push(self.noise.around(&mean, &std, imagination.directive.action_width, rng));
             }
-            let Some(mut candidates) = search.judge(sequences)? else { break };
+            let Some(mut candidates) = search.score(sequences)? else { break };
             candidates.truncate(self.config.elites);
             mean = weighted_mean(&candidates, self.config.temperature);
         }
-        search.judge(vec![mean])?;
-        search.finish(&mut self.last)
+        search.score(vec![mean])?;
+        search.finish(&mut self.previous)
     }
 
     fn reset(&mut self) {
-        self.last.forget();
+        self.previous.forget();
     }
 }
 
-/// The mean of `candidates` (best first), each weighing `exp(-(energy - best) / (temperature * spread))`.
+/// The mean of `candidates` (best first), each weighing `exp(-(energy - best) / (temperature * mean distance))`.
 fn weighted_mean(candidates: &[Candidate], temperature: f32) -> Vec<f32> {
     let best = candidates.first().map_or(0.0, |candidate| candidate.energy);
     let above = || candidates.iter().map(|candidate| candidate.energy - best);
-    let spread = above().sum::<f32>() / candidates.len().max(1) as f32;
-    let unit = (temperature * spread).max(f32::MIN_POSITIVE);
+    let distance = above().sum::<f32>() / candidates.len().max(1) as f32;
+    let unit = (temperature * distance).max(f32::MIN_POSITIVE);
     let weights: Vec<f32> = above().map(|above| (-above / unit).exp()).collect();
     let total: f32 = weights.iter().sum();
     let length = candidates.first().map_or(0, |candidate| candidate.actions.len());
@@ -114,6 +116,6 @@ mod tests {
         let (second, third) = ((-1f32).exp(), (-3f32).exp());
         let by_hand = (0.1 + 0.4 * second + third) / (1.0 + second + third);
         assert!((weighted_mean(&candidates, 0.75)[0] - by_hand).abs() < 1e-6);
-        assert_eq!(weighted_mean(&candidates[..1], 0.5), [0.1], "equal energies have no spread");
+        assert_eq!(weighted_mean(&candidates[..1], 0.5), [0.1], "equal energies are at no distance");
     }
 }

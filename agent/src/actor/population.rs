@@ -1,12 +1,11 @@
 //! Candidates with their energies, and the distributions that new ones are drawn from.
 
 use mindseye_interface::Rng;
-use rand_distr::{Distribution, StandardNormal};
 
 use super::ColoredNoise;
 use crate::{Error, Result};
 
-/// A judged sequence of normalised actions, `[H * A]`.
+/// A scored sequence of normalised actions, `[H * A]`.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub actions: Vec<f32>,
@@ -54,12 +53,13 @@ impl Noise {
         Self { beta, colored: None }
     }
 
-    /// A sequence around `mean [H * A]` with standard deviations `std`, for actions of `action_width` numbers, within [-1, 1].
+    /// A sequence around `mean [H * A]` with standard deviations `std`, for actions of `action_width` numbers, within
+    /// [-1, 1].
     pub fn around(&mut self, mean: &[f32], std: &[f32], action_width: usize, rng: &mut Rng) -> Vec<f32> {
-        let moments = mean.len() / action_width.max(1);
+        let steps = mean.len() / action_width.max(1);
         let beta = self.beta;
-        if self.colored.as_ref().is_none_or(|noise| noise.length() != moments) {
-            self.colored = Some(ColoredNoise::new(moments, beta));
+        if self.colored.as_ref().is_none_or(|noise| noise.length() != steps) {
+            self.colored = Some(ColoredNoise::new(steps, beta));
         }
         let mut draw = vec![0.0; mean.len()];
         if let Some(noise) = &self.colored {
@@ -67,13 +67,4 @@ impl Noise {
         }
         mean.iter().zip(std).zip(draw).map(|((mean, std), draw)| (mean + std * draw).clamp(-1.0, 1.0)).collect()
     }
-}
-
-/// A sequence around `mean [H * A]` with independent values of standard deviations `std`, within [-1, 1].
-pub(super) fn white(mean: &[f32], std: &[f32], rng: &mut Rng) -> Vec<f32> {
-    let mut draw = |(mean, std): (&f32, &f32)| -> f32 {
-        let noise: f32 = StandardNormal.sample(rng);
-        (mean + std * noise).clamp(-1.0, 1.0)
-    };
-    mean.iter().zip(std).map(&mut draw).collect()
 }

@@ -1,12 +1,12 @@
-//! Predictive sampling (Howell et al. 2022, "Predictive sampling: real-time behaviour synthesis with MuJoCo"): the best of some plans
-//! around the last one is the next.
+//! Predictive sampling (Howell et al. 2022, "Predictive sampling: real-time behaviour synthesis with MuJoCo"): the best
+//! of some plans around the previous one is the next.
 
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Result as BorderResult, Rng};
+use mindseye_interface::{Result as InterfaceResult, Rng};
 use serde::{Deserialize, Serialize};
 
 use super::population::Noise;
-use super::search::{LastPlan, Search};
+use super::search::{PreviousPlan, Search};
 use super::{Actor, Choice, Deadline, Imagination};
 use crate::Result;
 
@@ -18,7 +18,7 @@ pub struct PredictiveSamplingConfig {
     pub samples: usize,
     /// Rounds of sampling around the best plan so far.
     pub iterations: usize,
-    /// Spread of the plans around the best so far, in normalised actions.
+    /// Standard deviation of the plans around the best so far, in normalised actions.
     pub initial_std: f32,
     /// Colour of the noise: power falls as `1 / f^beta`.
     pub noise_beta: f64,
@@ -31,7 +31,7 @@ impl Default for PredictiveSamplingConfig {
 }
 
 impl PredictiveSamplingConfig {
-    pub(crate) fn validate(&self) -> BorderResult<()> {
+    pub(crate) fn validate(&self) -> InterfaceResult<()> {
         require_range("planner.samples", self.samples, 2, 1_000_000)?;
         require_range("planner.iterations", self.iterations, 1, 1000)?;
         require_range("planner.initial_std", self.initial_std, 1e-6, 100.0)?;
@@ -39,40 +39,40 @@ impl PredictiveSamplingConfig {
     }
 }
 
-/// The planner; between ticks it keeps its last plan.
+/// The planner; between ticks it keeps its previous plan.
 pub struct PredictiveSampling {
     config: PredictiveSamplingConfig,
     noise: Noise,
-    last: LastPlan,
+    previous: PreviousPlan,
 }
 
 impl PredictiveSampling {
     /// A planner that has not planned yet.
     pub fn new(config: PredictiveSamplingConfig) -> Self {
         let noise = Noise::new(config.noise_beta);
-        Self { config, noise, last: LastPlan::default() }
+        Self { config, noise, previous: PreviousPlan::default() }
     }
 }
 
 impl Actor for PredictiveSampling {
     fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
-        let mut search = Search::new(imagination, deadline, &self.last);
+        let mut search = Search::new(imagination, deadline, &self.previous);
         let mut nominal = search.centre();
         let std = vec![self.config.initial_std; nominal.len()];
-        let mut guesses = search.guesses();
+        let mut proposals = search.proposals();
         for _ in 0..self.config.iterations {
             let mut sequences = vec![nominal.clone()];
-            sequences.append(&mut guesses);
+            sequences.append(&mut proposals);
             while sequences.len() < self.config.samples {
                 sequences.push(self.noise.around(&nominal, &std, imagination.directive.action_width, rng));
             }
-            let Some(mut candidates) = search.judge(sequences)? else { break };
+            let Some(mut candidates) = search.score(sequences)? else { break };
             nominal = candidates.swap_remove(0).actions;
         }
-        search.finish(&mut self.last)
+        search.finish(&mut self.previous)
     }
 
     fn reset(&mut self) {
-        self.last.forget();
+        self.previous.forget();
     }
 }

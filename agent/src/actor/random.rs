@@ -1,4 +1,4 @@
-//! Uniformly random actions: what success costs nothing.
+//! Uniformly random actions: how often a goal is reached by chance.
 
 use mindseye_interface::Rng;
 use rand::Rng as _;
@@ -14,10 +14,14 @@ pub struct RandomActions;
 impl Actor for RandomActions {
     fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, _deadline: &Deadline<'_>) -> Result<Choice> {
         let directive = imagination.directive;
-        let (horizon, width) = (directive.horizon_blocks, directive.block_width());
+        let (horizon, width) = (directive.horizon_chunks, directive.chunk_width());
         let values = (0..horizon * width).map(|_| rng.random_range(-1.0..=1.0)).collect();
-        Ok(Choice::unthinking(Plan::new(horizon, width, values)?))
+        Ok(Choice::unplanned(Plan::new(horizon, width, values)?))
     }
 
     fn reset(&mut self) {}
+
+    fn predicts(&self) -> bool {
+        false
+    }
 }

@@ -1,44 +1,44 @@
-//! What a task wants and what it forbids, as it stands in a file; names become places in what is read here.
+//! What a task wants and what it forbids, as it stands in a file, and the goals that follow for a run.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Error, Result};
+use mindseye_interface::{Error, Goal, Observation, Result, StateDimension, StateInterval, StateTarget as NamedTarget};
 use serde::{Deserialize, Serialize};
 
-use super::aims::{Aims, Interval, Place, Wanted};
-use crate::cost::{GoalDistance, Named, StateReader};
+use crate::cost::StateEstimator;
+use crate::directive::{Interval, KeepOutBox, StateGoals, StateTarget, terms};
 
 /// From and to, by name of a dimension of the state, in its unit.
 pub type Bounds = BTreeMap<String, [f64; 2]>;
 
-/// What is wanted. Names are those of the state's dimensions, for example `block_x_m`; what is not a picture is read from latents by the readout
-/// beside the model.
+/// What is wanted. Names are those of the state's dimensions, for example `block_x_m`; goals that are no images are
+/// read from latents by the state probe beside the model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum GoalConfig {
-    /// To see what the picture shows that comes with the run. Its cost is `goal_distance`.
+    /// The image that comes with the run. Its cost is `goal_distance`.
     #[default]
     Image,
-    /// To see pictures one after the other, and then the one that comes with the run. Its cost is `goal_distance`.
+    /// Images one after the other, and then the one that comes with the run. Its cost is `goal_distance`.
     KeyFrames {
-        /// Files with pictures (PNG or JPEG), in their order.
+        /// Image files (PNG or JPEG) in their order, relative to the task's file.
         files: Vec<PathBuf>,
     },
-    /// To have some of the state's dimensions at values; the others are free. Its cost is `pose`.
+    /// Some of the state's dimensions at values; the others are free. Its cost is `pose`.
     Pose {
-        /// Dimensions whose values come with the run: those of its goal, as numbers.
+        /// Dimensions whose values come with the run: those of its goal.
         #[serde(default)]
         states: Vec<String>,
         /// Dimensions with their values.
         #[serde(default)]
         values: BTreeMap<String, f64>,
-        /// How far away costs 1, in the dimension's unit; by default a typical step of an action block.
+        /// The distance that costs 1, in the dimension's unit; by default a typical step of an action chunk.
         #[serde(default)]
         scales: BTreeMap<String, f64>,
     },
-    /// To be somewhere within bounds. Its cost is `region`.
+    /// Some of the state's dimensions within bounds. Its cost is `region`.
     Region {
         /// How far from the run's goal on either side is still within.
         #[serde(default)]
@@ -46,37 +46,49 @@ pub enum GoalConfig {
         /// Bounds of their own.
         #[serde(default)]
         bounds: Bounds,
-        /// How far beyond a bound costs 1, in the dimension's unit; by default a typical step of an action block.
+        /// The distance beyond a bound that costs 1, in the dimension's unit; by default a typical step of an action
+        /// chunk.
         #[serde(default)]
         scales: BTreeMap<String, f64>,
     },
 }
 
-/// A place not to be in. Its cost is `keep_out`.
+/// A box of states to keep out of. Its cost is `keep_out`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeepOut {
-    /// The place: where the state is within all of them.
+    /// The box: a state is in it where all its dimensions are within their bounds.
     pub bounds: Bounds,
-    /// How far from it already costs, in the dimensions' unit. States are imagined at the ends of action blocks: about a third of how far a block
-    /// can lead keeps a way between two of them from cutting a corner.
+    /// The distance from the box that already costs, in the dimensions' unit; 0 by default. States are imagined at the
+    /// ends of action chunks: about a third of how far a chunk can lead keeps a path between two of them from cutting a
+    /// corner.
     #[serde(default)]
     pub margin: f64,
 }
 
+/// The goal of one run, as it comes from an evaluation, a recording or a person.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunGoal {
+    /// What is observed at the goal.
+    pub observation: Observation,
+    /// Values of the state there by name, where they are known: tasks with pose and region goals may take them from the
+    /// run.
+    pub state: BTreeMap<String, f64>,
+}
+
 impl GoalConfig {
-    /// Name of the cost term that says how far the goal is.
+    /// Name of the cost term that measures the distance to the goal.
     pub fn term(&self) -> &'static str {
         match self {
-            Self::Image | Self::KeyFrames { .. } => GoalDistance::NAME,
-            Self::Pose { .. } => Named::POSE,
-            Self::Region { .. } => Named::REGION,
+            Self::Image | Self::KeyFrames { .. } => terms::GOAL_DISTANCE,
+            Self::Pose { .. } => terms::POSE,
+            Self::Region { .. } => terms::REGION,
         }
     }
 
-    /// Whether the goal is a picture.
-    pub fn is_picture(&self) -> bool {
-        self.term() == GoalDistance::NAME
+    /// Whether the goal is an image.
+    pub fn is_image(&self) -> bool {
+        self.term() == terms::GOAL_DISTANCE
     }
 
     /// Whether something in the goal comes with the run.
@@ -85,6 +97,55 @@ impl GoalConfig {
             Self::Image | Self::KeyFrames { .. } => true,
             Self::Pose { states, .. } => !states.is_empty(),
             Self::Region { around, .. } => !around.is_empty(),
+        }
+    }
+
+    /// The goal that this is where a run brings `run`, without key frames (see [`super::key_frames`]).
+    ///
+    /// # Errors
+    /// [`crate::Error::Unknown`] naming a dimension whose value the run does not bring; a scale of a dimension that is
+    /// not part of the goal.
+    pub fn goal(&self, run: &RunGoal) -> crate::Result<Goal> {
+        let of_run = |name: &String| {
+            run.state.get(name).copied().ok_or_else(|| crate::Error::Unknown {
+                field: "the run's goal".into(),
+                expected: run.state.keys().cloned().collect::<Vec<_>>().join(", "),
+                got: name.clone(),
+            })
+        };
+        Ok(match self {
+            Self::Image | Self::KeyFrames { .. } => Goal::Image(run.observation.frames.clone()),
+            Self::Pose { states, values, scales } => {
+                let of_run = states.iter().map(|name| Ok((name.clone(), of_run(name)?)));
+                let own = values.iter().map(|(name, value)| Ok((name.clone(), *value)));
+                let target = |pair: crate::Result<(String, f64)>| {
+                    let (name, value) = pair?;
+                    Ok(NamedTarget { scale: scales.get(&name).copied(), name, value })
+                };
+                let targets = of_run.chain(own).map(target).collect::<crate::Result<Vec<NamedTarget>>>()?;
+                require_used(scales, targets.iter().map(|target| &target.name))?;
+                Goal::State(targets)
+            }
+            Self::Region { around, bounds, scales } => {
+                let around = around.iter().map(|(name, half)| {
+                    let value = of_run(name)?;
+                    Ok((name.clone(), [value - half, value + half]))
+                });
+                let own = bounds.iter().map(|(name, bounds)| Ok((name.clone(), *bounds)));
+                let interval = |pair: crate::Result<(String, [f64; 2])>| {
+                    let (name, [low, high]) = pair?;
+                    Ok(StateInterval { scale: scales.get(&name).copied(), name, low, high })
+                };
+                let intervals = around.chain(own).map(interval).collect::<crate::Result<Vec<StateInterval>>>()?;
+                require_used(scales, intervals.iter().map(|interval| &interval.name))?;
+                Goal::Region(intervals)
+            }
+        })
+    }
+
+    pub(super) fn resolve_paths(&mut self, folder: &Path) {
+        if let Self::KeyFrames { files } = self {
+            files.iter_mut().for_each(|file| *file = folder.join(&file));
         }
     }
 
@@ -123,99 +184,78 @@ pub(super) fn validate_bounds(field: &str, bounds: &Bounds) -> Result<()> {
     })
 }
 
-/// Names become places in what `reader` reads.
-pub(super) struct Names<'a> {
-    pub reader: &'a dyn StateReader,
-    /// Values of the run's goal by name.
-    pub run_goal: &'a BTreeMap<String, f64>,
+/// Refuses a scale of a dimension that is not among `used`.
+fn require_used<'a>(
+    scales: &BTreeMap<String, f64>,
+    used: impl Iterator<Item = &'a String> + Clone,
+) -> crate::Result<()> {
+    match scales.keys().find(|name| !used.clone().any(|used| used == *name)) {
+        None => Ok(()),
+        Some(unused) => Err(crate::Error::Unknown {
+            field: "goal.scales".into(),
+            expected: used.cloned().collect::<Vec<_>>().join(", "),
+            got: unused.clone(),
+        }),
+    }
 }
 
+/// What `goal` wants of the state that `estimator` reads, beside what `keep_out` and `workspace` forbid.
+pub(crate) fn state_goals(
+    estimator: &dyn StateEstimator,
+    goal: &Goal,
+    keep_out: &[KeepOut],
+    workspace: &Bounds,
+) -> crate::Result<StateGoals> {
+    Names(estimator).state_goals(goal, keep_out, workspace)
+}
+
+/// Finds the dimensions that goals name among those that an estimator reads.
+struct Names<'a>(&'a dyn StateEstimator);
+
 impl Names<'_> {
-    /// The aims of a task.
-    pub fn aims(&self, goal: &GoalConfig, keep_out: &[KeepOut], workspace: &Bounds) -> crate::Result<Aims> {
-        let mut aims = Aims::default();
+    /// An image wants nothing of named dimensions.
+    fn state_goals(&self, goal: &Goal, keep_out: &[KeepOut], workspace: &Bounds) -> crate::Result<StateGoals> {
+        let mut goals = StateGoals::default();
         match goal {
-            GoalConfig::Image | GoalConfig::KeyFrames { .. } => {}
-            GoalConfig::Pose { states, values, scales } => {
-                for name in states {
-                    aims.pose.push(self.wanted("goal.states", name, self.of_run(name)?, scales)?);
-                }
-                for (name, value) in values {
-                    aims.pose.push(self.wanted("goal.values", name, *value, scales)?);
-                }
-                self.require_used(scales, &aims.pose)?;
+            Goal::Image(_) | Goal::ImageSequence(_) => {}
+            Goal::State(targets) => {
+                let target =
+                    |NamedTarget { name, value, scale }: &NamedTarget| self.target("goal.values", name, *value, *scale);
+                goals.pose = targets.iter().map(target).collect::<crate::Result<_>>()?;
             }
-            GoalConfig::Region { around, bounds, scales } => {
-                for (name, half) in around {
-                    let middle = self.wanted("goal.around", name, self.of_run(name)?, scales)?;
-                    aims.region.push(Interval { middle, half: *half as f32 });
-                }
-                aims.region.extend(self.intervals("goal.bounds", bounds, scales)?);
-                let middles: Vec<Wanted> = aims.region.iter().map(|side| side.middle).collect();
-                self.require_used(scales, &middles)?;
+            Goal::Region(intervals) => {
+                let interval = |StateInterval { name, low, high, scale }: &StateInterval| {
+                    self.interval("goal.bounds", name, [*low, *high], *scale)
+                };
+                goals.region = intervals.iter().map(interval).collect::<crate::Result<_>>()?;
             }
         }
         for place in keep_out {
-            let sides = self.intervals("keep_out.bounds", &place.bounds, &BTreeMap::new())?;
-            aims.keep_out.push(Place { sides, margin: place.margin as f32 });
+            let sides = self.intervals("keep_out.bounds", &place.bounds)?;
+            goals.keep_out.push(KeepOutBox { sides, margin: place.margin as f32 });
         }
-        aims.workspace = self.intervals("workspace", workspace, &BTreeMap::new())?;
-        Ok(aims)
+        goals.workspace = self.intervals("workspace", workspace)?;
+        Ok(goals)
     }
 
-    fn of_run(&self, name: &str) -> crate::Result<f64> {
-        self.run_goal.get(name).copied().ok_or_else(|| crate::Error::Unknown {
-            field: "the run's goal",
-            expected: self.run_goal.keys().cloned().collect::<Vec<_>>().join(", "),
-            got: name.into(),
-        })
+    fn intervals(&self, field: &str, bounds: &Bounds) -> crate::Result<Vec<Interval>> {
+        bounds.iter().map(|(name, bounds)| self.interval(field, name, *bounds, None)).collect()
     }
 
-    fn wanted(
-        &self,
-        field: &'static str,
-        name: &str,
-        value: f64,
-        scales: &BTreeMap<String, f64>,
-    ) -> crate::Result<Wanted> {
-        let dimension = self.dimension(field, name)?;
-        let typical = self.reader.typical_steps()[dimension];
-        let scale = scales.get(name).map_or(typical, |scale| *scale as f32);
-        Ok(Wanted { dimension, value: value as f32, scale, angle: name.ends_with("_rad") })
+    fn interval(&self, field: &str, name: &str, [low, high]: [f64; 2], scale: Option<f64>) -> crate::Result<Interval> {
+        let middle = self.target(field, name, f64::midpoint(low, high), scale)?;
+        Ok(Interval { middle, half: ((high - low) / 2.0) as f32 })
     }
 
-    fn intervals(
-        &self,
-        field: &'static str,
-        bounds: &Bounds,
-        scales: &BTreeMap<String, f64>,
-    ) -> crate::Result<Vec<Interval>> {
-        let interval = |(name, [low, high]): (&String, &[f64; 2])| {
-            let middle = self.wanted(field, name, f64::midpoint(*low, *high), scales)?;
-            Ok(Interval { middle, half: ((high - low) / 2.0) as f32 })
-        };
-        bounds.iter().map(interval).collect()
-    }
-
-    fn dimension(&self, field: &'static str, name: &str) -> crate::Result<usize> {
-        let names = self.reader.names();
-        names.iter().position(|known| known == name).ok_or_else(|| crate::Error::Unknown {
-            field,
+    fn target(&self, field: &str, name: &str, value: f64, scale: Option<f64>) -> crate::Result<StateTarget> {
+        let names = self.0.names();
+        let dimension = names.iter().position(|known| known == name).ok_or_else(|| crate::Error::Unknown {
+            field: field.into(),
             expected: names.join(", "),
             got: name.into(),
-        })
-    }
-
-    /// Refuses a scale of something that is not wanted.
-    fn require_used(&self, scales: &BTreeMap<String, f64>, wanted: &[Wanted]) -> crate::Result<()> {
-        for name in scales.keys() {
-            let dimension = self.dimension("goal.scales", name)?;
-            if !wanted.iter().any(|wanted| wanted.dimension == dimension) {
-                let names = wanted.iter().map(|wanted| self.reader.names()[wanted.dimension].clone());
-                let expected = names.collect::<Vec<_>>().join(", ");
-                return Err(crate::Error::Unknown { field: "goal.scales", expected, got: name.clone() });
-            }
-        }
-        Ok(())
+        })?;
+        let scale = scale.map_or(self.0.step_scales()[dimension], |scale| scale as f32);
+        let angle = StateDimension::named(name).is_angle();
+        Ok(StateTarget { dimension, value: value as f32, scale, angle })
     }
 }

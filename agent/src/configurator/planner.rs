@@ -2,88 +2,135 @@
 
 use mindseye_interface::Result;
 use mindseye_interface::config::Validate;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::{
-    Actor, CategoricalCem, CategoricalCemConfig, Cem, CemConfig, Gradient, GradientConfig, Hold, Hybrid, HybridConfig,
-    Icem, IcemConfig, Mppi, MppiConfig, PredictiveSampling, PredictiveSamplingConfig, RandomActions, RandomShooting,
-    RandomShootingConfig, Reactive,
+    Actor, Gradient, GradientConfig, Hold, Hybrid, HybridConfig, Icem, IcemConfig, Mppi, MppiConfig,
+    PredictiveSampling, PredictiveSamplingConfig, RandomActions,
 };
 
 /// Which planner, with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "PlannerFile")]
 pub enum PlannerConfig {
-    /// See [`Icem`].
+    /// See [`Icem`]. In files also `kind = "cem"`, see [`IcemConfig::cem`].
     Icem(IcemConfig),
-    /// See [`Cem`].
-    Cem(CemConfig),
     /// See [`Mppi`].
     Mppi(MppiConfig),
     /// See [`PredictiveSampling`].
     PredictiveSampling(PredictiveSamplingConfig),
-    /// See [`RandomShooting`].
-    RandomShooting(RandomShootingConfig),
     /// See [`Gradient`].
     Gradient(GradientConfig),
     /// See [`Hybrid`].
     Hybrid(HybridConfig),
-    /// See [`CategoricalCem`].
-    CategoricalCem(CategoricalCemConfig),
-    /// Mode-1: what the policy proposes, see [`Reactive`].
-    Policy,
     /// See [`RandomActions`].
     Random,
     /// See [`Hold`].
     Hold,
 }
 
+/// Planners as they stand in files: those of before are mapped to others, or refused with what to use instead.
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum PlannerFile {
+    Icem(IcemConfig),
+    Cem(CemFile),
+    Mppi(MppiConfig),
+    PredictiveSampling(PredictiveSamplingConfig),
+    Gradient(GradientConfig),
+    Hybrid(HybridConfig),
+    Random,
+    Hold,
+    RandomShooting(IgnoredAny),
+    CategoricalCem(IgnoredAny),
+    Policy,
+}
+
+/// Settings of `kind = "cem"`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CemFile {
+    samples: usize,
+    iterations: usize,
+    elites: usize,
+    initial_std: f32,
+}
+
+impl Default for CemFile {
+    fn default() -> Self {
+        let IcemConfig { samples, iterations, elites, initial_std, .. } = IcemConfig::cem();
+        Self { samples, iterations, elites, initial_std }
+    }
+}
+
+impl TryFrom<PlannerFile> for PlannerConfig {
+    type Error = String;
+
+    fn try_from(file: PlannerFile) -> std::result::Result<Self, String> {
+        let removed = |kind: &str, instead: &str| Err(format!("planner.kind: {kind} was removed: use {instead}"));
+        Ok(match file {
+            PlannerFile::Icem(config) => Self::Icem(config),
+            PlannerFile::Cem(CemFile { samples, iterations, elites, initial_std }) => {
+                Self::Icem(IcemConfig { samples, iterations, elites, initial_std, ..IcemConfig::cem() })
+            }
+            PlannerFile::Mppi(config) => Self::Mppi(config),
+            PlannerFile::PredictiveSampling(config) => Self::PredictiveSampling(config),
+            PlannerFile::Gradient(config) => Self::Gradient(config),
+            PlannerFile::Hybrid(config) => Self::Hybrid(config),
+            PlannerFile::Random => Self::Random,
+            PlannerFile::Hold => Self::Hold,
+            PlannerFile::RandomShooting(_) => return removed("random_shooting", "icem with iterations = 1"),
+            PlannerFile::CategoricalCem(_) => return removed("categorical_cem", "icem"),
+            PlannerFile::Policy => return removed("policy", "mode = { kind = \"mode_1\" } beside any planner"),
+        })
+    }
+}
+
 impl PlannerConfig {
-    /// A planner with these settings that has not planned yet.
+    /// A planner with these settings and without a previous plan.
     pub fn build(&self) -> Box<dyn Actor> {
         match self {
             Self::Icem(config) => Box::new(Icem::new(config.clone())),
-            Self::Cem(config) => Box::new(Cem::new(config.clone())),
             Self::Mppi(config) => Box::new(Mppi::new(config.clone())),
             Self::PredictiveSampling(config) => Box::new(PredictiveSampling::new(config.clone())),
-            Self::RandomShooting(config) => Box::new(RandomShooting::new(config.clone())),
             Self::Gradient(config) => Box::new(Gradient::new(config.clone())),
             Self::Hybrid(config) => Box::new(Hybrid::new(config.clone())),
-            Self::CategoricalCem(config) => Box::new(CategoricalCem::new(config.clone())),
-            Self::Policy => Box::new(Reactive),
             Self::Random => Box::new(RandomActions),
             Self::Hold => Box::new(Hold),
         }
     }
+
     /// The name under which task files know this kind of planner.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Icem(_) => "icem",
-            Self::Cem(_) => "cem",
             Self::Mppi(_) => "mppi",
             Self::PredictiveSampling(_) => "predictive_sampling",
-            Self::RandomShooting(_) => "random_shooting",
             Self::Gradient(_) => "gradient",
             Self::Hybrid(_) => "hybrid",
-            Self::CategoricalCem(_) => "categorical_cem",
-            Self::Policy => "policy",
             Self::Random => "random",
             Self::Hold => "hold",
         }
     }
 
-    /// The nearest planner that needs no slopes: for worlds that can only be sampled.
+    /// Whether it follows gradients of plans, which a world that can only be sampled does not have.
+    pub fn needs_gradients(&self) -> bool {
+        matches!(self, Self::Gradient(_) | Self::Hybrid(_))
+    }
+
+    /// The nearest planner that needs no gradients: for worlds that can only be sampled.
     #[must_use]
-    pub fn without_slopes(&self) -> Self {
+    pub fn without_gradients(&self) -> Self {
         match self {
-            Self::Gradient(_) | Self::Policy => Self::Icem(IcemConfig::default()),
+            Self::Gradient(_) => Self::Icem(IcemConfig::default()),
             Self::Hybrid(config) => Self::Icem(config.sampling.clone()),
             other => other.clone(),
         }
     }
 
-    /// The same planner with as many samples that it imagines about `plans` plans a tick (one that slopes are carried back from counts
-    /// three times), and as many elites in proportion. The number of rounds stays as it is.
+    /// The same planner with as many samples that it imagines about `plans` plans a tick (one that gradients are
+    /// carried back from counts three times), and as many elites in proportion. The number of rounds stays.
     #[must_use]
     pub fn scaled_to(&self, plans: usize) -> Self {
         let scaled = |samples: &mut usize, elites: Option<&mut usize>, share: usize| {
@@ -95,10 +142,8 @@ impl PlannerConfig {
         let mut result = self.clone();
         match &mut result {
             Self::Icem(config) => scaled(&mut config.samples, Some(&mut config.elites), plans / config.iterations),
-            Self::Cem(config) => scaled(&mut config.samples, Some(&mut config.elites), plans / config.iterations),
             Self::Mppi(config) => scaled(&mut config.samples, Some(&mut config.elites), plans / config.iterations),
             Self::PredictiveSampling(config) => scaled(&mut config.samples, None, plans / config.iterations),
-            Self::RandomShooting(config) => scaled(&mut config.samples, None, plans),
             Self::Gradient(config) => scaled(&mut config.samples, None, plans / (3 * config.iterations + 1)),
             Self::Hybrid(HybridConfig { sampling, refined, steps, .. }) => {
                 let share = plans / sampling.iterations;
@@ -107,10 +152,7 @@ impl PlannerConfig {
                 scaled(&mut sampling.samples, Some(&mut sampling.elites), rest);
                 *refined = (*refined).min(sampling.samples);
             }
-            Self::CategoricalCem(config) => {
-                scaled(&mut config.samples, Some(&mut config.elites), plans / config.iterations);
-            }
-            Self::Policy | Self::Random | Self::Hold => {}
+            Self::Random | Self::Hold => {}
         }
         result
     }
@@ -120,14 +162,11 @@ impl Validate for PlannerConfig {
     fn validate(&self) -> Result<()> {
         match self {
             Self::Icem(config) => config.validate(),
-            Self::Cem(config) => config.validate(),
             Self::Mppi(config) => config.validate(),
             Self::PredictiveSampling(config) => config.validate(),
-            Self::RandomShooting(config) => config.validate(),
             Self::Gradient(config) => config.validate(),
             Self::Hybrid(config) => config.validate(),
-            Self::CategoricalCem(config) => config.validate(),
-            Self::Policy | Self::Random | Self::Hold => Ok(()),
+            Self::Random | Self::Hold => Ok(()),
         }
     }
 }

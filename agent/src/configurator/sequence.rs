@@ -2,94 +2,162 @@
 
 use std::sync::Arc;
 
-use super::{Aims, Configurator, Directive, ModeConfig, SubGoals, Task};
+use super::{Configurator, ModeConfig, SubGoals, Task};
+use crate::directive::{Directive, Imputation, StateGoals, terms};
 use crate::latent::Latent;
 use crate::memory::Memory;
 use crate::{Error, Result};
 
-/// Pursues goals in their order; the last one is kept for ever.
+/// One goal, ready for the cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SubGoal {
+    /// The state to bring about, `[P, D]`; empty where the goal is no image.
+    pub latent: Latent,
+    /// Name of the cost term that measures the distance to it.
+    pub term: &'static str,
+    /// What is wanted and forbidden of named dimensions of the state.
+    pub state_goals: StateGoals,
+}
+
+/// Pursues goals in their order and keeps the last one. Goals may be set at any time.
 pub struct SequenceConfigurator {
-    directives: Vec<Directive>,
+    /// What all sub-goals have in common.
+    common: Directive,
+    /// Weights of the terms that do not depend on the goal's kind.
+    weights: Vec<(String, f32)>,
+    /// What the term of a goal of another kind than the task's weighs: as much as that of the task's goal, or 1.
+    goal_weight: f32,
+    goals: Vec<Directive>,
+    /// Number of the first of them.
+    first: usize,
     sub_goals: SubGoals,
+    keep_first: bool,
+    imputation: Imputation,
     mode: ModeConfig,
 }
 
 impl SequenceConfigurator {
-    /// Pursues `goals` as `task` says, with actions of `action_width` numbers, `action_block` control steps a block.
+    /// Pursues goal states `goals` as `task` says, with actions of `action_width` numbers, `action_chunk` control steps
+    /// a chunk.
     ///
     /// # Errors
     /// [`Error::Shape`] without a goal.
-    pub fn new(task: &Task, goals: Vec<Latent>, action_block: usize, action_width: usize) -> Result<Self> {
-        let goals = goals.into_iter().map(|goal| (goal, Aims::default())).collect();
-        Self::with_aims(task, goals, action_block, action_width)
+    pub fn new(task: &Task, goals: Vec<Latent>, action_chunk: usize, action_width: usize) -> Result<Self> {
+        let goals = goals.into_iter().map(|goal| (goal, StateGoals::default())).collect();
+        Self::with_state_goals(task, goals, action_chunk, action_width)
     }
 
-    /// The same with aims beside every goal. A goal that is no picture has an empty latent.
+    /// The same with goals of named dimensions beside every goal state. A goal that is no image has an empty latent.
     ///
     /// # Errors
     /// [`Error::Shape`] without a goal.
-    pub fn with_aims(
+    pub fn with_state_goals(
         task: &Task,
-        goals: Vec<(Latent, Aims)>,
-        action_block: usize,
+        goals: Vec<(Latent, StateGoals)>,
+        action_chunk: usize,
         action_width: usize,
     ) -> Result<Self> {
-        if goals.is_empty() {
-            return Err(Error::Shape {
-                operation: "configurator",
-                expected: "at least one goal".into(),
-                got: "none".into(),
-            });
-        }
-        let name: Arc<str> = task.name.as_str().into();
-        let directive = |(sub_goal, (goal, aims)): (usize, (Latent, Aims))| Directive {
-            task: name.clone(),
-            goal: Arc::new(goal),
+        let mut configurator = Self::without_goal(task, action_chunk, action_width);
+        let term = task.goal.term();
+        let goals = goals.into_iter().map(|(latent, state_goals)| SubGoal { latent, term, state_goals });
+        configurator.set_goals(goals.collect())?;
+        Ok(configurator)
+    }
+
+    /// Pursues nothing until [`Configurator::set_goals`].
+    pub fn without_goal(task: &Task, action_chunk: usize, action_width: usize) -> Self {
+        let none = Latent::global(Vec::new());
+        let is_goal_term = |name: &str| terms::GOAL_TERMS.contains(&name);
+        let goal_weight = task.weights.get(task.goal.term()).copied().unwrap_or(1.0);
+        let others = task.weights.iter().filter(|(name, _)| !is_goal_term(name));
+        let common = Directive {
+            task: task.name.as_str().into(),
             goal_term: task.goal.term(),
-            aims: Arc::new(aims),
-            sub_goal,
-            horizon_blocks: task.horizon_blocks,
-            action_block,
-            action_width,
             weights: task.weights.iter().map(|(name, weight)| (name.clone(), *weight)).collect(),
             reduction: task.reduction,
-            risk: task.futures.as_ref().map_or(0.0, |futures| futures.risk),
+            risk: task.samples.as_ref().map_or(0.0, |samples| samples.risk),
             budget_secs: task.budget_ms / 1e3,
-            completion: task.completion,
+            replan_every: task.replan_every.map_or(action_chunk, |steps| steps.clamp(1, action_chunk.max(1))),
+            missing_frames: task.missing_frames,
             adaptation: task.adaptation,
-            mode: super::ModeOrder::Use(super::Mode::Mode2, super::ModeReason::Task),
+            ..Directive::towards(none, task.horizon_chunks, (action_chunk, action_width))
         };
-        Ok(Self {
-            directives: goals.into_iter().enumerate().map(directive).collect(),
+        Self {
+            common,
+            weights: others.map(|(name, weight)| (name.clone(), *weight)).collect(),
+            goal_weight,
+            goals: Vec::new(),
+            first: 0,
             sub_goals: task.sub_goals.clone(),
+            keep_first: false,
+            imputation: Imputation::default(),
             mode: task.mode,
-        })
+        }
     }
 
-    /// Number of goals.
-    pub fn goals(&self) -> usize {
-        self.directives.len()
+    /// Keeps the first goal for ever: for measuring what it is worth to move on.
+    #[must_use]
+    pub fn keeping_first(self, keep_first: bool) -> Self {
+        Self { keep_first, ..self }
     }
 
-    /// The directive of the next tick, where this task's sub-goals are numbered from `first` on; what was pursued under lower numbers was
-    /// another task's.
-    pub(super) fn configure_from(&self, first: usize, memory: &dyn Memory) -> Directive {
-        let newest = memory.recent(1).first().copied().filter(|moment| moment.sub_goal >= first);
-        let index = newest.map_or(0, |moment| {
-            let energy = moment.energy(self.directives[0].goal_term);
-            let reached = energy.is_some_and(|energy| energy < self.sub_goals.reached_energy);
+    /// What stands in for states that were not observed.
+    #[must_use]
+    pub fn imputing(self, imputation: Imputation) -> Self {
+        Self { imputation, ..self }
+    }
+
+    /// The directive of `goal`: its term takes over the weight of the task's own goal term.
+    fn directive(&self, goal: SubGoal) -> Directive {
+        let mut weights = self.common.weights.clone();
+        if goal.term != self.common.goal_term {
+            weights = self.weights.clone();
+            weights.push((goal.term.to_owned(), self.goal_weight));
+        }
+        Directive {
+            goal: Arc::new(goal.latent),
+            goal_term: goal.term,
+            state_goals: Arc::new(goal.state_goals),
+            weights,
+            ..self.common.clone()
+        }
+    }
+
+    /// Index of the goal to pursue, by what is remembered. What was pursued under lower numbers was another goal.
+    fn index(&self, memory: &dyn Memory) -> usize {
+        let newest = memory.recent(1).first().copied().filter(|newest| newest.sub_goal >= self.first);
+        let index = newest.map_or(0, |newest| {
+            let current = newest.sub_goal - self.first;
+            let term = self.goals.get(current).map_or(self.common.goal_term, |goal| goal.goal_term);
+            let reached = newest.energy(term).is_some_and(|energy| energy < self.sub_goals.success_energy);
             let pursued = memory.recent(self.sub_goals.timeout_ticks);
             let timed_out = pursued.len() == self.sub_goals.timeout_ticks
-                && pursued.iter().all(|earlier| earlier.sub_goal == moment.sub_goal);
-            moment.sub_goal - first + usize::from((reached || timed_out) && !self.sub_goals.frozen)
+                && pursued.iter().all(|earlier| earlier.sub_goal == newest.sub_goal);
+            current + usize::from((reached || timed_out) && !self.keep_first)
         });
-        let index = index.min(self.directives.len() - 1);
-        Directive { sub_goal: first + index, mode: self.mode.order(memory), ..self.directives[index].clone() }
+        index.min(self.goals.len().saturating_sub(1))
     }
 }
 
 impl Configurator for SequenceConfigurator {
     fn configure(&self, memory: &dyn Memory) -> Directive {
-        self.configure_from(0, memory)
+        let index = self.index(memory);
+        let directive = self.goals.get(index).unwrap_or(&self.common).clone();
+        let mode = self.mode.order(memory);
+        Directive { sub_goal: self.first + index, imputation: self.imputation, mode, ..directive }
+    }
+
+    fn has_goal(&self) -> bool {
+        !self.goals.is_empty()
+    }
+
+    fn set_goals(&mut self, goals: Vec<SubGoal>) -> Result<()> {
+        if goals.is_empty() {
+            let (expected, got) = ("at least one goal".into(), "none".into());
+            return Err(Error::Shape { operation: "setting goals", expected, got });
+        }
+        self.first += self.goals.len();
+        self.goals = goals.into_iter().map(|goal| self.directive(goal)).collect();
+        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Staying within what the body can do.
 
-use super::effort::{add_per_block, per_block};
-use super::{Fingerprint, IntrinsicTerm, Slopes};
+use super::effort::{add_chunk_gradients, mean_over_chunks};
+use super::{Fingerprint, Gradients, IntrinsicTerm};
 use crate::Result;
-use crate::configurator::Directive;
+use crate::directive::{Directive, terms};
 use crate::latent::{Plans, Rollouts};
 
 /// Mean squared excess of normalised actions beyond `[-1, 1]`.
@@ -12,22 +12,23 @@ pub struct ActionLimits;
 
 impl IntrinsicTerm for ActionLimits {
     fn name(&self) -> &'static str {
-        "action_limits"
+        terms::ACTION_LIMITS
     }
 
-    fn energy(&self, rollouts: &Rollouts, plans: &Plans, _directive: &Directive) -> Result<Vec<f32>> {
-        Ok(per_block(rollouts, plans, |action| (action.abs() - 1.0).max(0.0).powi(2)))
+    fn energy(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
+        Ok(mean_over_chunks(rollouts, plans, directive, |action, _| (action.abs() - 1.0).max(0.0).powi(2)))
     }
 
-    fn add_slopes(
+    fn add_gradients(
         &self,
         rollouts: &Rollouts,
         plans: &Plans,
-        _directive: &Directive,
-        pull: &[f32],
-        slopes: &mut Slopes,
+        directive: &Directive,
+        upstream: &[f32],
+        gradients: &mut Gradients,
     ) -> Result<()> {
-        add_per_block(rollouts, plans, pull, slopes, |action| 2.0 * (action.abs() - 1.0).max(0.0) * action.signum());
+        let gradient = |action: f32, _| 2.0 * (action.abs() - 1.0).max(0.0) * action.signum();
+        add_chunk_gradients((rollouts, plans), directive, upstream, gradients, gradient);
         Ok(())
     }
 

@@ -1,14 +1,15 @@
-//! Wanting to go where one does not know what will happen (LeCun 2022, section 3.2: an intrinsic cost may drive exploration).
+//! Seeking states whose outcome is uncertain (LeCun 2022, section 3.2: an intrinsic cost may drive exploration).
 
-use mindseye_world_model::ops::matmul::{Matrix, matmul};
+use mindseye_world_model::{Matrix, matmul};
 
-use super::{Fingerprint, IntrinsicTerm, Slopes};
-use crate::configurator::Directive;
+use super::{Fingerprint, Gradients, IntrinsicTerm};
+use crate::directive::{Directive, terms};
 use crate::latent::{Plans, Rollouts};
 use crate::{Error, Result};
 
-/// The futures of a plan disagree: minus the mean of `|L (z - mean z)|²` over them, block by block, the same for every future. `L` is the factor of a latent
-/// metric, as of [`super::GoalDistance`]. Zero where a world model has one future.
+/// Minus the disagreement among the samples of a plan: minus the mean of `|L (z - mean z)|²` over them and over tokens,
+/// chunk by chunk, the same for every sample. `L` is the factor of a latent metric, as of [`super::GoalDistance`]. Zero
+/// for a world model with one sample.
 #[derive(Debug, Clone)]
 pub struct Curiosity {
     factor: Vec<f32>,
@@ -17,9 +18,9 @@ pub struct Curiosity {
 
 impl Curiosity {
     /// Name of the term.
-    pub const NAME: &'static str = "curiosity";
+    pub const NAME: &'static str = terms::CURIOSITY;
 
-    /// The metric whose factor is `factor [D, D]`, row-major, where `D` is all values of a state.
+    /// The metric whose factor is `factor [D, D]`, row-major, where `D` is the width of a token.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the factor is square.
@@ -32,44 +33,44 @@ impl Curiosity {
         Ok(Self { factor, width })
     }
 
-    /// By squared Euclidean distance between states of `width` values.
+    /// By squared Euclidean distance between tokens of `width` values.
     pub fn euclidean(width: usize) -> Self {
         let mut factor = vec![0.0; width * width];
         factor.iter_mut().step_by(width + 1).for_each(|value| *value = 1.0);
         Self { factor, width }
     }
 
-    /// `L (z - mean z)` of every state, where the mean is over the futures of its plan and block.
+    /// `L (z - mean z)` of every token of every state, where the mean is over the samples of its plan and chunk.
     fn measured(&self, rollouts: &Rollouts) -> Result<Vec<f32>> {
-        if rollouts.state_len() != self.width {
+        if rollouts.width() != self.width {
             return Err(Error::Shape {
                 operation: "curiosity",
-                expected: format!("states of {} values", self.width),
-                got: format!("states of {}", rollouts.state_len()),
+                expected: format!("states of tokens of {} values", self.width),
+                got: format!("states of {}x{}", rollouts.tokens(), rollouts.width()),
             });
         }
         let mut differences = rollouts.values().to_vec();
-        let (future_len, futures) = (rollouts.horizon() * self.width, rollouts.futures());
-        for plan in differences.chunks_exact_mut((futures * future_len).max(1)) {
-            for at in 0..future_len {
-                let mean = plan.iter().skip(at).step_by(future_len).sum::<f32>() / futures as f32;
-                plan.iter_mut().skip(at).step_by(future_len).for_each(|value| *value -= mean);
+        let (sample_len, samples) = (rollouts.horizon() * rollouts.state_len(), rollouts.samples());
+        for plan in differences.chunks_exact_mut((samples * sample_len).max(1)) {
+            for at in 0..sample_len {
+                let mean = plan.iter().skip(at).step_by(sample_len).sum::<f32>() / samples as f32;
+                plan.iter_mut().skip(at).step_by(sample_len).for_each(|value| *value -= mean);
             }
         }
         let mut measured = vec![0.0; differences.len()];
-        let states = Matrix::new(&differences, rollouts.states(), self.width);
-        matmul(&mut measured, states, Matrix::new(&self.factor, self.width, self.width).transposed(), false);
+        let tokens = Matrix::new(&differences, rollouts.states() * rollouts.tokens(), self.width);
+        matmul(&mut measured, tokens, Matrix::new(&self.factor, self.width, self.width).transposed(), false);
         Ok(measured)
     }
 }
 
-/// Sums of `values [N, S, H]` over futures, divided by their number, repeated for each of them: `[N, S, H]`.
-fn mean_over_futures(values: &[f32], rollouts: &Rollouts) -> Vec<f32> {
-    let (futures, horizon) = (rollouts.futures(), rollouts.horizon());
-    let plans = values.chunks_exact((futures * horizon).max(1));
+/// Means of `values [N, S, H]` over samples, repeated for each of them: `[N, S, H]`.
+fn mean_over_samples(values: &[f32], rollouts: &Rollouts) -> Vec<f32> {
+    let (samples, horizon) = (rollouts.samples(), rollouts.horizon());
+    let plans = values.chunks_exact((samples * horizon).max(1));
     let of_plan = |plan: &[f32]| -> Vec<f32> {
-        let at = |block: usize| plan.iter().skip(block).step_by(horizon).sum::<f32>() / futures as f32;
-        (0..horizon).map(at).collect::<Vec<f32>>().repeat(futures)
+        let at = |chunk: usize| plan.iter().skip(chunk).step_by(horizon).sum::<f32>() / samples as f32;
+        (0..horizon).map(at).collect::<Vec<f32>>().repeat(samples)
     };
     plans.flat_map(of_plan).collect()
 }
@@ -81,27 +82,29 @@ impl IntrinsicTerm for Curiosity {
 
     fn energy(&self, rollouts: &Rollouts, _plans: &Plans, _directive: &Directive) -> Result<Vec<f32>> {
         let measured = self.measured(rollouts)?;
-        let square = |state: &[f32]| -state.iter().map(|value| value * value).sum::<f32>();
-        let squares: Vec<f32> = measured.chunks_exact(self.width.max(1)).map(square).collect();
-        Ok(mean_over_futures(&squares, rollouts))
+        let share = 1.0 / rollouts.tokens().max(1) as f32;
+        let square = |state: &[f32]| -share * state.iter().map(|value| value * value).sum::<f32>();
+        let squares: Vec<f32> = measured.chunks_exact(rollouts.state_len().max(1)).map(square).collect();
+        Ok(mean_over_samples(&squares, rollouts))
     }
 
-    fn add_slopes(
+    fn add_gradients(
         &self,
         rollouts: &Rollouts,
         _plans: &Plans,
         _directive: &Directive,
-        pull: &[f32],
-        slopes: &mut Slopes,
+        upstream: &[f32],
+        gradients: &mut Gradients,
     ) -> Result<()> {
         let mut measured = self.measured(rollouts)?;
-        // The mean moves with every future; what that adds to their distances from it adds up to nothing.
-        let pull = mean_over_futures(pull, rollouts);
-        for (state, pull) in measured.chunks_exact_mut(self.width.max(1)).zip(pull) {
-            state.iter_mut().for_each(|value| *value *= -2.0 * pull);
+        // The mean moves with every sample; its contributions to their distances from it sum to zero.
+        let upstream = mean_over_samples(upstream, rollouts);
+        let share = 1.0 / rollouts.tokens().max(1) as f32;
+        for (state, upstream) in measured.chunks_exact_mut(rollouts.state_len().max(1)).zip(upstream) {
+            state.iter_mut().for_each(|value| *value *= -2.0 * upstream * share);
         }
-        let measured = Matrix::new(&measured, rollouts.states(), self.width);
-        matmul(&mut slopes.states, measured, Matrix::new(&self.factor, self.width, self.width), true);
+        let measured = Matrix::new(&measured, rollouts.states() * rollouts.tokens(), self.width);
+        matmul(&mut gradients.states, measured, Matrix::new(&self.factor, self.width, self.width), true);
         Ok(())
     }
 

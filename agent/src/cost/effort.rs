@@ -1,32 +1,33 @@
-//! Doing as little as will do.
+//! Acting no more than necessary.
 
-use super::{Fingerprint, IntrinsicTerm, Slopes};
+use super::{Fingerprint, Gradients, IntrinsicTerm};
 use crate::Result;
-use crate::configurator::Directive;
+use crate::directive::{Directive, terms};
 use crate::latent::{Plans, Rollouts};
 
-/// Mean squared normalised action of a block, 0..1 within the limits.
+/// Mean squared distance of a chunk's normalised actions from the one that holds still.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Effort;
 
 impl IntrinsicTerm for Effort {
     fn name(&self) -> &'static str {
-        "effort"
+        terms::EFFORT
     }
 
-    fn energy(&self, rollouts: &Rollouts, plans: &Plans, _directive: &Directive) -> Result<Vec<f32>> {
-        Ok(per_block(rollouts, plans, |action| action * action))
+    fn energy(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
+        Ok(mean_over_chunks(rollouts, plans, directive, |action, neutral| (action - neutral) * (action - neutral)))
     }
 
-    fn add_slopes(
+    fn add_gradients(
         &self,
         rollouts: &Rollouts,
         plans: &Plans,
-        _directive: &Directive,
-        pull: &[f32],
-        slopes: &mut Slopes,
+        directive: &Directive,
+        upstream: &[f32],
+        gradients: &mut Gradients,
     ) -> Result<()> {
-        add_per_block(rollouts, plans, pull, slopes, |action| 2.0 * action);
+        let gradient = |action, neutral| 2.0 * (action - neutral);
+        add_chunk_gradients((rollouts, plans), directive, upstream, gradients, gradient);
         Ok(())
     }
 
@@ -35,29 +36,43 @@ impl IntrinsicTerm for Effort {
     }
 }
 
-/// Mean over the actions of each block of `of`, repeated for every future, `[N, S, H]`.
-pub(super) fn per_block(rollouts: &Rollouts, plans: &Plans, of: impl Fn(f32) -> f32) -> Vec<f32> {
-    let width = plans.block_width().max(1);
-    let mean = |block: &[f32]| block.iter().map(|&action| of(action)).sum::<f32>() / width as f32;
-    let blocks: Vec<f32> = plans.values().chunks_exact(width).map(mean).collect();
-    blocks.chunks(plans.horizon().max(1)).flat_map(|plan| plan.repeat(rollouts.futures())).collect()
-}
-
-/// Adds the slopes of [`per_block`], where `slope` is that of its function.
-pub(super) fn add_per_block(
+/// The mean over the actions of each chunk of `of`, a function of the action and the one that holds still, repeated for
+/// every sample: `[N, S, H]`.
+pub(super) fn mean_over_chunks(
     rollouts: &Rollouts,
     plans: &Plans,
-    pull: &[f32],
-    slopes: &mut Slopes,
-    slope: impl Fn(f32) -> f32,
+    directive: &Directive,
+    of: impl Fn(f32, f32) -> f32,
+) -> Vec<f32> {
+    let (width, neutral) = (plans.chunk_width().max(1), neutral_of(directive));
+    let value = |(index, &action): (usize, &f32)| of(action, neutral[index % neutral.len()]);
+    let mean = |chunk: &[f32]| chunk.iter().enumerate().map(value).sum::<f32>() / width as f32;
+    let chunks: Vec<f32> = plans.values().chunks_exact(width).map(mean).collect();
+    chunks.chunks(plans.horizon().max(1)).flat_map(|plan| plan.repeat(rollouts.samples())).collect()
+}
+
+/// Adds the gradients of [`mean_over_chunks`], where `gradient` is that of its function.
+pub(super) fn add_chunk_gradients(
+    (rollouts, plans): (&Rollouts, &Plans),
+    directive: &Directive,
+    upstream: &[f32],
+    gradients: &mut Gradients,
+    gradient: impl Fn(f32, f32) -> f32,
 ) {
-    let (width, horizon) = (plans.block_width().max(1), plans.horizon().max(1));
-    let blocks = plans.values().chunks_exact(width).zip(slopes.plans.chunks_exact_mut(width)).enumerate();
-    for (index, (block, slopes)) in blocks {
+    let (width, horizon, neutral) = (plans.chunk_width().max(1), plans.horizon().max(1), neutral_of(directive));
+    let chunks = plans.values().chunks_exact(width).zip(gradients.plans.chunks_exact_mut(width)).enumerate();
+    for (index, (chunk, gradients)) in chunks {
         let (plan, at) = (index / horizon, index % horizon);
-        let of_future = |future: usize| pull[(plan * rollouts.futures() + future) * horizon + at];
-        let pull: f32 = (0..rollouts.futures()).map(of_future).sum();
-        let pull = pull / width as f32;
-        slopes.iter_mut().zip(block).for_each(|(sum, &action)| *sum += pull * slope(action));
+        let of_sample = |sample: usize| upstream[(plan * rollouts.samples() + sample) * horizon + at];
+        let upstream: f32 = (0..rollouts.samples()).map(of_sample).sum();
+        let upstream = upstream / width as f32;
+        for (index, (sum, &action)) in gradients.iter_mut().zip(chunk).enumerate() {
+            *sum += upstream * gradient(action, neutral[index % neutral.len()]);
+        }
     }
+}
+
+/// The action that holds still; zero where none is known (such a tick does not act).
+fn neutral_of(directive: &Directive) -> &[f32] {
+    if directive.neutral.is_empty() { &[0.0] } else { &directive.neutral }
 }

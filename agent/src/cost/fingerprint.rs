@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-/// A sum over names and parameters (SHA-256): equal costs have equal ones, and a cost in which a single number differs has another.
+/// A sum over names and parameters (SHA-256): equal costs have equal ones, and a cost in which a single number differs
+/// has another.
 #[derive(Debug, Clone, Default)]
 pub struct Fingerprint(Sha256);
 

@@ -1,13 +1,14 @@
 //! Distance to the goal in latent space.
 
-use mindseye_world_model::ops::matmul::{Matrix, matmul};
+use mindseye_world_model::{Matrix, matmul};
 
-use super::{Fingerprint, IntrinsicTerm, Slopes};
-use crate::configurator::{Directive, Focus};
+use super::{Fingerprint, Gradients, IntrinsicTerm};
+use crate::directive::{Directive, terms};
 use crate::latent::{Plans, Rollouts};
 use crate::{Error, Result};
 
-/// `|L (z - g)|²` with a fixed factor `L` of the latent metric (identity: squared Euclidean distance).
+/// The mean over tokens of `|L (z - g)|²`, with a fixed factor `L` of the latent metric (identity: squared Euclidean
+/// distance).
 #[derive(Debug, Clone)]
 pub struct GoalDistance {
     factor: Vec<f32>,
@@ -16,9 +17,9 @@ pub struct GoalDistance {
 
 impl GoalDistance {
     /// Name of the term.
-    pub const NAME: &'static str = "goal_distance";
+    pub const NAME: &'static str = terms::GOAL_DISTANCE;
 
-    /// The metric whose factor is `factor [D, D]`, row-major, where `D` is all values of a state.
+    /// The metric whose factor is `factor [D, D]`, row-major, where `D` is the width of a token.
     ///
     /// # Errors
     /// [`Error::Shape`] unless the factor is square.
@@ -35,7 +36,7 @@ impl GoalDistance {
         }
     }
 
-    /// Squared Euclidean distance between states of `width` values.
+    /// Squared Euclidean distance between tokens of `width` values.
     pub fn euclidean(width: usize) -> Self {
         let mut factor = vec![0.0; width * width];
         factor.iter_mut().step_by(width + 1).for_each(|value| *value = 1.0);
@@ -44,43 +45,25 @@ impl GoalDistance {
 }
 
 impl GoalDistance {
-    /// `L (z - g)` of every state; with a focus, `L G (z - g)`.
+    /// `L (z - g)` of every token of every state.
     fn measured(&self, rollouts: &Rollouts, directive: &Directive) -> Result<Vec<f32>> {
-        let goal = directive.goal.values();
-        if goal.len() != self.width || rollouts.state_len() != self.width {
+        let goal = &directive.goal;
+        if rollouts.width() != self.width || (goal.tokens(), goal.width()) != (rollouts.tokens(), rollouts.width()) {
+            let (tokens, width) = (rollouts.tokens(), rollouts.width());
             return Err(Error::Shape {
                 operation: "goal distance",
-                expected: format!("states and a goal of {} values", self.width),
-                got: format!("states of {}, a goal of {}", rollouts.state_len(), goal.len()),
+                expected: format!("states and a goal of tokens of {} values", self.width),
+                got: format!("states of {tokens}x{width}, a goal of {}", goal.shape()),
             });
         }
         let mut differences = rollouts.values().to_vec();
-        for state in differences.chunks_exact_mut(self.width) {
-            state.iter_mut().zip(goal).for_each(|(value, goal)| *value -= goal);
-        }
-        if let Some(focus) = &directive.aims.focus {
-            differences = self.focused(focus, &differences)?;
+        for state in differences.chunks_exact_mut(rollouts.state_len().max(1)) {
+            state.iter_mut().zip(goal.values()).for_each(|(value, goal)| *value -= goal);
         }
         let mut measured = vec![0.0; differences.len()];
-        let states = Matrix::new(&differences, rollouts.states(), self.width);
-        matmul(&mut measured, states, Matrix::new(&self.factor, self.width, self.width).transposed(), false);
+        let tokens = Matrix::new(&differences, rollouts.states() * rollouts.tokens(), self.width);
+        matmul(&mut measured, tokens, Matrix::new(&self.factor, self.width, self.width).transposed(), false);
         Ok(measured)
-    }
-
-    /// Rows `[M, D]` times the gains of `focus`, which are the same both ways.
-    fn focused(&self, focus: &Focus, rows: &[f32]) -> Result<Vec<f32>> {
-        let (gains, width) = (focus.gains(), self.width);
-        if gains.len() != width * width {
-            return Err(Error::Shape {
-                operation: "focus",
-                expected: format!("gains on states of {width} values"),
-                got: format!("{} gains", gains.len()),
-            });
-        }
-        let mut focused = vec![0.0; rows.len()];
-        let rows = Matrix::new(rows, rows.len() / width.max(1), width);
-        matmul(&mut focused, rows, Matrix::new(gains, width, width), false);
-        Ok(focused)
     }
 }
 
@@ -91,31 +74,26 @@ impl IntrinsicTerm for GoalDistance {
 
     fn energy(&self, rollouts: &Rollouts, _plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
         let measured = self.measured(rollouts, directive)?;
-        Ok(measured.chunks_exact(self.width).map(|state| state.iter().map(|value| value * value).sum()).collect())
+        let share = 1.0 / rollouts.tokens().max(1) as f32;
+        let square = |state: &[f32]| share * state.iter().map(|value| value * value).sum::<f32>();
+        Ok(measured.chunks_exact(rollouts.state_len().max(1)).map(square).collect())
     }
 
-    fn add_slopes(
+    fn add_gradients(
         &self,
         rollouts: &Rollouts,
         _plans: &Plans,
         directive: &Directive,
-        pull: &[f32],
-        slopes: &mut Slopes,
+        upstream: &[f32],
+        gradients: &mut Gradients,
     ) -> Result<()> {
         let mut measured = self.measured(rollouts, directive)?;
-        for (state, pull) in measured.chunks_exact_mut(self.width).zip(pull) {
-            state.iter_mut().for_each(|value| *value *= 2.0 * pull);
+        let share = 1.0 / rollouts.tokens().max(1) as f32;
+        for (state, upstream) in measured.chunks_exact_mut(rollouts.state_len().max(1)).zip(upstream) {
+            state.iter_mut().for_each(|value| *value *= 2.0 * upstream * share);
         }
-        let measured = Matrix::new(&measured, rollouts.states(), self.width);
-        let factor = Matrix::new(&self.factor, self.width, self.width);
-        let Some(focus) = &directive.aims.focus else {
-            matmul(&mut slopes.states, measured, factor, true);
-            return Ok(());
-        };
-        let mut on_differences = vec![0.0; rollouts.values().len()];
-        matmul(&mut on_differences, measured, factor, false);
-        let on_states = self.focused(focus, &on_differences)?;
-        slopes.states.iter_mut().zip(on_states).for_each(|(sum, slope)| *sum += slope);
+        let measured = Matrix::new(&measured, rollouts.states() * rollouts.tokens(), self.width);
+        matmul(&mut gradients.states, measured, Matrix::new(&self.factor, self.width, self.width), true);
         Ok(())
     }
 

@@ -1,14 +1,14 @@
-//! The critic that was taught beside a model.
+//! The critic that was trained beside a model.
 
-use mindseye_world_model::critic::CriticConfig;
-use mindseye_world_model::{Adaptation, AdaptationConfig, CriticEngine};
+use mindseye_world_model::CriticEngine;
 
 use super::Critic;
 use crate::Result;
-use crate::configurator::Directive;
-use crate::memory::Memory;
+use crate::directive::Directive;
+use crate::pooling::{add_gradients_of_means, mean_tokens};
 
-/// A trained critic network; what its terms weigh is the directive's to say.
+/// A trained critic network; the weights of its terms come with the directive. It takes the mean tokens of states and
+/// goal.
 #[derive(Debug, Clone)]
 pub struct LearnedCritic {
     engine: CriticEngine,
@@ -27,21 +27,20 @@ impl LearnedCritic {
 
 impl Critic for LearnedCritic {
     fn future_energy(&self, states: &[f32], directive: &Directive) -> Result<Vec<f32>> {
-        Ok(self.engine.energies(states, directive.goal.values(), &self.weights(directive))?)
+        let (goal, shape) = (&directive.goal, directive.goal.shape());
+        let (states, goal) = (mean_tokens(states, shape), mean_tokens(goal.values(), shape));
+        Ok(self.engine.energies(&states, &goal, &self.weights(directive))?)
     }
 
-    fn future_energy_and_slopes(&self, states: &[f32], directive: &Directive) -> Result<(Vec<f32>, Vec<f32>)> {
-        Ok(self.engine.energies_and_slopes(states, directive.goal.values(), &self.weights(directive))?)
-    }
-
-    fn learn(&mut self, memory: &dyn Memory, config: &AdaptationConfig) -> Result<Option<Adaptation>> {
-        let CriticConfig { terms, discount, .. } = self.engine.config();
-        let came = memory.costs_that_came(terms, *discount, config.moments);
-        if came.energies.len() < config.least_moments * terms.len() {
-            return Ok(None);
+    fn future_energy_and_gradients(&self, states: &[f32], directive: &Directive) -> Result<(Vec<f32>, Vec<f32>)> {
+        let (goal, shape) = (&directive.goal, directive.goal.shape());
+        let (means, goal) = (mean_tokens(states, shape), mean_tokens(goal.values(), shape));
+        let (energies, on_means) = self.engine.energies_and_gradients(&means, &goal, &self.weights(directive))?;
+        if shape.tokens <= 1 {
+            return Ok((energies, on_means));
         }
-        let (engine, adaptation) = self.engine.adapt(&came, config)?;
-        self.engine = engine;
-        Ok(Some(adaptation))
+        let mut gradients = vec![0.0; states.len()];
+        add_gradients_of_means(&on_means, shape, &mut gradients);
+        Ok((energies, gradients))
     }
 }

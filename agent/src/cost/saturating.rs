@@ -1,12 +1,13 @@
-//! A term whose energy ends to count.
+//! A term whose energy has an upper limit.
 
-use super::{Fingerprint, IntrinsicTerm, Slopes};
+use super::{Fingerprint, Gradients, IntrinsicTerm};
 use crate::Result;
-use crate::configurator::Directive;
+use crate::directive::Directive;
 use crate::latent::{Plans, Rollouts};
 
-/// `e / (1 + e / s)` of the energies `e` of another term: as they are where they are small against `s`, and never more than `s`. How far
-/// away a bad state is then counts little; a plan is judged by how many of its blocks are near the goal, and how near.
+/// `e / (1 + e / s)` of the energies `e` of another term: as they are where they are small against `s`, and never more
+/// than `s`. What counts is then how many chunks of a plan are near the goal, and how near, rather than how far
+/// away a bad state is.
 pub struct Saturating<T> {
     term: T,
     at: f32,
@@ -30,21 +31,22 @@ impl<T: IntrinsicTerm> IntrinsicTerm for Saturating<T> {
         Ok(energies)
     }
 
-    fn add_slopes(
+    fn add_gradients(
         &self,
         rollouts: &Rollouts,
         plans: &Plans,
         directive: &Directive,
-        pull: &[f32],
-        slopes: &mut Slopes,
+        upstream: &[f32],
+        gradients: &mut Gradients,
     ) -> Result<()> {
         let energies = self.term.energy(rollouts, plans, directive)?;
-        let weakened = energies.iter().zip(pull).map(|(energy, pull)| pull / (1.0 + energy / self.at).powi(2));
-        self.term.add_slopes(rollouts, plans, directive, &weakened.collect::<Vec<f32>>(), slopes)
+        let weakened =
+            energies.iter().zip(upstream).map(|(energy, upstream)| upstream / (1.0 + energy / self.at).powi(2));
+        self.term.add_gradients(rollouts, plans, directive, &weakened.collect::<Vec<f32>>(), gradients)
     }
 
-    fn every_block(&self) -> bool {
-        self.term.every_block()
+    fn every_chunk(&self) -> bool {
+        self.term.every_chunk()
     }
 
     fn describe(&self, fingerprint: &mut Fingerprint) {

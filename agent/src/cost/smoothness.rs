@@ -1,54 +1,55 @@
 //! Acting without jerks.
 
-use super::{Fingerprint, IntrinsicTerm, Slopes};
+use super::{Fingerprint, Gradients, IntrinsicTerm};
 use crate::Result;
-use crate::configurator::Directive;
+use crate::directive::{Directive, terms};
 use crate::latent::{Plans, Rollouts};
 
-/// Mean squared change from one control step's action to the next, block by block; a plan's first action changes nothing.
+/// Mean squared change from one control step's action to the next, chunk by chunk; a plan's first action changes
+/// nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Smoothness;
 
 impl IntrinsicTerm for Smoothness {
     fn name(&self) -> &'static str {
-        "smoothness"
+        terms::SMOOTHNESS
     }
 
     fn energy(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
-        let (length, width) = (plans.horizon() * plans.block_width(), plans.block_width());
+        let (length, width) = (plans.horizon() * plans.chunk_width(), plans.chunk_width());
         let mut energies = Vec::with_capacity(rollouts.states());
         for plan in plans.values().chunks_exact(length.max(1)) {
             let squares = changes(plan, directive.action_width).map(|change| change * change);
             let squares: Vec<f32> = squares.collect();
-            let blocks: Vec<f32> =
-                squares.chunks_exact(width.max(1)).map(|block| block.iter().sum::<f32>() / width as f32).collect();
-            energies.extend(blocks.repeat(rollouts.futures()));
+            let chunks: Vec<f32> =
+                squares.chunks_exact(width.max(1)).map(|chunk| chunk.iter().sum::<f32>() / width as f32).collect();
+            energies.extend(chunks.repeat(rollouts.samples()));
         }
         Ok(energies)
     }
 
-    fn add_slopes(
+    fn add_gradients(
         &self,
         rollouts: &Rollouts,
         plans: &Plans,
         directive: &Directive,
-        pull: &[f32],
-        slopes: &mut Slopes,
+        upstream: &[f32],
+        gradients: &mut Gradients,
     ) -> Result<()> {
-        let (horizon, width, action) = (plans.horizon(), plans.block_width(), directive.action_width);
+        let (horizon, width, action) = (plans.horizon(), plans.chunk_width(), directive.action_width);
         let length = (horizon * width).max(1);
-        let rows = plans.values().chunks_exact(length).zip(slopes.plans.chunks_exact_mut(length)).enumerate();
-        for (index, (plan, slopes)) in rows {
-            let of_block = |block: usize| -> f32 {
-                (0..rollouts.futures())
-                    .map(|future| pull[(index * rollouts.futures() + future) * horizon + block])
+        let all = plans.values().chunks_exact(length).zip(gradients.plans.chunks_exact_mut(length)).enumerate();
+        for (index, (plan, gradients)) in all {
+            let of_chunk = |chunk: usize| -> f32 {
+                (0..rollouts.samples())
+                    .map(|sample| upstream[(index * rollouts.samples() + sample) * horizon + chunk])
                     .sum()
             };
             let changes: Vec<f32> = changes(plan, action).collect();
             for (at, change) in changes.iter().enumerate().skip(action) {
-                let slope = 2.0 * of_block(at / width) * change / width as f32;
-                slopes[at] += slope;
-                slopes[at - action] -= slope;
+                let gradient = 2.0 * of_chunk(at / width) * change / width as f32;
+                gradients[at] += gradient;
+                gradients[at - action] -= gradient;
             }
         }
         Ok(())
@@ -59,7 +60,8 @@ impl IntrinsicTerm for Smoothness {
     }
 }
 
-/// From the value of the action before to each value of `plan`, whose actions have `width` numbers; 0 for the first action.
+/// From the value of the action before to each value of `plan`, whose actions have `width` numbers; 0 for the first
+/// action.
 fn changes(plan: &[f32], width: usize) -> impl Iterator<Item = f32> + '_ {
     let before = plan[..width.min(plan.len())].iter().chain(plan);
     plan.iter().zip(before).map(|(now, before)| now - before)

@@ -1,4 +1,4 @@
-//! A bounded memory that forgets its oldest moments, and can be saved and loaded.
+//! A bounded memory that forgets its oldest ticks, and can be saved and loaded.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -7,15 +7,18 @@ use mindseye_interface::{Rng, files};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Memory, Moment};
+use super::{DEFAULT_MAX_MIB, Memory, Transition};
 use crate::latent::Latent;
 use crate::{Error, Result};
 
-/// The newest `capacity` moments.
+/// The newest ticks, at most `capacity` of them and at most as many as fit into `max_bytes`; the newest one always
+/// fits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RingMemory {
     capacity: usize,
-    moments: VecDeque<Moment>,
+    max_bytes: usize,
+    ticks: VecDeque<Transition>,
+    bytes: usize,
 }
 
 /// First line of a memory file.
@@ -30,12 +33,32 @@ struct Header {
 const FORMAT: &str = "mindseye memory 1";
 
 impl RingMemory {
-    /// An empty memory of at most `capacity` moments (at least one).
+    /// An empty memory of at most `capacity` ticks (at least one) and 256 MiB.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), moments: VecDeque::new() }
+        Self { capacity: capacity.max(1), max_bytes: DEFAULT_MAX_MIB << 20, ticks: VecDeque::new(), bytes: 0 }
     }
 
-    /// Writes the memory as JSON lines: a header, then a moment per line, oldest first. Equal memories give equal bytes.
+    /// The same with at most `max_bytes` bytes of ticks. Those that do not fit are forgotten.
+    #[must_use]
+    pub fn with_max_bytes(mut self, max_bytes: usize) -> Self {
+        self.max_bytes = max_bytes;
+        self.forget();
+        self
+    }
+
+    /// Memory that its ticks take, bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Forgets the oldest ticks as long as there are too many.
+    fn forget(&mut self) {
+        while self.ticks.len() > self.capacity || (self.bytes > self.max_bytes && self.ticks.len() > 1) {
+            self.bytes -= self.ticks.pop_front().map_or(0, |oldest| oldest.bytes());
+        }
+    }
+
+    /// Writes the memory as JSON lines: a header, then a tick per line, oldest first. Equal memories give equal bytes.
     ///
     /// # Errors
     /// [`Error::MemoryFile`] when the file cannot be written.
@@ -47,11 +70,11 @@ impl RingMemory {
 
     /// The text of a memory file.
     pub(super) fn to_text(&self) -> serde_json::Result<String> {
-        let header = Header { format: FORMAT.into(), capacity: self.capacity, moments: self.moments.len() };
+        let header = Header { format: FORMAT.into(), capacity: self.capacity, moments: self.ticks.len() };
         let mut text = serde_json::to_string(&header)?;
-        for moment in &self.moments {
+        for tick in &self.ticks {
             text.push('\n');
-            text.push_str(&serde_json::to_string(moment)?);
+            text.push_str(&serde_json::to_string(tick)?);
         }
         text.push('\n');
         Ok(text)
@@ -77,45 +100,47 @@ impl RingMemory {
         }
         let parse =
             |(index, line): (usize, &str)| serde_json::from_str(line).map_err(|error| (index + 2, error.to_string()));
-        let moments = lines.enumerate().map(parse).collect::<std::result::Result<VecDeque<Moment>, _>>()?;
-        if moments.len() != header.moments || moments.len() > header.capacity {
-            return Err((moments.len() + 1, format!("moments: expected {}, got {}", header.moments, moments.len())));
+        let ticks = lines.enumerate().map(parse).collect::<std::result::Result<VecDeque<Transition>, _>>()?;
+        if ticks.len() != header.moments || ticks.len() > header.capacity {
+            return Err((ticks.len() + 1, format!("moments: expected {}, got {}", header.moments, ticks.len())));
         }
-        Ok(Self { capacity: header.capacity, moments })
+        let bytes = ticks.iter().map(Transition::bytes).sum();
+        let mut memory = Self { ticks, bytes, ..Self::new(header.capacity) };
+        memory.forget();
+        Ok(memory)
     }
 }
 
 impl Memory for RingMemory {
-    fn remember(&mut self, moment: Moment) {
-        if self.moments.len() == self.capacity {
-            self.moments.pop_front();
-        }
-        self.moments.push_back(moment);
+    fn remember(&mut self, transition: Transition) {
+        self.bytes += transition.bytes();
+        self.ticks.push_back(transition);
+        self.forget();
     }
 
     fn len(&self) -> usize {
-        self.moments.len()
+        self.ticks.len()
     }
 
-    fn recent(&self, count: usize) -> Vec<&Moment> {
-        self.moments.iter().rev().take(count).collect()
+    fn recent(&self, count: usize) -> Vec<&Transition> {
+        self.ticks.iter().rev().take(count).collect()
     }
 
-    fn at(&self, tick: u64) -> Option<&Moment> {
-        self.moments.iter().rev().find(|moment| moment.tick == tick)
+    fn at(&self, tick: u64) -> Option<&Transition> {
+        self.ticks.iter().rev().find(|known| known.tick == tick)
     }
 
-    fn nearest(&self, latent: &Latent, count: usize) -> Vec<&Moment> {
-        let distance = |moment: &Moment| latent.mean_square_distance(&moment.latent);
-        let mut ranked: Vec<(f32, &Moment)> = self.moments.iter().map(|moment| (distance(moment), moment)).collect();
+    fn nearest(&self, latent: &Latent, count: usize) -> Vec<&Transition> {
+        let distance = |known: &Transition| latent.mean_square_distance(&known.latent);
+        let mut ranked: Vec<(f32, &Transition)> = self.ticks.iter().map(|known| (distance(known), known)).collect();
         ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
-        ranked.into_iter().take(count).map(|(_, moment)| moment).collect()
+        ranked.into_iter().take(count).map(|(_, known)| known).collect()
     }
 
-    fn sample(&self, count: usize, rng: &mut Rng) -> Vec<&Moment> {
-        if self.moments.is_empty() {
+    fn sample(&self, count: usize, rng: &mut Rng) -> Vec<&Transition> {
+        if self.ticks.is_empty() {
             return Vec::new();
         }
-        (0..count).map(|_| &self.moments[rng.random_range(0..self.moments.len())]).collect()
+        (0..count).map(|_| &self.ticks[rng.random_range(0..self.ticks.len())]).collect()
     }
 }

@@ -1,17 +1,19 @@
-//! A soft key-value store (LeCun 2022, section 3.3): what is recalled is a blend of what was stored under similar keys.
+//! A soft key-value store (LeCun 2022, section 3.3): what is retrieved is a blend of what was stored under similar
+//! keys.
 //!
 //! ```text
 //! match_j = exp(-|k_j - q|² / 2 b²)        b: bandwidth
-//! c_j     = match_j / (γ + Σ match)        γ: threshold; where nothing is similar, nothing is recalled
-//! recall  = Σ c_j v_j
+//! c_j     = match_j / (γ + Σ match)        γ: threshold; where nothing is similar, nothing is retrieved
+//! result  = Σ c_j v_j
 //! ```
 //!
-//! What is written near a key that is there is blended into it, and nothing else changes; what is far from all gets a slot of its own. When all
-//! slots are taken, the one that was written longest ago is given up.
+//! A write near a stored key is blended into its slot, and nothing else changes; a write far from all keys gets a slot
+//! of its own. When all slots are taken, the one that was written longest ago is overwritten.
 
 use mindseye_interface::config::{Validate, require_range};
 use serde::{Deserialize, Serialize};
 
+use super::DEFAULT_MAX_MIB;
 use crate::{Error, Result};
 
 /// Settings of a soft memory.
@@ -22,17 +24,34 @@ pub struct SoftMemoryConfig {
     pub capacity: usize,
     /// Distance (root mean square per value of a key) at which a key matches 0.6 as well as an equal one.
     pub bandwidth: f32,
-    /// What matches have to exceed to be heard: with a sum of matches of as much, half of what is stored is recalled.
+    /// `γ` above: where the sum of matches is as much, half of the stored value is retrieved.
     pub threshold: f32,
-    /// What is nearer than this to a key (root mean square) is blended into its slot; 0 gives everything a slot of its own.
+    /// A write nearer than this to a key (root mean square) is blended into its slot; 0 gives every write a slot of its
+    /// own.
     pub merge_within: f32,
-    /// Share of what is new in such a blend.
+    /// Share of the new value in such a blend.
     pub blend: f32,
+    /// Memory that the slots may take, MiB: there are fewer than `capacity` where keys and values are large. An agent's
+    /// ticks may take as much; less than those of `sub_goals.timeout_ticks` and `missing_frames.patience_ticks` take
+    /// would be too little for these. At least one slot always fits.
+    #[serde(skip_serializing_if = "is_default_limit")]
+    pub max_mib: usize,
+}
+
+fn is_default_limit(max_mib: &usize) -> bool {
+    *max_mib == DEFAULT_MAX_MIB
 }
 
 impl Default for SoftMemoryConfig {
     fn default() -> Self {
-        Self { capacity: 1000, bandwidth: 0.1, threshold: 1e-3, merge_within: 0.02, blend: 0.5 }
+        Self {
+            capacity: 1000,
+            bandwidth: 0.1,
+            threshold: 1e-3,
+            merge_within: 0.02,
+            blend: 0.5,
+            max_mib: DEFAULT_MAX_MIB,
+        }
     }
 }
 
@@ -42,17 +61,18 @@ impl Validate for SoftMemoryConfig {
         require_range("memory.bandwidth", self.bandwidth, 1e-6, 1e6)?;
         require_range("memory.threshold", self.threshold, 0.0, 1e6)?;
         require_range("memory.merge_within", self.merge_within, 0.0, 1e6)?;
-        require_range("memory.blend", self.blend, 0.0, 1.0)
+        require_range("memory.blend", self.blend, 0.0, 1.0)?;
+        require_range("memory.max_mib", self.max_mib, 1, 1 << 20)
     }
 }
 
-/// One thing stored.
+/// One stored pair.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slot {
-    /// Under what it is found, `[K]`.
+    /// The key, `[K]`.
     pub key: Vec<f32>,
-    /// What it is, `[V]`.
+    /// The value, `[V]`.
     pub value: Vec<f32>,
     /// Tick at which it was last written.
     pub tick: u64,
@@ -60,18 +80,18 @@ pub struct Slot {
     pub writes: u64,
 }
 
-/// What came to mind.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Recollection {
+pub struct Retrieval {
     /// The blend of values, `[V]`.
     pub value: Vec<f32>,
     /// The share `c_j` of every slot.
     pub shares: Vec<f32>,
 }
 
-impl Recollection {
-    /// How well known the query is, 0 to 1: the sum of all shares.
-    pub fn familiarity(&self) -> f32 {
+impl Retrieval {
+    /// How dense stored keys are around the query, 0 to 1: the sum of all shares.
+    pub fn kernel_density(&self) -> f32 {
         self.shares.iter().sum()
     }
 }
@@ -95,7 +115,7 @@ impl SoftMemory {
         Ok(Self { config, widths: (key_width, value_width), slots: Vec::new() })
     }
 
-    /// What is stored, in the order of the slots.
+    /// All slots, in their order.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
     }
@@ -108,10 +128,16 @@ impl SoftMemory {
         slots
     }
 
-    /// Stores `value [V]` under `key [K]` at `tick`; the slot it went to.
+    /// Slots at most: by number, and by the memory that they take.
+    pub fn capacity(&self) -> usize {
+        let of_slot = size_of::<Slot>() + (self.widths.0 + self.widths.1) * size_of::<f32>();
+        self.config.capacity.min(((self.config.max_mib << 20) / of_slot).max(1))
+    }
+
+    /// Stores `value [V]` under `key [K]` at `tick`; the index of its slot.
     ///
     /// # Errors
-    /// [`Error::Shape`] when widths do not fit or a number is not finite: such a thing is not remembered.
+    /// [`Error::Shape`] when widths do not fit or a number is not finite: such a pair is not stored.
     pub fn write(&mut self, key: &[f32], value: &[f32], tick: u64) -> Result<usize> {
         let finite = key.iter().chain(value).all(|number| number.is_finite());
         if (key.len(), value.len()) != self.widths || !finite {
@@ -134,7 +160,7 @@ impl SoftMemory {
             return Ok(index);
         }
         let slot = Slot { key: key.to_vec(), value: value.to_vec(), tick, writes: 1 };
-        if self.slots.len() < self.config.capacity {
+        if self.slots.len() < self.capacity() {
             self.slots.push(slot);
             return Ok(self.slots.len() - 1);
         }
@@ -143,11 +169,11 @@ impl SoftMemory {
         Ok(oldest)
     }
 
-    /// What `query [K]` brings to mind.
+    /// The blend of values for `query [K]`.
     ///
     /// # Errors
     /// [`Error::Shape`] when the width does not fit.
-    pub fn recall(&self, query: &[f32]) -> Result<Recollection> {
+    pub fn retrieve(&self, query: &[f32]) -> Result<Retrieval> {
         self.require_key(query)?;
         let narrow = 0.5 / (self.config.bandwidth * self.config.bandwidth);
         let matches = self.slots.iter().map(|slot| (-distance(&slot.key, query).powi(2) * narrow).exp());
@@ -160,28 +186,28 @@ impl SoftMemory {
         for (slot, share) in self.slots.iter().zip(&shares) {
             value.iter_mut().zip(&slot.value).for_each(|(sum, stored)| *sum += share * stored);
         }
-        Ok(Recollection { value, shares })
+        Ok(Retrieval { value, shares })
     }
 
-    /// The slopes `[K]` on `query` of an energy whose slopes on what is recalled are `pull [V]`.
+    /// The gradients `[K]` on `query` of an energy whose gradients on the retrieved value are `upstream [V]`.
     ///
     /// # Errors
     /// [`Error::Shape`] when a width does not fit.
-    pub fn slopes(&self, query: &[f32], pull: &[f32]) -> Result<Vec<f32>> {
-        let recalled = self.recall(query)?;
-        if pull.len() != self.widths.1 {
-            let (expected, got) = (format!("{} slopes", self.widths.1), pull.len().to_string());
-            return Err(Error::Shape { operation: "recalling", expected, got });
+    pub fn gradients(&self, query: &[f32], upstream: &[f32]) -> Result<Vec<f32>> {
+        let retrieved = self.retrieve(query)?;
+        if upstream.len() != self.widths.1 {
+            let (expected, got) = (format!("{} gradients", self.widths.1), upstream.len().to_string());
+            return Err(Error::Shape { operation: "retrieving", expected, got });
         }
-        let along = |value: &[f32]| value.iter().zip(pull).map(|(value, pull)| value * pull).sum::<f32>();
-        let (mean, narrow) = (along(&recalled.value), 1.0 / (self.config.bandwidth.powi(2) * self.widths.0 as f32));
-        let mut slopes = vec![0.0; self.widths.0];
-        for (slot, share) in self.slots.iter().zip(&recalled.shares) {
-            let pull = share * narrow * (along(&slot.value) - mean);
-            let steps = slopes.iter_mut().zip(&slot.key).zip(query);
-            steps.for_each(|((slope, key), query)| *slope += pull * (key - query));
+        let along = |value: &[f32]| value.iter().zip(upstream).map(|(value, upstream)| value * upstream).sum::<f32>();
+        let (mean, narrow) = (along(&retrieved.value), 1.0 / (self.config.bandwidth.powi(2) * self.widths.0 as f32));
+        let mut gradients = vec![0.0; self.widths.0];
+        for (slot, share) in self.slots.iter().zip(&retrieved.shares) {
+            let upstream = share * narrow * (along(&slot.value) - mean);
+            let steps = gradients.iter_mut().zip(&slot.key).zip(query);
+            steps.for_each(|((gradient, key), query)| *gradient += upstream * (key - query));
         }
-        Ok(slopes)
+        Ok(gradients)
     }
 
     fn require_key(&self, query: &[f32]) -> Result<()> {
@@ -189,7 +215,7 @@ impl SoftMemory {
             return Ok(());
         }
         let (expected, got) = (format!("a key of {} values", self.widths.0), query.len().to_string());
-        Err(Error::Shape { operation: "recalling", expected, got })
+        Err(Error::Shape { operation: "retrieving", expected, got })
     }
 }
 

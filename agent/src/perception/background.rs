@@ -1,26 +1,27 @@
-//! Seeing a background of another colour as the one that was trained with.
+//! Maps a background of another colour to that of the training images.
 //!
-//! An eye learns the colours it was shown. Where the floor has another one, everything on it looks new, though nothing that matters has changed.
-//! The colour that most of a picture shows is the background's; what has it is moved to the colour that most of the training pictures showed. People's
-//! eyes do something of the kind (chromatic adaptation; von Kries 1902), for all colours alike: here things on the background keep theirs. At a
-//! thing's edge the two are mixed: how much of the background is in there follows from how far its colour is from the thing's, and that of the thing whose
-//! colour is nearest to the background's is taken for all, so that no thing's own colour moves. An eye that has seen things of one colour only is that exact: a few levels more or less cost half of the success
-//! (docs/experiments.md).
+//! An encoder knows the colours it was trained on. Where the floor has another one, the whole image is out of
+//! distribution although nothing that matters has changed. The colour of most of an image is the background's; it is
+//! moved to the colour of most of the training images (a form of chromatic adaptation; von Kries 1902). Objects keep
+//! their colours. At an object's edge the two are mixed: the background's share follows from the distance of the
+//! pixel's colour to the object's, where the object with the colour nearest to the background's stands for all, so that
+//! no object's own colour moves. An encoder trained on objects of one colour needs this exactness: an error of a few
+//! levels halves the success rate (docs/log.md).
 
 use mindseye_interface::Image;
 use mindseye_interface::image::median_rgb;
 
-/// Moves one colour of a picture.
+/// Moves one colour of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BackgroundAdaptation {
     trained: [u8; 3],
 }
 
-/// Where less of the picture than this share is near one colour, there is no background.
+/// Where a smaller share of the image is near one colour, there is no background.
 const LEAST_SHARE: f64 = 1.0 / 3.0;
-/// A thing covers at least one pixel of so many.
-const LEAST_PART_OF_THINGS: usize = 200;
-/// So near (per channel) counts as the same colour.
+/// An object covers at least one pixel of so many.
+const PIXELS_PER_OBJECT_PIXEL: usize = 200;
+/// Colours at most this far apart (per channel) are the same.
 const SAME: u8 = 6;
 
 impl BackgroundAdaptation {
@@ -29,14 +30,14 @@ impl BackgroundAdaptation {
         Self { trained }
     }
 
-    /// `image` with the background that was trained with; as it is where it has none, or that one already.
+    /// `image` with the background of the training images; unchanged where it has no background, or that one already.
     pub fn adapt(&self, image: &Image) -> Image {
         let mut adapted = image.clone();
         let Some(background) = background(image.pixels()).filter(|background| *background != self.trained) else {
             return adapted;
         };
         let (from, to) = (background.map(f32::from), self.trained.map(f32::from));
-        let reach = distance_of_things(image.pixels(), from);
+        let reach = distance_of_objects(image.pixels(), from);
         for pixel in adapted.pixels_mut().chunks_exact_mut(3) {
             let share = (1.0 - distance(pixel, from) / reach).max(0.0);
             for (value, (from, to)) in pixel.iter_mut().zip(from.into_iter().zip(to)) {
@@ -52,14 +53,14 @@ fn distance(pixel: &[u8], colour: [f32; 3]) -> f32 {
     pixel.iter().zip(colour).map(|(value, colour)| (f32::from(*value) - colour).powi(2)).sum::<f32>().sqrt()
 }
 
-/// How far the nearest colour of a thing is from the background's: the commonest of the first few neighbouring distances at which there are enough
-/// pixels. Where there is no thing, no colour is that far.
-fn distance_of_things(pixels: &[u8], background: [f32; 3]) -> f32 {
+/// The distance of the nearest object colour from the background's: the commonest of the first few neighbouring
+/// distances at which there are enough pixels. Infinite without objects.
+fn distance_of_objects(pixels: &[u8], background: [f32; 3]) -> f32 {
     let mut counts = [0usize; 450]; // up to 255 sqrt 3
     for pixel in pixels.chunks_exact(3) {
         counts[distance(pixel, background).round() as usize] += 1;
     }
-    let enough = (pixels.len() / 3).div_ceil(LEAST_PART_OF_THINGS);
+    let enough = (pixels.len() / 3).div_ceil(PIXELS_PER_OBJECT_PIXEL);
     let neighbours = counts.windows(usize::from(SAME)).enumerate().skip(2 * usize::from(SAME));
     let first = neighbours.into_iter().find(|(_, counts)| counts.iter().sum::<usize>() >= enough);
     let commonest =
@@ -84,25 +85,25 @@ mod tests {
     const SAND: [u8; 3] = [235, 215, 180];
     const BLUE: [u8; 3] = [40, 60, 200];
 
-    /// A picture of `floor` with a square of `thing` in its corner, and a pixel between the two.
-    fn picture(floor: [u8; 3], thing: [u8; 3]) -> mindseye_interface::Result<Image> {
+    /// An image of `floor` with a square of `object` in its corner, and a pixel between the two.
+    fn image(floor: [u8; 3], object: [u8; 3]) -> mindseye_interface::Result<Image> {
         let mut image = Image::filled(ImageSize::square(8)?, floor);
         for (index, pixel) in image.pixels_mut().chunks_exact_mut(3).enumerate() {
             if index % 8 < 3 && index / 8 < 3 {
-                pixel.copy_from_slice(&thing);
+                pixel.copy_from_slice(&object);
             }
         }
-        let between: Vec<u8> = floor.iter().zip(thing).map(|(a, b)| a.midpoint(b)).collect();
+        let between: Vec<u8> = floor.iter().zip(object).map(|(a, b)| a.midpoint(b)).collect();
         image.pixels_mut()[9..12].copy_from_slice(&between);
         Ok(image)
     }
 
     #[test]
-    fn another_floor_is_seen_as_the_trained_one_and_things_as_they_are() -> mindseye_interface::Result<()> {
-        let eye = BackgroundAdaptation::new(WHITE);
-        let (known, changed) = (picture(WHITE, BLUE)?, picture(SAND, BLUE)?);
-        assert_eq!(eye.adapt(&known), known, "what is as trained stays as it is, to the bit");
-        let adapted = eye.adapt(&changed);
+    fn another_floor_is_mapped_to_the_trained_one_and_objects_stay() -> mindseye_interface::Result<()> {
+        let adaptation = BackgroundAdaptation::new(WHITE);
+        let (known, changed) = (image(WHITE, BLUE)?, image(SAND, BLUE)?);
+        assert_eq!(adaptation.adapt(&known), known, "what is as trained stays as it is, to the bit");
+        let adapted = adaptation.adapt(&changed);
         for (row, column) in [(7, 7), (0, 0), (2, 2), (4, 0)] {
             assert_eq!(adapted.rgb(row, column), known.rgb(row, column), "row {row}, column {column}");
         }
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_without_a_background_stays_as_it_is() -> mindseye_interface::Result<()> {
+    fn an_image_without_a_background_stays_unchanged() -> mindseye_interface::Result<()> {
         let mut colourful = Image::filled(ImageSize::square(8)?, WHITE);
         colourful.pixels_mut().iter_mut().enumerate().for_each(|(index, value)| *value = (index * 97 % 256) as u8);
         assert_eq!(BackgroundAdaptation::new(SAND).adapt(&colourful), colourful);

@@ -1,33 +1,36 @@
-//! The simulator as a world model: snapshots of the true world, rolled out for real. The upper bound of every learned model, and a
-//! planner for people who have a simulator but no data.
+//! The simulator as a world model: snapshots of the true world, rolled out for real. The upper bound of every learned
+//! model, and a planner for those who have a simulator but no data.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mindseye_interface::{Action, Observation, Simulator, Snapshot};
+use mindseye_world_model::{Context, Dynamics, Error, Latent, Plans, Result, Rollouts};
 use rayon::prelude::*;
 
 use super::WorldModel;
-use crate::configurator::Directive;
-use crate::latent::{Latent, Plans, Rollouts};
+use crate::directive::Directive;
 use crate::perception::Perception;
-use crate::{Error, Result};
 
-/// Plans per task: many enough to amortise a fork, few enough to share out.
+/// Plans per group: many enough to amortise a fork, few enough to share out.
 const GROUP: usize = 8;
 
-/// The oracle: its latent is the true state `[1, K]`. The loop outside calls [`SimulatorWorldModel::synchronise`] before every
-/// tick; this is also its perception.
+/// The oracle: its latent is the true state `[1, K]`. The loop outside calls [`SimulatorWorldModel::synchronise`]
+/// before every tick; this is also its perception.
+///
+/// Clones share one world.
+#[derive(Clone)]
 pub struct SimulatorWorldModel {
-    world: Mutex<Box<dyn Simulator>>,
-    snapshot: Mutex<Snapshot>,
+    world: Arc<Mutex<Box<dyn Simulator>>>,
+    snapshot: Arc<Mutex<Snapshot>>,
     action_width: usize,
     threads: usize,
 }
 
-/// Appends what there is to see of a world.
-pub type Look<'a> = dyn Fn(&mut dyn Simulator, &mut Vec<f32>) -> Result<()> + Sync + 'a;
+/// Appends what a rollout records of a world.
+pub type Record<'a> = dyn Fn(&mut dyn Simulator, &mut Vec<f32>) -> Result<()> + Sync + 'a;
 
-/// A poisoned lock holds a whole world all the same: every write to it is one assignment.
+/// A poisoned lock still holds a whole world: every write to it is one assignment.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -39,8 +42,8 @@ impl SimulatorWorldModel {
     /// When the world cannot be copied.
     pub fn new(simulator: &dyn Simulator, threads: usize) -> Result<Self> {
         Ok(Self {
-            world: Mutex::new(simulator.fork()?),
-            snapshot: Mutex::new(simulator.snapshot()?),
+            world: Arc::new(Mutex::new(simulator.fork()?)),
+            snapshot: Arc::new(Mutex::new(simulator.snapshot()?)),
             action_width: simulator.action_space().width(),
             threads,
         })
@@ -72,29 +75,29 @@ impl SimulatorWorldModel {
         locked(&self.world).goal_energy(state, goal)
     }
 
-    /// What `look` appends at the end of every block of `plans [N, H, A]`, plan by plan.
+    /// What `record` appends at the end of every chunk of `plans [N, H, A]`, plan by plan.
     ///
     /// # Errors
-    /// When the shapes do not fit, the world cannot be copied, or `look` fails.
-    pub fn roll_out(&self, plans: &Plans, look: &Look<'_>) -> Result<Vec<f32>> {
-        if plans.block_width() == 0 || !plans.block_width().is_multiple_of(self.action_width) || plans.horizon() == 0 {
+    /// When the shapes do not fit, the world cannot be copied, or `record` fails.
+    pub fn roll_out(&self, plans: &Plans, record: &Record<'_>) -> Result<Vec<f32>> {
+        if plans.chunk_width() == 0 || !plans.chunk_width().is_multiple_of(self.action_width) || plans.horizon() == 0 {
             return Err(Error::Shape {
-                operation: "imagining in the simulator",
-                expected: format!("blocks of actions of {} values", self.action_width),
-                got: format!("blocks of {} values", plans.block_width()),
+                operation: "rollout in the simulator",
+                expected: format!("chunks of actions of {} values", self.action_width),
+                got: format!("chunks of {} values", plans.chunk_width()),
             });
         }
         let snapshot = locked(&self.snapshot).clone();
         if self.threads > 1 {
-            let groups = plans.values().par_chunks(GROUP * plans.horizon() * plans.block_width());
+            let groups = plans.values().par_chunks(GROUP * plans.horizon() * plans.chunk_width());
             let fork = || locked(&self.world).fork();
-            let roll = |group| self.roll(fork()?.as_mut(), &snapshot, group, plans, look);
+            let roll = |group| self.roll(fork()?.as_mut(), &snapshot, group, plans, record);
             Ok(groups.map(roll).collect::<Result<Vec<Vec<f32>>>>()?.concat())
         } else {
             let mut world = locked(&self.world);
-            let seen = self.roll(world.as_mut(), &snapshot, plans.values(), plans, look)?;
+            let recorded = self.roll(world.as_mut(), &snapshot, plans.values(), plans, record)?;
             world.restore(&snapshot)?;
-            Ok(seen)
+            Ok(recorded)
         }
     }
 
@@ -105,24 +108,24 @@ impl SimulatorWorldModel {
         snapshot: &Snapshot,
         plans: &[f32],
         shape: &Plans,
-        look: &Look<'_>,
+        record: &Record<'_>,
     ) -> Result<Vec<f32>> {
-        let mut seen = Vec::new();
-        for plan in plans.chunks_exact(shape.horizon() * shape.block_width()) {
+        let mut recorded = Vec::new();
+        for plan in plans.chunks_exact(shape.horizon() * shape.chunk_width()) {
             world.restore(snapshot)?;
-            for block in plan.chunks_exact(shape.block_width()) {
-                for action in block.chunks_exact(self.action_width) {
+            for chunk in plan.chunks_exact(shape.chunk_width()) {
+                for action in chunk.chunks_exact(self.action_width) {
                     world.step_blind(&Action::new(action.to_vec())?)?;
                 }
-                look(world, &mut seen)?;
+                record(world, &mut recorded)?;
             }
         }
-        Ok(seen)
+        Ok(recorded)
     }
 }
 
-impl WorldModel for SimulatorWorldModel {
-    fn imagine(&self, _start: &Latent, plans: &Plans) -> Result<Rollouts> {
+impl Dynamics for SimulatorWorldModel {
+    fn rollout(&self, _context: &Context<'_>, plans: &Plans) -> Result<Rollouts> {
         let states = self.roll_out(plans, &|world, states| {
             states.extend(world.state().iter().map(|&value| value as f32));
             Ok(())
@@ -132,8 +135,26 @@ impl WorldModel for SimulatorWorldModel {
     }
 }
 
+impl WorldModel for SimulatorWorldModel {
+    fn starts_anywhere(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for SimulatorWorldModel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { action_width, threads, .. } = self;
+        let mut fields = formatter.debug_struct("SimulatorWorldModel");
+        fields.field("action_width", action_width).field("threads", threads).finish_non_exhaustive()
+    }
+}
+
 impl Perception for SimulatorWorldModel {
-    fn perceive(&self, _observation: &Observation, _directive: &Directive) -> Result<Option<Latent>> {
+    fn perceive(&self, _observation: &Observation, _directive: &Directive) -> crate::Result<Option<Latent>> {
         Ok(Some(self.state()))
+    }
+
+    fn encode_goal(&self, _goal: &Observation) -> crate::Result<Option<Latent>> {
+        Ok(None) // its goals are true states, see `assembly::TrueWorld::set_goals`
     }
 }

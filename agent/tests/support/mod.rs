@@ -1,16 +1,19 @@
-//! A minimal world: a point on a plane that each action moves by a tenth of a metre. Everything about it is known in closed form.
+//! A minimal world: a point on a plane that each action moves by a tenth of a metre. Everything about it is known in
+//! closed form.
 
 #![allow(dead_code)] // every test file uses another part of this
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-use std::sync::Arc;
-
-use mindseye_agent::actor::{Actor, Choice, Deadline, Icem, IcemConfig, Imagination};
-use mindseye_agent::configurator::{Configurator, Mode, ModeOrder, ModeReason, SequenceConfigurator};
-use mindseye_agent::cost::{CostModule, Effort, GoalDistance, Reduction};
-use mindseye_agent::memory::{Moment, RingMemory};
-use mindseye_agent::perception::{Completion, ProprioceptivePerception, Sight};
-use mindseye_agent::world_model::{Judge, WorldModel};
+use mindseye_agent::actor::{
+    Actor, Choice, Deadline, Gradient, GradientConfig, Hybrid, HybridConfig, Icem, IcemConfig, Imagination, Mppi,
+    MppiConfig, Optimiser, PredictiveSampling, PredictiveSamplingConfig,
+};
+use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
+use mindseye_agent::cost::{CostModule, Effort, GoalDistance};
+use mindseye_agent::directive::StateSource;
+use mindseye_agent::memory::{Arrival, RingMemory, Transition};
+use mindseye_agent::perception::ProprioceptivePerception;
+use mindseye_agent::world_model::{Context, Dynamics, Recording, WorldModel};
 use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Plans, Result, Rollouts, Task};
 use mindseye_interface::{
     Action, ActionSpace, Environment, GoalCheck, Image, ImageSize, ManualClock, Observation, Seed, Simulator, Snapshot,
@@ -19,19 +22,23 @@ use mindseye_interface::{
 
 /// Metres per control step at full action.
 pub const SPEED_M: f32 = 0.1;
-/// Control steps per block.
-pub const ACTION_BLOCK: usize = 5;
+/// Control steps per chunk.
+pub const ACTION_CHUNK: usize = 5;
+
+/// Result of dynamics.
+pub type Predicted<T> = mindseye_world_model::Result<T>;
 
 /// The analytic world model: position `[x, y]`, moved by the actions.
+#[derive(Debug, Clone, Copy)]
 pub struct PointMass;
 
-impl WorldModel for PointMass {
-    fn imagine(&self, start: &Latent, plans: &Plans) -> Result<Rollouts> {
+impl Dynamics for PointMass {
+    fn rollout(&self, context: &Context<'_>, plans: &Plans) -> Predicted<Rollouts> {
         let mut values = Vec::new();
-        for plan in plans.values().chunks_exact(plans.horizon() * plans.block_width()) {
-            let mut place = start.values().to_vec();
-            for block in plan.chunks_exact(plans.block_width()) {
-                for action in block.chunks_exact(2) {
+        for plan in plans.values().chunks_exact(plans.horizon() * plans.chunk_width()) {
+            let mut place = context.latents.last().unwrap().values().to_vec();
+            for chunk in plan.chunks_exact(plans.chunk_width()) {
+                for action in chunk.chunks_exact(2) {
                     place.iter_mut().zip(action).for_each(|(place, action)| *place += SPEED_M * action);
                 }
                 values.extend_from_slice(&place);
@@ -40,54 +47,53 @@ impl WorldModel for PointMass {
         Rollouts::new([plans.count(), 1, plans.horizon(), 1, 2], values)
     }
 
-    fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
-        let slopes = judge(&self.imagine(start, plans)?)?;
+    fn rollout_recorded(&self, context: &Context<'_>, plans: &Plans) -> Predicted<(Rollouts, Recording)> {
+        Ok((self.rollout(context, plans)?, Recording::new((plans.horizon(), plans.chunk_width()))))
+    }
+
+    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Predicted<Vec<f32>> {
+        let (horizon, chunk_width): (usize, usize) = recording.open()?;
         let mut on_plans = Vec::new();
-        for slopes in slopes.chunks_exact(2 * plans.horizon()) {
-            for block in 0..plans.horizon() {
+        for gradients in upstream.chunks_exact(2 * horizon) {
+            for chunk in 0..horizon {
                 // An action moves every later state alike.
-                let later = |part: usize| slopes[2 * block + part..].iter().step_by(2).sum::<f32>();
+                let later = |part: usize| gradients[2 * chunk + part..].iter().step_by(2).sum::<f32>();
                 let on_action = [SPEED_M * later(0), SPEED_M * later(1)];
-                on_plans.extend(on_action.repeat(plans.block_width() / 2));
+                on_plans.extend(on_action.repeat(chunk_width / 2));
             }
         }
         Ok(on_plans)
     }
 }
 
-/// A world model that has lost its mind: futures of nothing but NaN for every plan that does something.
-pub struct NanWorldModel;
+impl WorldModel for PointMass {}
 
-impl WorldModel for NanWorldModel {
-    fn imagine(&self, _start: &Latent, plans: &Plans) -> Result<Rollouts> {
+/// A world model that predicts nothing but NaN.
+#[derive(Debug)]
+pub struct NanPredictions;
+
+impl Dynamics for NanPredictions {
+    fn rollout(&self, _context: &Context<'_>, plans: &Plans) -> Predicted<Rollouts> {
         let shape = [plans.count(), 1, plans.horizon(), 1, 2];
         Rollouts::new(shape, vec![f32::NAN; shape.iter().product()])
     }
 
-    fn differentiate(&self, start: &Latent, plans: &Plans, judge: &mut Judge<'_>) -> Result<Vec<f32>> {
-        judge(&self.imagine(start, plans)?)?;
-        Ok(vec![f32::NAN; plans.values().len()])
+    fn rollout_recorded(&self, context: &Context<'_>, plans: &Plans) -> Predicted<(Rollouts, Recording)> {
+        Ok((self.rollout(context, plans)?, Recording::new(plans.values().len())))
+    }
+
+    fn vjp(&self, recording: Recording, _upstream: &[f32]) -> Predicted<Vec<f32>> {
+        Ok(vec![f32::NAN; recording.open()?])
     }
 }
 
-/// A directive towards `goal` over `horizon_blocks` blocks.
-pub fn directive(goal: [f32; 2], horizon_blocks: usize) -> Directive {
+impl WorldModel for NanPredictions {}
+
+/// A directive towards `goal` over `horizon_chunks` chunks.
+pub fn directive(goal: [f32; 2], horizon_chunks: usize) -> Directive {
     Directive {
-        task: "test".into(),
-        goal: Arc::new(Latent::global(goal.to_vec())),
-        goal_term: GoalDistance::NAME,
-        aims: Arc::default(),
-        sub_goal: 0,
-        horizon_blocks,
-        action_block: ACTION_BLOCK,
-        action_width: 2,
-        weights: vec![("goal_distance".into(), 1.0)],
-        reduction: Reduction::Last,
-        risk: 0.0,
         budget_secs: 1e6,
-        completion: Completion::default(),
-        adaptation: None,
-        mode: ModeOrder::Use(Mode::Mode2, ModeReason::Task),
+        ..Directive::towards(Latent::global(goal.to_vec()), horizon_chunks, (ACTION_CHUNK, 2))
     }
 }
 
@@ -96,10 +102,27 @@ pub fn cost() -> CostModule {
     CostModule::new(vec![Box::new(GoalDistance::euclidean(2)), Box::new(Effort)])
 }
 
-/// What `actor` decides in the first tick at the origin, and how many states it imagined.
+/// Every planner, with its name.
+pub fn planners() -> Vec<(&'static str, Box<dyn Actor>)> {
+    let cem = IcemConfig { samples: 64, elites: 10, iterations: 8, ..IcemConfig::cem() };
+    let mut planners: Vec<(&'static str, Box<dyn Actor>)> = vec![
+        ("cem", Box::new(Icem::new(cem))),
+        ("icem", Box::new(Icem::new(IcemConfig::default()))),
+        ("mppi", Box::new(Mppi::new(MppiConfig::default()))),
+        ("predictive_sampling", Box::new(PredictiveSampling::new(PredictiveSamplingConfig::default()))),
+        ("hybrid", Box::new(Hybrid::new(HybridConfig::default()))),
+    ];
+    for (name, optimiser, learning_rate) in [("adam", Optimiser::Adam, 0.1), ("sgd", Optimiser::Sgd, 1.0)] {
+        let config = GradientConfig { optimiser, learning_rate, iterations: 20, ..GradientConfig::default() };
+        planners.push((name, Box::new(Gradient::new(config))));
+    }
+    planners
+}
+
+/// What `actor` decides in the first tick at the origin, and how many states it predicted.
 pub fn choice_of(
     actor: &mut dyn Actor,
-    model: &dyn WorldModel,
+    model: &dyn Dynamics,
     directive: &Directive,
     seed: u64,
 ) -> Result<(Choice, usize)> {
@@ -107,25 +130,31 @@ pub fn choice_of(
     let imagination = Imagination::new(model, &cost, &start, directive);
     let deadline = Deadline { clock: &clock, at_secs: 1.0 };
     let choice = actor.act(&imagination, &mut Seed::new(seed).rng(), &deadline)?;
-    Ok((choice, imagination.rows()))
+    Ok((choice, imagination.predicted_states()))
+}
+
+/// What the point mass does from `place`.
+pub fn rolled_out(place: &[f32], plans: &Plans) -> Rollouts {
+    PointMass.rollout(&Context::of(&Latent::global(place.to_vec())), plans).unwrap()
 }
 
 /// Where `plan` ends, from the origin.
 pub fn end_of(plan: &Plan) -> Vec<f32> {
-    let rollouts = PointMass.imagine(&Latent::global(vec![0.0, 0.0]), &Plans::from(plan)).unwrap();
+    let rollouts = rolled_out(&[0.0, 0.0], &Plans::from(plan));
     rollouts.state(0, 0, plan.horizon() - 1).values().to_vec()
 }
 
-/// Feeling `place`; feeling nothing when the frame was dropped.
+/// Proprioception is `place`; nothing is observed when the frame was dropped.
 pub fn observation(place: Option<[f32; 2]>) -> Observation {
     let proprioception = place.map_or_else(Vec::new, |place| place.to_vec());
-    Observation { image: None, proprioception, tick: 0, time_secs: 0.0 }
+    Observation { proprioception, ..Observation::default() }
 }
 
 /// A task with a small iCEM, and `lines` more at its top level.
 pub fn task(lines: &str) -> Task {
     let text = format!(
-        "name = \"test\"\nhorizon_blocks = 4\nbudget_ms = 1000.0\n{lines}\n[weights]\ngoal_distance = 1.0\neffort = 0.001\n\
+        "name = \"test\"\nhorizon_chunks = 4\nbudget_ms = 1000.0\n\
+         {lines}\n[weights]\ngoal_distance = 1.0\neffort = 0.001\n\
          [planner]\nkind = \"icem\"\nsamples = 64\niterations = 4"
     );
     mindseye_interface::config::parse(&text).unwrap()
@@ -134,10 +163,10 @@ pub fn task(lines: &str) -> Task {
 /// A configurator that pursues `goals` with `task`.
 pub fn configurator(task: &Task, goals: &[[f32; 2]]) -> Box<dyn Configurator> {
     let goals = goals.iter().map(|goal| Latent::global(goal.to_vec())).collect();
-    Box::new(SequenceConfigurator::new(task, goals, ACTION_BLOCK, 2).unwrap())
+    Box::new(SequenceConfigurator::new(task, goals, ACTION_CHUNK, 2).unwrap())
 }
 
-/// An agent that feels its place and pursues `goals`.
+/// An agent that observes its place by proprioception and pursues `goals`.
 pub fn agent(goals: &[[f32; 2]], world_model: Box<dyn WorldModel>, seed: u64) -> Agent {
     Agent::new(modules(goals, world_model), Seed::new(seed))
 }
@@ -155,19 +184,20 @@ pub fn modules(goals: &[[f32; 2]], world_model: Box<dyn WorldModel>) -> Modules 
     }
 }
 
-/// A moment of tick `tick` at `place`, pursuing `sub_goal` with goal distance `energy`.
-pub fn moment(tick: u64, place: [f32; 2], sub_goal: usize, energy: f32) -> Moment {
-    Moment {
+/// A tick number `tick` at `place`, pursuing `sub_goal` with goal distance `energy`.
+pub fn transition(tick: u64, place: [f32; 2], sub_goal: usize, energy: f32) -> Transition {
+    Transition {
         tick,
         sub_goal,
         latent: Latent::global(place.to_vec()),
         goal: Some(Latent::global(vec![sub_goal as f32, 0.0])),
         energies: vec![("goal_distance".into(), energy), ("effort".into(), 0.1)],
-        block: vec![0.5; ACTION_BLOCK * 2],
-        plan: Plan::zeros(2, ACTION_BLOCK * 2),
+        action_chunk: vec![0.5; ACTION_CHUNK * 2],
+        plan: Plan::zeros(2, ACTION_CHUNK * 2),
         predicted: tick.is_multiple_of(2).then(|| Latent::global(vec![1.0 / 3.0, -0.0])),
         surprise: tick.is_multiple_of(3).then_some(0.1),
-        sight: if tick.is_multiple_of(5) { Sight::Dropped } else { Sight::Seen },
+        state_source: if tick.is_multiple_of(5) { StateSource::Imputed } else { StateSource::Observed },
+        arrival: Arrival::WholeChunk,
     }
 }
 
@@ -186,6 +216,7 @@ impl FakeSimulator {
             units: vec!["m/s".into(), "m/s".into()],
             low: vec![-1.0; 2],
             high: vec![1.0; 2],
+            neutral: Vec::new(),
         };
         Self { place: [0.0; 2], space }
     }
@@ -198,6 +229,10 @@ impl FakeSimulator {
 impl Environment for FakeSimulator {
     fn reset(&mut self, _seed: Seed) -> mindseye_interface::Result<Observation> {
         self.place = [0.0; 2];
+        Ok(self.observation())
+    }
+
+    fn observe(&mut self) -> mindseye_interface::Result<Observation> {
         Ok(self.observation())
     }
 
@@ -264,7 +299,7 @@ impl Simulator for FakeSimulator {
 
     fn check_goal(&self, goal: &[f64]) -> GoalCheck {
         let distance = self.goal_energy(&self.place, goal);
-        GoalCheck { moderate: distance < 0.2, strict: distance < 0.1, block: None, distance }
+        GoalCheck { moderate: distance < 0.2, strict: distance < 0.1, distance, metrics: Default::default() }
     }
 
     fn goal_energy(&self, state: &[f64], goal: &[f64]) -> f64 {

@@ -1,0 +1,85 @@
+//! Follows the configurator's order how to decide: at once (Mode-1), after planning (Mode-2), or by comparing the two.
+
+use mindseye_interface::Rng;
+
+use super::{Actor, Choice, Deadline, Imagination, Reactive};
+use crate::Result;
+use crate::directive::{Mode, ModeOrder, ModeReason};
+use crate::latent::{Plan, Plans};
+
+/// A planner, and the choice of a mode before it.
+pub struct ModeSelector {
+    planner: Box<dyn Actor>,
+    previous: Option<Plan>,
+    /// The longest that the planner has taken so far, seconds.
+    slowest_secs: f64,
+}
+
+impl ModeSelector {
+    /// Plans with `planner` in Mode-2.
+    pub fn new(planner: Box<dyn Actor>) -> Self {
+        Self { planner, previous: None, slowest_secs: 0.0 }
+    }
+
+    /// The mode for this tick. Comparing imagines two plans: the rest of the previous plan, and as many chunks of the
+    /// policy's.
+    fn decide(&self, imagination: &Imagination<'_>, deadline: &Deadline<'_>) -> Result<(Mode, ModeReason)> {
+        let directive = imagination.directive;
+        let margin = match directive.mode {
+            ModeOrder::Use(mode, reason) => return Ok((mode, reason)),
+            ModeOrder::Compare { margin } => margin,
+        };
+        let Some(proposal) = imagination.proposals().first() else {
+            return Ok((Mode::Mode2, ModeReason::NoProposal));
+        };
+        if deadline.clock.now_secs() + self.slowest_secs >= deadline.at_secs {
+            return Ok((Mode::Mode1, ModeReason::NoTime));
+        }
+        let (horizon, width) = (proposal.horizon(), proposal.chunk_width());
+        let fits = |plan: &&Plan| (plan.horizon(), plan.chunk_width()) == (horizon, width) && horizon > 1;
+        let Some(previous) = self.previous.as_ref().filter(fits) else {
+            return Ok((Mode::Mode2, ModeReason::NoPreviousPlan));
+        };
+        let length = (horizon - 1) * width;
+        let executed = (directive.executed_steps * directive.action_width).min(width);
+        let rest = &previous.values()[executed..executed + length];
+        let proposed = directive.bounded(&proposal.values()[..length]);
+        let energies = imagination.energies(&Plans::new(2, horizon - 1, width, [&proposed, rest].concat())?)?;
+        // A NaN is not at most the other.
+        let good_enough = energies[0] <= energies[1] + margin;
+        Ok(if good_enough {
+            (Mode::Mode1, ModeReason::PolicyGoodEnough)
+        } else {
+            (Mode::Mode2, ModeReason::PolicyNotGoodEnough)
+        })
+    }
+}
+
+impl Actor for ModeSelector {
+    fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
+        let (mode, reason) = self.decide(imagination, deadline)?;
+        let choice = match mode {
+            Mode::Mode1 => {
+                self.planner.reset(); // its previous plan is not what is executed
+                Reactive.act(imagination, rng, deadline)?
+            }
+            Mode::Mode2 => {
+                let before = deadline.clock.now_secs();
+                let choice = self.planner.act(imagination, rng, deadline)?;
+                self.slowest_secs = self.slowest_secs.max(deadline.clock.now_secs() - before);
+                choice
+            }
+        };
+        self.previous = Some(choice.plan.clone());
+        Ok(Choice { mode, reason, ..choice })
+    }
+
+    fn reset(&mut self) {
+        self.planner.reset();
+        self.previous = None;
+    }
+
+    fn predicts(&self) -> bool {
+        self.planner.predicts()
+    }
+}

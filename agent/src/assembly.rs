@@ -1,0 +1,59 @@
+//! From a checkpoint and a task to an agent: which modules a task asks for, and whether the checkpoint has them. A task
+//! that an agent cannot pursue is refused here, once, naming the field.
+
+mod costs;
+mod critic;
+mod learned;
+mod lewm;
+mod training;
+mod true_world;
+mod world_models;
+
+pub use costs::{cost, cost_with};
+pub use learned::oracle_dynamics;
+pub use training::{train_critic, train_policy};
+pub use true_world::{TrueWorld, TrueWorldActor, true_world};
+pub use world_models::world_model;
+
+use crate::Result;
+use crate::configurator::Task;
+use crate::cost::CostModule;
+use crate::directive::Imputation;
+
+/// Ticks that an agent remembers.
+const MEMORY_TICKS: usize = 1000;
+
+/// How an agent computes, apart from what it is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Threads of the current rayon pool that roll plans out, 1 by default; the result does not depend on it.
+    pub threads: usize,
+    /// Parts that are taken away; none by default.
+    pub overrides: Overrides,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: 1, overrides: Overrides::default() }
+    }
+}
+
+/// Parts of an agent that are taken away or replaced by a trivial one. For evaluation only: what is a part worth?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Overrides {
+    /// The policy's proposals take no part in the search (they still act in Mode-1).
+    pub ignore_proposals: bool,
+    /// The first goal is kept for ever, whether it is reached or not.
+    pub keep_first_goal: bool,
+    /// What stands in for a state that was not observed.
+    pub imputation: Imputation,
+    /// Nothing is remembered.
+    pub without_memory: bool,
+    /// The world model predicts that nothing changes.
+    pub without_world_model: bool,
+}
+
+/// Refuses a task that gives a weight to a term that `cost` does not have.
+fn require_weights(task: &Task, cost: &CostModule) -> Result<()> {
+    task.weights.keys().try_for_each(|name| cost.require_term(name))
+}
