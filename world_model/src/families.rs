@@ -1,4 +1,4 @@
-//! The families of models: one folder and one entry of [`FAMILIES`] each.
+//! The families of models: one folder and one entry of `FAMILIES` each.
 
 pub mod jepa;
 pub mod lewm;

@@ -28,7 +28,7 @@ pub(crate) fn decode_png(bytes: &[u8], size: ImageSize) -> std::result::Result<I
     decode(bytes, ImageFormat::Png, size)
 }
 
-/// Decodes PNG or JPEG `bytes` like [`decode_png`].
+/// Decodes PNG or JPEG `bytes` like `decode_png`.
 ///
 /// # Errors
 /// The defect of the bytes, on one line.

@@ -54,7 +54,7 @@ impl DecoderConfig {
 }
 
 /// `h = gate(norm(W z + place))`, `h += gate(norm(W h))` per layer, `patch = W h`: a patch depends on products of its
-/// place and the latent (see [`ops::gate`]).
+/// place and the latent (see `ops::gate`).
 #[derive(Debug)]
 pub struct Decoder {
     config: DecoderConfig,

@@ -74,7 +74,7 @@ pub struct EvaluateArguments {
     #[arg(long, default_value_t = 0)]
     occlude: usize,
     /// Episodes that the agent acts in before each that counts, in the same world, on other pairs and unmeasured. It
-    /// keeps what it learns there (tasks with [adaptation] learn).
+    /// keeps what it learns there (tasks with a section `adaptation` learn).
     #[arg(long, alias = "lived", default_value_t = 0)]
     warmup_episodes: usize,
     /// Leave out the baselines.

@@ -41,7 +41,7 @@ pub(crate) fn encode_frames(
 /// Latents `[B * T, D]` of a batch of windows, on the current rayon pool.
 ///
 /// # Errors
-/// [`Error::Shape`] when the images have another size than the model's.
+/// `Error::Shape` when the images have another size than the model's.
 pub fn encode_batch(model: &Jepa, batch: &WindowBatch) -> Result<Vec<f32>> {
     let parts: Vec<SensorBatch<'_>> =
         sensors_of(model.config(), batch).chunks(model.config(), FRAMES_PER_PASS).collect();

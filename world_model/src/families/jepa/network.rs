@@ -188,7 +188,7 @@ impl Jepa {
     /// Latents `[B, D]` (row-major) of `B` timesteps, with constant whitening.
     ///
     /// # Errors
-    /// As [`Jepa::encode_raw`].
+    /// As `Jepa::encode_raw`.
     pub fn encode(&self, sensors: SensorBatch<'_>) -> Result<Vec<f32>> {
         let raw = self.encode_raw(sensors)?.detach();
         let latents = if self.config.whitening {

@@ -27,7 +27,7 @@ impl Predictor {
     /// Builds the predictor for latents `[D]` and action chunks `[A]`.
     ///
     /// # Errors
-    /// As [`WeightSource::weight`].
+    /// As `WeightSource::weight`.
     pub fn new(
         source: &mut WeightSource,
         config: &PredictorConfig,
