@@ -137,8 +137,8 @@ impl Scene {
         }
     }
 
-    /// The move of the object from `start` that `goal` requires; `None` in scenes without an object, and where these are
-    /// not states.
+    /// The move of the object from `start` that `goal` requires; `None` in scenes without an object, and where these
+    /// are not states.
     pub(crate) fn object_move(&self, start: &[f64], goal: &[f64]) -> Option<ObjectMove> {
         self.object_move.and_then(|object_move| object_move(start, goal))
     }
