@@ -15,8 +15,10 @@ pub fn ablation_chart(scene: &str, rows: &[AblationRow]) -> Result<Canvas> {
             Score::Moderate => "moderate success",
             Score::Strict => "strict success",
         };
+        // The explanation after the colon is in the text of the report; here it would not fit.
+        let part = row.part.split(':').next().unwrap_or(&row.part);
         AblationBar {
-            name: format!("{}: without {}", row.module, row.part),
+            name: format!("{}: without {part}", row.module),
             conditions: format!("{}, {score}", row.conditions),
             with: rate(row.with),
             without: rate(row.without),

@@ -4,7 +4,7 @@ use mindseye_evaluation::{EpisodeResult, EvaluationReport};
 
 use crate::{Canvas, EpisodeCell, EpisodeSheet, Result};
 
-/// Start, goal and end of the episodes: failures first, then successes, the slowest first.
+/// Start, goal and end of the episodes: failures by the moderate predicate first, then successes, the slowest first.
 ///
 /// # Errors
 /// When there is no episode, or its images are too large for a sheet.
@@ -12,14 +12,19 @@ pub fn sheet(report: &EvaluationReport, results: &[EpisodeResult]) -> Result<Can
     let mut order: Vec<usize> = (0..results.len()).collect();
     order.sort_by_key(|&index| {
         let result = &results[index];
-        (result.strict, result.first_success_step.map_or(0, |step| usize::MAX - step), index)
+        (result.first_success_step.map_or(0, |step| usize::MAX - step), result.strict, index)
     });
     let cell = |index: usize| {
         let (result, pair) = (&results[index], &report.results[index].pair);
-        let outcome = result.first_success_step.map_or("missed".into(), |step| format!("reached at step {step}"));
+        let outcome = match (result.first_success_step, result.strict) {
+            (Some(step), true) => format!("reached at step {step}, strict"),
+            (Some(step), false) => format!("reached at step {step}"),
+            (None, true) => "missed, but strict".into(),
+            (None, false) => "missed".into(),
+        };
         let caption =
             format!("seed {}, pair {}: {outcome}, ends {:.3} away", pair.seed, pair.index, result.final_distance);
-        EpisodeCell { images: &result.images, caption, reached: result.strict }
+        EpisodeCell { images: &result.images, caption, reached: result.first_success_step.is_some() }
     };
     let rates = &report.rates.model;
     EpisodeSheet {
