@@ -15,10 +15,10 @@ pub use training::{train_critic, train_policy};
 pub use true_world::{TrueWorld, TrueWorldActor, true_world};
 pub use world_models::world_model;
 
-use crate::Result;
 use crate::configurator::Task;
 use crate::cost::CostModule;
 use crate::directive::Imputation;
+use crate::{Error, Result};
 
 /// Ticks that an agent remembers.
 const MEMORY_TICKS: usize = 1000;
@@ -51,6 +51,14 @@ pub struct Overrides {
     pub without_memory: bool,
     /// The world model predicts that nothing changes.
     pub without_world_model: bool,
+}
+
+/// Refuses a task that replans less often than the model's chunks of `action_chunk` control steps last.
+fn require_replanning(task: &Task, action_chunk: usize) -> Result<()> {
+    match task.replan_every.filter(|steps| *steps > action_chunk) {
+        None => Ok(()),
+        Some(steps) => Err(Error::task("replan_every", format!("1 to {action_chunk} (the action chunk)"), steps)),
+    }
 }
 
 /// Refuses a task that gives a weight to a term that `cost` does not have.

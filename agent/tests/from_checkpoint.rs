@@ -156,6 +156,7 @@ fn a_checkpoint_without_the_heads_that_a_task_asks_for_is_refused_by_field() {
         (weighed("boredom", 1.0), "weights.boredom:", "goal_distance"),
         (task("two_room_keep_out"), "keep_out:", "state probe"),
         (Task { mode: ModeConfig::Mode1, ..task("two_room") }, "mode:", "policy"),
+        (Task { replan_every: Some(6), ..task("two_room") }, "replan_every:", "1 to 5"),
         (samples("latent"), "samples.kind latent:", "stochastic predictor"),
         (samples("ensemble"), "samples.kind ensemble:", "ensemble"),
     ] {

@@ -7,7 +7,7 @@ use mindseye_world_model::LatentMetric;
 
 use super::critic::critic;
 use super::lewm::require_known_fields;
-use super::{MEMORY_TICKS, Options, Overrides, cost_with, require_weights, world_model};
+use super::{MEMORY_TICKS, Options, Overrides, cost_with, require_replanning, require_weights, world_model};
 use crate::actor::{DistilledPolicy, ModeSelector, Policy};
 use crate::configurator::{ModeConfig, RunGoal, SequenceConfigurator, Task};
 use crate::cost::{Curiosity, GoalDistance, LearnedEstimator, SharedEstimator};
@@ -101,6 +101,7 @@ fn agent(
         None => cost,
     };
     require_weights(task, &cost)?;
+    require_replanning(task, spec.action_chunk)?;
     // A policy knows no boxes to keep out of: there its proposals are no reason to search less.
     let is_short = policy.is_some() && task.names_states().is_none();
     let planner = task.planner_with_policy.as_ref().filter(|_| is_short).unwrap_or(&task.planner);

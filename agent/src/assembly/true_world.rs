@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mindseye_interface::{Clock, Observation, Seed, Simulator};
 
-use super::{MEMORY_TICKS, cost_with, require_weights};
+use super::{MEMORY_TICKS, cost_with, require_replanning, require_weights};
 use crate::actor::{Actor, Hold, RandomActions};
 use crate::configurator::{SequenceConfigurator, SubGoal, Task};
 use crate::cost::{PrivilegedState, SharedEstimator, TrueGoalDistance};
@@ -57,6 +57,7 @@ pub fn true_world(
     let estimator: SharedEstimator = Arc::new(PrivilegedState::new(names.clone()));
     let cost = cost_with(&task, TrueGoalDistance::new(world.clone(), action_chunk)?, Some(&estimator));
     require_weights(&task, &cost)?;
+    require_replanning(&task, action_chunk)?;
     let space = simulator.action_space().clone();
     let actor: Box<dyn Actor> = match actor {
         TrueWorldActor::Planner => task.planner.without_gradients().build(),

@@ -77,7 +77,7 @@ impl SequenceConfigurator {
             reduction: task.reduction,
             risk: task.samples.as_ref().map_or(0.0, |samples| samples.risk),
             budget_secs: task.budget_ms / 1e3,
-            replan_every: task.replan_every.map_or(action_chunk, |steps| steps.clamp(1, action_chunk.max(1))),
+            replan_every: task.replan_every.unwrap_or(action_chunk),
             missing_frames: task.missing_frames,
             adaptation: task.adaptation,
             ..Directive::towards(none, task.horizon_chunks, (action_chunk, action_width))

@@ -89,15 +89,17 @@ impl OnPolicyCollection<'_> {
         let observation = recording.simulator.fork()?.set_state(goal)?;
         let goals = GoalSequence(vec![GoalState { observation, state: goal.to_vec() }]);
         let task = Task { budget_ms: f64::INFINITY, ..self.task.clone() };
-        let start = EpisodeStart { task: &task, goals: &goals, later_goals: &[], seed, threads: 1 };
+        let start = EpisodeStart { task: &task, goals: &goals, seed, threads: 1 };
         let mut controller = self.method.begin(recording.simulator, &start)?;
         let clock = SystemClock::start();
         while recording.episode.actions.len() < until && !recording.simulator.check_goal(goal).moderate {
-            let mut chunk = controller.tick(recording.simulator, &recording.observation, &clock)?.action_chunk;
+            let report = controller.tick(recording.simulator, &recording.observation, &clock)?;
+            let (mut chunk, steps) = (report.action_chunk, report.directive.replan_every);
             if recording.noise.random_bool(NOISY_SHARE) {
                 chunk.iter_mut().for_each(|value| *value += NOISE * recording.noise.random_range(-1.0..=1.0f32));
             }
-            recording.execute(&chunk, until)?;
+            recording.execute(&chunk, until.min(recording.episode.actions.len() + steps))?;
+            controller.report_executed(steps);
         }
         Ok(())
     }
