@@ -113,7 +113,7 @@ fn it_is_equal_after_saving_and_a_broken_file_is_named() -> Tested {
         (String::new(), "line 1"),
         (lines[0].replace("memory 1", "memory 9"), "expected mindseye associative memory 1"),
         (lines[0].into(), "line 2"),
-        (lines[..5].join("\n"), "moments: expected 6, got 3"),
+        (lines[..5].join("\n"), "ticks: expected 6, got 3"),
         ([&lines[..4], &["{}"]].concat().join("\n"), "line 5"),
     ] {
         let error = refused(&of("broken"), &text)?;

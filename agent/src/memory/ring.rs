@@ -27,7 +27,8 @@ pub struct RingMemory {
 struct Header {
     format: String,
     capacity: usize,
-    moments: usize,
+    #[serde(alias = "moments")]
+    ticks: usize,
 }
 
 const FORMAT: &str = "mindseye memory 1";
@@ -70,7 +71,7 @@ impl RingMemory {
 
     /// The text of a memory file.
     pub(super) fn to_text(&self) -> serde_json::Result<String> {
-        let header = Header { format: FORMAT.into(), capacity: self.capacity, moments: self.ticks.len() };
+        let header = Header { format: FORMAT.into(), capacity: self.capacity, ticks: self.ticks.len() };
         let mut text = serde_json::to_string(&header)?;
         for tick in &self.ticks {
             text.push('\n');
@@ -101,8 +102,8 @@ impl RingMemory {
         let parse =
             |(index, line): (usize, &str)| serde_json::from_str(line).map_err(|error| (index + 2, error.to_string()));
         let ticks = lines.enumerate().map(parse).collect::<std::result::Result<VecDeque<Transition>, _>>()?;
-        if ticks.len() != header.moments || ticks.len() > header.capacity {
-            return Err((ticks.len() + 1, format!("moments: expected {}, got {}", header.moments, ticks.len())));
+        if ticks.len() != header.ticks || ticks.len() > header.capacity {
+            return Err((ticks.len() + 1, format!("ticks: expected {}, got {}", header.ticks, ticks.len())));
         }
         let bytes = ticks.iter().map(Transition::bytes).sum();
         let mut memory = Self { ticks, bytes, ..Self::new(header.capacity) };
