@@ -79,7 +79,7 @@ fn distil(
 ) -> Result<Option<(Policy, f64)>> {
     let config = PolicyConfig { proposals, ..CONFIG };
     let policy = Policy::build(config, WeightSource::fresh(options.seed.child("policy")))?;
-    let mut objective = Distillation { policy, energies, seed: options.seed.child("pairs") };
+    let mut objective = Distillation { policy, energies, seed: options.seed.child("situations") };
     let run = Run::new("policy", steps, serde_json::json!({}));
     let energy = fit(&mut objective, run, OptimiserConfig::default(), options)?;
     Ok(energy.map(|energy| (objective.policy, energy)))
@@ -154,7 +154,7 @@ fn plans_of_a_trained_policy_lead_to_the_goal_with_any_number_of_threads() {
 }
 
 #[test]
-fn several_proposals_beat_one_and_the_first_is_nearly_the_best() {
+fn scores_rank_the_proposals_by_energy() {
     let learn = |proposals| distil(either_side, proposals, 400, &RunOptions::new(Seed::new(1))).unwrap().unwrap();
     let (policy, energy) = learn(3);
     assert!(energy < learn(1).1, "the best of three is better than one: {energy}");
@@ -165,6 +165,7 @@ fn several_proposals_beat_one_and_the_first_is_nearly_the_best() {
         .map(|plans| either_side(&pairs, &plans).0)
         .collect();
     let mean = |proposal: usize| energies[proposal].iter().sum::<f32>() / 300.0;
+    assert!(mean(0) < mean(1) && mean(1) < mean(2), "{} {} {}", mean(0), mean(1), mean(2));
     let best: f32 = (0..300).map(|at| energies.iter().map(|of| of[at]).fold(f32::INFINITY, f32::min)).sum();
     assert!(mean(0) < 2.0 * best / 300.0 + 0.01, "{} against {}", mean(0), best / 300.0);
 }
