@@ -18,9 +18,9 @@ mod toy_robot;
 use std::path::{Path, PathBuf};
 
 use mindseye_episodes::{EpisodeData, image_codec::resized};
-use mindseye_evaluation::collection::{Script, scripted_episode};
-use mindseye_interface::{Action, Frame, Image, ImageSize, Result, Seed};
-use mindseye_sim::{Demonstrator, SceneOptions, demonstrator, make};
+use mindseye_evaluation::collection::scripted_episode;
+use mindseye_interface::{Frame, Image, ImageSize, Result, Seed};
+use mindseye_sim::{SceneOptions, demonstrator, make};
 use mindseye_world_model::CameraSpec;
 
 pub use toy_robot::ToyRobot;
@@ -41,8 +41,8 @@ pub fn asset(path: &str) -> PathBuf {
 pub fn demonstrated_episode(seed: Seed, steps: usize) -> mindseye_evaluation::Result<EpisodeData> {
     let options = SceneOptions::with_side(IMAGE_SIDE)?;
     let mut room = make("two_room", &options)?;
-    let mut walker = Demonstration(demonstrator("two_room", "walker", &options)?);
-    scripted_episode(room.as_mut(), &mut walker, seed, steps)
+    let mut walker = demonstrator("two_room", "walker", &options)?;
+    scripted_episode(room.as_mut(), walker.as_mut(), seed, steps)
 }
 
 /// The frames of a model's `cameras` in a recorded `image`, which is the vertical stack of the images of all cameras.
@@ -58,17 +58,4 @@ pub fn recorded_frames(image: &Image, cameras: &[CameraSpec]) -> Result<Vec<Fram
         Ok(Frame::new(&camera.name.as_str().into(), Image::new(size, pixels.to_vec())?, 0.0))
     };
     cameras.iter().zip(stack.chunks_exact(size.rgb_len())).map(frame).collect()
-}
-
-/// A demonstrator of the scenes as a script of the evaluation crate, which does not depend on the scenes.
-struct Demonstration(Box<dyn Demonstrator>);
-
-impl Script for Demonstration {
-    fn begin(&mut self, seed: Seed) {
-        self.0.begin(seed);
-    }
-
-    fn act(&mut self, state: &[f64]) -> Action {
-        self.0.act(state)
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mindseye_interface::{
-    Benchmark, Error, GoalKind, Result, SEQUENCE_GOALS, ScriptSource, Seed, Simulator, StartGoal,
+    Benchmark, Error, GoalKind, Result, SEQUENCE_GOALS, ScriptSource, Seed, Simulator, StartGoal, held_out_episode,
 };
 use rand::Rng;
 
@@ -18,16 +18,6 @@ const MIN_EPISODE_STEPS: usize = 100;
 const EPISODES_PER_PAIR: u64 = 100;
 /// Episodes that are tried in any case.
 const MIN_EPISODES: u64 = 1000;
-
-/// The seed of held-out episode `index` under `root`. It is never one of [`recorded_episode`], for any roots.
-pub fn held_out_episode(root: Seed, index: u64) -> Seed {
-    root.child("held out").index(index)
-}
-
-/// The seed of recorded episode `index` under `root`.
-pub fn recorded_episode(root: Seed, index: u64) -> Seed {
-    root.child("recorded").index(index)
-}
 
 /// A scene as a benchmark.
 #[derive(Debug)]

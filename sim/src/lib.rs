@@ -21,7 +21,7 @@ pub mod demonstration;
 pub mod factors;
 pub mod scenes;
 
-pub use benchmark::{SceneBenchmark, benchmark, held_out_episode, recorded_episode};
+pub use benchmark::{SceneBenchmark, benchmark};
 pub use demonstration::{Demonstrator, demonstrate};
 pub use factors::{Factor, Factors};
 pub use scenes::{SCENES, Scene, SceneOptions, cross_pair, demonstrator, has_cross_pairs, make, scene};

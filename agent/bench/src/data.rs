@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use mindseye_episodes::{CacheOptions, DatasetWriter, EpisodeSource, FrameCache, Windows, WriteMode, open};
-use mindseye_evaluation::collection::{dataset_spec, recorded_episode, scripted_episode};
-use mindseye_interface::{ImageSize, Seed};
+use mindseye_evaluation::collection::{dataset_spec, scripted_episode};
+use mindseye_interface::{ImageSize, Seed, recorded_episode};
 use mindseye_sim::{SceneOptions, demonstrator, make};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use mindseye_interface::Seed;
-use mindseye_sim::{SceneOptions, demonstrate, demonstrator, make, recorded_episode};
+use mindseye_interface::{Seed, recorded_episode};
+use mindseye_sim::{SceneOptions, demonstrate, demonstrator, make};
 use serde::{Deserialize, Serialize};
 
 use crate::timing::require_rounds;

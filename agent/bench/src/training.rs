@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use mindseye_episodes::FrameCache;
-use mindseye_evaluation::collection::{recorded_episode, scripted_episode};
-use mindseye_interface::{ImageSize, Progress, Seed};
+use mindseye_evaluation::collection::scripted_episode;
+use mindseye_interface::{ImageSize, Progress, Seed, recorded_episode};
 use mindseye_sim::{SceneOptions, demonstrator, make};
 use mindseye_world_model::training::{RunOptions, TrainingConfig, TrainingData, train};
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mindseye_agent::world_model::{Context, Dynamics};
 use mindseye_agent::{Latent, Plans};
-use mindseye_interface::{Action, Benchmark, Image, Progress, Seed, Simulator, Snapshot};
+use mindseye_interface::{Action, Benchmark, Image, Progress, Seed, Simulator, Snapshot, held_out_episode};
 use mindseye_world_model::{Checkpoint, LatentMetric};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::predictors::{PredictorCoverage, SampledCoverage};
 use crate::collection::ScriptSource;
 use crate::interval::SuccessRate;
-use crate::{Error, Result, held_out_episode};
+use crate::{Error, Result};
 
 /// A world and its image at the start of an action chunk.
 type Start = (Snapshot, Image);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use mindseye_episodes::{DatasetWriter, EpisodeData};
-use mindseye_interface::{Action, Observation, Progress, Seed, Simulator};
+use mindseye_interface::{Action, Observation, Progress, Seed, Simulator, recorded_episode};
 pub use mindseye_interface::{Script, ScriptSource};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -15,11 +15,6 @@ use serde::{Deserialize, Serialize};
 pub use self::on_policy::OnPolicyCollection;
 pub use self::spec::dataset_spec;
 use crate::{Error, Result};
-
-/// The seed of recorded episode `index` under `root`: evaluation never uses it, whatever the root seeds.
-pub fn recorded_episode(root: Seed, index: u64) -> Seed {
-    root.child("recorded").index(index)
-}
 
 /// One episode of `steps` control steps by `script` in `simulator`: what was observed, what was true, what was done
 /// next.

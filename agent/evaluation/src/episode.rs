@@ -123,10 +123,7 @@ impl Episode<'_> {
         }
         simulator.reset(self.pair.episode)?;
         let goals = EpisodeGoals::new(task, self.pair, self.goal_change.as_ref(), simulator.as_mut())?;
-        let (first, change) = goals.sequences().split_at(1);
-        let later_goals = [change, &warmup_goals].concat();
-        let start =
-            EpisodeStart { task, goals: &first[0], later_goals: &later_goals, seed: self.seed, threads: self.threads };
+        let start = EpisodeStart { task, goals: goals.first(), seed: self.seed, threads: self.threads };
         let mut controller = self.method.begin(simulator.as_ref(), &start)?;
         let clock = SystemClock::start();
         for (pair, goals) in self.warmup.iter().zip(&warmup_goals) {
@@ -134,7 +131,7 @@ impl Episode<'_> {
             self.warm_up(pair, controller.as_mut(), simulator.as_mut(), &clock)?;
         }
         if !self.warmup.is_empty() {
-            controller.set_goals(&first[0])?;
+            controller.set_goals(goals.first())?;
             simulator.reset(self.pair.episode)?;
         }
         self.measure(goals, controller.as_mut(), simulator.as_mut(), &clock, on_tick)

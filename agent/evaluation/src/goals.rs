@@ -71,6 +71,11 @@ impl EpisodeGoals {
         &self.sequences
     }
 
+    /// The pair's sequence, which is pursued first.
+    pub fn first(&self) -> &GoalSequence {
+        &self.sequences[0]
+    }
+
     /// Turns to the goals of the change; `None` where there are none, or they are pursued already.
     pub fn change(&mut self) -> Option<&GoalSequence> {
         let next = self.sequences.get(self.sequence + 1)?;

@@ -36,5 +36,5 @@ pub use goals::{GoalChange, GoalSequence, GoalState};
 pub use method::{Controller, EpisodeStart, Method, MethodIdentity, ModelIdentity};
 pub use methods::{LearnedAgent, NoOp, Oracle, OracleDynamics, RandomActions};
 pub use perturbation::Perturbation;
-pub use protocol::{Protocol, held_out_episode};
+pub use protocol::Protocol;
 pub use rates::{MethodReport, Rates, TickErrors, Violations};

@@ -51,8 +51,6 @@ pub struct EpisodeStart<'a> {
     pub task: &'a Task,
     /// The goals that are pursued first.
     pub goals: &'a GoalSequence,
-    /// Goals that [`Controller::set_goals`] is called with later. Agents number all goals in this order.
-    pub later_goals: &'a [GoalSequence],
     /// Root of the method's random choices.
     pub seed: Seed,
     /// Threads for planning.
@@ -64,7 +62,7 @@ pub trait Controller {
     /// From the next tick on `goals` are pursued, the first of them first. Memory and adaptation stay.
     ///
     /// # Errors
-    /// When the goals are not among those that the episode was begun with, or do not fit.
+    /// When the goals do not fit.
     fn set_goals(&mut self, goals: &GoalSequence) -> Result<()>;
 
     /// The world was set to another state: what comes next does not follow from what was before.

@@ -1,7 +1,7 @@
 //! What an evaluation does: which pairs, how many episodes, how long, on which seeds.
 
 use mindseye_interface::config::require_range;
-use mindseye_interface::{GoalKind, Seed, StartGoal};
+use mindseye_interface::{GoalKind, StartGoal};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -38,11 +38,6 @@ const LARGE_ROTATION_RAD: f64 = std::f64::consts::PI / 9.0;
 const ANGLE_ENDING: &str = "_rad";
 /// Step budgets at which success is reported, as parts of the whole budget.
 const WITHIN_PARTS: usize = 5;
-
-/// The seed of held-out episode `index` under `root`: recording never uses it, whatever the root seeds.
-pub fn held_out_episode(root: Seed, index: u64) -> Seed {
-    root.child("held out").index(index)
-}
 
 impl Protocol {
     /// 100 episodes on each of three seeds with goals of a kind, as many episodes at a time as there are processors.
@@ -101,8 +96,9 @@ pub(crate) fn subsets(pairs: &[StartGoal]) -> Vec<(String, Vec<usize>)> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use mindseye_interface::Seed;
+
     use super::*;
-    use crate::collection::recorded_episode;
 
     fn pair(index: usize, metrics: &[(&'static str, f64)]) -> StartGoal {
         StartGoal {
@@ -113,16 +109,6 @@ mod tests {
             via: Vec::new(),
             goal: vec![1.0],
             metrics: metrics.iter().copied().collect::<BTreeMap<_, _>>(),
-        }
-    }
-
-    #[test]
-    fn recordings_never_use_a_held_out_episode() {
-        for root in 0..20 {
-            for index in 0..20 {
-                let held_out = held_out_episode(Seed::new(root), index);
-                assert!((0..20).all(|other| held_out != recorded_episode(Seed::new(root), other)));
-            }
         }
     }
 

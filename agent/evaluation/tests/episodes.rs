@@ -113,7 +113,7 @@ fn a_goal_change_forgets_the_success_before_it() {
     });
     // At 0.5 m until step 10, then 1 m to the left: within 0.15 m after nine more steps.
     assert_eq!((result.first_success_step, result.strict), (Some(19), true));
-    let expected = [Event::Begin { goal: 0.5, later_goals: vec![-0.5] }, Event::SetGoals(-0.5)];
+    let expected = [Event::Begin { goal: 0.5 }, Event::SetGoals(-0.5)];
     assert_eq!(method.events(), expected);
     // A goal that is held already does not end the episode before the change.
     let result = run(&seeker(), &start, |episode| {
@@ -145,7 +145,7 @@ fn warm_up_episodes_come_first_and_leave_no_trace_in_the_result() {
     let result = run_after(&warmup, &method, &start, |_| ());
     assert_eq!((result.first_success_step, result.planning_ms.len()), (Some(9), 4));
     let expected = [
-        Event::Begin { goal: 1.0, later_goals: vec![0.3, -0.3] },
+        Event::Begin { goal: 1.0 },
         Event::SetGoals(0.3),
         Event::StartEpisode,
         Event::SetGoals(-0.3),

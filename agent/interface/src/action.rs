@@ -132,11 +132,6 @@ impl ActionSpace {
         Action::new(held.collect::<Result<_>>()?)
     }
 
-    /// Whether holding still depends on the position observed.
-    pub fn holds_positions(&self) -> bool {
-        self.neutral.iter().any(|neutral| matches!(neutral, Neutral::HoldPosition { .. }))
-    }
-
     fn normalised(&self, index: usize, physical: f64) -> f32 {
         let (low, high) = (self.low[index], self.high[index]);
         let range = high - low;

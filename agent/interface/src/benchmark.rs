@@ -32,6 +32,16 @@ pub enum GoalKind {
     },
 }
 
+/// The seed of held-out episode `index` under `root`. It is never that of a [`recorded_episode`], for any roots.
+pub fn held_out_episode(root: Seed, index: u64) -> Seed {
+    root.child("held out").index(index)
+}
+
+/// The seed of recorded episode `index` under `root`.
+pub fn recorded_episode(root: Seed, index: u64) -> Seed {
+    root.child("recorded").index(index)
+}
+
 /// Goals of a [`GoalKind::Sequence`].
 pub const SEQUENCE_GOALS: usize = 3;
 
@@ -121,5 +131,14 @@ mod tests {
         assert_eq!(GoalKind::RobotOnly { goal_offset: 50 }.default_budget(), 100);
         assert_eq!(GoalKind::Hard.default_budget(), 100);
         assert_eq!(GoalKind::Sequence { goal_offset: 25 }.default_budget(), 150);
+    }
+
+    #[test]
+    fn no_recorded_episode_is_held_out() {
+        for root in (0..20).map(Seed::new) {
+            for index in 0..20 {
+                assert!((0..20).all(|other| held_out_episode(root, index) != recorded_episode(root, other)));
+            }
+        }
     }
 }

@@ -76,14 +76,6 @@ impl CostModule {
         Ok(energies.chunks(samples).map(|energies| risk::energy(energies, directive.risk)).collect())
     }
 
-    /// As [`CostModule::energies`], by the name that callers of before use.
-    ///
-    /// # Errors
-    /// When the shapes do not fit.
-    pub fn judge(&self, rollouts: &Rollouts, plans: &Plans, directive: &Directive) -> Result<Vec<f32>> {
-        self.energies(rollouts, plans, directive)
-    }
-
     /// Energies of all samples until the horizon, `[N, S]`; `totals [N, S, H]` are those of their chunks by the reduced
     /// terms.
     fn of_samples(

@@ -188,24 +188,6 @@ fn scale(actions: &mut [f32], low: &[f32], high: &[f32]) {
     }
 }
 
-impl FrameCache {
-    /// Normalises the actions by their smallest and largest values, and returns these, `[A]` each.
-    /// [`ActionNormalisation`] does the same and keeps the bounds with their meaning.
-    pub fn normalise_actions(&mut self) -> (Vec<f32>, Vec<f32>) {
-        let width = self.action_width();
-        let column = |index: usize| self.actions().iter().skip(index).step_by(width).copied().collect::<Vec<f32>>();
-        let bounds = (0..width).map(|index| NormalisationMethod::MinMax.bounds(&mut column(index)));
-        let (low, high): (Vec<f32>, Vec<f32>) = bounds.unzip();
-        self.scale_actions(&low, &high);
-        (low, high)
-    }
-
-    /// Maps `low [A]` to -1 and `high [A]` to 1 in all actions; values beyond are clamped.
-    pub fn scale_actions(&mut self, low: &[f32], high: &[f32]) {
-        scale(self.actions_mut(), low, high);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,18 +212,15 @@ mod tests {
 
     #[test]
     fn actions_of_any_units_are_normalised_by_their_smallest_and_largest_values() -> Result<()> {
-        let recorded = || cache(vec![vec![100.0, 3.0], vec![300.0, 3.0], vec![150.0, 3.0]]);
-        let mut normalised = recorded()?;
+        let mut normalised = cache(vec![vec![100.0, 3.0], vec![300.0, 3.0], vec![150.0, 3.0]])?;
         let measured = ActionNormalisation::measure(&normalised, &[], &[], NormalisationMethod::default())?;
         let space = measured.action_space();
         assert_eq!((&space.low, &space.high), (&vec![100.0, 2.0], &vec![300.0, 4.0]));
         assert_eq!((&space.names, &space.units), (&names(&["action_0", "action_1"]), &names(&["", ""])));
         measured.normalise(&mut normalised)?;
         assert_eq!(normalised.actions(), [-1.0, 0.0, 1.0, 0.0, -0.5, 0.0]);
-        let mut old = recorded()?;
-        assert_eq!(old.normalise_actions(), (vec![100.0, 2.0], vec![300.0, 4.0]));
-        assert_eq!(old.actions(), normalised.actions(), "the same numbers as FrameCache::normalise_actions");
-        assert_eq!(old.normalise_actions().0, [-1.0, -1.0], "normalised actions are unchanged");
+        let again = ActionNormalisation::measure(&normalised, &[], &[], NormalisationMethod::default())?;
+        assert_eq!(again.action_space().low, [-1.0, -1.0], "normalised actions keep their bounds");
         Ok(())
     }
 

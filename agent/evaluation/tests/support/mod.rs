@@ -185,7 +185,7 @@ pub enum Behaviour {
 /// What happened to a method.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    Begin { goal: f64, later_goals: Vec<f64> },
+    Begin { goal: f64 },
     SetGoals(f64),
     StartEpisode,
 }
@@ -246,8 +246,8 @@ impl Method for FakeMethod {
     }
 
     fn begin(&self, _world: &dyn Simulator, start: &EpisodeStart<'_>) -> Result<Box<dyn Controller>> {
-        let (goal, later_goals) = (first(start.goals), start.later_goals.iter().map(first).collect());
-        self.events.lock().unwrap().push(Event::Begin { goal, later_goals });
+        let goal = first(start.goals);
+        self.events.lock().unwrap().push(Event::Begin { goal });
         let (behaviour, events) = (self.behaviour, self.events.clone());
         Ok(Box::new(FakeController { behaviour, goal, tick: 0, events }))
     }
