@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::require_names;
+use crate::config::{Validate, require_count, require_range};
 use crate::error::require_finite;
 use crate::{Error, Result};
 
@@ -76,6 +78,34 @@ pub struct ActionSpace {
     /// and displacements with symmetric bounds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub neutral: Vec<Neutral>,
+}
+
+/// Largest physical value of an action, in any unit.
+const MAX_PHYSICAL: f64 = 1e12;
+
+impl Validate for ActionSpace {
+    /// One name, unit and pair of finite bounds per dimension, the lower one first, and none or one neutral value.
+    fn validate(&self) -> Result<()> {
+        let width = self.width();
+        for (field, got) in [("names", self.names.len()), ("units", self.units.len()), ("high", self.high.len())] {
+            require_count(&format!("action_space.{field}"), got, width)?;
+        }
+        if !self.neutral.is_empty() {
+            require_count("action_space.neutral", self.neutral.len(), width)?;
+        }
+        require_names("action_space.names", &self.names)?;
+        require_names("action_space.units", &self.units)?;
+        for (index, (&low, &high)) in self.low.iter().zip(&self.high).enumerate() {
+            require_range(&format!("action_space.low[{index}]"), low, -MAX_PHYSICAL, MAX_PHYSICAL)?;
+            require_range(&format!("action_space.high[{index}]"), high, low, MAX_PHYSICAL)?;
+        }
+        for (index, neutral) in self.neutral.iter().enumerate() {
+            if let Neutral::Value(value) = *neutral {
+                require_range(&format!("action_space.neutral[{index}]"), value, -MAX_PHYSICAL, MAX_PHYSICAL)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl ActionSpace {
@@ -174,6 +204,29 @@ mod tests {
         let error = held(position(), &[9.0]).unwrap_err().to_string();
         assert!(error.contains("speed") && error.contains("proprioception"), "{error}");
         assert!(held(position(), &[9.0, f32::NAN]).is_err());
+    }
+
+    #[test]
+    fn an_action_space_that_makes_no_sense_is_refused_by_its_field() {
+        type Change = fn(&mut ActionSpace);
+        let changes: [(Change, &str); 9] = [
+            (|space| space.names.clear(), "names"),
+            (|space| space.names[0] = "\u{1b}[31m".into(), "names"),
+            (|space| space.units.push("m".into()), "units"),
+            (|space| space.high.push(1.0), "high"),
+            (|space| space.high[0] = -1.0, "high[0]"),
+            (|space| space.low[0] = f64::NAN, "low[0]"),
+            (|space| space.high[0] = f64::INFINITY, "high[0]"),
+            (|space| space.neutral = vec![Neutral::Value(0.0); 2], "neutral"),
+            (|space| space.neutral = vec![Neutral::Value(f64::NAN)], "neutral[0]"),
+        ];
+        assert!(space(vec![]).validate().is_ok());
+        for (change, field) in changes {
+            let mut changed = space(vec![]);
+            change(&mut changed);
+            let error = changed.validate().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("action_space.{field}")), "{error}");
+        }
     }
 
     #[test]

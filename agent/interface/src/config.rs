@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use crate::{Error, Result};
+use crate::text::is_printable;
+use crate::{Error, Result, inputs};
 
 /// A config that checks its own values.
 pub trait Validate {
@@ -48,7 +49,8 @@ pub fn load<T: DeserializeOwned + Validate>(path: &Path) -> Result<T> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| Error::File { path: path.to_path_buf(), reason: error.to_string() })
+    inputs::read_text(path, inputs::MAX_CONFIG_BYTES)
+        .map_err(|error| Error::File { path: path.to_path_buf(), reason: error.to_string() })
 }
 
 /// The file's table as it stands; unknown fields are left for [`parse`] to refuse.
@@ -123,6 +125,32 @@ pub fn parse<T: DeserializeOwned + Validate>(text: &str) -> Result<T> {
 /// [`Error::Field`].
 pub fn require_range<T: PartialOrd + std::fmt::Display>(field: &str, value: T, low: T, high: T) -> Result<()> {
     if value >= low && value <= high { Ok(()) } else { Err(Error::field(field, format!("{low} to {high}"), value)) }
+}
+
+/// Refuses another number of values than `expected`, naming the field.
+///
+/// # Errors
+/// [`Error::Field`].
+pub fn require_count(field: &str, got: usize, expected: usize) -> Result<()> {
+    if got == expected { Ok(()) } else { Err(Error::field(field, format!("{expected} values"), got)) }
+}
+
+/// Most characters of a name.
+const MAX_NAME: usize = 200;
+
+/// Refuses names that cannot be printed as they are, or are longer than 200 characters.
+///
+/// # Errors
+/// [`Error::Field`], with the place of the name in `field`.
+pub fn require_names(field: &str, names: &[String]) -> Result<()> {
+    let bad = |name: &String| !is_printable(name) || name.chars().count() > MAX_NAME;
+    match names.iter().enumerate().find(|(_, name)| bad(name)) {
+        None => Ok(()),
+        Some((index, name)) => {
+            let expected = format!("a name of at most {MAX_NAME} characters without control characters");
+            Err(Error::field(format!("{field}[{index}]"), expected, name))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
-//! Errors of this crate: which operation, what it expected, what it got.
+//! Errors of this crate: which operation, what it expected, what it got. Names and values from files are escaped when
+//! an error is shown (see [`crate::text`]).
 
 use std::path::PathBuf;
+
+use crate::text::{printable, printable_path};
 
 /// Result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -39,7 +42,7 @@ pub enum Error {
         width: usize,
     },
     /// A value outside its range, or a name that is not known.
-    #[error("{field}: expected {expected}, got {got}")]
+    #[error("{}: expected {}, got {}", printable(field), printable(expected), printable(got))]
     Field {
         /// Path of the field, for example `planner.horizon_chunks`.
         field: String,
@@ -49,7 +52,7 @@ pub enum Error {
         got: String,
     },
     /// A config file cannot be read or parsed.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", printable_path(path), printable(reason))]
     File {
         /// The file.
         path: PathBuf,
@@ -57,7 +60,7 @@ pub enum Error {
         reason: String,
     },
     /// An environment could not carry out an operation.
-    #[error("{operation}: {reason}")]
+    #[error("{operation}: {}", printable(reason))]
     Environment {
         /// The operation that failed.
         operation: &'static str,

@@ -1,78 +1,187 @@
-//! Outputs are written whole or not at all.
+//! Outputs are written whole or not at all, and by one process at a time.
+//!
+//! A file that is being written has a temporary name of its own (see [`Partial`]), which no other process shares and
+//! which readers ignore. The temporary file is locked while its writer lives: what a killed process left behind is told
+//! from what another one is writing by that lock, see [`remove_left_overs`].
+
+mod exclusive;
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use exclusive::{Exclusive, is_open_file_at, lock_file};
 
 /// Ending of a file that is still being written; readers ignore such files.
 pub const PARTIAL_ENDING: &str = "partial";
+/// Beginning of the names of temporary files and of lock files.
+const PREFIX: &str = ".mindseye-";
+/// Endings of files whose temporary name was once `<name>.partial`.
+const FORMER_ENDINGS: [&str; 6] = [".safetensors", ".json", ".jsonl", ".parquet", ".mp4", ".h5"];
 
-/// Writes `bytes` to `path`: to a temporary name beside it, flushed to the disk, then renamed. Missing folders are
-/// made.
+/// Writes `bytes` to `path`: to a temporary name beside it, flushed to the disk, then renamed. The folder must exist:
+/// one that was removed while a command writes to it is an error, and not a new folder with half of the output.
 ///
 /// # Errors
 /// The operating system's; an existing file at `path` is then untouched.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let partial = partial_name(path);
-    let written = File::create(&partial).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    finish(path, &partial, written)
+    let mut partial = Partial::create(path)?;
+    partial.file.write_all(bytes)?;
+    partial.publish()
 }
 
-/// Renames a complete file from [`partial_name`] of `path` to `path`, after flushing it to the disk.
+/// [`write_whole`], after making the folders that are missing and removing what dead processes left beside the file:
+/// for an output of one file.
 ///
 /// # Errors
-/// The operating system's; an existing file at `path` is then untouched, and the temporary one is gone.
-pub fn publish(path: &Path) -> std::io::Result<()> {
-    let partial = partial_name(path);
-    let written = File::open(&partial).and_then(|file| file.sync_all());
-    finish(path, &partial, written)
-}
-
-fn finish(path: &Path, partial: &Path, written: std::io::Result<()>) -> std::io::Result<()> {
-    let result = written.and_then(|()| std::fs::rename(partial, path)).and_then(|()| sync_folder(path));
-    if result.is_err() {
-        let _ = std::fs::remove_file(partial); // best effort: the first error is the one to report
+/// As [`write_whole`].
+pub fn write_whole_with_folders(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+        remove_left_overs_beside(path);
     }
-    result
+    write_whole(path, bytes)
 }
 
-/// Makes the new name itself durable; only Unix opens folders.
-fn sync_folder(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder)?.sync_all()
+/// A file on its way to its final name. Dropped without [`Partial::publish`], it is removed.
+#[derive(Debug)]
+pub struct Partial {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    published: bool,
+}
+
+impl Partial {
+    /// Creates the temporary file of `path` in the same folder, under a name that no other writer has.
+    ///
+    /// # Errors
+    /// The operating system's, for example that there is no such folder.
+    pub fn create(path: &Path) -> std::io::Result<Self> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let process = std::process::id();
+        loop {
+            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let temporary = path.with_file_name(format!("{PREFIX}{process}-{number}.{PARTIAL_ENDING}"));
+            // A name is taken where a process of the same number was killed, or on another machine.
+            let created = File::options().read(true).write(true).create_new(true).open(&temporary);
+            let file = match created {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                created => created?,
+            };
+            // Between its creation and its lock, another process may take the file for a left-over.
+            if exclusive::holds(&file, &temporary)? {
+                return Ok(Self { file, temporary, path: path.to_path_buf(), published: false });
+            }
         }
-        _ => Ok(()),
+    }
+
+    /// The open temporary file.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Its name, for libraries that open files themselves.
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Flushes the file to the disk and renames it to its final name.
+    ///
+    /// # Errors
+    /// The operating system's; an existing file is then untouched, and the temporary one is gone.
+    pub fn publish(mut self) -> std::io::Result<()> {
+        self.file.sync_all()?;
+        std::fs::rename(&self.temporary, &self.path)?;
+        self.published = true;
+        sync_folder(self.path.parent().unwrap_or(Path::new("")))
     }
 }
 
-/// The temporary name of a file on its way to `path`.
-pub fn partial_name(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(PARTIAL_ENDING);
-    PathBuf::from(name)
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = std::fs::remove_file(&self.temporary); // best effort: the first error is the one to report
+        }
+    }
+}
+
+/// Makes the names in `folder` durable; only Unix opens folders.
+///
+/// # Errors
+/// The operating system's.
+pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
+}
+
+/// Removes the temporary files in `folder` that dead processes left behind, and returns their number. Files of living
+/// ones are locked, and stay.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn remove_left_overs(folder: &Path) -> std::io::Result<usize> {
+    remove_unlocked(folder, &|start| start.starts_with(PREFIX))
+}
+
+/// [`remove_left_overs`] in the folder of `path`, the place of an output of one file, as far as that is possible.
+pub fn remove_left_overs_beside(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let _ = remove_left_overs(folder); // best effort: they only take room
+}
+
+/// [`remove_left_overs`], and those of earlier versions, which were not locked: only for the holder of the folder's
+/// lock.
+///
+/// # Errors
+/// As [`remove_left_overs`].
+pub fn remove_former_left_overs(folder: &Path) -> std::io::Result<usize> {
+    let is_former = |start: &str| FORMER_ENDINGS.iter().any(|ending| start.ends_with(ending));
+    remove_unlocked(folder, &|start| start.starts_with(PREFIX) || is_former(start))
+}
+
+fn remove_unlocked(folder: &Path, is_ours: &dyn Fn(&str) -> bool) -> std::io::Result<usize> {
+    let mut removed = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let start = name.to_str().and_then(|name| name.strip_suffix(PARTIAL_ENDING)?.strip_suffix('.'));
+        if !start.is_some_and(is_ours) || !entry.file_type()?.is_file() {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(file) = File::options().read(true).write(true).open(&path) else { continue };
+        // Without locks on this file system nobody knows whose it is.
+        if file.try_lock().is_ok() && is_open_file_at(&file, &path) && std::fs::remove_file(&path).is_ok() {
+            removed += 1;
+        }
+    }
+    Ok(removed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
     #[test]
     fn a_file_is_replaced_whole_and_nothing_is_left_over() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/down/file.txt");
-        write_whole(&path, b"one").unwrap();
+        write_whole_with_folders(&path, b"one").unwrap();
         write_whole(&path, b"two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
-        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert_eq!(names(path.parent().unwrap()), ["file.txt"]);
     }
 
     #[test]
@@ -81,6 +190,53 @@ mod tests {
         let path = folder.path().join("taken");
         std::fs::create_dir_all(path.join("by a folder")).unwrap();
         assert!(write_whole(&path, b"one").is_err());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(names(folder.path()), ["taken"]);
+    }
+
+    /// Symptom: a recording whose folder was removed under way went on in a new folder, and said that it had recorded
+    /// everything; nothing of it could be read. Cause: every write made the folders that were missing. Fix: only the
+    /// start of a command makes folders.
+    #[test]
+    fn a_write_into_a_folder_that_was_removed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run/state.json");
+        write_whole_with_folders(&path, b"one").unwrap();
+        std::fs::remove_dir_all(folder.path().join("run")).unwrap();
+        let error = write_whole(&path, b"two").unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        assert_eq!(names(folder.path()), Vec::<String>::new());
+    }
+
+    /// Symptom: of two processes that wrote the same file, one failed, or renamed what the other still wrote. Cause:
+    /// both wrote to `<name>.partial`. Fix: a name per writer.
+    #[test]
+    fn writers_of_one_file_have_temporary_files_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let (mut first, mut second) = (Partial::create(&path).unwrap(), Partial::create(&path).unwrap());
+        first.file().write_all(b"first").unwrap();
+        second.file().write_all(b"second, longer").unwrap();
+        first.publish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        second.publish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"second, longer");
+        assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn left_overs_of_dead_writers_are_removed_and_all_else_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in [".mindseye-1-7.partial", "state.safetensors.partial", "film.partial", "notes.txt"] {
+            std::fs::write(at(name), "half").unwrap();
+        }
+        let alive = Partial::create(&at("file")).unwrap();
+        write_whole_with_folders(&at("other"), b"whole").unwrap();
+        assert!(!at(".mindseye-1-7.partial").exists() && alive.temporary().exists());
+        std::fs::rename(at("other"), at(".mindseye-1-7.partial")).unwrap();
+        assert_eq!(remove_left_overs(folder.path()).unwrap(), 1);
+        assert_eq!(remove_former_left_overs(folder.path()).unwrap(), 1);
+        let own = alive.temporary().file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(names(folder.path()), [own.as_str(), "film.partial", "notes.txt"]);
     }
 }

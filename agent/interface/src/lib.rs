@@ -58,11 +58,16 @@ pub mod error;
 pub mod files;
 pub mod goal;
 pub mod image;
+pub mod inputs;
+pub mod lock;
+pub mod memory;
 pub mod observation;
 pub mod progress;
 pub mod script;
 pub mod seed;
+pub mod staging;
 pub mod state;
+pub mod text;
 
 pub use action::{Action, ActionSpace, Neutral};
 pub use benchmark::{Benchmark, GoalKind, SEQUENCE_GOALS, StartGoal, held_out_episode, recorded_episode};
@@ -71,11 +76,15 @@ pub use environment::{Environment, GoalCheck, Simulator, Snapshot, Step};
 pub use error::{Error, Result};
 pub use goal::{Goal, StateInterval, StateTarget};
 pub use image::{Image, ImageSize};
+pub use lock::FolderLock;
+pub use memory::MemoryLimit;
 pub use observation::{Frame, Observation};
 pub use progress::{NoProgress, Progress};
 pub use script::{Script, ScriptSource};
 pub use seed::Seed;
+pub use staging::StagedFolder;
 pub use state::{DimensionKind, StateDimension, StateSchema};
+pub use text::printable;
 
 /// The generator behind every random stream of the project: portable, seekable, the same bits on every machine.
 pub type Rng = rand_chacha::ChaCha8Rng;
