@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use mindseye_interface::Progress;
+use mindseye_interface::{Progress, StagedFolder};
 use serde::Serialize;
 
 use crate::episode::EpisodeData;
 use crate::hdf5::SwmWriter;
+use crate::lerobot::info_path;
 use crate::lerobot::writer::DatasetWriter;
 use crate::names::or_numbered;
 use crate::sidecar::Sidecar;
@@ -40,6 +41,9 @@ pub struct ConvertOptions {
     /// Episodes per file of a LeRobot folder, at least 1: a file is read as a whole by some tools, and a crash while
     /// writing loses at most one.
     pub episodes_per_file: usize,
+    /// Whether episodes that cannot be read are left out. Every episode is then read twice: the broken ones are found
+    /// before the first is written.
+    pub skip_broken: bool,
     /// Memory that the writing of an HDF5 file may take, bytes: three times the size of the file.
     pub memory_limit_bytes: u64,
 }
@@ -52,6 +56,7 @@ impl Default for ConvertOptions {
             task: "unknown".into(),
             camera: None,
             episodes_per_file: 50,
+            skip_broken: false,
             memory_limit_bytes: 4 << 30,
         }
     }
@@ -75,48 +80,172 @@ pub struct Converted {
     pub episodes: usize,
     /// Number of timesteps.
     pub frames: usize,
+    /// The episodes that were left out, see [`ConvertOptions::skip_broken`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedEpisode>,
 }
 
-/// Writes the episodes of all `parts`, in order, to a new data set at `out`. Shards of one recording become the bytes
-/// of a recording that was made at once.
+/// An episode that was left out because it cannot be read.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SkippedEpisode {
+    /// Its data set.
+    pub path: PathBuf,
+    /// Its index there.
+    pub episode: usize,
+    /// The error, on one line.
+    pub reason: String,
+}
+
+/// Writes the episodes of all `parts`, in order, to a new data set at `out`, which appears there when it is complete.
+/// Shards of one recording become the bytes of a recording that was made at once.
 ///
 /// # Errors
 /// [`Error::Argument`] when there is no episode; [`Error::UnknownRate`] when no rate is recorded or given;
-/// [`Error::Content`] when the data sets do not fit together or `out` exists; the errors of reading and writing;
-/// [`Error::Stopped`] when `progress` asks to stop (a LeRobot folder then keeps the files written so far).
+/// [`Error::Content`] when the data sets do not fit together or `out` exists; the errors of reading, which name the
+/// episode, and of writing; [`Error::Interface`] when another process writes to `out`; [`Error::Stopped`] when
+/// `progress` asks to stop. Nothing is at `out` then.
 pub fn convert(
     parts: &[SourceEpisodes<'_>],
     out: &Path,
     options: &ConvertOptions,
     progress: &dyn Progress,
 ) -> Result<Converted> {
+    let mut skipped = Vec::new();
+    let readable;
+    let parts = if options.skip_broken {
+        spec(parts, options)?; // what does not fit together is refused before the work
+        readable = without_broken(parts, &mut skipped, progress)?;
+        &readable
+    } else {
+        parts
+    };
     let spec = spec(parts, options)?;
     let episodes = parts.iter().map(|part| part.episodes.len()).sum();
-    let mut writer = Writer::create(options, out, spec)?;
-    progress.begin("convert", episodes, "episodes");
-    let copied = copy(parts, &mut writer, options, progress);
-    progress.end();
-    copied?;
-    Ok(Converted { path: out.to_path_buf(), episodes, frames: writer.finish()? })
+    let frames = match options.format {
+        OutputFormat::Lerobot(_) => {
+            require_new(out)?;
+            let staged = StagedFolder::begin(out, "data convert")?;
+            // Errors of the disk name the place that the user knows.
+            let frames = write_lerobot(&staged, spec, parts, options, progress);
+            let frames = frames.map_err(|error| error.moved(staged.path(), out))?;
+            staged.commit("meta")?;
+            frames
+        }
+        OutputFormat::Hdf5 => {
+            let mut writer =
+                SwmWriter::create(out, &spec, WriteMode::Error)?.with_limit_bytes(options.memory_limit_bytes);
+            copy(parts, options, progress, &mut |task, episode| {
+                writer.begin_task(task).and_then(|()| writer.add_episode(episode)) //
+            })?;
+            let frames = writer.frames();
+            writer.finish()?;
+            frames
+        }
+    };
+    Ok(Converted { path: out.to_path_buf(), episodes, frames, skipped })
 }
 
-fn copy(
-    parts: &[SourceEpisodes<'_>],
-    writer: &mut Writer,
-    options: &ConvertOptions,
-    progress: &dyn Progress,
-) -> Result<()> {
-    let mut done = 0;
-    for SourceEpisodes { source, episodes } in parts {
-        for &episode in episodes {
-            writer.add(&task(*source, episode, options)?, &source.read_episode(episode)?)?;
-            done += 1;
-            if !progress.advance(done, "") {
-                return Err(Error::Stopped { operation: "converting" });
-            }
-        }
+/// Refuses a folder with a data set; other files are refused when the output is staged.
+fn require_new(out: &Path) -> Result<()> {
+    if info_path(out).exists() {
+        return Err(Error::content(out, "folder", "a new or empty folder", "a data set"));
     }
     Ok(())
+}
+
+/// Writes the data set to the staged folder; returns its number of timesteps.
+fn write_lerobot(
+    staged: &StagedFolder,
+    spec: DatasetSpec,
+    parts: &[SourceEpisodes<'_>],
+    options: &ConvertOptions,
+    progress: &dyn Progress,
+) -> Result<usize> {
+    let mut writer = DatasetWriter::create_staged(staged.path(), spec)?;
+    copy(parts, options, progress, &mut |task, episode| {
+        staged.still_here()?;
+        writer.begin_task(task).and_then(|()| writer.add_episode(episode))
+    })?;
+    let frames = writer.frames();
+    writer.finish().map(|_| frames)
+}
+
+/// Reads the episodes of `parts` and passes each with its task to `add`.
+fn copy(
+    parts: &[SourceEpisodes<'_>],
+    options: &ConvertOptions,
+    progress: &dyn Progress,
+    add: &mut dyn FnMut(&str, &EpisodeData) -> Result<()>,
+) -> Result<()> {
+    let total = parts.iter().map(|part| part.episodes.len()).sum();
+    in_stage("convert", "converting", total, parts, progress, &mut |source, episode| {
+        let read = read(source, episode)?;
+        add(&task(source, episode, options)?, &read)
+    })
+}
+
+/// Reads and checks an episode, as it will be written; errors name it.
+fn read(source: &dyn EpisodeSource, episode: usize) -> Result<EpisodeData> {
+    let read = source.read_episode(episode).and_then(|read| {
+        read.check(episode, source.shape(), source.sidecar().is_some())?;
+        Ok(read)
+    });
+    read.map_err(|error| error.in_episode(source.path(), episode))
+}
+
+/// The parts without the episodes that cannot be read, which are added to `skipped`.
+fn without_broken<'a>(
+    parts: &[SourceEpisodes<'a>],
+    skipped: &mut Vec<SkippedEpisode>,
+    progress: &dyn Progress,
+) -> Result<Vec<SourceEpisodes<'a>>> {
+    let mut readable: Vec<SourceEpisodes<'a>> = Vec::with_capacity(parts.len());
+    let total = parts.iter().map(|part| part.episodes.len()).sum();
+    for part in parts {
+        readable.push(SourceEpisodes { source: part.source, episodes: Vec::with_capacity(part.episodes.len()) });
+    }
+    let places = parts.iter().enumerate().flat_map(|(part, episodes)| episodes.episodes.iter().map(move |_| part));
+    let mut places = places.collect::<Vec<usize>>().into_iter();
+    in_stage("check", "checking", total, parts, progress, &mut |source, episode| {
+        let Some(part) = places.next() else { return Ok(()) };
+        match read(source, episode) {
+            Ok(_) => readable[part].episodes.push(episode),
+            Err(error) => {
+                let path = source.path().to_path_buf();
+                skipped.push(SkippedEpisode { path, episode, reason: error.to_string() });
+            }
+        }
+        Ok(())
+    })?;
+    Ok(readable)
+}
+
+/// Calls `each` with the episodes of `parts` in order, as one stage of `progress`.
+fn in_stage(
+    stage: &str,
+    operation: &'static str,
+    total: usize,
+    parts: &[SourceEpisodes<'_>],
+    progress: &dyn Progress,
+    each: &mut dyn FnMut(&dyn EpisodeSource, usize) -> Result<()>,
+) -> Result<()> {
+    progress.begin(stage, total, "episodes");
+    let mut done = 0;
+    let mut work = || {
+        for SourceEpisodes { source, episodes } in parts {
+            for &episode in episodes {
+                each(*source, episode)?;
+                done += 1;
+                if !progress.advance(done, "") && done < total {
+                    return Err(Error::Stopped { operation });
+                }
+            }
+        }
+        Ok(())
+    };
+    let worked = work();
+    progress.end();
+    worked
 }
 
 /// The description of the new data set.
@@ -194,43 +323,4 @@ fn camera_name(source: &dyn EpisodeSource) -> Result<String> {
         return Err(Error::content(source.path(), "cameras", "one camera to convert", columns.join(", ")));
     };
     Ok(if is_plain_name(&camera.name) { camera.name.clone() } else { DEFAULT_CAMERA.into() })
-}
-
-/// The writer of either format.
-enum Writer {
-    Lerobot(Box<DatasetWriter>),
-    Hdf5(Box<SwmWriter>),
-}
-
-impl Writer {
-    fn create(options: &ConvertOptions, path: &Path, spec: DatasetSpec) -> Result<Self> {
-        Ok(match options.format {
-            OutputFormat::Lerobot(_) => Self::Lerobot(Box::new(DatasetWriter::create(path, spec, WriteMode::Error)?)),
-            OutputFormat::Hdf5 => {
-                let writer = SwmWriter::create(path, &spec, WriteMode::Error)?;
-                Self::Hdf5(Box::new(writer.with_limit_bytes(options.memory_limit_bytes)))
-            }
-        })
-    }
-
-    fn add(&mut self, task: &str, episode: &EpisodeData) -> Result<()> {
-        match self {
-            Self::Lerobot(writer) => writer.begin_task(task).and_then(|()| writer.add_episode(episode)),
-            Self::Hdf5(writer) => writer.begin_task(task).and_then(|()| writer.add_episode(episode)),
-        }
-    }
-
-    /// Completes the data set; returns its number of timesteps.
-    fn finish(self) -> Result<usize> {
-        match self {
-            Self::Lerobot(writer) => {
-                let frames = writer.frames();
-                writer.finish().map(|_| frames)
-            }
-            Self::Hdf5(writer) => {
-                let frames = writer.frames();
-                writer.finish().map(|_| frames)
-            }
-        }
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use mindseye_interface::text::{one_line, printable, printable_path};
+
 /// Result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -9,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file is missing or broken, or has unexpected content.
-    #[error("{}: {field}: expected {expected}, got {got}", path.display())]
+    #[error("{}: {field}: expected {expected}, got {got}", printable_path(path))]
     Content {
         /// The file.
         path: PathBuf,
@@ -21,7 +23,7 @@ pub enum Error {
         got: String,
     },
     /// The operating system or a codec failed.
-    #[error("{}: {operation}: {reason}", path.display())]
+    #[error("{}: {operation}: {reason}", printable_path(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -41,6 +43,16 @@ pub enum Error {
         expected: String,
         /// The value of the episode.
         got: String,
+    },
+    /// An episode of a source is broken in a way that does not name it.
+    #[error("episode {episode} of {}: {reason}", printable_path(path))]
+    Unreadable {
+        /// The data set.
+        path: PathBuf,
+        /// Index of the episode.
+        episode: usize,
+        /// The error of the reader, on one line.
+        reason: String,
     },
     /// An operation would exceed the memory allowed.
     #[error(
@@ -67,7 +79,7 @@ pub enum Error {
         got: String,
     },
     /// The rate of a data set is neither recorded nor given.
-    #[error("{}: frames per second: expected a rate in the data or as an argument, got neither", path.display())]
+    #[error("{}: frames per second: expected a rate in the data or as an argument, got neither", printable_path(path))]
     UnknownRate {
         /// The data set.
         path: PathBuf,
@@ -91,12 +103,11 @@ impl Error {
         expected: impl ToString,
         got: impl ToString,
     ) -> Self {
-        let one_line = |text: String| text.replace('\n', " ");
         Self::Content {
             path: path.to_path_buf(),
-            field: field.into(),
-            expected: one_line(expected.to_string()),
-            got: one_line(got.to_string()),
+            field: printable(&field.into()).into_owned(),
+            expected: one_line(&expected.to_string()),
+            got: one_line(&got.to_string()),
         }
     }
 
@@ -107,16 +118,47 @@ impl Error {
         expected: impl ToString,
         got: impl ToString,
     ) -> Self {
-        Self::Episode { episode, feature: feature.into(), expected: expected.to_string(), got: got.to_string() }
+        Self::Episode {
+            episode,
+            feature: printable(&feature.into()).into_owned(),
+            expected: one_line(&expected.to_string()),
+            got: one_line(&got.to_string()),
+        }
     }
 
     /// Shorthand for [`Error::File`].
     pub(crate) fn file(path: &std::path::Path, operation: &'static str, reason: impl ToString) -> Self {
-        Self::File { path: path.to_path_buf(), operation, reason: reason.to_string().replace('\n', " ") }
+        Self::File { path: path.to_path_buf(), operation, reason: one_line(&reason.to_string()) }
+    }
+
+    /// This error with the episode of the data set at `path` that it is about, unless it names it.
+    pub(crate) fn in_episode(self, path: &std::path::Path, episode: usize) -> Self {
+        let reason = self.to_string();
+        let is_named =
+            reason.contains(&format!("episode {episode} ")) || reason.contains(&format!("episode {episode}:"));
+        match self {
+            Self::Stopped { .. } | Self::Memory { .. } => self,
+            Self::Episode { feature, expected, got, .. } => {
+                let reason = format!("{feature}: expected {expected}, got {got}");
+                Self::Unreadable { path: path.to_path_buf(), episode, reason }
+            }
+            _ if is_named => self,
+            _ => Self::Unreadable { path: path.to_path_buf(), episode, reason },
+        }
+    }
+
+    /// This error with files of folder `from` named as those of `to`.
+    pub(crate) fn moved(mut self, from: &std::path::Path, to: &std::path::Path) -> Self {
+        if let Self::Content { path, .. } | Self::File { path, .. } = &mut self
+            && let Ok(inside) = path.strip_prefix(from)
+        {
+            *path = to.join(inside);
+        }
+        self
     }
 
     /// Shorthand for [`Error::Argument`].
     pub(crate) fn argument(argument: &'static str, expected: impl ToString, got: impl ToString) -> Self {
-        Self::Argument { argument, expected: expected.to_string(), got: got.to_string() }
+        Self::Argument { argument, expected: one_line(&expected.to_string()), got: one_line(&got.to_string()) }
     }
 }

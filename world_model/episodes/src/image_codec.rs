@@ -41,7 +41,7 @@ pub fn decode_image(bytes: &[u8], size: ImageSize) -> std::result::Result<Image,
 /// # Errors
 /// The defect of the bytes, on one line.
 pub fn encoded_image_size(bytes: &[u8]) -> std::result::Result<ImageSize, String> {
-    let (width, height) = decoder(bytes, png_or_jpeg(bytes)?)?.dimensions();
+    let (width, height) = decoder(bytes, png_or_jpeg(bytes)?, OVERHEAD)?.dimensions();
     ImageSize::new(height as usize, width as usize).map_err(|error| error.to_string())
 }
 
@@ -52,17 +52,23 @@ fn png_or_jpeg(bytes: &[u8]) -> std::result::Result<ImageFormat, String> {
     }
 }
 
-fn decoder(bytes: &[u8], format: ImageFormat) -> std::result::Result<impl ImageDecoder + '_, String> {
+/// Memory that a decoder may take beyond its pixels, bytes: for texts, profiles and tables.
+const OVERHEAD: u64 = 8 << 20;
+
+/// A decoder that takes at most `most_bytes` of memory.
+fn decoder(bytes: &[u8], format: ImageFormat, most_bytes: u64) -> std::result::Result<impl ImageDecoder + '_, String> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(ImageSize::MAX_SIDE as u32);
     limits.max_image_height = Some(ImageSize::MAX_SIDE as u32);
+    limits.max_alloc = Some(most_bytes);
     reader.limits(limits);
     reader.into_decoder().map_err(|error| one_line(&error))
 }
 
 fn decode(bytes: &[u8], format: ImageFormat, size: ImageSize) -> std::result::Result<Image, String> {
-    let decoder = decoder(bytes, format)?;
+    // Four channels of 16 bits, and as much again.
+    let decoder = decoder(bytes, format, 16 * (size.height() * size.width()) as u64 + OVERHEAD)?;
     let (width, height) = decoder.dimensions();
     if (height as usize, width as usize) != (size.height(), size.width()) {
         return Err(format!("{height}x{width} pixels where {}x{} were expected", size.height(), size.width()));

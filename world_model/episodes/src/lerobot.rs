@@ -10,11 +10,14 @@
 //! videos/CAMERA/chunk-000/file-000.mp4       video files, many episodes to each
 //! ```
 
+pub(crate) use info::info_path;
+
 mod columns;
 pub(crate) mod dataset;
 mod episode_row;
 mod episodes_table;
 mod frames_table;
+mod images_table;
 mod info;
 mod named;
 mod new_dataset;

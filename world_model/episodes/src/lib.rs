@@ -41,7 +41,7 @@ mod windows;
 
 pub use cache::{CacheOptions, FrameCache};
 pub use cameras::{ImageOptions, RecordedCamera};
-pub use convert::{ConvertOptions, Converted, OutputFormat, SourceEpisodes, convert};
+pub use convert::{ConvertOptions, Converted, OutputFormat, SkippedEpisode, SourceEpisodes, convert};
 pub use episode::{EpisodeArrays, EpisodeData, EpisodeShape};
 pub use error::{Error, Result};
 pub use formats::{open, open_with};

@@ -4,6 +4,10 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
 
+use mindseye_interface::MemoryLimit;
+use mindseye_interface::memory::{product, sum};
+use mindseye_interface::text::printable_path;
+
 use crate::cameras::{ImageOptions, RecordedCamera};
 use crate::episode::{EpisodeArrays, EpisodeData, EpisodeShape};
 use crate::mapping::Mapping;
@@ -131,6 +135,11 @@ pub trait EpisodeSource: Debug + Send + Sync {
             let what = "one episode's images";
             return Err(Error::Memory { what, limit_bytes: MAX_EPISODE_BYTES, needed_bytes });
         }
+        // The images are there twice for a while: end to end, and one by one.
+        let numbers = shape.action + shape.state + shape.proprioception;
+        let needed = sum(&[2 * u128::from(needed_bytes), product(&[length, numbers, 8])]);
+        let field = format!("{}: episode {index}", printable_path(self.path()));
+        MemoryLimit::of_this_machine().require(&field, needed)?;
         let mut pixels = vec![0; length * shape.image_size.rgb_len()];
         let request = ReadRequest { episode: index, images: &mut pixels };
         let options = ImageOptions { stride: 1, size: shape.image_size };

@@ -1,5 +1,7 @@
 //! Summary of a data set, for people and for `mindseye inspect`.
 
+mod display;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;

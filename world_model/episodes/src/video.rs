@@ -14,6 +14,7 @@ mod ffmpeg;
 mod h264;
 mod mp4;
 mod mp4_writer;
+mod sample_count;
 mod yuv;
 
 use std::ops::Range;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use mindseye_interface::Seed;
 use rand::seq::SliceRandom;
 
+use crate::Result;
 use crate::cache::FrameCache;
 
 /// Episodes divided into training and validation.
@@ -155,11 +156,14 @@ impl Windows {
     }
 
     /// Copies the windows numbered `indices` into a batch.
-    pub fn gather(&self, cache: &FrameCache, indices: &[u32]) -> WindowBatch {
+    ///
+    /// # Errors
+    /// As [`FrameCache::image`].
+    pub fn gather(&self, cache: &FrameCache, indices: &[u32]) -> Result<WindowBatch> {
         let (mut batch, timesteps) = self.gather_chunks(cache, indices);
         batch.images.reserve_exact(timesteps.len() * cache.image_size().rgb_len());
-        timesteps.iter().for_each(|&timestep| batch.images.extend_from_slice(cache.image(timestep)));
-        batch
+        timesteps.iter().try_for_each(|&timestep| cache.append_image(timestep, &mut batch.images))?;
+        Ok(batch)
     }
 }
 
@@ -191,7 +195,7 @@ mod tests {
         let windows = Windows::new(&cache, &[0, 1, 2], 3, 2);
         assert_eq!(windows.len(), 3 + 1); // of the episodes of 7 and 5 steps
         let all: Vec<u32> = (0..windows.len() as u32).collect();
-        let batch = windows.gather(&cache, &all);
+        let batch = windows.gather(&cache, &all).unwrap();
         assert_eq!(batch.chunks[..4], [0.0, 1.0, 2.0, 3.0]);
         assert_eq!(batch.states[..6], [0.0, 0.0, 0.0, 2.0, 0.0, 4.0]);
         assert_eq!(batch.images[3 * 9..3 * 9 + 9], [2, 0, 0, 2, 2, 0, 2, 4, 0]);
@@ -226,7 +230,7 @@ mod tests {
             let times = order.iter().filter(|&&other| other == index).count();
             assert!((15..=16).contains(&times), "{times} times");
         }
-        let batch = windows.gather(&few, &[0, 10, 205]);
+        let batch = windows.gather(&few, &[0, 10, 205])?;
         let firsts: Vec<&[f32]> = batch.states.chunks(6).map(|states| &states[..2]).collect();
         assert_eq!(firsts, [[0.0, 0.0], [0.0, 0.0], [1.0, 97.0]], "each from its own data set");
         assert_eq!(batch.images[6 * 3..6 * 3 + 3], [1, 97, 0]);

@@ -84,17 +84,48 @@ impl Progress for StopAtOnce {
     fn end(&self) {}
 }
 
+/// Symptom: a conversion that was stopped, killed, or met a broken episode left fewer episodes than were asked for, in
+/// a data set that nothing told from a whole one; the same command given again was refused. Cause: it was written in
+/// its place, file by file. Fix: it is written beside its place and renamed when it is whole.
 #[test]
-fn a_stopped_conversion_leaves_a_data_set_that_can_be_read() {
+fn a_stopped_conversion_leaves_nothing_and_can_be_given_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (from, to) = (folder.path().join("first"), folder.path().join("stopped"));
+    let (from, parent) = (folder.path().join("first"), folder.path().join("new"));
+    let to = parent.join("stopped");
     record(&from);
     let source = open(&from).unwrap();
     let options = ConvertOptions { episodes_per_file: 1, ..ConvertOptions::default() };
     let error = convert(&[all(source.as_ref())], &to, &options, &StopAtOnce).unwrap_err();
     assert!(matches!(error, Error::Stopped { .. }));
-    assert_eq!(read_all(&to), episodes()[..1]);
+    assert!(!parent.exists(), "folders that were made for it are gone, too");
     assert!(matches!(validate(source.as_ref(), &StopAtOnce), Err(Error::Stopped { .. })));
+    // What a killed one leaves is hidden, and removed by the next.
+    let half = parent.join(".stopped.unfinished-1-0");
+    copy(&from, &half);
+    convert(&[all(source.as_ref())], &to, &options, &NoProgress).unwrap();
+    assert_eq!((read_all(&to), half.exists()), (episodes(), false));
+}
+
+#[test]
+fn a_broken_episode_stops_the_conversion_by_name_or_is_left_out_by_choice() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    record(&at("first"));
+    let broken = at("first/data/chunk-000/file-001.parquet"); // episodes 2 and 3
+    let bytes = fs::read(&broken).unwrap();
+    fs::write(&broken, &bytes[..bytes.len() / 2]).unwrap();
+    for (format, out) in [(ConvertOptions::default().format, "out"), (OutputFormat::Hdf5, "out.h5")] {
+        let options = ConvertOptions { format, episodes_per_file: 1, ..ConvertOptions::default() };
+        let error = converted(&at("first"), &at(out), &options).unwrap_err().to_string();
+        assert!(error.contains("episode 2 of ") && error.contains("file-001.parquet"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left");
+    }
+    let source = open(&at("first")).unwrap();
+    let options = ConvertOptions { skip_broken: true, ..ConvertOptions::default() };
+    let written = convert(&[all(source.as_ref())], &at("out"), &options, &NoProgress).unwrap();
+    assert_eq!(written.skipped.iter().map(|skipped| skipped.episode).collect::<Vec<_>>(), [2, 3]);
+    assert!(written.skipped[1].reason.contains("file-001.parquet"), "{:?}", written.skipped);
+    assert_eq!((written.episodes, read_all(&at("out"))), (3, [0, 1, 4].map(|index| episodes()[index].clone()).into()));
 }
 
 #[test]

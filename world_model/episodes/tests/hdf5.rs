@@ -97,7 +97,7 @@ fn hdf5_files_with_and_without_blosc_give_equal_caches() {
         let old = load("swm_hdf5_blosc_tiny", "toy_push_blosc.h5", stride);
         assert_eq!((new.episodes(), new.actions()), (old.episodes(), old.actions()));
         for timestep in (0..new.len()).filter(|&timestep| new.has_image(timestep)) {
-            assert!(new.image(timestep) == old.image(timestep), "timestep {timestep}");
+            assert!(new.image(timestep).unwrap() == old.image(timestep).unwrap(), "timestep {timestep}");
         }
     }
 }

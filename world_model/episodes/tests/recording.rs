@@ -198,3 +198,51 @@ fn an_invalid_spec_is_refused_before_a_file_exists() {
     assert!(tree(folder.path()).is_empty());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+/// Symptom: of two recordings that appended to one data set, none of its episodes could be read afterwards, the
+/// finished ones neither. Cause: both wrote files of the same numbers under the same temporary names. Fix: a writer
+/// locks the folder.
+#[test]
+fn a_second_writer_is_refused_and_the_data_set_stays_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = DatasetWriter::create(folder.path(), spec(), WriteMode::Append).unwrap();
+    first.add_episode(&episode(0, LENGTHS[0])).unwrap();
+    for mode in [WriteMode::Append, WriteMode::Error, WriteMode::Overwrite] {
+        let error = DatasetWriter::create(folder.path(), spec(), mode).unwrap_err().to_string();
+        assert!(error.contains("is being written by process") && !error.contains('\n'), "{error}");
+    }
+    first.finish().unwrap();
+    let mut second = DatasetWriter::create(folder.path(), spec(), WriteMode::Append).unwrap();
+    second.add_episode(&episode(1, LENGTHS[1])).unwrap();
+    second.finish().unwrap();
+    assert_eq!(read_all(folder.path()), episodes()[..2]);
+}
+
+/// Symptom: a recording whose folder was removed or moved went on in a new one, said "400 episodes", and could not be
+/// read. Cause: every write made the folders that were missing. Fix: the writer knows its folder.
+#[cfg(unix)]
+#[test]
+fn a_recording_ends_when_its_folder_is_moved_away() {
+    let parent = tempfile::tempdir().unwrap();
+    let (folder, away) = (parent.path().join("data"), parent.path().join("away"));
+    let mut writer = DatasetWriter::create(&folder, spec(), WriteMode::Error).unwrap();
+    (0..2).for_each(|number| writer.add_episode(&episode(number, LENGTHS[number])).unwrap());
+    fs::rename(&folder, &away).unwrap();
+    let error = writer.add_episode(&episode(2, LENGTHS[2])).unwrap_err().to_string();
+    assert!(error.contains("data: the folder was removed or moved"), "{error}");
+    assert!(writer.flush().is_ok(), "nothing is pending");
+    drop(writer);
+    assert_eq!((folder.exists(), read_all(&away)), (false, episodes()[..2].to_vec()));
+}
+
+#[test]
+fn a_recording_that_ends_before_its_first_episode_leaves_nothing() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("deep/data");
+    drop(DatasetWriter::create(&folder, spec(), WriteMode::Append).unwrap());
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    // One that was finished without an episode is a data set, to which episodes can be appended.
+    DatasetWriter::create(&folder, spec(), WriteMode::Append).unwrap().finish().unwrap();
+    drop(DatasetWriter::create(&folder, spec(), WriteMode::Append).unwrap());
+    assert!(read_all(&folder).is_empty());
+}

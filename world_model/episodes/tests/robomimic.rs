@@ -70,7 +70,7 @@ fn a_cache_with_a_stride_keeps_every_strideth_image() {
         for (timestep, (step, frame)) in frames.enumerate() {
             assert_eq!(cache.has_image(timestep), step % stride == 0);
             assert!(
-                step % stride != 0 || cache.image(timestep) == frame.pixels(),
+                step % stride != 0 || cache.image(timestep).unwrap() == frame.pixels(),
                 "stride {stride} timestep {timestep}"
             );
         }

@@ -134,7 +134,7 @@ fn a_cache_with_a_stride_keeps_every_strideth_image() {
         for (timestep, (step, frame)) in frames.enumerate() {
             assert_eq!(cache.has_image(timestep), step % 3 == 0);
             if step % 3 == 0 {
-                assert!(cache.image(timestep) == frame.pixels(), "{name} timestep {timestep}");
+                assert!(cache.image(timestep).unwrap() == frame.pixels(), "{name} timestep {timestep}");
             }
         }
     }

@@ -1,11 +1,12 @@
 //! The decoded data set.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use mindseye_interface::ImageSize;
 
-use super::store;
+use super::stored::StoredImages;
 use crate::cameras::size_in_stack;
 use crate::episode::{EpisodeData, EpisodeShape};
 use crate::image_codec::fit;
@@ -17,7 +18,7 @@ const NOT_KEPT: u32 = u32::MAX;
 /// `F` timesteps of all episodes, end to end: actions `[F, A]`, true states `[F, K]`, proprioception `[F, P]`, and the
 /// images `[H, W, 3]` `u8` of every `stride`-th timestep of each episode. The image of a timestep is the vertical stack
 /// of all cameras.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct FrameCache {
     pub(super) shape: EpisodeShape,
     pub(super) state_names: Vec<String>,
@@ -36,6 +37,7 @@ pub struct FrameCache {
     pub(super) states: Vec<f32>,
     pub(super) proprioception: Vec<f32>,
     episodes: Vec<Range<usize>>,
+    pub(super) notes: Vec<String>,
 }
 
 /// Bytes of images.
@@ -43,21 +45,23 @@ pub struct FrameCache {
 pub(super) enum Images {
     Memory(Vec<u8>),
     /// Shared between copies of a cache.
-    Mapped(Arc<store::MappedImages>),
+    File(Arc<StoredImages>),
 }
 
-impl Images {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Memory(bytes) => bytes,
-            Self::Mapped(mapped) => mapped.bytes(),
-        }
-    }
-}
-
-impl PartialEq for Images {
+impl PartialEq for FrameCache {
+    /// Whether all timesteps are equal; images in a file that cannot be read are not equal to any.
     fn eq(&self, other: &Self) -> bool {
-        self.bytes() == other.bytes()
+        let described = |cache: &Self| (cache.shape, cache.stride, cache.kept, cache.sets.clone());
+        let equal_image = |timestep: usize| match (self.image(timestep), other.image(timestep)) {
+            (Ok(own), Ok(other)) => own == other,
+            _ => false,
+        };
+        described(self) == described(other)
+            && (&self.state_names, &self.camera_names) == (&other.state_names, &other.camera_names)
+            && (&self.actions, &self.states) == (&other.actions, &other.states)
+            && (&self.proprioception, &self.episodes) == (&other.proprioception, &other.episodes)
+            && self.image_of == other.image_of
+            && (0..self.len()).filter(|timestep| self.has_image(*timestep)).all(equal_image)
     }
 }
 
@@ -104,7 +108,13 @@ impl FrameCache {
             states: Vec::new(),
             proprioception: Vec::new(),
             episodes: Vec::new(),
+            notes: Vec::new(),
         }
+    }
+
+    /// What the user should know about how the frames are kept: one line each.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Appends an episode; images of another size are scaled to the cache's.
@@ -228,6 +238,7 @@ impl FrameCache {
         self.states.extend(other.states);
         self.proprioception.extend(other.proprioception);
         self.episodes.extend(other.episodes.into_iter().map(|range| range.start + timesteps..range.end + timesteps));
+        self.notes.extend(other.notes);
         self.sets.extend(other.sets.into_iter().map(|(first, weight)| (first + episode, weight)));
         Ok(())
     }
@@ -268,15 +279,46 @@ impl FrameCache {
 
     /// Bytes `[H, W, 3]` of timestep `index`.
     ///
-    /// # Panics
-    /// When that image is not kept (see [`FrameCache::has_image`]).
-    pub fn image(&self, index: usize) -> &[u8] {
-        assert!(self.has_image(index), "the image of timestep {index} is not kept");
-        let (image, length) = (self.image_of[index] as usize, self.shape.image_size.rgb_len());
-        let set = self.images.partition_point(|(first, _)| *first as usize <= image) - 1;
-        let (first, images) = &self.images[set];
-        let image = image - *first as usize;
-        &images.bytes()[image * length..(image + 1) * length]
+    /// # Errors
+    /// [`Error::Argument`] when that image is not kept (see [`FrameCache::has_image`]); of a cache in a file
+    /// [`Error::Content`] when the file was changed, and [`Error::File`] when it was cut off.
+    pub fn image(&self, index: usize) -> Result<Cow<'_, [u8]>> {
+        let length = self.shape.image_size.rgb_len();
+        match self.place_of(index)? {
+            (Images::Memory(bytes), image) => Ok(Cow::Borrowed(&bytes[image * length..(image + 1) * length])),
+            (Images::File(file), image) => {
+                let mut bytes = vec![0; file.image_bytes()];
+                file.read(image, &mut bytes)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+
+    /// Appends the bytes `[H, W, 3]` of timestep `index` to `bytes`.
+    ///
+    /// # Errors
+    /// As [`FrameCache::image`].
+    pub fn append_image(&self, index: usize, bytes: &mut Vec<u8>) -> Result<()> {
+        let length = self.shape.image_size.rgb_len();
+        match self.place_of(index)? {
+            (Images::Memory(all), image) => bytes.extend_from_slice(&all[image * length..(image + 1) * length]),
+            (Images::File(file), image) => {
+                let start = bytes.len();
+                bytes.resize(start + length, 0);
+                file.read(image, &mut bytes[start..])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The images among which that of timestep `index` is, and its number there.
+    fn place_of(&self, index: usize) -> Result<(&Images, usize)> {
+        let image = self.image_of.get(index).filter(|image| **image != NOT_KEPT);
+        let place = image.and_then(|&image| {
+            let (first, images) = self.images[..self.images.partition_point(|(first, _)| *first <= image)].last()?;
+            Some((images, (image - first) as usize))
+        });
+        place.ok_or_else(|| Error::argument("timestep", "one whose image is kept", index))
     }
 
     /// Proprioception `[P]` at timestep `index`.

@@ -4,11 +4,11 @@
 //! little-endian `u32`), the offsets of its blocks, and the blocks, each split into streams with their own compressed
 //! lengths (Blosc 1 format, `README_HEADER.rst` of c-blosc).
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use hdf5_pure::{DType, Dataset as Column};
+use mindseye_interface::inputs;
 
 use crate::{Error, Result};
 
@@ -40,7 +40,7 @@ pub(super) fn read_rows(column: &Column, path: &Path, start: u64, count: u64) ->
     let sizes = row.zip(chunk).filter(|(_, chunk)| (1..=MAX_CHUNK_BYTES as u64).contains(chunk));
     let Some((row, chunk)) = sizes else { return Err(refused("chunks of at most 1 GiB", format!("{chunk_shape:?}"))) };
     let mut bytes = vec![0; (count * row) as usize];
-    let mut file = File::open(path).map_err(|error| Error::file(path, "opening", error))?;
+    let mut file = inputs::open(path, u64::MAX).map_err(|error| Error::file(path, "opening", error))?;
     for part in column.chunks().map_err(broken)? {
         let first = part.offset.first().copied().unwrap_or(0);
         let (from, to) = (first.max(start), (first + chunk_shape[0]).min(start + count));

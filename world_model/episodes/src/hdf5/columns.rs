@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use hdf5_pure::{Chunk, DType, Dataset, File};
-use mindseye_interface::{Image, ImageSize};
+use hdf5_pure::{Chunk, DType, Dataset, File, Group};
+use mindseye_interface::{Image, ImageSize, inputs};
 use rayon::prelude::*;
 
 use super::blosc;
@@ -38,16 +38,30 @@ impl<'a> Column<'a> {
     /// [`Error::Content`] when it states more values than the file can hold.
     pub fn open(file: &File, path: &'a Path, name: &'a str) -> Result<Self> {
         let data = file.dataset(name).map_err(|error| broken(path, error))?;
+        Self::of(data, file.file_size(), path, name)
+    }
+
+    /// The column `inside` of `group` in a file of `file_bytes` bytes; `name` is its whole name. A path from the root
+    /// would read the list of all groups on the way, for every column.
+    ///
+    /// # Errors
+    /// As [`Column::open`].
+    pub fn open_in(group: &Group, inside: &str, file_bytes: u64, path: &'a Path, name: &'a str) -> Result<Self> {
+        let data = group.dataset(inside).map_err(|error| broken(path, error))?;
+        Self::of(data, file_bytes, path, name)
+    }
+
+    fn of(data: Dataset, file_bytes: u64, path: &'a Path, name: &'a str) -> Result<Self> {
         let shape = data.shape().map_err(|error| broken(path, error))?;
         let element = data.element_size().map_err(|error| broken(path, error))?;
         let factor = if data.filters().is_empty() { 1 } else { MAX_COMPRESSION };
-        let most = file.file_size().saturating_mul(factor);
+        let most = file_bytes.saturating_mul(factor);
         // A chunk is decompressed as a whole.
         let chunk = data.chunk_shape().map_err(|error| broken(path, error))?.unwrap_or_default();
         for (what, sides) in [("values", &shape), ("values in a chunk", &chunk)] {
             let bytes = sides.iter().try_fold(element, |bytes, side| bytes.checked_mul(*side));
             if bytes.is_none_or(|bytes| bytes > most) {
-                let expected = format!("what {} bytes of file can hold", file.file_size());
+                let expected = format!("what {file_bytes} bytes of file can hold");
                 return Err(Error::content(path, name, expected, format!("{sides:?} {what} of {element} bytes")));
             }
         }
@@ -64,19 +78,19 @@ impl<'a> Column<'a> {
         Self { path, name, data: shared.data.clone(), shape: shared.shape.clone() }
     }
 
-    /// Returns the column after checking that all of its chunks lie within `file`. The library would otherwise allocate
-    /// memory for chunks that the file does not have.
+    /// Returns the column after checking that all of its chunks lie within the `file_bytes` bytes of the file.
+    /// The library would otherwise allocate memory for chunks that the file does not have.
     ///
     /// # Errors
     /// [`Error::Content`] when a chunk ends behind the file.
-    pub fn within(self, file: &File) -> Result<Self> {
+    pub fn within(self, file_bytes: u64) -> Result<Self> {
         // If the list of chunks cannot be read, reading rows reports why.
         let chunks = if self.data.is_chunked() { self.data.chunks().unwrap_or_default() } else { Vec::new() };
         let end = |chunk: &Chunk| chunk.address.saturating_add(chunk.storage_size);
-        match chunks.iter().map(end).max().filter(|end| *end > file.file_size()) {
+        match chunks.iter().map(end).max().filter(|end| *end > file_bytes) {
             None => Ok(self),
             Some(end) => {
-                let (expected, got) = (format!("chunks within {} bytes of file", file.file_size()), end);
+                let (expected, got) = (format!("chunks within {file_bytes} bytes of file"), end);
                 Err(Error::content(self.path, self.name, expected, format!("one that ends at byte {got}")))
             }
         }
@@ -189,7 +203,7 @@ impl<'a> Column<'a> {
 
 /// Whether the file at `path` begins like an HDF5 file.
 pub(crate) fn is_hdf5(path: &Path) -> bool {
-    hdf5_pure::is_hdf5(path).unwrap_or(false)
+    std::fs::metadata(path).is_ok_and(|found| found.is_file()) && hdf5_pure::is_hdf5(path).unwrap_or(false)
 }
 
 /// Opens the HDF5 file at `path` for reading parts of it.
@@ -197,6 +211,7 @@ pub(crate) fn is_hdf5(path: &Path) -> bool {
 /// # Errors
 /// [`Error::File`] when it is missing or broken.
 pub(super) fn open_file(path: &Path) -> Result<File> {
+    inputs::open(path, u64::MAX).map_err(|error| Error::file(path, "opening", error))?; // a regular file
     File::open_streaming(path).map_err(|error| broken(path, error))
 }
 

@@ -12,7 +12,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hdf5_pure::{AttrValue, File};
+use hdf5_pure::{AttrValue, File, Group};
 use mindseye_interface::ImageSize;
 
 use super::columns::{Column, broken, open_file};
@@ -42,12 +42,24 @@ const NO_DEFAULTS: DefaultColumns =
 /// Prefix of the observations.
 const OBSERVATIONS: &str = "obs/";
 
-/// One demonstration.
-#[derive(Debug)]
+/// One demonstration. Its groups stay open: to find one by its path, the list of all is read.
 struct Demo {
     /// `data/demo_<i>`.
-    group: String,
+    name: String,
+    own: Group,
+    observations: Group,
     length: usize,
+}
+
+impl Demo {
+    /// The column `column`, as in `obs/agentview_image`, of the file at `path` of `file_bytes` bytes; `name` is its
+    /// whole name.
+    fn column<'a>(&self, column: &str, file_bytes: u64, path: &'a Path, name: &'a str) -> Result<Column<'a>> {
+        match column.strip_prefix(OBSERVATIONS) {
+            Some(inside) => Column::open_in(&self.observations, inside, file_bytes, path, name),
+            None => Column::open_in(&self.own, column, file_bytes, path, name),
+        }
+    }
 }
 
 /// A file of robomimic, open for reading. Columns are named as within a demonstration: `actions`,
@@ -82,27 +94,34 @@ impl RobomimicFile {
     pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
         let file = open_file(path)?;
         let data = file.group(DATA).map_err(|error| broken(path, error))?;
-        let groups = data.groups().map_err(|error| broken(path, error))?;
-        let number = |group: &String| group.strip_prefix("demo_")?.parse::<u64>().ok();
-        let mut groups: Vec<(u64, String)> =
-            groups.into_iter().filter_map(|group| Some((number(&group)?, format!("{DATA}/{group}")))).collect();
-        groups.sort();
-        let Some((_, first)) = groups.first() else {
+        let number = |group: &str| group.strip_prefix("demo_")?.parse::<u64>().ok();
+        let mut groups: Vec<(u64, String, Group)> = Vec::new();
+        for (name, group) in data.iter_groups().map_err(|error| broken(path, error))? {
+            groups.extend(number(&name).map(|number| (number, format!("{DATA}/{name}"), group)));
+        }
+        groups.sort_by(|(number, name, _), (other, other_name, _)| (number, name).cmp(&(other, other_name)));
+        let mut demos = Vec::with_capacity(groups.len());
+        for (_, name, own) in groups {
+            let observations = own.group("obs").map_err(|error| {
+                Error::content(path, format!("{name}/obs"), "a group of datasets", error) //
+            })?;
+            demos.push(Demo { name, own, observations, length: 0 });
+        }
+        let Some(first) = demos.first() else {
             return Err(Error::content(path, DATA, "groups demo_0, demo_1, ...", "none"));
         };
-        let available = available_columns(&file, path, first)?;
+        let bytes = file.file_size();
+        let available = available_columns(first, bytes, path)?;
         let defaults = default_mapping(&available);
         if mapping.cameras.is_none() && defaults.cameras.is_none() {
             let names = available.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
             let got = format!("only {names} (robomimic's dataset_states_to_obs.py --camera_names adds some)");
-            return Err(Error::content(path, format!("{first}/obs"), "images [T, height, width, 3] of u8", got));
+            return Err(Error::content(path, format!("{}/obs", first.name), "images [T, height, width, 3] of u8", got));
         }
         let columns = mapping.or(defaults).resolve(path, &available, &NO_DEFAULTS)?;
         let shape = columns.shape()?;
-        let mut demos = Vec::with_capacity(groups.len());
-        for (_, group) in groups {
-            let length = demonstration_length(&columns, &file, path, &group)?;
-            demos.push(Demo { group, length });
+        for demo in &mut demos {
+            demo.length = demonstration_length(&columns, demo, bytes, path)?;
         }
         let frames = demos.iter().map(|demo| demo.length).sum();
         let rate = || rate(data.attrs().ok()?.get("env_args"));
@@ -111,24 +130,32 @@ impl RobomimicFile {
     }
 }
 
-/// The columns of the demonstration in `group`.
-fn available_columns(file: &File, path: &Path, group: &str) -> Result<Vec<AvailableColumn>> {
+/// The columns of a demonstration, with their whole names.
+fn datasets_of(demo: &Demo, path: &Path) -> Result<Vec<(String, String)>> {
+    let mut names = Vec::new();
+    for (group, inside, prefix) in [(&demo.own, "", ""), (&demo.observations, "/obs", OBSERVATIONS)] {
+        let all = datasets(group, path, &format!("{}{inside}", demo.name))?;
+        names.extend(all.into_iter().map(|name| (prefix.to_owned(), name)));
+    }
+    Ok(names)
+}
+
+/// The columns of a demonstration.
+fn available_columns(demo: &Demo, file_bytes: u64, path: &Path) -> Result<Vec<AvailableColumn>> {
     let mut available = Vec::new();
-    for (inside, prefix) in [(group.to_owned(), ""), (format!("{group}/obs"), OBSERVATIONS)] {
-        for dataset in datasets(file, path, &inside)? {
-            let full = format!("{inside}/{dataset}");
-            let column = Column::open(file, path, &full)?;
-            let readable = |kind: &ColumnKind| matches!(kind, ColumnKind::Vector(_)) || column.images().is_ok();
-            let kind = ColumnKind::of(&column.shape).filter(readable);
-            let elements = match kind {
-                Some(ColumnKind::Vector(width)) if !prefix.is_empty() => {
-                    (0..width).map(|element| format!("{dataset}_{element}")).collect()
-                }
-                _ => Vec::new(),
-            };
-            let name = format!("{prefix}{dataset}");
-            available.extend(kind.map(|kind| AvailableColumn { name, kind, elements }));
-        }
+    for (prefix, dataset) in datasets_of(demo, path)? {
+        let name = format!("{prefix}{dataset}");
+        let full = format!("{}/{name}", demo.name);
+        let column = demo.column(&name, file_bytes, path, &full)?;
+        let readable = |kind: &ColumnKind| matches!(kind, ColumnKind::Vector(_)) || column.images().is_ok();
+        let kind = ColumnKind::of(&column.shape).filter(readable);
+        let elements = match kind {
+            Some(ColumnKind::Vector(width)) if !prefix.is_empty() => {
+                (0..width).map(|element| format!("{dataset}_{element}")).collect()
+            }
+            _ => Vec::new(),
+        };
+        available.extend(kind.map(|kind| AvailableColumn { name, kind, elements }));
     }
     Ok(available)
 }
@@ -156,12 +183,14 @@ fn default_mapping(available: &[AvailableColumn]) -> Mapping {
     }
 }
 
-/// The length of the demonstration in `group`.
+/// The length of a demonstration.
 ///
 /// # Errors
 /// [`Error::Content`] when it lacks one of `columns`, or has it with another length, width or image size.
-fn demonstration_length(columns: &Columns, file: &File, path: &Path, group: &str) -> Result<usize> {
-    let (own, observations) = (datasets(file, path, group)?, datasets(file, path, &format!("{group}/obs"))?);
+fn demonstration_length(columns: &Columns, demo: &Demo, file_bytes: u64, path: &Path) -> Result<usize> {
+    let group = demo.name.as_str();
+    let own = datasets(&demo.own, path, group)?;
+    let observations = datasets(&demo.observations, path, &format!("{group}/obs"))?;
     let open = |name: &str, check: &dyn Fn(&Column<'_>) -> Result<()>| -> Result<()> {
         let (names, last) = match name.strip_prefix(OBSERVATIONS) {
             Some(observation) => (&observations, observation),
@@ -171,7 +200,7 @@ fn demonstration_length(columns: &Columns, file: &File, path: &Path, group: &str
         if !names.iter().any(|name| name == last) {
             return Err(missing(path, &[&full], names));
         }
-        check(&Column::open(file, path, &full)?.within(file)?)
+        check(&demo.column(name, file_bytes, path, &full)?.within(file_bytes)?)
     };
     let rows = std::cell::Cell::new(None::<u64>);
     let first = columns.slices().map(|slice| slice.column.as_str()).next().unwrap_or(&columns.cameras[0].column);
@@ -182,7 +211,7 @@ fn demonstration_length(columns: &Columns, file: &File, path: &Path, group: &str
     let rows = rows.get().unwrap_or(0);
     let length = usize::try_from(rows).ok().filter(|length| (1..=MAX_FRAMES).contains(length));
     let length = length.ok_or_else(|| Error::content(path, group, format!("{first} of at least 1 timestep"), rows))?;
-    let attributes = file.group(group).and_then(|group| group.attrs()).map_err(|error| broken(path, error))?;
+    let attributes = demo.own.attrs().map_err(|error| broken(path, error))?;
     if let Some(samples) = attributes.get("num_samples").and_then(AttrValue::as_i64)
         && samples != length as i64
     {
@@ -211,10 +240,9 @@ fn demonstration_length(columns: &Columns, file: &File, path: &Path, group: &str
     Ok(length)
 }
 
-/// Names of the datasets in `group`, sorted.
-fn datasets(file: &File, path: &Path, group: &str) -> Result<Vec<String>> {
-    let names = file.group(group).and_then(|group| group.datasets());
-    let mut names = names.map_err(|error| Error::content(path, group, "a group of datasets", error))?;
+/// Names of the datasets in `group`, called `name`, sorted.
+fn datasets(group: &Group, path: &Path, name: &str) -> Result<Vec<String>> {
+    let mut names = group.datasets().map_err(|error| Error::content(path, name, "a group of datasets", error))?;
     names.sort();
     Ok(names)
 }
@@ -277,12 +305,11 @@ impl EpisodeSource for RobomimicFile {
 
     fn summary(&self) -> Result<DatasetSummary> {
         let mut features = Vec::new();
-        if let Some(Demo { group, .. }) = self.demos.first() {
-            for (inside, prefix) in [(group.clone(), ""), (format!("{group}/obs"), OBSERVATIONS)] {
-                for name in datasets(&self.file, &self.path, &inside)? {
-                    let column = Column::open(&self.file, &self.path, &format!("{inside}/{name}"))?.summary()?;
-                    features.push(FeatureSummary { name: format!("{prefix}{name}"), ..column });
-                }
+        if let Some(demo) = self.demos.first() {
+            for (prefix, dataset) in datasets_of(demo, &self.path)? {
+                let name = format!("{prefix}{dataset}");
+                let column = demo.column(&name, self.file.file_size(), &self.path, &name)?.summary()?;
+                features.push(FeatureSummary { name, ..column });
             }
         }
         plain_summary(self, features, self.file.file_size())
@@ -301,10 +328,10 @@ impl EpisodeSource for RobomimicFile {
         let one = |request: ReadRequest<'_>| -> Result<EpisodeArrays> {
             let episode = request.episode;
             let demo = rows::episode(&self.path, &self.demos, episode)?;
-            let name = |column: &str| format!("{}/{column}", demo.group);
+            let (bytes, name) = (self.file.file_size(), |column: &str| format!("{}/{column}", demo.name));
             let column = |slice: &ColumnSlice| {
-                let name = name(&slice.column);
-                Column::open(&self.file, &self.path, &name)?.numbers(&(0..demo.length), slice.width, episode)
+                let (name, rows) = (name(&slice.column), 0..demo.length);
+                demo.column(&slice.column, bytes, &self.path, &name)?.numbers(&rows, slice.width, episode)
             };
             let arrays = EpisodeArrays {
                 actions: side_by_side(&self.columns.action, column)?,
@@ -313,7 +340,7 @@ impl EpisodeSource for RobomimicFile {
             };
             fill_stack(&self.columns.cameras, options, request.images, &mut |camera, options, target| {
                 let name = name(&camera.column);
-                Column::open(&self.file, &self.path, &name)?.fill(0, camera.size, options, target)
+                demo.column(&camera.column, bytes, &self.path, &name)?.fill(0, camera.size, options, target)
             })?;
             done(demo.length);
             Ok(arrays)

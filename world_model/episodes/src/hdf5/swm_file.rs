@@ -63,7 +63,7 @@ impl SwmFile {
         let columns = mapping.resolve(path, &available, &DEFAULT_COLUMNS)?;
         let (mut rows, mut open) = (None, BTreeMap::new());
         for RecordedCamera { column: name, .. } in &columns.cameras {
-            let column = Column::open(&file, path, name)?.within(&file)?;
+            let column = Column::open(&file, path, name)?.within(file.file_size())?;
             open.insert(name.clone(), column.shared());
             let (own, _) = column.images()?;
             let rows = *rows.get_or_insert(own);
@@ -73,7 +73,7 @@ impl SwmFile {
         }
         let rows = rows.unwrap_or(0);
         for slice in columns.slices() {
-            let column = Column::open(&file, path, &slice.column)?.within(&file)?;
+            let column = Column::open(&file, path, &slice.column)?.within(file.file_size())?;
             column.width(rows)?;
             open.insert(slice.column.clone(), column.shared());
         }
@@ -81,7 +81,7 @@ impl SwmFile {
             if !names.iter().any(|available| available == name) {
                 return Err(missing(path, &[name], &names));
             }
-            Column::open(&file, path, name)?.within(&file)?.integers()
+            Column::open(&file, path, name)?.within(file.file_size())?.integers()
         };
         let episodes = rows::episodes(path, &integers(LENGTHS)?, &integers(OFFSETS)?, rows)?;
         let frames = episodes.iter().map(Range::len).sum();

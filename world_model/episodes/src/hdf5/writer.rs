@@ -26,6 +26,7 @@ const COPIES: usize = 3;
 #[derive(Debug)]
 pub struct SwmWriter {
     path: PathBuf,
+    mode: WriteMode,
     shape: EpisodeShape,
     limit_bytes: u64,
     notes: Notes,
@@ -51,21 +52,17 @@ impl SwmWriter {
     /// which these files do not support.
     pub fn create(path: &Path, spec: &DatasetSpec, mode: WriteMode) -> Result<Self> {
         spec.check(path)?;
-        match mode {
-            WriteMode::Append => {
-                let expected = "a new file, or the mode overwrite (LeRobot folders can be appended to)";
-                return Err(Error::content(path, "mode", expected, "append"));
-            }
-            WriteMode::Overwrite if !path.exists() || is_hdf5(path) => {}
-            WriteMode::Error if !path.exists() => {}
-            _ => {
-                let expected = "no file, or the mode overwrite for one of HDF5";
-                return Err(Error::content(path, "file", expected, "something of that name"));
-            }
+        require_room(path, mode)?;
+        if let Some(folder) = path.parent().filter(|folder| folder.is_dir()) {
+            // What killed writers left; a folder that cannot be listed is refused when the file is written.
+            let _ = files::remove_left_overs(folder);
+            remove_former_left_over(path);
         }
         let names = [&spec.action_names, &spec.state_names, &spec.proprioception_names].map(Clone::clone);
         Ok(Self {
-            path: path.to_path_buf(),
+            // The file that a link leads to is replaced, not the link.
+            path: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()),
+            mode,
             shape: spec.shape(),
             limit_bytes: LIMIT_BYTES,
             notes: Notes::new(f64::from(spec.frames_per_second), names, spec.sidecar.clone()),
@@ -151,13 +148,13 @@ impl SwmWriter {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, "creating the folder", error))?;
         }
-        let partial = files::partial_name(&path);
-        let written = self.write(&partial);
-        if written.is_err() {
-            let _ = std::fs::remove_file(&partial); // best effort: the first error is returned
-        }
-        written.map_err(|error| Error::file(&path, "writing HDF5", error))?;
-        files::publish(&path).map_err(|error| Error::file(&path, "writing HDF5", error))?;
+        let failed = |error: &dyn std::fmt::Display| Error::file(&path, "writing HDF5", error);
+        files::remove_left_overs_beside(&path);
+        let partial = files::Partial::create(&path).map_err(|error| failed(&error))?;
+        let mode = self.mode;
+        self.write(partial.temporary()).map_err(|error| failed(&error))?;
+        require_room(&path, mode)?; // another process may have been faster
+        partial.publish().map_err(|error| failed(&error))?;
         Ok(episodes)
     }
 
@@ -188,6 +185,34 @@ impl SwmWriter {
         lay_out(builder.create_dataset("ep_offset").with_i64_data(&offsets), count, &[], ROWS_PER_CHUNK);
         builder.set_attr(NOTES, AttrValue::VarLenString(serde_json::to_string(&self.notes)?));
         Ok(builder.write(path)?)
+    }
+}
+
+/// Removes the temporary file of an earlier version, which had a name of its own for each output.
+fn remove_former_left_over(path: &Path) {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", files::PARTIAL_ENDING));
+    let former = PathBuf::from(name);
+    if former.is_file() && matches!(files::lock_file(&former), Ok(files::Exclusive::Held(_))) {
+        let _ = std::fs::remove_file(&former);
+    }
+}
+
+/// Checks that `mode` allows a file at `path`.
+fn require_room(path: &Path, mode: WriteMode) -> Result<()> {
+    let link = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    match mode {
+        WriteMode::Append => {
+            let expected = "a new file, or the mode overwrite (LeRobot folders can be appended to)";
+            Err(Error::content(path, "mode", expected, "append"))
+        }
+        _ if link && !path.exists() => Err(Error::content(path, "file", "no file", "a link that leads nowhere")),
+        WriteMode::Overwrite if !path.exists() || is_hdf5(path) => Ok(()),
+        WriteMode::Error if !path.exists() => Ok(()),
+        _ => {
+            let expected = "no file, or the mode overwrite for one of HDF5";
+            Err(Error::content(path, "file", expected, "something of that name"))
+        }
     }
 }
 

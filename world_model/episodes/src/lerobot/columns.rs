@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, FixedSizeListArray, Float32Array, ListArray, StringArray, StructArray,
+    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, FixedSizeListArray, Float32Array, ListArray, StringArray,
+    StructArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
@@ -157,11 +158,11 @@ impl Rows {
         Ok(array.as_list::<i32>().iter().map(texts).collect())
     }
 
-    /// PNG bytes, one image per row.
-    pub fn images(&self, name: &str) -> Result<BinaryArray> {
+    /// PNG bytes, one image per row. Rows that share bytes in the file share them in memory.
+    pub fn images(&self, name: &str) -> Result<BinaryViewArray> {
         let column = self.column(name)?;
         let wrong = || self.wrong(name, "struct{bytes, path}", column.data_type());
         let bytes = column.as_struct_opt().and_then(|images| images.column_by_name("bytes")).ok_or_else(wrong)?;
-        Ok(self.cast(name, bytes, &DataType::Binary)?.as_binary::<i32>().clone())
+        Ok(self.cast(name, bytes, &DataType::BinaryView)?.as_binary_view().clone())
     }
 }

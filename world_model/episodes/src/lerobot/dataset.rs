@@ -10,7 +10,8 @@ use rayon::prelude::*;
 
 use super::episode_row::EpisodeRow;
 use super::episodes_table::read_rows;
-use super::frames_table::{DEFAULT_FEATURES, PackedEpisode, read_frames};
+use super::frames_table::{DEFAULT_FEATURES, read_frames};
+use super::images_table::fill_from_table;
 use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, info_path};
 use super::sidecar_file::read_sidecar;
 use super::statistics_file::read_action_statistics;
@@ -19,7 +20,7 @@ use super::tasks::read_tasks;
 use crate::cameras::{ImageOptions, RecordedCamera, fill_stack};
 use crate::columns::{Columns, element_names};
 use crate::episode::{EpisodeArrays, EpisodeShape};
-use crate::image_codec::{decode_png, fit};
+use crate::image_codec::fit;
 use crate::mapping::{AvailableColumn, ColumnKind, DefaultColumns, Mapping};
 use crate::sidecar::Sidecar;
 use crate::source::{EpisodeMeta, EpisodeSource, ReadRequest};
@@ -110,39 +111,30 @@ impl Dataset {
         TableFile::open(&self.info.data_file(&self.root, place))
     }
 
-    /// Reads episode `index` from the open file that holds it, with compressed images.
-    fn read_packed(&self, table: &TableFile, index: usize) -> Result<PackedEpisode> {
+    /// The rows of episode `index` in the file that holds it.
+    fn rows_of(&self, index: usize) -> Result<Range<usize>> {
         let row = self.row(index)?;
         let file_start = self.file_starts.get(&row.data).copied().unwrap_or(0);
         let start = row.first_frame - file_start;
-        read_frames(table, &self.columns, &self.info, start, row.length, (index, row.first_frame))
+        Ok(start..start.saturating_add(row.length))
+    }
+
+    /// Reads the numbers of episode `index` from the open file that holds it.
+    fn read_numbers(&self, table: &TableFile, index: usize) -> Result<EpisodeArrays> {
+        let rows = self.rows_of(index)?;
+        let first_frame = self.row(index)?.first_frame;
+        read_frames(table, &self.columns, &self.info, rows.start, rows.len(), (index, first_frame))
     }
 
     /// Decodes the images of episode `index` into `target` as `options` say.
-    fn fill_images(
-        &self,
-        table: &TableFile,
-        packed: &PackedEpisode,
-        index: usize,
-        options: ImageOptions,
-        target: &mut [u8],
-    ) -> Result<()> {
-        let mut cameras = packed.images.iter();
+    fn fill_images(&self, table: &TableFile, index: usize, options: ImageOptions, target: &mut [u8]) -> Result<()> {
+        let rows = self.rows_of(index)?;
         fill_stack(&self.columns.cameras, options, target, &mut |camera, ImageOptions { stride, size }, target| {
-            let Some(Some(images)) = cameras.next() else {
-                return self.decode_video(camera, index, packed.length, stride, &mut |timestep, image| {
-                    fit(image, size, &mut target[timestep * size.rgb_len()..(timestep + 1) * size.rgb_len()]);
-                });
-            };
-            target.par_chunks_exact_mut(size.rgb_len()).enumerate().try_for_each(|(timestep, target)| -> Result<()> {
-                let frame = timestep * stride;
-                let image = decode_png(images.value(frame), camera.size);
-                let broken = |reason| {
-                    let field = format!("episode {index} frame {frame} {}", camera.column);
-                    Error::content(table.path(), field, "a PNG image", reason)
-                };
-                fit(&image.map_err(broken)?, size, target);
-                Ok(())
+            if self.info.features.get(&camera.column).is_some_and(Feature::is_image) {
+                return fill_from_table(table, (index, rows.clone()), camera, ImageOptions { stride, size }, target);
+            }
+            self.decode_video(camera, index, rows.len(), stride, &mut |timestep, image| {
+                fit(image, size, &mut target[timestep * size.rgb_len()..(timestep + 1) * size.rgb_len()]);
             })
         })
     }
@@ -284,13 +276,13 @@ impl EpisodeSource for Dataset {
     ) -> Result<Vec<EpisodeArrays>> {
         let Some(first) = part.first() else { return Ok(Vec::new()) };
         let table = self.open_file(self.row(first.episode)?.data)?;
-        // The table is read by one reader, in order; images are decoded in parallel after that.
-        let packed = part.into_iter().map(|request| Ok((self.read_packed(&table, request.episode)?, request)));
-        let packed: Vec<(PackedEpisode, ReadRequest<'_>)> = packed.collect::<Result<_>>()?;
-        let decode = |(packed, request): (PackedEpisode, ReadRequest<'_>)| -> Result<EpisodeArrays> {
-            self.fill_images(&table, &packed, request.episode, options, request.images)?;
-            done(packed.length);
-            Ok(packed.arrays)
+        // Numbers are read by one reader, in order; images are read in small parts and decoded in parallel.
+        let packed = part.into_iter().map(|request| Ok((self.read_numbers(&table, request.episode)?, request)));
+        let packed: Vec<(EpisodeArrays, ReadRequest<'_>)> = packed.collect::<Result<_>>()?;
+        let decode = |(arrays, request): (EpisodeArrays, ReadRequest<'_>)| -> Result<EpisodeArrays> {
+            self.fill_images(&table, request.episode, options, request.images)?;
+            done(self.row(request.episode)?.length);
+            Ok(arrays)
         };
         let decoded: Vec<Result<EpisodeArrays>> = packed.into_par_iter().map(decode).collect();
         decoded.into_iter().collect()

@@ -15,11 +15,15 @@ use super::tables::{TableFile, write_table};
 use super::v21;
 use crate::{Error, Result};
 
+/// Bytes that a row of the table takes while it is read, about.
+const ROW_BYTES: usize = 512;
+
 fn episodes_folder(root: &Path) -> PathBuf {
     root.join("meta").join("episodes")
 }
 
-fn episodes_file(root: &Path, place: FilePlace) -> PathBuf {
+/// A file of the table of the data set in `root`.
+pub(super) fn episodes_file(root: &Path, place: FilePlace) -> PathBuf {
     episodes_folder(root).join(format!("chunk-{:03}", place.chunk)).join(format!("file-{:03}.parquet", place.file))
 }
 
@@ -90,6 +94,7 @@ fn read_file(path: &Path, info: &Info, rows: &mut Vec<EpisodeRow>) -> Result<()>
         "dataset_from_index",
         "dataset_to_index",
     ];
+    table.rows_in_memory(ROW_BYTES)?;
     let batch = table.read(&columns, 0, table.rows())?;
     let [index, length, chunk, file, from, to] =
         [columns[0], columns[1], columns[3], columns[4], columns[5], columns[6]].map(|name| batch.counts(name));
@@ -151,7 +156,7 @@ pub(crate) fn read_statistics(root: &Path, info: &Info) -> Result<Vec<EpisodeSta
         }
         let table = TableFile::open(&episodes_file(root, place))?;
         let start = all.len();
-        all.resize(start + table.rows(), Vec::new());
+        all.resize(start + table.rows_in_memory(ROW_BYTES)?, Vec::new());
         for (name, feature) in &info.features.0 {
             let width = statistics_shape(feature).0;
             let column = |statistic: &str, width: usize| -> Result<Vec<f64>> {
@@ -212,7 +217,7 @@ pub(crate) fn write_rows(
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, column)| column).collect())
         .map_err(|error| Error::file(&path, "encoding", error))?;
-    write_table(&path, schema, &[batch], &[])
+    write_table(&path, schema, &[vec![batch]], &[], 0)
 }
 
 /// The four `videos/<camera>/<part>` columns of one camera.

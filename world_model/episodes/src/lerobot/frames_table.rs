@@ -1,11 +1,15 @@
 //! `data/chunk-000/file-000.parquet`: one row per timestep.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, Float32Array, Int64Array, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, Float32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use mindseye_interface::MemoryLimit;
+use mindseye_interface::memory::product;
+use mindseye_interface::text::printable_path;
 use serde_json::{Value, json};
 
 use super::columns::{element, image_column, image_type, vector_column};
@@ -18,6 +22,9 @@ use crate::{Error, Result};
 
 /// Names of the default features, in LeRobot's order; `timestamp` is float32, the others are int64.
 pub(crate) const DEFAULT_FEATURES: [&str; 5] = ["timestamp", "frame_index", "episode_index", "index", "task_index"];
+
+/// Bytes of images in a batch of Arrow's, whose 32-bit offsets end at 2 GiB.
+const BATCH_BYTES: usize = 1 << 30;
 
 /// Largest difference of a timestamp from `frame_index / fps`, in durations of a frame.
 const TIME_TOLERANCE: f32 = 0.1;
@@ -55,10 +62,25 @@ impl EncodedEpisode {
         }
     }
 
-    fn column(&self, name: &str, feature: &Feature, fps: u32) -> ArrayRef {
+    /// The timesteps in parts whose images have at most [`BATCH_BYTES`] together.
+    fn batches(&self) -> Vec<Range<usize>> {
+        let (mut batches, mut start, mut bytes) = (Vec::new(), 0, 0usize);
+        for (frame, image) in self.images.iter().enumerate() {
+            if frame > start && bytes + image.len() > BATCH_BYTES {
+                batches.push(start..frame);
+                (start, bytes) = (frame, 0);
+            }
+            bytes += image.len();
+        }
+        batches.push(start..self.images.len());
+        batches
+    }
+
+    /// The column of a feature; of images only those of `frames`.
+    fn column(&self, name: &str, feature: &Feature, fps: u32, frames: &Range<usize>) -> ArrayRef {
         if feature.is_image() {
-            let names = (0..self.images.len()).map(|frame| format!("frame-{frame:06}.png"));
-            return image_column(&self.images, names.collect());
+            let names = frames.clone().map(|frame| format!("frame-{frame:06}.png"));
+            return image_column(&self.images[frames.clone()], names.collect());
         }
         match name {
             PROPRIOCEPTION => vector_column(self.proprioception.clone(), feature.width()),
@@ -107,13 +129,21 @@ pub(crate) fn write_frames(path: &Path, info: &Info, episodes: &[EncodedEpisode]
     let schema = schema(&info.features);
     let mut groups = Vec::with_capacity(episodes.len());
     for encoded in episodes {
-        let columns = columns(&info.features).map(|(name, feature)| encoded.column(name, feature, info.fps));
-        let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
-        groups.push(batch.map_err(|error| Error::file(path, "encoding", error))?);
+        let mut group = Vec::new();
+        for frames in encoded.batches() {
+            let column = |(name, feature): &(String, Feature)| {
+                let whole = encoded.column(name, feature, info.fps, &frames);
+                if whole.len() == frames.len() { whole } else { whole.slice(frames.start, frames.len()) }
+            };
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns(&info.features).map(column).collect());
+            group.push(batch.map_err(|error| Error::file(path, "encoding", error))?);
+        }
+        groups.push(group);
     }
     let images = info.features.0.iter().filter(|(_, feature)| feature.is_image());
     let opaque: Vec<String> = images.map(|(name, _)| name.clone()).collect();
-    write_table(path, schema, &groups, &opaque)
+    let largest = episodes.iter().flat_map(|encoded| &encoded.images).map(Vec::len).max().unwrap_or(0);
+    write_table(path, schema, &groups, &opaque, largest)
 }
 
 fn schema(features: &Named<Feature>) -> SchemaRef {
@@ -145,21 +175,12 @@ fn hugging_face(features: &Named<Feature>) -> String {
     format!("{{\"info\": {{\"features\": {{{}}}}}}}", members.join(", "))
 }
 
-/// One episode as read: compressed images and checked numbers.
-#[derive(Debug)]
-pub(crate) struct PackedEpisode {
-    /// `T`.
-    pub length: usize,
-    /// `T` images as PNG per camera; `None` for cameras with video files.
-    pub images: Vec<Option<BinaryArray>>,
-    pub arrays: EpisodeArrays,
-}
-
-/// Reads rows `start..start + length` of a data file as episode `episode`, whose first timestep has index `first_frame`
-/// over the data set, with the images of the cameras that store them in the table.
+/// Reads rows `start..start + length` of a data file as the numbers of episode `episode`, whose first timestep has
+/// index `first_frame` over the data set.
 ///
 /// # Errors
-/// [`Error::Content`] that names the episode, the frame and the column.
+/// [`Error::Content`] that names the episode, the frame and the column; [`Error::Interface`] when the numbers need more
+/// memory than there is.
 pub(crate) fn read_frames(
     table: &TableFile,
     columns: &Columns,
@@ -167,15 +188,17 @@ pub(crate) fn read_frames(
     start: usize,
     length: usize,
     (episode, first_frame): (usize, usize),
-) -> Result<PackedEpisode> {
-    let in_table = |camera: &str| info.features.get(camera).is_some_and(Feature::is_image);
+) -> Result<EpisodeArrays> {
     let mut names = vec!["episode_index", "frame_index", "index", "timestamp"];
-    let cameras = || columns.cameras.iter().map(|camera| camera.column.as_str());
-    for name in cameras().filter(|camera| in_table(camera)).chain(columns.slices().map(|slice| slice.column.as_str())) {
+    for name in columns.slices().map(|slice| slice.column.as_str()) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
+    // As read, as a plain vector, and side by side.
+    let width: usize = 4 + columns.slices().map(|slice| slice.width).sum::<usize>();
+    let field = format!("{}: episode {episode}: {length} frames", printable_path(table.path()));
+    MemoryLimit::of_this_machine().require(&field, product(&[length, width, 3, 8]))?;
     let rows = table.read(&names, start, length)?;
     for (name, first, step) in [("episode_index", episode, 0), ("frame_index", 0, 1), ("index", first_frame, 1)] {
         let values = rows.counts(name)?;
@@ -202,14 +225,9 @@ pub(crate) fn read_frames(
         }
         Ok(values)
     };
-    let images = |camera: &str| in_table(camera).then(|| rows.images(camera)).transpose();
-    Ok(PackedEpisode {
-        length,
-        images: cameras().map(images).collect::<Result<_>>()?,
-        arrays: EpisodeArrays {
-            proprioception: side_by_side(&columns.proprioception, column)?,
-            states: side_by_side(&columns.state, column)?,
-            actions: side_by_side(&columns.action, column)?,
-        },
+    Ok(EpisodeArrays {
+        proprioception: side_by_side(&columns.proprioception, column)?,
+        states: side_by_side(&columns.state, column)?,
+        actions: side_by_side(&columns.action, column)?,
     })
 }

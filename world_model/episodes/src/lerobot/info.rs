@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use mindseye_interface::{ImageSize, files};
+use mindseye_interface::{ImageSize, files, inputs};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
@@ -24,6 +24,8 @@ pub(crate) const VERSION: &str = "v3.0";
 /// The older version that this crate reads as well: one file per episode, and lines of JSON instead of tables of
 /// episodes and tasks.
 pub(crate) const VERSION_21: &str = "v2.1";
+/// Most bytes of a file of JSON in `meta`; a larger one is taken for a broken file.
+pub(crate) const MAX_BYTES: u64 = 256 << 20;
 /// Largest width of a vector; a wider one is taken for a broken file.
 const MAX_WIDTH: usize = 1 << 16;
 
@@ -187,7 +189,7 @@ impl Info {
     /// [`Error::File`] when it cannot be read, [`Error::Content`] that names the field.
     pub fn read(root: &Path) -> Result<Self> {
         let path = info_path(root);
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::file(&path, "reading", error))?;
+        let text = inputs::read_text(&path, MAX_BYTES).map_err(|error| Error::file(&path, "reading", error))?;
         let json = |error: serde_json::Error| Error::content(&path, "info", "a valid LeRobot v3.0 description", error);
         let probe: FormatProbe = serde_json::from_str(&text).map_err(json)?;
         let version = probe.codebase_version.unwrap_or_else(|| "none".into());

@@ -1,7 +1,10 @@
 //! The start of a new data set: its empty description, and the handling of a folder that exists.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path};
+
+use mindseye_interface::files;
+use mindseye_interface::lock::LOCK_FILE;
 
 use super::frames_table::features;
 use super::info::{Feature, Info, VERSION, default_chunks_size, default_data_files_size, default_video_files_size};
@@ -46,7 +49,7 @@ pub(super) fn fresh_info(path: &Path, spec: &DatasetSpec) -> Result<Info> {
 /// Checks that a new data set can begin in `path`, and deletes an old one where `mode` allows it.
 pub(super) fn make_room(path: &Path, mode: WriteMode, recorded: bool) -> Result<()> {
     let empty = match std::fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_none(),
+        Ok(mut entries) => !entries.any(|entry| !entry.is_ok_and(|entry| entry.file_name() == LOCK_FILE)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
         Err(error) => return Err(Error::file(path, "listing", error)),
     };
@@ -62,7 +65,7 @@ pub(super) fn make_room(path: &Path, mode: WriteMode, recorded: bool) -> Result<
 }
 
 /// Deletes the files of a data set. `info.json` is deleted last, so that an interrupted deletion can be repeated.
-fn delete_dataset(path: &Path) -> Result<()> {
+pub(super) fn delete_dataset(path: &Path) -> Result<()> {
     let delete = |target: &Path, folder: bool| -> Result<()> {
         let result = if folder { std::fs::remove_dir_all(target) } else { std::fs::remove_file(target) };
         match result {
@@ -75,6 +78,45 @@ fn delete_dataset(path: &Path) -> Result<()> {
     }
     for file in ["stats.json", "tasks.parquet", "mindseye.json", "info.json"] {
         delete(&path.join("meta").join(file), false)?;
+    }
+    Ok(())
+}
+
+/// Makes `folder` inside of `root`, which must exist: where it was removed under way, it is not made anew.
+pub(super) fn make_folder(root: &Path, folder: &Path) -> Result<()> {
+    let mut made = root.to_path_buf();
+    for part in folder.strip_prefix(root).unwrap_or(Path::new("")).components() {
+        let Component::Normal(name) = part else { continue };
+        made.push(name);
+        match std::fs::create_dir(&made) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::file(&made, "making the folder", error));
+            }
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
+/// Removes the temporary files that killed writers left in the data set at `root`, whose lock this process holds.
+pub(super) fn remove_left_overs(root: &Path) -> Result<()> {
+    ["data", "meta", "videos"].iter().try_for_each(|name| remove_below(&root.join(name), 0))
+}
+
+/// Deepest nesting of a data set's folders.
+const MAX_DEPTH: usize = 4;
+
+fn remove_below(folder: &Path, depth: usize) -> Result<()> {
+    let failed = |error| Error::file(folder, "removing what killed recordings left", error);
+    if depth > MAX_DEPTH || !std::fs::symlink_metadata(folder).is_ok_and(|found| found.is_dir()) {
+        return Ok(());
+    }
+    files::remove_former_left_overs(folder).map_err(failed)?;
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            remove_below(&entry.path(), depth + 1)?;
+        }
     }
     Ok(())
 }

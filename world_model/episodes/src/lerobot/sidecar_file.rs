@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::info::write_json;
+use mindseye_interface::inputs;
+
+use super::info::{MAX_BYTES, write_json};
 use crate::sidecar::Sidecar;
 use crate::{Error, Result};
 
@@ -14,7 +16,7 @@ pub(super) fn sidecar_path(root: &Path) -> PathBuf {
 /// Reads and checks the file of the data set in `root`; data sets of other tools have none.
 pub(super) fn read_sidecar(root: &Path, action_width: usize) -> Result<Option<Sidecar>> {
     let path = sidecar_path(root);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match inputs::read_text(&path, MAX_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file(&path, "reading", error)),

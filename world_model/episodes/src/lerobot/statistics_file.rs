@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mindseye_interface::inputs;
 use serde_json::{Value, json};
 
-use super::info::{ACTION, Feature, write_json};
+use super::info::{ACTION, Feature, MAX_BYTES, write_json};
 use super::named::Named;
 use super::statistics::{Statistics, VECTORS};
 use crate::summary::ActionSummary;
@@ -18,7 +19,7 @@ fn statistics_path(root: &Path) -> PathBuf {
 /// Statistics of the actions; `None` where the data set has none.
 pub(super) fn read_action_statistics(root: &Path) -> Result<Option<ActionSummary>> {
     let path = statistics_path(root);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match inputs::read_text(&path, MAX_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file(&path, "reading", error)),

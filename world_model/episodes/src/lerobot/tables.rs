@@ -1,13 +1,16 @@
 //! Parquet files, written atomically and read in slices of rows.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
-use mindseye_interface::files;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use mindseye_interface::memory::product;
+use mindseye_interface::text::printable_path;
+use mindseye_interface::{MemoryLimit, files, inputs};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
@@ -18,16 +21,28 @@ use parquet::schema::types::ColumnPath;
 use crate::guard::guarded;
 use crate::{Error, Result};
 
-/// Writes `groups` to `path` atomically, one row group each. `opaque` columns (compressed images) get no dictionary and
-/// no statistics.
+/// Largest image that is written in pages of a thousand rows, bytes: a page has at most 2 GiB.
+const LARGE_IMAGE: usize = 1 << 20;
+
+/// Writes `groups` to `path` atomically, one row group each, of one or several batches. `opaque` columns
+/// (compressed images) get no dictionary and no statistics.
 ///
 /// # Errors
 /// [`Error::File`] when the tables cannot be encoded or written.
-pub(crate) fn write_table(path: &Path, schema: SchemaRef, groups: &[RecordBatch], opaque: &[String]) -> Result<()> {
+pub(crate) fn write_table(
+    path: &Path,
+    schema: SchemaRef,
+    groups: &[Vec<RecordBatch>],
+    opaque: &[String],
+    largest_value: usize,
+) -> Result<()> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_created_by("mindseye".into())
         .set_max_row_group_row_count(None);
+    if largest_value > LARGE_IMAGE {
+        properties = properties.set_write_batch_size(16);
+    }
     for column in opaque {
         let column = ColumnPath::from(vec![column.clone(), "bytes".into()]);
         properties = properties
@@ -37,7 +52,7 @@ pub(crate) fn write_table(path: &Path, schema: SchemaRef, groups: &[RecordBatch]
     let encode = || -> parquet::errors::Result<Vec<u8>> {
         let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties.build()))?;
         for group in groups {
-            writer.write(group)?;
+            group.iter().try_for_each(|batch| writer.write(batch))?;
             writer.flush()?;
         }
         writer.into_inner()
@@ -57,11 +72,12 @@ pub(crate) struct TableFile {
 impl TableFile {
     /// Opens the file and reads its footer.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::file(path, "opening", error))?;
         const FOOTER: &str = "reading the Parquet footer";
+        let file = inputs::open(path, u64::MAX).map_err(|error| Error::file(path, "opening", error))?;
         let metadata = guarded(path, FOOTER, || {
-            ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())
-                .map_err(|error| Error::file(path, FOOTER, error))
+            let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::default())
+                .map_err(|error| Error::file(path, FOOTER, error))?;
+            Ok(with_views(metadata))
         })?;
         Ok(Self { path: path.to_path_buf(), file, metadata })
     }
@@ -76,6 +92,17 @@ impl TableFile {
         self.metadata.metadata().file_metadata().num_rows().try_into().unwrap_or(0)
     }
 
+    /// The number of rows, each of which takes `row_bytes` in memory, after holding that against the memory there is:
+    /// columns of equal values promise any number of rows in a few bytes.
+    ///
+    /// # Errors
+    /// [`Error::Interface`] that names the file.
+    pub fn rows_in_memory(&self, row_bytes: usize) -> Result<usize> {
+        let field = format!("{}: {} rows", printable_path(&self.path), self.rows());
+        MemoryLimit::of_this_machine().require(&field, product(&[self.rows(), row_bytes]))?;
+        Ok(self.rows())
+    }
+
     /// Whether there is a column called `name`.
     pub fn has(&self, name: &str) -> bool {
         self.metadata.schema().column_with_name(name).is_some()
@@ -86,6 +113,42 @@ impl TableFile {
     /// # Errors
     /// [`Error::Content`] when a column or a row is missing, [`Error::File`] when the file is broken.
     pub fn read(&self, columns: &[&str], start: usize, length: usize) -> Result<Rows> {
+        const ROWS_AT_ONCE: usize = 1 << 16; // a broken footer may state any number of rows
+        let mut batches = Vec::new();
+        let schema =
+            self.stream(&self.file, columns, start..start.saturating_add(length), ROWS_AT_ONCE, &mut |rows| {
+                batches.push(rows.batch);
+                Ok(())
+            })?;
+        let batch = concat_batches(&schema, &batches).map_err(|error| Error::file(&self.path, READING, error))?;
+        Ok(Rows { path: Arc::from(self.path.as_path()), batch })
+    }
+
+    /// Reads rows `range` of `columns` and passes them to `visit`, at most `rows_at_once` at a time. Other threads may
+    /// read the same table meanwhile.
+    ///
+    /// # Errors
+    /// As [`TableFile::read`], and the error of `visit`.
+    pub fn read_parts(
+        &self,
+        columns: &[&str],
+        range: Range<usize>,
+        rows_at_once: usize,
+        visit: &mut dyn FnMut(Rows) -> Result<()>,
+    ) -> Result<()> {
+        // Copies of an open file share one position.
+        let file = inputs::open(&self.path, u64::MAX).map_err(|error| Error::file(&self.path, "opening", error))?;
+        self.stream(&file, columns, range, rows_at_once, visit).map(drop)
+    }
+
+    fn stream(
+        &self,
+        file: &File,
+        columns: &[&str],
+        range: Range<usize>,
+        rows_at_once: usize,
+        visit: &mut dyn FnMut(Rows) -> Result<()>,
+    ) -> Result<SchemaRef> {
         let schema = self.metadata.schema();
         let mut roots = Vec::with_capacity(columns.len());
         for name in columns {
@@ -93,33 +156,58 @@ impl TableFile {
             let missing = || Error::content(&self.path, *name, "a column", "none");
             roots.push(found.ok_or_else(missing)?.0);
         }
-        if start.checked_add(length).is_none_or(|end| end > self.rows()) {
-            let expected = format!("at least {} rows", start.saturating_add(length));
-            return Err(Error::content(&self.path, "rows", expected, self.rows()));
+        if range.end > self.rows() {
+            return Err(Error::content(&self.path, "rows", format!("at least {} rows", range.end), self.rows()));
         }
-        let read = || -> std::result::Result<RecordBatch, Box<dyn std::error::Error>> {
-            let file = self.file.try_clone()?;
+        let broken = |error: &dyn std::fmt::Display| Error::file(&self.path, READING, error);
+        let path: Arc<Path> = Arc::from(self.path.as_path());
+        // Trap, found by random mutation: the library panics on levels that point outside of a page.
+        let mut reader = guarded(&self.path, READING, || {
+            let file = file.try_clone().map_err(|error| broken(&error))?;
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
             let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-            let reader = builder
-                .with_projection(mask)
-                .with_batch_size(length.clamp(1, 1 << 16)) // a broken footer may state any number of rows
-                .with_offset(start)
-                .with_limit(length)
-                .build()?;
-            let schema = arrow::array::RecordBatchReader::schema(&reader);
-            let batches = reader.collect::<std::result::Result<Vec<_>, _>>()?;
-            Ok(concat_batches(&schema, &batches)?)
-        };
-        // Trap, found by random mutation: the library panics on levels that point outside of a page.
-        let batch = guarded(&self.path, "reading", || {
-            read().map_err(|error| Error::file(&self.path, "reading", error)) //
+            let builder = builder.with_projection(mask).with_batch_size(range.len().clamp(1, rows_at_once));
+            builder.with_offset(range.start).with_limit(range.len()).build().map_err(|error| broken(&error))
         })?;
-        if batch.num_rows() != length {
-            return Err(Error::content(&self.path, "rows", length, batch.num_rows()));
+        let schema = arrow::array::RecordBatchReader::schema(&reader);
+        let mut rows = 0;
+        while let Some(batch) =
+            guarded(&self.path, READING, || reader.next().transpose().map_err(|error| broken(&error)))?
+        {
+            rows += batch.num_rows();
+            visit(Rows { path: path.clone(), batch })?;
         }
-        Ok(Rows { path: Arc::from(self.path.as_path()), batch })
+        if rows != range.len() {
+            return Err(Error::content(&self.path, "rows", range.len(), rows));
+        }
+        Ok(schema)
     }
+}
+
+const READING: &str = "reading";
+
+/// The description of a table whose images are read as views of the pages: without a copy per row (a dictionary may
+/// give millions of rows the same bytes) and without the 32-bit offsets that end at 2 GiB.
+fn with_views(metadata: ArrowReaderMetadata) -> ArrowReaderMetadata {
+    let is_bytes = |kind: &DataType| match kind {
+        DataType::Binary | DataType::LargeBinary => true,
+        DataType::Dictionary(_, kind) => matches!(**kind, DataType::Binary | DataType::LargeBinary),
+        _ => false,
+    };
+    let viewed = |field: &Arc<Field>| match is_bytes(field.data_type()) {
+        true => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
+        false => field.clone(),
+    };
+    let fields = metadata.schema().fields().iter().map(|field| match field.data_type() {
+        DataType::Struct(inside) => {
+            let inside = inside.iter().map(viewed).collect();
+            Arc::new(field.as_ref().clone().with_data_type(DataType::Struct(inside)))
+        }
+        _ => field.clone(),
+    });
+    let schema = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata.schema().metadata().clone()));
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    ArrowReaderMetadata::try_new(metadata.metadata().clone(), options).unwrap_or(metadata)
 }
 
 /// Some rows of a file, with the file's path for messages. [`super::columns`] extracts their columns.

@@ -25,7 +25,7 @@ pub(crate) fn read_tasks(root: &Path, info: &Info) -> Result<Vec<String>> {
     let table = TableFile::open(&tasks_path(root))?;
     // Early v3 files use pandas' name for an unnamed index.
     let text = if table.has("task") { "task" } else { "__index_level_0__" };
-    let rows = table.read(&["task_index", text], 0, table.rows())?;
+    let rows = table.read(&["task_index", text], 0, table.rows_in_memory(256)?)?;
     let mut tasks: Vec<(usize, String)> = rows.counts("task_index")?.into_iter().zip(rows.texts(text)?).collect();
     tasks.sort();
     if let Some((number, (index, _))) = tasks.iter().enumerate().find(|(number, (index, _))| index != number) {
@@ -43,7 +43,7 @@ pub(crate) fn write_tasks(root: &Path, tasks: &[String]) -> Result<()> {
     let texts = StringArray::from_iter_values(tasks);
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(numbers), Arc::new(texts)])
         .map_err(|error| Error::file(&path, "encoding", error))?;
-    write_table(&path, schema, &[batch], &[])
+    write_table(&path, schema, &[vec![batch]], &[], 0)
 }
 
 fn pandas_metadata() -> String {

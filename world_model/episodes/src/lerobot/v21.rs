@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mindseye_interface::inputs;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::episode_row::{EpisodeRow, VideoPlace};
-use super::info::{FilePlace, Info};
+use super::info::{FilePlace, Info, MAX_BYTES};
 use crate::{Error, Result};
 
 #[derive(Deserialize)]
@@ -27,7 +28,7 @@ struct TaskLine {
 /// The objects in `meta/<name>`, with their line numbers.
 fn read_lines<T: DeserializeOwned>(root: &Path, name: &str) -> Result<Vec<(usize, T)>> {
     let path = root.join("meta").join(name);
-    let text = std::fs::read_to_string(&path).map_err(|error| Error::file(&path, "reading", error))?;
+    let text = inputs::read_text(&path, MAX_BYTES).map_err(|error| Error::file(&path, "reading", error))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let parse = |(number, line): (usize, &str)| match serde_json::from_str(line) {
         Ok(value) => Ok((number + 1, value)),

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mindseye_interface::files;
+use mindseye_interface::{FolderLock, files};
 use rayon::prelude::*;
 
 use super::dataset::Dataset;
 use super::episode_row::{EpisodeRow, VideoPlace};
-use super::episodes_table::{EpisodeStatistics, read_rows, read_statistics, write_rows};
+use super::episodes_table::{EpisodeStatistics, episodes_file, read_rows, read_statistics, write_rows};
 use super::frames_table::{EncodedEpisode, write_frames};
 use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, VERSION, info_path};
-use super::new_dataset::{fresh_info, make_room};
+use super::new_dataset::{delete_dataset, fresh_info, make_folder, make_room, remove_left_overs};
 use super::sidecar_file::{sidecar_path, write_sidecar};
 use super::statistics::Statistics;
 use super::statistics_file::write_statistics;
@@ -24,10 +24,17 @@ use crate::video::{encode, mp4};
 use crate::{Error, Result};
 
 /// Writes episodes into a LeRobotDataset v3.0 folder. [`DatasetWriter::flush`] makes all episodes so far durable.
-/// Without [`DatasetWriter::finish`] the episodes since the last flush are lost, and the data set stays readable.
+/// Without [`DatasetWriter::finish`] the episodes since the last flush are lost, and the data set stays readable; one
+/// that has none yet is removed, if its writer began it.
+///
+/// The folder is locked until the writer is dropped: a second writer is refused.
 #[derive(Debug)]
 pub struct DatasetWriter {
     root: PathBuf,
+    /// `None` where the folder above it is locked.
+    lock: Option<FolderLock>,
+    /// Whether the data set has nothing but its description, which this writer wrote.
+    is_new: bool,
     spec: DatasetSpec,
     shape: EpisodeShape,
     info: Info,
@@ -48,15 +55,34 @@ impl DatasetWriter {
     ///
     /// # Errors
     /// [`Error::Content`] when the spec is invalid, when `mode` forbids the existing content, or when the existing data
-    /// set has other features; [`Error::File`] when a file cannot be written.
+    /// set has other features; [`Error::Interface`] when another process writes to the folder; [`Error::File`] when a
+    /// file cannot be written.
     pub fn create(path: &Path, spec: DatasetSpec, mode: WriteMode) -> Result<Self> {
         let fresh = fresh_info(path, &spec)?;
+        let lock = FolderLock::acquire(path, "record")?;
+        let mut writer = Self::begin(path, spec, fresh, mode)?;
+        writer.lock = Some(lock);
+        Ok(writer)
+    }
+
+    /// Starts a data set in folder `path`, which exists, is empty and belongs to this process.
+    ///
+    /// # Errors
+    /// As [`DatasetWriter::create`].
+    pub(crate) fn create_staged(path: &Path, spec: DatasetSpec) -> Result<Self> {
+        let fresh = fresh_info(path, &spec)?;
+        Self::begin(path, spec, fresh, WriteMode::Error)
+    }
+
+    fn begin(path: &Path, spec: DatasetSpec, fresh: Info, mode: WriteMode) -> Result<Self> {
         let recorded = info_path(path).exists();
         if mode == WriteMode::Append && recorded {
             return Self::resume(path, spec, &fresh);
         }
         make_room(path, mode, recorded)?;
+        make_folder(path, &path.join("meta"))?;
         let mut writer = Self::with_info(path, spec, fresh);
+        writer.is_new = true;
         // The description is written first: it makes the folder a data set that can be appended to and overwritten.
         writer.info.write(path)?;
         if let Some(sidecar) = &writer.spec.sidecar {
@@ -70,6 +96,8 @@ impl DatasetWriter {
         let shape = spec.shape();
         Self {
             root: root.to_path_buf(),
+            lock: None,
+            is_new: false,
             spec,
             shape,
             info,
@@ -86,6 +114,7 @@ impl DatasetWriter {
     }
 
     fn resume(path: &Path, spec: DatasetSpec, fresh: &Info) -> Result<Self> {
+        remove_left_overs(path)?;
         let existing = Dataset::open(path)?;
         let info = existing.info.clone();
         let field = info_path(path);
@@ -134,6 +163,11 @@ impl DatasetWriter {
         Ok(writer)
     }
 
+    /// What the user should know: that the file system of the folder has no locks.
+    pub fn note(&self) -> Option<String> {
+        self.lock.as_ref()?.note()
+    }
+
     /// Number of episodes, including those that are not yet on disk.
     pub fn episodes(&self) -> usize {
         self.info.total_episodes + self.pending.len()
@@ -150,6 +184,7 @@ impl DatasetWriter {
     /// [`Error::Episode`] when it does not fit (length, width, image size, NaN, with a sidecar an action outside `[-1,
     /// 1]`); the data set is then unchanged. [`Error::File`] when a file cannot be written.
     pub fn add_episode(&mut self, episode: &EpisodeData) -> Result<()> {
+        self.still_here()?;
         let number = self.episodes();
         episode.check(number, &self.shape, self.spec.sidecar.is_some())?;
         let (encoded, expected) = match self.spec.image_storage {
@@ -233,6 +268,7 @@ impl DatasetWriter {
         if self.pending.is_empty() {
             return Ok(());
         }
+        self.still_here()?;
         let data = self.next_data;
         let as_video = self.spec.image_storage == ImageStorage::Av1;
         if as_video {
@@ -251,8 +287,11 @@ impl DatasetWriter {
             }
         };
         let rows: Vec<EpisodeRow> = self.pending.iter().map(row).collect();
-        write_frames(&self.info.data_file(&self.root, data), &self.info, &self.pending)?;
+        let file = self.info.data_file(&self.root, data);
+        self.make_folder_of(&file)?;
+        write_frames(&file, &self.info, &self.pending)?;
         let first = self.info.total_episodes;
+        self.make_folder_of(&episodes_file(&self.root, self.next_rows))?;
         write_rows(&self.root, self.next_rows, &self.info, first, &rows, &self.pending_statistics)?;
 
         let mut info = self.info.clone();
@@ -261,7 +300,7 @@ impl DatasetWriter {
         info.total_tasks = self.tasks.len();
         info.splits = BTreeMap::from([("train".into(), format!("0:{}", info.total_episodes))]);
         info.write(&self.root)?;
-        self.info = info;
+        (self.info, self.is_new) = (info, false);
         for episode in std::mem::take(&mut self.pending_statistics) {
             self.add_statistics(&episode);
         }
@@ -282,6 +321,7 @@ impl DatasetWriter {
         let episodes: Vec<&[Vec<u8>]> = self.pending.iter().map(|encoded| encoded.images.as_slice()).collect();
         let bytes = mp4(&episodes, self.shape.image_size, self.info.fps)
             .map_err(|reason| Error::file(&path, "encoding", reason))?;
+        self.make_folder_of(&path)?;
         files::write_whole(&path, &bytes).map_err(|error| Error::file(&path, "writing", error))
     }
 
@@ -291,6 +331,26 @@ impl DatasetWriter {
     /// As [`DatasetWriter::flush`].
     pub fn finish(mut self) -> Result<usize> {
         self.flush()?;
+        self.is_new = false;
         Ok(self.info.total_episodes)
+    }
+
+    fn make_folder_of(&self, file: &Path) -> Result<()> {
+        file.parent().map_or(Ok(()), |folder| make_folder(&self.root, folder))
+    }
+
+    /// Checks that the folder was not removed or moved.
+    fn still_here(&self) -> Result<()> {
+        Ok(self.lock.as_ref().map_or(Ok(()), FolderLock::still_here)?)
+    }
+}
+
+impl Drop for DatasetWriter {
+    /// Removes a data set without episodes that was not finished either: its command could not start.
+    fn drop(&mut self) {
+        if self.is_new && self.still_here().is_ok() {
+            let _ = delete_dataset(&self.root); // best effort: the first error is the one to report
+            let _ = std::fs::remove_dir(self.root.join("meta"));
+        }
     }
 }

@@ -11,6 +11,9 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use mindseye_interface::MemoryLimit;
+use mindseye_interface::text::printable_path;
+
 use super::images::EpisodeImages;
 use super::npz;
 use super::{DEFAULT_COLUMNS, IMAGES, LENGTHS, OFFSETS};
@@ -22,6 +25,9 @@ use crate::rows::{self, missing};
 use crate::source::{EpisodeMeta, EpisodeSource, ReadRequest, plain_summary};
 use crate::summary::{DatasetSummary, FeatureSummary, folder_bytes};
 use crate::{Error, Result};
+
+/// Bytes that a number takes while it is read: as in the file, as a value, and as `f32`.
+const VALUE_BYTES: u128 = 20;
 
 /// A folder of stable-worldmodel, open for reading; its numbers are in memory.
 #[derive(Debug)]
@@ -87,6 +93,7 @@ impl SwmFolder {
             available.push(AvailableColumn { name, kind, elements: Vec::new() });
         }
         let columns = mapping.resolve(path, &available, &DefaultColumns { cameras: None, ..DEFAULT_COLUMNS })?;
+        require_memory(path, &columns)?;
         let mut numbers: Vec<NumberColumn> = Vec::new();
         for slice in columns.slices() {
             if !numbers.iter().any(|column| column.name == slice.column) {
@@ -145,6 +152,25 @@ fn integers(root: &Path, name: &str) -> Result<Vec<i64>> {
         (array.header.shape().len(), format!("{:?} of {}", array.header.shape(), array.header.type_name()));
     let values = array.integers().filter(|_| axes == 1);
     values.ok_or_else(|| Error::content(&path, name, "[episodes] of whole numbers", got))
+}
+
+/// Adds up the numbers of all `columns` that are read from the folder `root`, before any of them is.
+fn require_memory(root: &Path, columns: &Columns) -> Result<()> {
+    let mut names: Vec<&str> = columns.slices().map(|slice| slice.column.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut bytes = 0u128;
+    for name in names {
+        // What cannot be read is refused when it is read.
+        let header = npz::read_header(&npz_path(root, name)).ok();
+        let shape = header.iter().flat_map(|header| header.shape());
+        let values = shape.fold(1u128, |values, &side| values.saturating_mul(u128::from(side)));
+        let values = values.saturating_mul(VALUE_BYTES);
+        // A column that is too large by itself is refused by its name.
+        bytes += if values > u128::from(npz::MAX_BYTES) * VALUE_BYTES { 0 } else { values };
+    }
+    let field = format!("{}: numbers of all columns", printable_path(root));
+    Ok(MemoryLimit::of_this_machine().require(&field, bytes)?)
 }
 
 impl NumberColumn {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mindseye_interface::ImageSize;
+use mindseye_interface::{ImageSize, inputs};
 use rayon::prelude::*;
 
 use crate::cameras::ImageOptions;
@@ -116,9 +116,5 @@ impl EpisodeImages {
 
 fn image_bytes(path: &Path) -> Result<Vec<u8>> {
     let failed = |error| Error::file(path, "reading", error);
-    let bytes = std::fs::metadata(path).map_err(failed)?.len();
-    if bytes > MAX_IMAGE_BYTES {
-        return Err(Error::content(path, "image", format!("at most {MAX_IMAGE_BYTES} bytes"), bytes));
-    }
-    std::fs::read(path).map_err(failed)
+    inputs::read(path, MAX_IMAGE_BYTES).map_err(failed)
 }

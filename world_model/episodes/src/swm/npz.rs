@@ -3,10 +3,10 @@
 //! The crate `npyz` parses and converts the arrays. Around it, this module bounds what a broken or hostile file can
 //! cost: the length and the nesting of a header, and the memory for values.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+use mindseye_interface::inputs;
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar};
 use zip::ZipArchive;
 
@@ -20,7 +20,7 @@ const MAX_HEADER_BYTES: usize = 1 << 12;
 /// Most brackets of a header; numpy's have 2. The parser is recursive, so deep nesting would exhaust its stack.
 const MAX_HEADER_BRACKETS: usize = 64;
 /// Largest column that is held in memory, bytes.
-const MAX_BYTES: u64 = 2 << 30;
+pub(super) const MAX_BYTES: u64 = 2 << 30;
 
 type Parsed<T> = std::result::Result<T, String>;
 
@@ -80,7 +80,7 @@ pub(super) fn read(path: &Path) -> Result<Array> {
 
 /// Calls `read` with the array's member of the archive at `path` and its uncompressed size.
 fn with_member<T>(path: &Path, read: impl FnOnce(&mut dyn Read, u64) -> Parsed<T>) -> Result<T> {
-    let file = File::open(path).map_err(|error| Error::file(path, "opening", error))?;
+    let file = inputs::open(path, u64::MAX).map_err(|error| Error::file(path, "opening", error))?;
     let broken = |error: zip::result::ZipError| Error::file(path, "reading npz", error);
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
     let index = match archive.index_for_name(DEFAULT_NAME) {

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use mindseye_interface::ImageSize;
+use mindseye_interface::{ImageSize, inputs};
 use re_mp4::{Mp4, StsdBoxContent, TrackKind};
 
+use super::sample_count;
 use crate::guard::guarded;
 use crate::{Error, Result};
 
@@ -60,9 +61,9 @@ pub(super) struct Track {
 impl Track {
     pub fn open(path: &Path) -> Result<Self> {
         let broken = |field: &str, expected: &str, got: String| Error::content(path, field, expected, got);
-        let mut file = File::open(path).map_err(|error| Error::file(path, "opening", error))?;
+        let file = inputs::open(path, u64::MAX).map_err(|error| Error::file(path, "opening", error))?;
         let bytes = file.metadata().map_err(|error| Error::file(path, "opening", error))?.len();
-        let mp4 = parse(path, &mut file, bytes)?;
+        let mp4 = parse(path, &file, bytes)?;
         let video = mp4.tracks().values().find(|track| track.kind == Some(TrackKind::Video));
         let track = video.ok_or_else(|| broken("video", "a video track", "none".into()))?;
         let (width, height) = (usize::from(track.width), usize::from(track.height));
@@ -122,10 +123,16 @@ impl Track {
 }
 
 /// Parses the boxes of the file. Panics and endless loops of the parser on broken files become errors of the file.
-fn parse(path: &Path, file: &mut File, bytes: u64) -> Result<Mp4> {
-    let reader = Limited { inner: std::io::BufReader::new(file), left: 4 * bytes + (1 << 20) };
-    guarded(path, "reading the video's description", || {
-        Mp4::read(reader, bytes).map_err(|error| Error::content(path, "video", "an mp4 file", error))
+fn parse(path: &Path, file: &File, bytes: u64) -> Result<Mp4> {
+    const DESCRIPTION: &str = "reading the video's description";
+    let limited = || Limited { inner: std::io::BufReader::new(file), left: 4 * bytes + (1 << 20) };
+    guarded(path, DESCRIPTION, || {
+        let checked = sample_count::check(limited(), bytes);
+        checked.map_err(|(expected, got)| Error::content(path, "video samples", expected, got))
+    })?;
+    (&*file).rewind().map_err(|error| Error::file(path, DESCRIPTION, error))?;
+    guarded(path, DESCRIPTION, || {
+        Mp4::read(limited(), bytes).map_err(|error| Error::content(path, "video", "an mp4 file", error))
     })
 }
 
