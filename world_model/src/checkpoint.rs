@@ -10,6 +10,7 @@ mod any;
 use std::path::Path;
 use std::sync::Arc;
 
+use mindseye_interface::config::Validate as _;
 use mindseye_interface::{Seed, files};
 
 pub use any::AnyCheckpoint;
@@ -64,7 +65,7 @@ impl Checkpoint {
     /// The result of a finished run: the model with the statistics of its latent space, without heads.
     ///
     /// # Errors
-    /// When the data do not fit the model.
+    /// When the data do not fit the model, or `origin` makes no sense: such a checkpoint would not be read again.
     pub fn of_run(
         model: Jepa,
         training: TrainingReport,
@@ -75,18 +76,23 @@ impl Checkpoint {
         let seed = Seed::new(training.seed).child("statistics");
         let pairs = encode_batch(&model, &data.training_sample(STATISTICS_WINDOWS, 2, seed)?)?;
         let statistics = LatentStatistics::of_pairs(&pairs, LatentShape::global(model.config().latent_width))?;
+        // The frames of a single camera are taken whatever it is called; of several, each is found by its name.
+        let camera_names = data.camera_names().to_vec();
+        let camera_names = if camera_names.len() > 1 { camera_names } else { Vec::new() };
+        let model = if camera_names.is_empty() { model } else { model.with_camera_names(&camera_names)? };
         let config = CheckpointConfig {
             format: FORMAT,
             scene: origin.scene,
             control_step_secs: origin.control_step_secs,
             action_space: origin.action_space,
             state_names: origin.state_names,
-            camera_names: Vec::new(),
+            camera_names,
             model: model.config().clone(),
-            data: data.statistics(),
+            data: data.statistics()?,
             recipe,
             training,
         };
+        config.validate()?;
         let heads = Heads::of(None, Some(&config.model), fingerprint::of_weights(model.weights())?);
         Self::with_heads(config, model, statistics, heads)
     }
@@ -130,7 +136,7 @@ impl Checkpoint {
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
         config.push(b'\n');
-        files::write_whole(&path, &config).map_err(|error| Error::file(&path, error))
+        files::write_whole_with_folders(&path, &config).map_err(|error| Error::file(&path, error))
     }
 
     /// Writes one head of this model to its file in `folder`. In the checkpoint's own folder nothing else is written.
@@ -170,6 +176,19 @@ impl Checkpoint {
     /// [`Error::File`] when its file is broken or belongs to another model.
     pub fn head<H: Head + Send + Sync + 'static>(&self) -> Result<Option<Arc<H>>> {
         self.heads.head()
+    }
+
+    /// Why heads in `folder` do not belong to this model, one error per file that names the file and what differs (the
+    /// fingerprint, after the model was trained again). Saving a model deletes no head: those that no longer fit stay,
+    /// and are refused when they are read.
+    pub fn unfit_heads(&self, folder: &Path) -> Vec<Error> {
+        self.heads.unfit(folder)
+    }
+
+    /// Whether `folder` has a head of type `H` that belongs to this model.
+    pub fn has_head_in<H: Head>(&self, folder: &Path) -> bool {
+        let there = Heads::of(Some(folder), Some(&self.config.model), self.fingerprint().to_owned());
+        there.read::<H>().is_ok_and(|head| head.is_some()) && there.unbound().is_empty()
     }
 
     /// The heads beside the model.

@@ -1,6 +1,9 @@
-//! Errors of training and using a world model.
+//! Errors of training and using a world model. Names and values from files are escaped when an error is shown (see
+//! [`mindseye_interface::text`]).
 
 use std::path::PathBuf;
+
+use mindseye_interface::text::{one_line, printable, printable_path};
 
 /// Result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -9,7 +12,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A tensor operation failed.
-    #[error("tensor operation: {0}")]
+    #[error("tensor operation: {}", one_line(&.0.to_string()))]
     Tensor(#[from] candle_core::Error),
     /// A config, image or action is invalid.
     #[error(transparent)]
@@ -18,7 +21,7 @@ pub enum Error {
     #[error(transparent)]
     Episodes(#[from] mindseye_episodes::Error),
     /// A shape or size that does not fit the model.
-    #[error("{operation}: expected {expected}, got {got}")]
+    #[error("{operation}: expected {}, got {}", printable(expected), printable(got))]
     Shape {
         /// The operation that failed.
         operation: &'static str,
@@ -28,7 +31,7 @@ pub enum Error {
         got: String,
     },
     /// A file of a checkpoint or a training run is missing, broken or of another kind.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {}", printable_path(path), printable(reason))]
     File {
         /// The file.
         path: PathBuf,
@@ -36,7 +39,7 @@ pub enum Error {
         reason: String,
     },
     /// Threads could not be started.
-    #[error("starting {threads} threads: {reason}")]
+    #[error("starting {threads} threads: {}", printable(reason))]
     Threads {
         /// How many.
         threads: usize,
@@ -72,7 +75,7 @@ pub enum Error {
         file: &'static str,
     },
     /// The data cannot train this model.
-    #[error("data set: {field}: expected {expected}, got {got}")]
+    #[error("data set: {field}: expected {}, got {}", printable(expected), printable(got))]
     Data {
         /// Field of the data set.
         field: &'static str,
@@ -86,6 +89,6 @@ pub enum Error {
 impl Error {
     /// Shorthand for [`Error::File`], on one line.
     pub fn file(path: &std::path::Path, reason: impl ToString) -> Self {
-        Self::File { path: path.to_path_buf(), reason: reason.to_string().replace('\n', " ") }
+        Self::File { path: path.to_path_buf(), reason: one_line(&reason.to_string()) }
     }
 }

@@ -6,7 +6,8 @@ pub mod lewm;
 use std::path::Path;
 use std::sync::Arc;
 
-use mindseye_interface::ActionSpace;
+use mindseye_interface::config::{Validate, require_count, require_names, require_range};
+use mindseye_interface::{ActionSpace, inputs};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Model;
@@ -40,6 +41,12 @@ pub(crate) fn family_of(folder: &Path) -> Result<&'static Family> {
     })
 }
 
+/// The `config.json` in `folder`; null where there is none that can be read.
+pub(crate) fn config_in(folder: &Path) -> serde_json::Value {
+    let text = inputs::read(&folder.join("config.json"), inputs::MAX_CONFIG_BYTES).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
 /// Settings that folders written by other tools lack. A value given here replaces that of the folder.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LoadOptions {
@@ -64,6 +71,13 @@ pub(crate) struct ModelFolder {
     pub config: Option<jepa::CheckpointConfig>,
 }
 
+/// Shortest control step, seconds.
+const SHORTEST_STEP_SECS: f64 = 1e-6;
+/// Longest control step, seconds.
+const LONGEST_STEP_SECS: f64 = 3600.0;
+/// Most dimensions of a true state.
+const MAX_STATE: usize = 65_536;
+
 /// Where a model's episodes come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,4 +91,19 @@ pub struct Origin {
     /// Names of the true state's dimensions; empty without a true state.
     #[serde(default)]
     pub state_names: Vec<String>,
+}
+
+impl Origin {
+    /// Checks every field against each other and against the model, whose actions have `action_width` numbers.
+    ///
+    /// # Errors
+    /// [`mindseye_interface::Error::Field`] with the name and value of the first field that makes no sense.
+    pub(crate) fn validate(&self, action_width: usize) -> mindseye_interface::Result<()> {
+        require_names("scene", std::slice::from_ref(&self.scene))?;
+        require_range("control_step_secs", self.control_step_secs, SHORTEST_STEP_SECS, LONGEST_STEP_SECS)?;
+        require_count("action_space", self.action_space.width(), action_width)?;
+        self.action_space.validate()?;
+        require_range("state_names (number of them)", self.state_names.len(), 0, MAX_STATE)?;
+        require_names("state_names", &self.state_names)
+    }
 }

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::Tensor;
+use mindseye_interface::text::is_printable;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -106,19 +107,35 @@ fn write<H: Head>(head: &H, path: &Path, model_fingerprint: Option<&str>) -> Res
 
 /// A head and the fingerprint of its model; heads that were written before there were fingerprints have none.
 fn read<H: Head>(path: &Path) -> Result<(H, Option<String>)> {
-    let (tensors, header) = weights_file::read(path)?;
-    let header = header.ok_or_else(|| Error::file(path, "header: expected a config, got none"))?;
-    let mut fields: Map<String, Value> = serde_json::from_str(&header).map_err(|error| Error::file(path, error))?;
+    decode(weights_file::read(path)?).map_err(|reason| Error::file(path, reason))
+}
+
+/// As [`read`], of the content of a file.
+pub(crate) fn decode<H: Head>(content: weights_file::Content) -> std::result::Result<(H, Option<String>), String> {
+    let (tensors, header) = content;
+    let header = header.ok_or("header: expected a config, got none")?;
+    let mut fields: Map<String, Value> = serde_json::from_str(&header).map_err(|error| error.to_string())?;
+    if let Some((field, _)) = fields.iter().find(|(name, value)| !is_printable(name) || !is_printable_inside(value)) {
+        return Err(format!("header: {field}: expected text without control characters, got some"));
+    }
     let fingerprint = match fields.remove(FINGERPRINT) {
         None => None,
-        Some(value) => {
-            let named = |error| Error::file(path, format!("{FINGERPRINT}: {error}"));
-            Some(String::deserialize(value).map_err(named)?)
-        }
+        Some(value) => Some(String::deserialize(value).map_err(|error| format!("{FINGERPRINT}: {error}"))?),
     };
-    let config = H::Config::deserialize(Value::Object(fields)).map_err(|error| Error::file(path, error))?;
-    let head = H::build(config, WeightSource::stored(tensors)).map_err(|error| Error::file(path, error))?;
+    let config = H::Config::deserialize(Value::Object(fields)).map_err(|error| error.to_string())?;
+    let head = H::build(config, WeightSource::stored(tensors)).map_err(|error| error.to_string())?;
     Ok((head, fingerprint))
+}
+
+/// Whether all texts in `value` can be printed as they are: reports show names of states and terms. JSON is read no
+/// deeper than 128 levels.
+fn is_printable_inside(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_printable(text),
+        Value::Array(values) => values.iter().all(is_printable_inside),
+        Value::Object(fields) => fields.iter().all(|(name, value)| is_printable(name) && is_printable_inside(value)),
+        _ => true,
+    }
 }
 
 /// Refuses sizes that differ from the model's, by name.

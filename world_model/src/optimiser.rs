@@ -8,8 +8,8 @@ use mindseye_interface::config::require_range;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::ops::{tensor, vectorised, with_values};
+use crate::{Error, Result};
 
 /// Settings of the optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,27 @@ pub(crate) struct AdamState {
     pub first: BTreeMap<String, Vec<f32>>,
     /// Second moments.
     pub second: BTreeMap<String, Vec<f32>>,
+}
+
+impl AdamState {
+    /// Refuses moments read from a file unless there are those of every weight with a gradient, and no others: a step
+    /// with a moment that began anew would give other weights, silently.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] naming the first weight.
+    pub(crate) fn require_averages_of(&self, gradients: &Gradients) -> Result<()> {
+        let refused = |expected: String, got: String| Error::Shape { operation: "resuming", expected, got };
+        if let Some(name) = gradients.keys().find(|name| !self.first.contains_key(*name)) {
+            return Err(refused(
+                format!("the moments first.{name} and second.{name} in the saved state"),
+                "none".into(),
+            ));
+        }
+        match self.first.keys().find(|name| !gradients.contains_key(*name)) {
+            None => Ok(()),
+            Some(name) => Err(refused("moments of trained weights only".into(), format!("also first.{name}"))),
+        }
+    }
 }
 
 const BETA_1: f32 = 0.9;

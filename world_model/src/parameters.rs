@@ -2,9 +2,11 @@
 //! names.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use mindseye_interface::Seed;
+use mindseye_interface::memory::{product, sum};
 use rand::Rng;
 
 use crate::ops::with_values;
@@ -53,6 +55,53 @@ impl Initial {
 enum Origin {
     Fresh(Seed),
     Stored(BTreeMap<String, Tensor>),
+    Listed(Arc<Mutex<Shapes>>),
+}
+
+/// Shapes of weights by name.
+pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// Names and shapes of the weights that `build` takes, without memory for them: what a network needs is known before
+/// anything is allocated or read.
+///
+/// # Errors
+/// Whatever `build` returns.
+pub(crate) fn shapes_of<T>(build: impl FnOnce(WeightSource) -> Result<T>) -> Result<Shapes> {
+    let shapes = Arc::new(Mutex::new(Shapes::new()));
+    let origin = Origin::Listed(shapes.clone());
+    build(WeightSource { origin, prefix: String::new(), weights: Weights::new() })?;
+    let listed = std::mem::take(&mut *shapes.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(listed)
+}
+
+/// Number of values of weights of these shapes; see [`product`] about overflow.
+pub(crate) fn values_in(shapes: &Shapes) -> u128 {
+    sum(&shapes.values().map(|shape| product(shape)).collect::<Vec<u128>>())
+}
+
+/// Refuses names and shapes that differ from those in `expected`.
+///
+/// # Errors
+/// [`Error::Shape`] naming the first weight that is missing, left over or of another shape.
+pub(crate) fn require_shapes<'a>(
+    expected: &Shapes,
+    stored: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+) -> Result<()> {
+    let refused = |expected: String, got: String| Error::Shape { operation: "loading weights", expected, got };
+    let stored: BTreeMap<&str, &[usize]> = stored.into_iter().collect();
+    for (name, shape) in expected {
+        match stored.get(name.as_str()) {
+            None => return Err(refused(format!("a weight {name}"), "none".into())),
+            Some(got) if got != shape => {
+                return Err(refused(format!("{name} of shape {shape:?}"), format!("{got:?}")));
+            }
+            Some(_) => {}
+        }
+    }
+    match stored.keys().find(|name| !expected.contains_key(**name)) {
+        None => Ok(()),
+        Some(name) => Err(refused("only weights of this model".into(), format!("also {name}"))),
+    }
 }
 
 /// Where the constructor of a network takes its weights from.
@@ -85,6 +134,25 @@ impl WeightSource {
         built
     }
 
+    /// The weight called `name` here, as a tensor of shape `used` with as many values as `shape`.
+    ///
+    /// # Errors
+    /// As [`WeightSource::weight`].
+    pub(crate) fn weight_as(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        used: &[usize],
+        initial: Initial,
+    ) -> Result<Tensor> {
+        let weight = self.weight(name, shape, initial)?;
+        match &self.origin {
+            // Reshaping copies what is not contiguous: here it would allocate what is only listed.
+            Origin::Listed(_) => Ok(Tensor::zeros(1, DType::F32, &Device::Cpu)?.broadcast_as(used)?),
+            _ => Ok(weight.reshape(used)?),
+        }
+    }
+
     /// The weight called `name` here.
     ///
     /// # Errors
@@ -115,6 +183,10 @@ impl WeightSource {
                     });
                 }
                 tensor
+            }
+            Origin::Listed(shapes) => {
+                shapes.lock().unwrap_or_else(PoisonError::into_inner).insert(full_name, shape.to_vec());
+                return Ok(Tensor::zeros(1, DType::F32, &Device::Cpu)?.broadcast_as(shape)?); // one value, seen often
             }
         };
         let var = Var::from_tensor(&tensor)?;

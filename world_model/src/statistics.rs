@@ -7,6 +7,7 @@
 //! All statistics are those of tokens, shared over the tokens of a state: matrices are `[D, D]`, whatever the number of
 //! tokens.
 
+use mindseye_interface::config::require_range;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,11 @@ pub enum LatentMetric {
         power: f64,
     },
 }
+
+/// Largest absolute value of a latent.
+const MAX_LATENT: f64 = 1e9;
+/// Relative error of a stored covariance: sums and files are rounded to 32 bits.
+const ROUNDING: f64 = 1e-3;
 
 /// Statistics of tokens over the training data.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +76,19 @@ impl LatentStatistics {
         Ok(Self { tokens, mean, covariance, step_covariance: of_steps(&by_token, width) })
     }
 
+    /// Refuses statistics that no data have: covariances that are not symmetric, have a negative variance or a
+    /// correlation beyond 1, and numbers beyond all latents.
+    ///
+    /// # Errors
+    /// [`mindseye_interface::Error::Field`] naming the matrix and the place.
+    pub(crate) fn validate(&self) -> mindseye_interface::Result<()> {
+        for (index, &mean) in self.mean.iter().enumerate() {
+            require_range(&format!("statistics.mean[{index}]"), mean, -MAX_LATENT, MAX_LATENT)?;
+        }
+        require_covariance("statistics.covariance", &self.covariance)?;
+        require_covariance("statistics.step_covariance", &self.step_covariance)
+    }
+
     /// Shape of a state.
     pub fn shape(&self) -> LatentShape {
         LatentShape { tokens: self.tokens, width: self.mean.len() }
@@ -94,6 +113,30 @@ impl LatentStatistics {
     }
 }
 
+fn require_covariance(field: &str, matrix: &DMatrix<f64>) -> mindseye_interface::Result<()> {
+    let variance = |index: usize| matrix[(index, index)];
+    for index in 0..matrix.nrows() {
+        require_range(&format!("{field}[{index}][{index}]"), variance(index), 0.0, MAX_LATENT * MAX_LATENT)?;
+    }
+    for row in 0..matrix.nrows() {
+        for column in 0..row {
+            let (value, mirrored) = (matrix[(row, column)], matrix[(column, row)]);
+            let largest = (variance(row) * variance(column)).sqrt();
+            let tolerance = ROUNDING * largest + f64::from(f32::MIN_POSITIVE);
+            let field = || format!("{field}[{row}][{column}]");
+            if (value - mirrored).abs() > tolerance {
+                let expected = format!("{mirrored} as on the other side of the diagonal");
+                return Err(mindseye_interface::Error::field(field(), expected, value));
+            }
+            if value.abs() > largest + tolerance {
+                let expected = format!("at most {largest}, the standard deviations' product");
+                return Err(mindseye_interface::Error::field(field(), expected, value));
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +157,32 @@ mod tests {
         let ratio = |metric| energy(metric, [0.0, 1.0]) / energy(metric, [1.0, 0.0]);
         assert!(ratio(LatentMetric::Euclidean) < ratio(LatentMetric::StepWhitened { power: 1.0 }));
         assert!(ratio(LatentMetric::StepWhitened { power: 1.0 }) < ratio(LatentMetric::StepWhitened { power: 2.0 }));
+    }
+
+    #[test]
+    fn covariances_that_no_data_have_are_refused_by_their_place() {
+        let good = || LatentStatistics {
+            tokens: 1,
+            mean: vec![0.5; 2],
+            covariance: DMatrix::from_row_slice(2, 2, &[4.0, -0.1, -0.1, 0.01]),
+            step_covariance: DMatrix::from_row_slice(2, 2, &[0.0, 0.0, 0.0, 1.0]),
+        };
+        assert!(good().validate().is_ok());
+        type Change = fn(&mut LatentStatistics);
+        let changes: [(Change, &str); 6] = [
+            (|changed| changed.mean[1] = 3e38, "mean[1]"),
+            (|changed| changed.covariance[(0, 0)] = -4.0, "covariance[0][0]"),
+            (|changed| changed.covariance[(0, 1)] = 0.1, "covariance[1][0]"),
+            (|changed| changed.covariance.fill(3e38), "covariance[0][0]"),
+            (|changed| changed.covariance = DMatrix::from_row_slice(2, 2, &[1.0, 2.0, 2.0, 1.0]), "covariance[1][0]"),
+            (|changed| changed.step_covariance[(1, 1)] = f64::NAN, "step_covariance[1][1]"),
+        ];
+        for (change, place) in changes {
+            let mut changed = good();
+            change(&mut changed);
+            let error = changed.validate().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("statistics.{place}")), "{error}");
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! A model for tests: four tokens per state, exact arithmetic that a reader can follow, exact gradients.
 
+mod parsers;
+
 use std::any::Any;
 
 use mindseye_interface::Observation;
 
 pub use crate::ops::{Convolution, InferenceLinear, RoundedRows, convolve, product, sigreg};
+
+pub use parsers::{checkpoint_config, head_file, recipe, tensors_in_pickle};
 
 use crate::latent::{Latent, LatentShape, Plans, Rollouts};
 use crate::model::{

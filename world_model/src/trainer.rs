@@ -7,11 +7,10 @@ mod partial_gradients;
 mod records;
 mod state;
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use mindseye_interface::{NoProgress, Progress, Seed};
+use mindseye_interface::{FolderLock, MemoryLimit, NoProgress, Progress, Seed};
 use serde_json::Value;
 
 pub use collective::{Collective, SingleWorker, ThreadWorker};
@@ -33,8 +32,8 @@ pub struct RunOptions<'a> {
     pub seed: Seed,
     /// Threads that share the work; the result does not depend on it.
     pub threads: usize,
-    /// Folder for the state and the metrics; nothing is written without one.
-    pub folder: Option<&'a Path>,
+    /// Folder for the state and the metrics, which nobody else may write to; nothing is written without one.
+    pub folder: Option<&'a FolderLock>,
     /// Continue from the state in `folder`.
     pub resume: bool,
     /// Save and stop after so many steps of all stages together.
@@ -45,6 +44,8 @@ pub struct RunOptions<'a> {
     pub progress: &'a dyn Progress,
     /// The workers that train together.
     pub collective: &'a dyn Collective,
+    /// Most memory that a recipe may ask for; it is summed up before any is allocated.
+    pub memory: MemoryLimit,
 }
 
 impl RunOptions<'static> {
@@ -60,6 +61,7 @@ impl RunOptions<'static> {
             stop: &NEVER,
             progress: &NoProgress,
             collective: &SingleWorker,
+            memory: MemoryLimit::default(),
         }
     }
 }
@@ -121,6 +123,8 @@ pub struct Trainer<'a> {
     /// Number of stages begun.
     stages: usize,
     asked_to_stop: bool,
+    /// Whether Adam's averages were read from a file, and not yet compared with the gradients.
+    unchecked: bool,
     waited_secs: f64,
 }
 
@@ -152,14 +156,15 @@ impl<'a> Trainer<'a> {
         metrics: Option<&str>,
     ) -> crate::Result<Self> {
         let pool = thread_pool(options.threads)?;
-        let mut state = options.folder.map(|folder| StateFile::new(folder.join(state), options.seed, &run.identity));
+        let folder = options.folder.map(FolderLock::folder);
+        let mut state = folder.map(|folder| StateFile::new(folder.join(state), options.seed, &run.identity));
         let (mut adam, mut counters) = (AdamState::default(), Counters::default());
         if let Some(state) = state.as_mut().filter(|_| options.resume) {
-            (adam, counters) = state.load(weights)?;
+            (adam, counters) = state.load(weights, run.steps)?;
         }
         let metrics = metrics.map_or_else(|| format!("{}.metrics.jsonl", run.name), str::to_owned);
         let writes = options.collective.rank() == 0;
-        let records = options.folder.filter(|_| writes).map(|folder| Records::open(folder, &metrics, counters.done));
+        let records = folder.filter(|_| writes).map(|folder| Records::open(folder, &metrics, counters.done));
         options.progress.begin(run.name, run.steps, "steps");
         options.progress.advance(counters.done, "");
         Ok(Self {
@@ -175,6 +180,7 @@ impl<'a> Trainer<'a> {
             stage: (0, 0),
             stages: 0,
             asked_to_stop: false,
+            unchecked: options.resume,
             waited_secs: 0.0,
         })
     }
@@ -265,6 +271,9 @@ impl<'a> Trainer<'a> {
         require_finite(self.counters.done, "the loss", loss)?;
         let gradient_norm = self.pool.install(|| clip(&mut gradients, self.optimiser.clip_norm));
         require_finite(self.counters.done, "the gradient", gradient_norm)?;
+        if std::mem::take(&mut self.unchecked) && step > 0 {
+            self.adam.require_averages_of(&gradients)?;
+        }
         let learning_rate = self.optimiser.learning_rate_at(step, self.stage.1);
         let (adam, optimiser) = (&mut self.adam, &self.optimiser);
         self.pool.install(|| adamw(weights.iter(), &gradients, adam, optimiser, learning_rate, step))?;
@@ -287,8 +296,14 @@ impl<'a> Trainer<'a> {
         self.record(&record)
     }
 
+    /// Refuses to write where the run's folder was: it may have been moved or removed under way.
+    fn require_folder(&self) -> crate::Result<()> {
+        Ok(self.options.folder.map_or(Ok(()), FolderLock::still_here)?)
+    }
+
     /// Appends a measurement to the records.
     pub(crate) fn record(&mut self, record: &Record) -> crate::Result<()> {
+        self.require_folder()?;
         self.records.as_mut().map_or(Ok(()), |records| records.write(record))
     }
 
@@ -310,6 +325,7 @@ impl<'a> Trainer<'a> {
 
     /// Writes the state, in one file: half a state cannot exist.
     pub(crate) fn save(&self, weights: &Weights) -> crate::Result<()> {
+        self.require_folder()?;
         match &self.state {
             Some(state) if self.options.collective.rank() == 0 => state.save(weights, &self.adam, &self.counters),
             _ => Ok(()),

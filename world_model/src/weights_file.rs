@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use candle_core::Tensor;
-use mindseye_interface::files;
+use mindseye_interface::inputs::MAX_CONFIG_BYTES;
+use mindseye_interface::{MemoryLimit, files, inputs};
 
 use crate::ops::with_values;
 use crate::{Error, Result};
@@ -27,25 +28,40 @@ pub(crate) fn write(path: &Path, tensors: &BTreeMap<String, Tensor>, header: Opt
     }
     let bytes = safetensors::serialize(views, header.map(|header| HashMap::from([(HEADER.to_owned(), header)])))
         .map_err(|error| Error::file(path, error))?;
-    files::write_whole(path, &bytes).map_err(|error| Error::file(path, error))
+    files::write_whole_with_folders(path, &bytes).map_err(|error| Error::file(path, error))
 }
 
+/// Tensors by name, and the header.
+pub(crate) type Content = (BTreeMap<String, Tensor>, Option<String>);
+
 /// Reads what [`write`] wrote: tensors and header. Every value must be finite.
-pub(crate) fn read(path: &Path) -> Result<(BTreeMap<String, Tensor>, Option<String>)> {
-    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
-    let stored = safetensors::SafeTensors::deserialize(&bytes).map_err(|error| Error::file(path, error))?;
-    let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|error| Error::file(path, error))?;
+pub(crate) fn read(path: &Path) -> Result<Content> {
+    // The file and the values read from it are in memory at once.
+    let most = MemoryLimit::default().bytes() / 2;
+    let bytes = inputs::read(path, most).map_err(|error| Error::file(path, error))?;
+    parse(&bytes).map_err(|reason| Error::file(path, reason))
+}
+
+/// Reads the bytes of such a file.
+pub(crate) fn parse(bytes: &[u8]) -> std::result::Result<Content, String> {
+    let stored = safetensors::SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+    let (_, metadata) = safetensors::SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let header = metadata.metadata().as_ref().and_then(|entries| entries.get(HEADER).cloned());
+    if let Some(length) = header.as_ref().map(|header| header.len() as u64).filter(|length| *length > MAX_CONFIG_BYTES)
+    {
+        return Err(format!("header: expected at most {MAX_CONFIG_BYTES} bytes, got {length}"));
+    }
     let mut tensors = BTreeMap::new();
     for (name, view) in stored.iter() {
         if view.dtype() != safetensors::Dtype::F32 {
-            return Err(Error::file(path, format!("{name}: expected F32, got {:?}", view.dtype())));
+            return Err(format!("{name}: expected F32, got {:?}", view.dtype()));
         }
         let values: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         if values.iter().any(|value| !value.is_finite()) {
-            return Err(Error::file(path, format!("{name}: expected finite weights, got NaN or infinity")));
+            return Err(format!("{name}: expected finite weights, got NaN or infinity"));
         }
-        tensors.insert(name.to_owned(), crate::ops::tensor(values, view.shape().to_vec())?);
+        let tensor = crate::ops::tensor(values, view.shape().to_vec());
+        tensors.insert(name.to_owned(), tensor.map_err(|error| format!("{name}: {error}"))?);
     }
     Ok((tensors, header))
 }

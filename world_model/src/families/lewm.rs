@@ -11,6 +11,7 @@ mod engine_weights;
 pub(crate) mod folder;
 mod layers;
 mod network;
+pub(crate) mod pickle;
 mod published;
 mod trainer;
 mod training;

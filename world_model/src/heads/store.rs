@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mindseye_interface::files;
+use mindseye_interface::{MemoryLimit, files, inputs};
 
 use super::critic::CriticNetwork;
 use super::decoder::Decoder;
@@ -94,6 +94,21 @@ impl Heads {
         Ok(Some(head))
     }
 
+    /// Why heads in the folder `folder` do not belong to this model, one error per file: it names the fingerprint, the
+    /// size or the weight that differs. Empty where all of them fit.
+    pub(crate) fn unfit(&self, folder: &Path) -> Vec<Error> {
+        let there = Self::of(Some(folder), self.config.as_ref(), self.fingerprint.clone());
+        let results = [
+            there.read::<Policy>().err(),
+            there.read::<CriticNetwork>().err(),
+            there.read::<StateProbe>().err(),
+            there.read::<Decoder>().err(),
+            there.read::<StochasticPredictor>().err(),
+            there.read::<Ensemble>().err(),
+        ];
+        results.into_iter().flatten().collect()
+    }
+
     /// Files among those read so far without the fingerprint of a model: they were written before heads had one.
     pub fn unbound(&self) -> Vec<PathBuf> {
         self.locked().unbound.iter().cloned().collect()
@@ -139,7 +154,8 @@ fn file_of(folder: &Path, name: &str) -> Option<PathBuf> {
 /// # Errors
 /// [`Error::File`] when it cannot be read or written.
 pub(crate) fn copy_file(path: &Path, folder: &Path) -> Result<()> {
-    let bytes = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let most = MemoryLimit::default().bytes();
+    let bytes = inputs::read(path, most).map_err(|error| Error::file(path, error))?;
     let copy = folder.join(path.file_name().unwrap_or_default());
-    files::write_whole(&copy, &bytes).map_err(|error| Error::file(&copy, error))
+    files::write_whole_with_folders(&copy, &bytes).map_err(|error| Error::file(&copy, error))
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use mindseye_interface::inputs;
 use serde_json::{Map, Value};
 
 use crate::{Error, Result};
@@ -59,7 +60,6 @@ impl Records {
             let path = path.to_path_buf();
             move |error: std::io::Error| Error::file(&path, error)
         };
-        std::fs::create_dir_all(folder).map_err(at(folder))?;
         let (kept, seconds_before) =
             if step > 0 && path.exists() { lines_until(&path, step).map_err(at(&path))? } else { (String::new(), 0.0) };
         mindseye_interface::files::write_whole(&path, kept.as_bytes()).map_err(at(&path))?;
@@ -100,7 +100,7 @@ fn now_secs() -> f64 {
 /// The lines of measurements made up to `step`, and the seconds that the run had taken by then.
 fn lines_until(path: &Path, step: usize) -> std::io::Result<(String, f64)> {
     let (mut kept, mut seconds) = (String::new(), 0.0);
-    for line in BufReader::new(File::open(path)?).lines() {
+    for line in BufReader::new(inputs::open(path, u64::MAX)?).lines() {
         let line = line?;
         let Ok(record) = serde_json::from_str::<Value>(&line) else { continue }; // cut off by a crash
         if record["step"].as_u64().is_some_and(|made_at| made_at as usize <= step) {

@@ -77,8 +77,9 @@ impl StateFile {
     /// Sets `weights` to those of the saved state. An expected identity field that is `null` is taken as it was stored.
     ///
     /// # Errors
-    /// [`Error::File`] when the file is missing or broken, or belongs to another run.
-    pub fn load(&mut self, weights: &Weights) -> Result<(AdamState, Counters)> {
+    /// [`Error::File`] when the file is missing or broken, belongs to another run, or to more than its `steps` steps;
+    /// it names the tensor that is missing, left over, or makes no sense.
+    pub fn load(&mut self, weights: &Weights, steps: usize) -> Result<(AdamState, Counters)> {
         let refuse = |reason: String| Error::file(&self.path, reason);
         let (mut tensors, header) = weights_file::read(&self.path)?;
         let header = header.ok_or_else(|| refuse("header: expected that of a training state, got none".into()))?;
@@ -94,19 +95,53 @@ impl StateFile {
                 return Err(another(field));
             }
         }
-        for (name, var) in weights {
-            let stored = tensors.remove(&format!("weights.{name}"));
-            let stored = stored.ok_or_else(|| refuse(format!("weights.{name}: expected it, got none")))?;
-            var.set(&stored)?;
+        if header.step > steps {
+            return Err(refuse(format!("step: expected at most {steps}, the run's, got {}", header.step)));
+        }
+        let shapes: Vec<_> = weights.iter().map(|(name, var)| (format!("weights.{name}"), var)).collect();
+        for (name, var) in &shapes {
+            let stored = tensors.get(name).ok_or_else(|| refuse(format!("{name}: expected it, got none")))?;
+            if stored.shape() != var.shape() {
+                let (expected, got) = (var.dims(), stored.dims());
+                return Err(refuse(format!("{name}: expected shape {expected:?}, got {got:?}")));
+            }
         }
         let mut adam = AdamState::default();
-        for (name, stored) in &tensors {
+        for (name, stored) in tensors.iter().filter(|(name, _)| !name.starts_with("weights.")) {
+            let (kind, weight) = name.split_once('.').unwrap_or_default();
             let values = with_values(stored, <[f32]>::to_vec)?;
-            match name.split_once('.') {
-                Some(("first", name)) => adam.first.insert(name.to_owned(), values),
-                Some(("second", name)) => adam.second.insert(name.to_owned(), values),
-                _ => return Err(refuse(format!("{name}: expected a weight of the run, got another"))),
-            };
+            let expected = weights.get(weight).map(|var| var.elem_count());
+            if expected != Some(values.len()) || stored.rank() != 1 {
+                let expected = expected.map_or("a moment of a weight of the run".into(), |count| format!("[{count}]"));
+                return Err(refuse(format!("{name}: expected {expected}, got {:?}", stored.dims())));
+            }
+            match kind {
+                "first" => drop(adam.first.insert(weight.to_owned(), values)),
+                "second" if values.iter().any(|&value| value < 0.0) => {
+                    return Err(refuse(format!("{name}: expected squares of 0 or more, got negative ones")));
+                }
+                "second" => drop(adam.second.insert(weight.to_owned(), values)),
+                _ => return Err(refuse(format!("{name}: expected a first or second moment, got another tensor"))),
+            }
+        }
+        if let Some(name) = adam.first.keys().find(|name| !adam.second.contains_key(*name)) {
+            return Err(refuse(format!("second.{name}: expected it beside the first moment, got none")));
+        }
+        if let Some(name) = adam.second.keys().find(|name| !adam.first.contains_key(*name)) {
+            return Err(refuse(format!("first.{name}: expected it beside the second moment, got none")));
+        }
+        let losses = header.stage_losses.iter().chain([&header.late_loss]);
+        if losses.map(|bits| f64::from_bits(*bits)).any(|loss| !loss.is_finite()) {
+            return Err(refuse("losses: expected finite ones, got NaN or infinity".into()));
+        }
+        let unknown = |name: &String| name.strip_prefix("weights.").is_some_and(|name| !weights.contains_key(name));
+        if let Some(name) = tensors.keys().find(|name| unknown(name)) {
+            return Err(refuse(format!("{name}: expected a weight of the run, got another")));
+        }
+        // Nothing is set before everything is known to fit.
+        for (name, var) in shapes {
+            let stored = tensors.remove(&name).ok_or_else(|| refuse(format!("{name}: expected it, got none")))?;
+            var.set(&stored)?;
         }
         let counters = Counters {
             done: header.step,

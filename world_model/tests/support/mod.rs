@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use mindseye_episodes::{EpisodeData, FrameCache};
 use mindseye_interface::config::parse;
-use mindseye_interface::{ActionSpace, Image, ImageSize, Seed};
+use mindseye_interface::{ActionSpace, FolderLock, Image, ImageSize, Seed};
 use mindseye_world_model::checkpoint::Origin;
 use mindseye_world_model::training::{
     RunOptions, StartingPoint, TrainedModel, TrainingConfig, TrainingData, TrainingReport, train,
@@ -115,7 +115,8 @@ pub fn run_from(
     resume: bool,
     stop_after: Option<usize>,
 ) -> Result<(Jepa, TrainingReport)> {
-    let options = RunOptions { threads: 2, folder: Some(folder), resume, stop_after, ..RunOptions::new(Seed::new(1)) };
+    let lock = FolderLock::acquire(folder, "train")?;
+    let options = RunOptions { threads: 2, folder: Some(&lock), resume, stop_after, ..RunOptions::new(Seed::new(1)) };
     let start = start.map(|start| StartingPoint {
         model: &start.model,
         recipe: &start.config.recipe,
@@ -132,22 +133,24 @@ pub fn resumes_to_the_same_weights<T>(
     train: impl Fn(&RunOptions<'_>) -> Result<Option<T>>,
     weights: impl Fn(&T) -> Vec<f32>,
 ) {
-    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folders = tempfile::tempdir().unwrap();
+    let lock = |name: &str| FolderLock::acquire(&folders.path().join(name), "train").unwrap();
+    let (whole, parts, early) = (lock("whole"), lock("parts"), lock("early"));
     let seed = RunOptions::new(Seed::new(5));
-    let expected = weights(&train(&RunOptions { folder: Some(whole.path()), threads: 2, ..seed }).unwrap().unwrap());
+    let expected = weights(&train(&RunOptions { folder: Some(&whole), threads: 2, ..seed }).unwrap().unwrap());
     for (index, &stop) in stops.iter().enumerate() {
-        let (folder, stop_after) = (Some(parts.path()), Some(stop));
+        let (folder, stop_after) = (Some(&parts), Some(stop));
         let stopped = train(&RunOptions { folder, stop_after, resume: index > 0, ..seed }).unwrap();
         assert!(stopped.is_none(), "stopped after {stop}");
     }
-    let resumed = train(&RunOptions { folder: Some(parts.path()), resume: true, ..seed }).unwrap().unwrap();
+    let resumed = train(&RunOptions { folder: Some(&parts), resume: true, ..seed }).unwrap().unwrap();
     assert!(expected == weights(&resumed), "resumed after {stops:?} on another number of threads: other weights");
     // Ctrl-C before the first step saves a state too.
-    let (early, stop) = (tempfile::tempdir().unwrap(), AtomicBool::new(true));
-    assert!(train(&RunOptions { folder: Some(early.path()), stop: &stop, ..seed }).unwrap().is_none());
-    let resumed = train(&RunOptions { folder: Some(early.path()), resume: true, ..seed }).unwrap().unwrap();
+    let stop = AtomicBool::new(true);
+    assert!(train(&RunOptions { folder: Some(&early), stop: &stop, ..seed }).unwrap().is_none());
+    let resumed = train(&RunOptions { folder: Some(&early), resume: true, ..seed }).unwrap().unwrap();
     assert!(expected == weights(&resumed), "resumed from the start: other weights");
-    let other = RunOptions { folder: Some(early.path()), resume: true, ..RunOptions::new(Seed::new(6)) };
+    let other = RunOptions { folder: Some(&early), resume: true, ..RunOptions::new(Seed::new(6)) };
     let error = train(&other).map(drop).unwrap_err().to_string();
     assert!(error.contains("seed") && error.contains("got another"), "{error}");
 }

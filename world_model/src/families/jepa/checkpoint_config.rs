@@ -1,9 +1,11 @@
 //! `config.json` of a checkpoint: what the model is and where it comes from.
 
+mod checks;
+
 use std::path::Path;
 
-use mindseye_interface::ActionSpace;
-use mindseye_interface::config::Validate;
+use mindseye_interface::config::Validate as _;
+use mindseye_interface::{ActionSpace, inputs};
 use serde::{Deserialize, Serialize};
 
 use super::config::ModelConfig;
@@ -51,20 +53,17 @@ impl CheckpointConfig {
     /// [`Error::File`] naming the field.
     pub fn load(folder: &Path) -> Result<Self> {
         let path = folder.join(CONFIG_FILE);
-        let text = std::fs::read(&path).map_err(|error| Error::file(&path, error))?;
-        let config: Self = serde_json::from_slice(&text).map_err(|error| Error::file(&path, error))?;
+        let text = inputs::read(&path, inputs::MAX_CONFIG_BYTES).map_err(|error| Error::file(&path, error))?;
+        Self::parse(&text).map_err(|problem| Error::file(&path, problem))
+    }
+
+    /// Reads the content of a `config.json`, and checks every field.
+    pub(crate) fn parse(text: &[u8]) -> std::result::Result<Self, String> {
+        let config: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if config.format != FORMAT {
-            return Err(Error::file(&path, format!("format: expected {FORMAT}, got {}", config.format)));
+            return Err(format!("format: expected {FORMAT}, got {}", config.format));
         }
-        config.model.validate().map_err(|error| Error::file(&path, error))?;
-        if config.action_space.width() != config.model.action_width {
-            let (expected, got) = (config.model.action_width, config.action_space.width());
-            return Err(Error::file(&path, format!("action_space: expected {expected} dimensions, got {got}")));
-        }
-        let (cameras, names) = (config.model.cameras, config.camera_names.len());
-        if names != 0 && names != cameras {
-            return Err(Error::file(&path, format!("camera_names: expected {cameras} names, got {names}")));
-        }
+        config.validate().map_err(|error| error.to_string())?;
         Ok(config)
     }
 

@@ -27,7 +27,8 @@ pub(crate) fn encode_frames(
     let observes_itself = model.config().proprioception_width > 0;
     let count = AtomicUsize::new(0);
     let encode = |frames: &[usize]| -> Result<Vec<f32>> {
-        let images: Vec<u8> = frames.iter().flat_map(|&frame| cache.image(frame)).copied().collect();
+        let mut images = Vec::with_capacity(frames.len() * cache.image_size().rgb_len());
+        frames.iter().try_for_each(|&frame| cache.append_image(frame, &mut images))?;
         let own = |&frame: &usize| if observes_itself { cache.proprioception_at(frame) } else { &[] };
         let proprioception: Vec<f32> = frames.iter().flat_map(own).copied().collect();
         let latents = model.encode(SensorBatch { images: &images, proprioception: &proprioception })?;

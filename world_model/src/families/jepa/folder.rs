@@ -7,9 +7,9 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use nalgebra::DMatrix;
 
-use super::checkpoint_config::{CONFIG_FILE, CheckpointConfig};
+use super::checkpoint_config::CheckpointConfig;
 use super::network::Jepa;
-use crate::families::{LoadOptions, ModelFolder};
+use crate::families::{LoadOptions, ModelFolder, config_in};
 use crate::ops::{tensor, with_values};
 use crate::statistics::LatentStatistics;
 use crate::{Error, Result, fingerprint, weights_file};
@@ -20,9 +20,7 @@ const STATISTICS: &str = "statistics.";
 
 /// Whether `folder` holds a JEPA: a `config.json` with this project's format.
 pub(crate) fn is_in(folder: &Path) -> bool {
-    let text = std::fs::read_to_string(folder.join(CONFIG_FILE)).unwrap_or_default();
-    let config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    config["format"].is_u64()
+    config_in(folder)["format"].is_u64()
 }
 
 /// See [`crate::families::Family`].
@@ -59,6 +57,7 @@ pub(crate) fn read(folder: &Path, config: &CheckpointConfig) -> Result<(Jepa, La
         covariance: DMatrix::from_row_iterator(width, width, take("covariance", width * width)?),
         step_covariance: DMatrix::from_row_iterator(width, width, take("step_covariance", width * width)?),
     };
+    statistics.validate().map_err(|error| Error::file(&path, error))?;
     let model = Jepa::from_weights(config.model.clone(), tensors).map_err(|error| Error::file(&path, error))?;
     let model = if config.camera_names.is_empty() { model } else { model.with_camera_names(&config.camera_names)? };
     Ok((model, statistics))

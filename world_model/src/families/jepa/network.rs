@@ -12,7 +12,7 @@ use super::encoder::{Encoded, Encoder, SensorBatch, image_tensor};
 use super::predictor::Predictor;
 use crate::model::ModelSpec;
 use crate::ops::{self, with_values};
-use crate::parameters::{Initial, WeightSource, Weights, trained};
+use crate::parameters::{Initial, Shapes, WeightSource, Weights, shapes_of, trained};
 use crate::{Error, Result};
 
 /// Standard deviation below which proprioception counts as constant.
@@ -61,6 +61,15 @@ impl Jepa {
     pub(crate) fn from_weights(config: ModelConfig, stored: BTreeMap<String, Tensor>) -> Result<Self> {
         config.validate()?;
         Self::build(config, WeightSource::stored(stored))
+    }
+
+    /// Names and shapes of the weights of a model of this shape.
+    ///
+    /// # Errors
+    /// When the config makes no sense.
+    pub(crate) fn shapes(config: &ModelConfig) -> Result<Shapes> {
+        config.validate()?;
+        shapes_of(|source| Self::build(config.clone(), source))
     }
 
     /// A model with weights of its own that are equal to these.

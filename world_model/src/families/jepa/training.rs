@@ -8,6 +8,7 @@ mod data_statistics;
 mod diagnostics;
 mod finetuning;
 mod joint;
+mod memory;
 
 use mindseye_interface::Seed;
 use serde::{Deserialize, Serialize};
@@ -88,7 +89,8 @@ pub struct TrainedModel {
 /// ignores it. `on_validation` gets the step and the validation made there.
 ///
 /// # Errors
-/// When the config or the data make no sense, a file cannot be written, or a loss is not finite ([`Error::Diverged`]).
+/// When the config or the data make no sense, the config needs more memory than `options.memory` (nothing is written
+/// then), a file cannot be written, or a loss is not finite ([`Error::Diverged`]).
 pub fn train(
     config: &TrainingConfig,
     data: &TrainingData,
@@ -97,6 +99,7 @@ pub fn train(
     on_validation: &dyn Fn(usize, &Validation),
 ) -> Result<TrainedModel> {
     data.require_fit(config)?;
+    config.require_memory(options.memory)?;
     if !options.resume {
         config.validate_start(start.map(|start| start.model))?;
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use mindseye_interface::config::{Validate, require_range};
+use mindseye_interface::inputs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -125,10 +126,15 @@ impl LewmConfig {
     /// # Errors
     /// [`Error::File`] when it is missing, not a LeWM's, or of sizes that we do not build.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-        let stored: Stored = serde_json::from_str(&text).map_err(|error| Error::file(path, error))?;
-        let config = Self::of(stored).map_err(|problem| Error::file(path, problem))?;
-        config.validate().map_err(|error| Error::file(path, error))?;
+        let text = inputs::read(path, inputs::MAX_CONFIG_BYTES).map_err(|error| Error::file(path, error))?;
+        Self::parse(&text).map_err(|problem| Error::file(path, problem))
+    }
+
+    /// Reads the content of a `config.json`.
+    pub(crate) fn parse(text: &[u8]) -> std::result::Result<Self, String> {
+        let stored: Stored = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let config = Self::of(stored)?;
+        config.validate().map_err(|error| error.to_string())?;
         Ok(config)
     }
 
@@ -171,13 +177,14 @@ impl LewmConfig {
                 width,
                 layers: layers.ok_or_else(|| missing("num_hidden_layers"))?,
                 heads: heads.ok_or_else(|| missing("num_attention_heads"))?,
-                hidden: encoder.intermediate_size.unwrap_or(4 * width),
+                hidden: encoder.intermediate_size.unwrap_or(width.saturating_mul(4)),
             },
             projector_hidden: [projector.hidden_dim, pred_proj.hidden_dim],
             action: ActionConfig {
                 chunk_width: action_encoder.input_dim,
                 smoothed: action_encoder.smoothed_dim.unwrap_or(SMOOTHED),
-                hidden: action_encoder.mlp_scale.unwrap_or(ACTION_SCALE) * action_encoder.emb_dim,
+                // What overflows is beyond the range of `validate`.
+                hidden: action_encoder.mlp_scale.unwrap_or(ACTION_SCALE).saturating_mul(action_encoder.emb_dim),
             },
             predictor: TransformerConfig {
                 history: predictor.num_frames,
@@ -227,5 +234,18 @@ impl Validate for LewmConfig {
         require_range("predictor.heads", heads, 1, 256)?;
         require_range("predictor.dim_head", head_width, 1, 4096)?;
         require_range("predictor.mlp_dim", hidden, 1, 65_536)
+    }
+}
+/// The sizes in words, on three lines, without a line break at the end.
+impl std::fmt::Display for LewmConfig {
+    fn fmt(&self, text: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { vision, action, predictor, .. } = self;
+        writeln!(text, "embeddings of {}", vision.width)?;
+        let (side, patch, layers, heads) = (vision.image_side, vision.patch, vision.layers, vision.heads);
+        writeln!(text, "  encoder: images of {side}x{side} in patches of {patch}, {layers} layers of {heads} heads")?;
+        let (layers, heads, history, width) =
+            (predictor.layers, predictor.heads, predictor.history, action.chunk_width);
+        write!(text, "  predictor: {layers} layers of {heads} heads over {history} frames, ")?;
+        write!(text, "action chunks of {width} numbers")
     }
 }

@@ -80,9 +80,9 @@ impl Vision {
             let positions = source.weight("position_embeddings", &[1, across * across + 1, width], bound)?;
             let values = 3 * patch * patch;
             let patch = source.within("patch_embeddings.projection", |source| {
-                let weight = source.weight("weight", &[width, 3, patch, patch], Initial::for_inputs(values))?;
-                let bias = source.weight("bias", &[width], Initial::Constant(0.0))?;
-                Ok(Linear { weight: weight.reshape((width, values))?, bias })
+                let (stored, used) = ([width, 3, patch, patch], [width, values]);
+                let weight = source.weight_as("weight", &stored, &used, Initial::for_inputs(values))?;
+                Ok(Linear { weight, bias: source.weight("bias", &[width], Initial::Constant(0.0))? })
             })?;
             Ok((class, positions, patch))
         };
@@ -263,9 +263,9 @@ impl ActionEncoder {
         source.within("action_encoder", |source| {
             let ActionConfig { chunk_width, smoothed, hidden } = *config;
             let smooth = source.within("patch_embed", |source| {
-                let weight = source.weight("weight", &[smoothed, chunk_width, 1], Initial::for_inputs(chunk_width))?;
-                let bias = source.weight("bias", &[smoothed], Initial::Constant(0.0))?;
-                Ok(Linear { weight: weight.reshape((smoothed, chunk_width))?, bias })
+                let (stored, used) = ([smoothed, chunk_width, 1], [smoothed, chunk_width]);
+                let weight = source.weight_as("weight", &stored, &used, Initial::for_inputs(chunk_width))?;
+                Ok(Linear { weight, bias: source.weight("bias", &[smoothed], Initial::Constant(0.0))? })
             })?;
             let widen = linear(source, "embed.0", smoothed, hidden)?;
             Ok(Self { smooth, widen, narrow: linear(source, "embed.2", hidden, width)? })

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use mindseye_interface::Seed;
 use mindseye_interface::config::Validate;
+use mindseye_interface::{MemoryLimit, Seed};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::config::LewmConfig;
 use super::layers::{ActionEncoder, Predictor, Projector, Vision};
 use crate::ops::{self, with_values};
-use crate::parameters::{WeightSource, Weights};
+use crate::parameters::{Shapes, WeightSource, Weights, shapes_of, values_in};
 use crate::{Error, Result};
 
 /// Mean of ImageNet's colours, by which images are normalised.
@@ -43,8 +43,10 @@ impl Lewm {
     /// A fresh model whose every weight follows from `seed`.
     ///
     /// # Errors
-    /// When the config makes no sense.
+    /// When the config makes no sense, or its weights need more memory than this machine has.
     pub fn initialise(config: LewmConfig, seed: Seed) -> Result<Self> {
+        let bytes = values_in(&Self::shapes(&config)?).saturating_mul(4);
+        MemoryLimit::default().require("weights of a LeWM", bytes)?;
         Self::build(config, WeightSource::fresh(seed))
     }
 
@@ -69,6 +71,14 @@ impl Lewm {
             stored.insert(name.clone(), tensor);
         }
         Self::from_weights(fresh.config, stored)
+    }
+
+    /// Names and shapes of the weights of a model with these sizes.
+    ///
+    /// # Errors
+    /// When the config makes no sense.
+    pub(crate) fn shapes(config: &LewmConfig) -> Result<Shapes> {
+        shapes_of(|source| Self::build(config.clone(), source))
     }
 
     fn build(config: LewmConfig, mut source: WeightSource) -> Result<Self> {

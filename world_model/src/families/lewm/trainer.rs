@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use candle_core::{Tensor, Var};
-use mindseye_interface::Seed;
+use mindseye_interface::memory::{product, sum};
+use mindseye_interface::{MemoryLimit, Seed};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -27,6 +28,7 @@ const DIRECTIONS: usize = 1024;
 pub struct LewmTrainer {
     objective: LewmObjective,
     trainer: Trainer<'static>,
+    memory: MemoryLimit,
 }
 
 /// Measurements of a step.
@@ -44,13 +46,30 @@ impl LewmTrainer {
     /// Trains `model` for `steps` steps (the length of the learning rate's schedule) on `threads` threads.
     ///
     /// # Errors
-    /// When the settings make no sense or threads cannot be started.
+    /// When the settings make no sense, threads cannot be started, or the model's training needs more memory than this
+    /// machine has.
     pub fn new(model: Lewm, optimiser: OptimiserConfig, steps: usize, threads: usize) -> Result<Self> {
+        Self::new_within(model, optimiser, steps, threads, MemoryLimit::default())
+    }
+
+    /// As [`LewmTrainer::new`], with a limit of memory for the model's training and for every batch.
+    ///
+    /// # Errors
+    /// As [`LewmTrainer::new`].
+    pub fn new_within(
+        model: Lewm,
+        optimiser: OptimiserConfig,
+        steps: usize,
+        threads: usize,
+        memory: MemoryLimit,
+    ) -> Result<Self> {
+        // Weights, Adam's two averages, gradients.
+        memory.require("weights of a LeWM", product(&[4 * 4, model.parameters()]))?;
         optimiser.validate().map_err(Error::from)?;
         let options = RunOptions { threads, ..RunOptions::new(Seed::new(0)) };
         let mut trainer = Trainer::new(options, Run::new("lewm", steps, json!({})), model.weights())?;
         trainer.begin_stage(optimiser, steps);
-        Ok(Self { objective: LewmObjective { model, next: None }, trainer })
+        Ok(Self { objective: LewmObjective { model, next: None }, trainer, memory })
     }
 
     /// The model as it is now.
@@ -74,6 +93,7 @@ impl LewmTrainer {
                 got: format!("{} values", chunks.len()),
             });
         }
+        self.require_batch(windows.saturating_mul(frames))?;
         let images = normalised(bytes, windows * frames, side)?.reshape((windows, frames, 3, side, side))?;
         let chunks = tensor(chunks.to_vec(), (windows, frames, chunk_width))?;
         let directions = seed.child("directions").index(self.trainer.done() as u64);
@@ -83,9 +103,11 @@ impl LewmTrainer {
     /// One step on a batch of windows, as [`Lewm::training_pass`] takes them.
     ///
     /// # Errors
-    /// When the shapes do not fit, or the loss or its gradient is not finite.
+    /// When the shapes do not fit, the batch needs more memory than the limit, or the loss or its gradient is not
+    /// finite.
     pub fn step_along(&mut self, images: &Tensor, actions: &Tensor, directions: &Tensor) -> Result<LewmLosses> {
         let (windows, frames, channels, height, side) = images.dims5()?;
+        self.require_batch(windows.saturating_mul(frames))?;
         self.objective.next = Some(LewmBatch {
             images: images.reshape((windows * frames, channels, height, side))?,
             windows: (windows, frames),
@@ -98,6 +120,18 @@ impl LewmTrainer {
         let term =
             |name: &str| report.terms.iter().find(|(known, _)| *known == name).map_or(f32::NAN, |(_, value)| *value);
         Ok(LewmLosses { prediction: term("prediction"), sigreg: term("sigreg"), gradient_norm: report.gradient_norm })
+    }
+}
+
+impl LewmTrainer {
+    /// Refuses a batch of `images` images beyond the limit: of each its pixels as numbers, and of every layer of the
+    /// encoder at least the tokens, queries, keys, values and hidden values, all of which are kept for the gradients.
+    fn require_batch(&self, images: usize) -> Result<()> {
+        let vision = &self.model().config().vision;
+        let tokens = (vision.image_side / vision.patch.max(1)).pow(2) + 1;
+        let of_layers = product(&[images, tokens, vision.layers, 4 * vision.width + vision.hidden, 4]);
+        let pixels = product(&[images, 3, vision.image_side, vision.image_side, 4]);
+        Ok(self.memory.require("batch of a LeWM's training", sum(&[of_layers, pixels]))?)
     }
 }
 

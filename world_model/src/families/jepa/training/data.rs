@@ -54,6 +54,11 @@ impl TrainingData {
         self.cache.action_width() * self.action_chunk
     }
 
+    /// Names of the cameras, in the order of their images.
+    pub fn camera_names(&self) -> &[String] {
+        self.cache.camera_names()
+    }
+
     /// One name per dimension of the true state.
     pub fn state_names(&self) -> &[String] {
         self.cache.state_names()
@@ -114,7 +119,7 @@ impl TrainingData {
         }
         let mut rng = seed.child(field).rng();
         let indices: Vec<u32> = (0..count).map(|_| rng.random_range(0..windows.len() as u32)).collect();
-        Ok(windows.gather(&self.cache, &indices))
+        Ok(windows.gather(&self.cache, &indices)?)
     }
 
     /// Training windows in the order of the steps that will use them.
@@ -185,33 +190,37 @@ impl TrainingData {
     }
 
     /// Statistics for the checkpoint.
-    pub fn statistics(&self) -> DataStatistics {
+    ///
+    /// # Errors
+    /// [`Error::Episodes`] when the file of decoded frames was changed or cut off.
+    pub fn statistics(&self) -> Result<DataStatistics> {
         let (action_mean, action_std) = mean_and_std(self.cache.actions(), self.cache.action_width());
         let (proprioception_mean, proprioception_std) =
             mean_and_std(self.cache.proprioception(), self.cache.proprioception_width());
-        DataStatistics {
+        Ok(DataStatistics {
             episodes: self.cache.episodes().len(),
             frames: self.cache.len(),
             action_mean,
             action_std,
             proprioception_mean,
             proprioception_std,
-            background_rgb: self.background_rgb(),
-        }
+            background_rgb: self.background_rgb()?,
+        })
     }
 
     /// The median colour of images that are evenly spread over all.
-    fn background_rgb(&self) -> Option<[u8; 3]> {
+    fn background_rgb(&self) -> Result<Option<[u8; 3]>> {
         const SAMPLED: usize = 200;
         let size = self.cache.image_size();
         if size.height() != size.width() {
-            return None; // several cameras on top of each other
+            return Ok(None); // several cameras on top of each other
         }
         let frames = (0..SAMPLED).map(|index| index * self.cache.len() / SAMPLED);
         // Where not every frame has an image, the last image before.
         let images = frames.filter_map(|frame| (0..=frame).rev().find(|frame| self.cache.has_image(*frame)));
-        let pixels: Vec<u8> = images.flat_map(|frame| self.cache.image(frame)).copied().collect();
-        median_rgb(&pixels)
+        let mut pixels = Vec::new();
+        images.into_iter().try_for_each(|frame| self.cache.append_image(frame, &mut pixels))?;
+        Ok(median_rgb(&pixels))
     }
 }
 
@@ -253,9 +262,12 @@ pub(super) struct Batches<'a> {
 impl Batches<'_> {
     /// The windows of `step`. The rest of an epoch after whole batches is dropped, so that the windows of a step follow
     /// from its number alone; a data set smaller than a batch is repeated.
-    pub fn get(&mut self, step: usize) -> Batch {
+    ///
+    /// # Errors
+    /// [`Error::Episodes`] when the file of decoded frames was changed or cut off.
+    pub fn get(&mut self, step: usize) -> Result<Batch> {
         let indices = self.indices(step);
-        self.windows.gather(self.cache, &indices)
+        Ok(self.windows.gather(self.cache, &indices)?)
     }
 
     /// The windows of `step` without images, and the indices of their frames.

@@ -29,8 +29,8 @@ pub(super) struct Networks {
     pub heads: LossHeads,
 }
 
-/// Frames from which the whitening constants are taken.
-const WHITENING_FRAMES: usize = 6000;
+/// Windows of two frames from which the whitening constants are taken.
+pub(super) const WHITENING_WINDOWS: usize = 6000;
 /// Frames encoded at a time.
 const FRAMES_PER_PASS: usize = 256;
 
@@ -41,7 +41,7 @@ impl Networks {
             Some(start) => start.copy()?,
             None => {
                 let mut model = Jepa::initialise(config.model.clone(), seed.child("weights"))?;
-                let statistics = data.statistics();
+                let statistics = data.statistics()?;
                 model.fix_proprioception(&statistics.proprioception_mean, &statistics.proprioception_std)?;
                 model
             }
@@ -66,7 +66,7 @@ impl Networks {
         if !config.model.whitening || config.steps == 0 {
             return Ok(()); // nothing to fix, or encoder and constants are those of the model that the run started from
         }
-        let sample = data.training_sample(WHITENING_FRAMES, 2, Seed::new(0))?;
+        let sample = data.training_sample(WHITENING_WINDOWS, 2, Seed::new(0))?;
         let mut raw = Vec::new();
         for part in sensors_of(&config.model, &sample).chunks(&config.model, FRAMES_PER_PASS) {
             raw.extend(with_values(&self.model.encode_raw(part)?, <[f32]>::to_vec)?);
@@ -157,7 +157,7 @@ impl Objective for JointObjective<'_> {
     }
 
     fn batch(&mut self, step: usize) -> Result<Self::Batch> {
-        Ok((self.batches.get(step), step))
+        Ok((self.batches.get(step)?, step))
     }
 
     fn micro_batches(&self, (batch, _): &Self::Batch) -> usize {

@@ -1,0 +1,89 @@
+//! The tensors of a PyTorch file (`weights.pt`: a zip archive with a pickled state dict and one entry per storage).
+//!
+//! A pickle is a program. This reader runs none: it knows the few names that a state dict is made of, refuses every
+//! other by name, and builds nothing but a list of tensors. What it keeps is bounded by the length of the list, which
+//! is bounded itself; values refer to each other by index, so that neither nesting nor recalling a value costs more
+//! than a few bytes, and nothing is recursive.
+
+mod archive;
+mod machine;
+mod tensors;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use mindseye_interface::MemoryLimit;
+use mindseye_interface::memory::{product, sum};
+
+use archive::Archive;
+pub(crate) use tensors::{StoredTensor, tensors_of};
+
+use crate::{Error, Result};
+
+/// A PyTorch file whose list of tensors has been read, but none of their values.
+pub(super) struct PickledWeights<'a> {
+    path: &'a Path,
+    archive: Archive,
+    tensors: Vec<StoredTensor>,
+}
+
+impl<'a> PickledWeights<'a> {
+    /// Reads the list of tensors.
+    ///
+    /// # Errors
+    /// [`Error::File`], with the name of a tensor whose description makes no sense.
+    pub fn open(path: &'a Path, max_bytes: u64) -> Result<Self> {
+        let refused = |reason: String| Error::file(path, reason);
+        let mut archive = Archive::open(path, max_bytes).map_err(refused)?;
+        let tensors = tensors_of(&archive.list().map_err(refused)?).map_err(refused)?;
+        Ok(Self { path, archive, tensors })
+    }
+
+    /// Names and shapes.
+    pub fn tensors(&self) -> &[StoredTensor] {
+        &self.tensors
+    }
+
+    /// The values of the tensors that `wanted` names, each as `finish` makes it. Every storage is read once, however
+    /// many tensors are views of it.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming tensor or storage; also when what is read at a time is beyond `memory`.
+    pub fn read(
+        mut self,
+        memory: MemoryLimit,
+        wanted: impl Fn(&str) -> bool,
+        finish: impl Fn(&str, Tensor) -> Result<Tensor>,
+    ) -> Result<BTreeMap<String, Tensor>> {
+        let path = self.path;
+        let refused = |reason: String| Error::file(path, reason);
+        let mut storages: BTreeMap<&str, Vec<&StoredTensor>> = BTreeMap::new();
+        for tensor in self.tensors.iter().filter(|tensor| wanted(&tensor.name)) {
+            storages.entry(&tensor.storage).or_default().push(tensor);
+        }
+        let mut sizes = Vec::with_capacity(storages.len());
+        for views in storages.values() {
+            sizes.push(tensors::storage_bytes(views).map_err(refused)?);
+        }
+        let total = sizes.iter().fold(0, |sum: u64, &bytes| sum.saturating_add(bytes));
+        self.archive.require_plausible(total).map_err(refused)?;
+        let largest = sizes.iter().max().map_or(0, |&bytes| u128::from(bytes));
+        let values = storages.values().flatten().map(|tensor| product(&tensor.shape).saturating_mul(4));
+        let needed: Vec<u128> = values.chain([2 * largest]).collect();
+        memory.require(&format!("{}: tensors", path.display()), sum(&needed))?;
+        let mut read = BTreeMap::new();
+        for ((key, views), bytes) in storages.into_iter().zip(sizes) {
+            let storage = self.archive.storage(key, bytes).map_err(refused)?;
+            for view in views {
+                let named = |reason: String| Error::file(path, format!("{}: {reason}", view.name));
+                let cut = view.cut(&storage).map_err(named)?;
+                let tensor = Tensor::from_raw_buffer(&cut, view.dtype, &view.shape, &Device::Cpu)
+                    .map_err(|error| named(error.to_string()))?;
+                read.insert(view.name.clone(), finish(&view.name, tensor)?);
+            }
+        }
+        Ok(read)
+    }
+}
