@@ -11,8 +11,10 @@ mod icem;
 mod imagination;
 mod mode_selector;
 mod mppi;
+pub(crate) mod pace;
 mod population;
 mod predictive_sampling;
+mod previous_plan;
 mod random;
 mod reactive;
 mod search;
@@ -43,6 +45,13 @@ pub struct Deadline<'a> {
     pub clock: &'a dyn Clock,
     /// The time, seconds on that clock; infinite without a deadline.
     pub at_secs: f64,
+}
+
+impl Deadline<'_> {
+    /// The time that is left, seconds; not positive after the deadline.
+    pub fn remaining_secs(&self) -> f64 {
+        self.at_secs - self.clock.now_secs()
+    }
 }
 
 /// What an actor decided.

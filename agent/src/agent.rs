@@ -3,10 +3,12 @@
 //! A tick is a function of (weights, task, seed, observations so far): no callbacks, no hidden state, and the clock
 //! decides only when to stop improving. So a recorded run replays bit for bit as long as no deadline cuts it short.
 
+mod acting;
 mod executed;
 mod goals;
 mod history;
 mod report;
+mod timing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,14 +21,15 @@ pub use self::report::TickReport;
 use self::executed::ExecutedActions;
 use self::goals::GoalAssembly;
 use self::history::History;
-use crate::actor::{Actor, Choice, Deadline, Imagination, Policy};
+use self::timing::TickTimes;
+use crate::actor::{Actor, Choice, Deadline, Policy};
 use crate::configurator::Configurator;
 use crate::cost::CostModule;
 use crate::directive::{Directive, Imputation, StateSource};
 use crate::latent::{Latent, Plans, Rollouts};
 use crate::memory::{Arrival, Memory, Transition};
 use crate::perception::Perception;
-use crate::world_model::{Dynamics, WorldModel};
+use crate::world_model::WorldModel;
 use crate::{Error, Result};
 
 /// The six modules, and a policy.
@@ -60,6 +63,7 @@ pub struct Agent {
     /// Weights that were changed since the task was read.
     weights: BTreeMap<String, f32>,
     executed: ExecutedActions,
+    times: TickTimes,
 }
 
 /// The state of a tick, and how it became known.
@@ -104,6 +108,7 @@ impl Agent {
             neutral: None,
             weights: BTreeMap::new(),
             executed: ExecutedActions::default(),
+            times: TickTimes::default(),
         }
     }
 
@@ -156,14 +161,18 @@ impl Agent {
     pub fn tick(&mut self, observation: &Observation, clock: &dyn Clock) -> TickReport {
         let started_secs = clock.now_secs();
         let (directive, arrival) = self.configure(observation);
-        let deadline = Deadline { clock, at_secs: started_secs + directive.budget_secs };
+        // The tick does not end with the decision: what follows has to be done by then, too.
+        let deciding_secs = directive.budget_secs - self.times.margin_secs(directive.budget_secs);
+        let deadline = Deadline { clock, at_secs: started_secs + deciding_secs };
         let mut report = match self.decide(observation, &directive, &arrival, &deadline) {
             Ok(decision) => self.remember(decision, directive, arrival),
             Err(error) => TickReport::holding_still(self.tick, directive, &error),
         };
         self.executed.returned(self.tick, &report.action_chunk);
         self.tick += 1;
-        report.planning_ms = (clock.now_secs() - started_secs) * 1e3;
+        let ended_secs = clock.now_secs();
+        self.times.end(ended_secs, deadline.at_secs);
+        report.planning_ms = (ended_secs - started_secs) * 1e3;
         report.deadline_missed = report.planning_ms > report.directive.budget_secs * 1e3;
         report
     }
@@ -312,40 +321,6 @@ impl Agent {
             return Ok(None);
         }
         self.modules.world_model.adapt(&transitions, &config)
-    }
-
-    /// The choice of the actor, and its expected outcome: the rollout of the search where there is one, or one of the
-    /// chosen plan alone.
-    fn act(
-        &mut self,
-        latent: &Latent,
-        observation: &Observation,
-        directive: &Directive,
-        arrival: &Arrival,
-        deadline: &Deadline<'_>,
-    ) -> Result<Act> {
-        let history = self.history(latent, self.tick, arrival);
-        let context = history.context(self.proprioception(observation));
-        let dynamics: &dyn Dynamics = self.modules.world_model.as_ref();
-        let imagination = Imagination::new(dynamics, &self.modules.cost, latent, directive).with_context(context);
-        let imagination = match &self.modules.policy {
-            Some(policy) => imagination.with_proposals(policy.propose(latent, directive)?)?,
-            None => imagination,
-        };
-        let newest = self.modules.memory.recent(1).first().map(|newest| newest.sub_goal);
-        if newest.is_some_and(|newest| newest != directive.sub_goal) {
-            self.modules.actor.reset(); // the previous plan had another goal
-        }
-        let mut rng = self.seed.child("actor").index(self.tick).rng();
-        let mut choice = self.modules.actor.act(&imagination, &mut rng, deadline)?;
-        let predicted_states = imagination.predicted_states();
-        let expected = match choice.rollout.take() {
-            None if self.modules.actor.predicts() => {
-                self.modules.world_model.rollout(&context, &Plans::from(&choice.plan)).ok()
-            }
-            rollout => rollout,
-        };
-        Ok(Act { choice, expected, predicted_states })
     }
 
     /// Adds the tick to memory and makes its report.

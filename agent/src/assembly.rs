@@ -15,7 +15,7 @@ pub use training::{train_critic, train_policy};
 pub use true_world::{TrueWorld, TrueWorldActor, true_world};
 pub use world_models::world_model;
 
-use crate::configurator::Task;
+use crate::configurator::{PlannerConfig, Task};
 use crate::cost::CostModule;
 use crate::directive::Imputation;
 use crate::{Error, Result};
@@ -59,6 +59,31 @@ fn require_replanning(task: &Task, action_chunk: usize) -> Result<()> {
         None => Ok(()),
         Some(steps) => Err(Error::task("replan_every", format!("1 to {action_chunk} (the action chunk)"), steps)),
     }
+}
+
+/// Memory that the plans and states of one search may take, bytes.
+const PLANNING_BYTES: f64 = 4.0 * 1024.0 * 1024.0 * 1024.0;
+
+/// Refuses a task whose `planner` would hold more than a search may at once: elites of chunks of `chunk_width` numbers,
+/// and the predicted states `[S, H, P * D]` of one plan, `state_len` numbers each.
+fn require_memory(task: &Task, planner: &PlannerConfig, chunk_width: usize, state_len: usize) -> Result<()> {
+    let (plans, field) = planner.plans_held();
+    let samples = task.samples.as_ref().map_or(1, |samples| samples.count);
+    let (horizon, bytes) = (task.horizon_chunks as f64, size_of::<f32>() as f64);
+    let of_plans = plans as f64 * horizon * chunk_width as f64 * bytes;
+    let of_states = 2.0 * samples as f64 * horizon * state_len as f64 * bytes;
+    if of_plans + of_states <= PLANNING_BYTES {
+        return Ok(());
+    }
+    let gib = |bytes: f64| format!("{:.1} GiB", bytes / PLANNING_BYTES * 4.0);
+    let (field, counted) = if of_plans > of_states {
+        (format!("{field} x horizon_chunks"), format!("{plans} plans of {} x {chunk_width}", task.horizon_chunks))
+    } else {
+        let counted = format!("{samples} samples of {} x {state_len}", task.horizon_chunks);
+        ("samples.count x horizon_chunks".to_owned(), counted)
+    };
+    let got = format!("{} ({counted} numbers)", gib(of_plans + of_states));
+    Err(Error::task(field, format!("at most {} of plans and states at once", gib(PLANNING_BYTES)), got))
 }
 
 /// Refuses a task that gives a weight to a term that `cost` does not have.

@@ -114,11 +114,15 @@ impl Directive {
 
     /// `plan` after its first `steps` control steps have been executed: it ends in as many steps that hold still.
     pub fn shifted(&self, plan: &Plan, steps: usize) -> Plan {
-        let executed = (steps * self.action_width).min(plan.values().len());
-        let rest = plan.values()[executed..].iter().copied();
-        let held = self.neutral.iter().copied().cycle();
-        let values = rest.chain(held).take(plan.values().len()).collect();
+        let values = self.shifted_values(plan.values(), steps);
         Plan::new(plan.horizon(), plan.chunk_width(), values).unwrap_or_else(|_| self.hold_plan())
+    }
+
+    /// The same for the values of a plan.
+    pub(crate) fn shifted_values(&self, values: &[f32], steps: usize) -> Vec<f32> {
+        let executed = (steps * self.action_width).min(values.len());
+        let held = self.neutral.iter().copied().cycle();
+        values[executed..].iter().copied().chain(held).take(values.len()).collect()
     }
 
     /// `values` of a plan, within the bounds of normalised actions; where a value is not a number, the one that holds

@@ -270,3 +270,18 @@ fn a_lewm_refuses_the_fields_of_a_task_that_it_would_ignore() {
         assert!(error.starts_with(&format!("weights.{name}: expected {expected}")), "{error}");
     }
 }
+
+#[test]
+fn a_task_whose_plans_would_not_fit_in_memory_is_refused_by_its_fields() {
+    // Symptom: a task of 10^6 samples of 1000 chunks was taken, and wanted 40 GB. Cause: ranges of single fields, no
+    // product. Fix: samples are scored in groups, and the product of what is held is checked.
+    let long = |sampling: &str| -> Task {
+        let planner = format!("kind = \"icem\"\nsamples = 1000000\n{sampling}");
+        let planner = config::parse(&planner).unwrap();
+        Task { horizon_chunks: 1000, planner, planner_with_policy: None, ..task("two_room") }
+    };
+    agent(&long("elites = 10"), Overrides::default()).unwrap();
+    let error = agent(&long("elites = 1000000"), Overrides::default()).err().unwrap().to_string();
+    assert!(error.starts_with("planner.elites x horizon_chunks: expected at most 4.0 GiB"), "{error}");
+    assert!(error.contains("got 149.0 GiB (4000000 plans of 1000 x 10 numbers)"), "{error}");
+}

@@ -10,10 +10,11 @@ use mindseye_agent::configurator::SequenceConfigurator;
 use mindseye_agent::directive::{Imputation, StateSource};
 use mindseye_agent::memory::{Memory, Retrieval, RingMemory, Transition};
 use mindseye_agent::world_model::{Context, Dynamics, WorldModel};
-use mindseye_agent::{Agent, Latent, Modules, Plans, Rollouts, TickReport};
+use mindseye_agent::{Agent, Latent, Modules, Plans, Rollouts, Task, TickReport};
 use mindseye_interface::{Clock, ManualClock, Rng, Seed};
 use support::{
-    ACTION_CHUNK, NanPredictions, PointMass, Predicted, SPEED_M, agent, modules, observation, rolled_out, task,
+    ACTION_CHUNK, NanPredictions, PointMass, Predicted, SPEED_M, agent, configurator, modules, observation, rolled_out,
+    task,
 };
 
 /// Runs `ticks` ticks from the origin; `observed` says in which ticks the place is observed. Reports and final place.
@@ -212,7 +213,9 @@ impl WorldModel for Counted {}
 fn the_report_reuses_the_rollout_of_the_search_and_baselines_predict_nothing() {
     let calls_of = |actor: Box<dyn Actor>| {
         let calls = Arc::new(AtomicUsize::new(0));
-        let modules = Modules { actor, ..modules(&[[1.0, -0.5]], Box::new(Counted(calls.clone()))) };
+        let configurator = configurator(&Task { budget_ms: f64::INFINITY, ..task("") }, &[[1.0, -0.5]]);
+        let world = Box::new(Counted(calls.clone()));
+        let modules = Modules { actor, configurator, ..modules(&[[1.0, -0.5]], world) };
         let report = Agent::new(modules, Seed::new(0)).tick(&observation(Some([0.0; 2])), &ManualClock::default());
         (calls.load(Ordering::Relaxed), report)
     };

@@ -154,9 +154,10 @@ impl DataBench {
             let (started, mut samples, mut epoch) = (Instant::now(), 0, 0);
             while started.elapsed().as_secs_f64() < LEAST_SECS {
                 let order = windows.epoch_order(self.seed.index(round as u64), epoch);
-                order.par_chunks(BATCH).for_each(|batch| {
-                    black_box(windows.gather(&cache, batch));
-                });
+                order.par_chunks(BATCH).try_for_each(|batch| {
+                    black_box(windows.gather(&cache, batch)?);
+                    Ok::<(), Error>(())
+                })?;
                 (samples, epoch) = (samples + order.len() * frames, epoch + 1);
             }
             best = best.max(samples as f64 / started.elapsed().as_secs_f64());

@@ -33,14 +33,16 @@ impl Display for TrainingSpeed {
 impl Display for PlanningSpeed {
     fn fmt(&self, text: &mut Formatter<'_>) -> Result {
         let Percentiles { p50, p95, p99, max } = self.planning_ms;
-        let Self { scene, threads, ticks, predicted_states_per_tick: states, .. } = self;
-        write!(text, "{scene}, {threads} threads, {ticks} ticks of {states:.0} predicted states:")?;
+        let Self { scene, threads, ticks, predicted_states_per_tick: states, plans_per_tick, horizon_chunks, .. } =
+            self;
+        write!(text, "{scene}, {threads} threads, {ticks} ticks of {states:.0} predicted states ")?;
+        write!(text, "({plans_per_tick:.0} plans of {horizon_chunks} chunks):")?;
         write!(text, "\n  {p50:.2} ms median, {p95:.2} p95, {p99:.2} p99, {max:.2} max")?;
         write!(text, "\n  {:.0} predicted states/s", self.predicted_states_per_sec)?;
         if let Some(DeadlineReport { deadline_ms, met, met_within_3_ms, fallbacks }) = self.deadline {
             let (met, later) = (100.0 * met, 100.0 * met_within_3_ms);
             write!(text, "\n  deadline of {deadline_ms} ms: kept by {met:.2} %, 3 ms later by {later:.2} %; ")?;
-            write!(text, "fallbacks: {fallbacks}")?;
+            write!(text, "fallbacks: {fallbacks}, searched plans: {}", ticks - fallbacks.min(*ticks))?;
         }
         if let Some((start, end)) = self.resident_mib_at_start.zip(self.resident_mib_at_end) {
             write!(text, "\n  {start:.1} MiB of memory after the first episode, {end:.1} after the last")?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use mindseye_agent::Task;
 use mindseye_evaluation::interval::{Histogram, Percentiles};
 use mindseye_evaluation::{Episode, LearnedAgent, Perturbation};
+use mindseye_interface::config::Validate;
 use mindseye_interface::{Benchmark, GoalKind, Seed};
 use mindseye_sim::SceneOptions;
 use mindseye_world_model::{Checkpoint, Precision};
@@ -22,8 +23,12 @@ pub struct PlanningBench<'a> {
     pub checkpoint: Arc<Checkpoint>,
     /// How it plans: planner, horizon, precision, budget.
     pub task: &'a Task,
-    /// With a deadline, milliseconds, planning stops when the budget of the task is spent, as on a robot, and late
-    /// ticks are counted. Without one nothing is cut short.
+    /// Samples of the planner in place of the task's.
+    pub samples: Option<usize>,
+    /// Planning horizon, action chunks, in place of the task's.
+    pub horizon_chunks: Option<usize>,
+    /// With a deadline, milliseconds, in place of the task's budget, planning stops when it is spent, as on a robot,
+    /// and late ticks are counted. Without one nothing is cut short.
     pub deadline_ms: Option<f64>,
     /// Threads.
     pub threads: usize,
@@ -46,6 +51,12 @@ pub struct PlanningSpeed {
     pub ticks: usize,
     /// States predicted per tick.
     pub predicted_states_per_tick: f64,
+    /// The same in plans of the whole horizon; one from which gradients were carried back counts three times.
+    #[serde(default)]
+    pub plans_per_tick: f64,
+    /// Chunks of a plan.
+    #[serde(default)]
+    pub horizon_chunks: usize,
     /// States predicted per second of planning.
     pub predicted_states_per_sec: f64,
     /// Episodes from beginning to end, planning and simulation, seconds.
@@ -74,7 +85,7 @@ pub struct DeadlineReport {
     pub met: f64,
     /// The same, three milliseconds later.
     pub met_within_3_ms: f64,
-    /// Ticks that no planner finished: something else was executed.
+    /// Ticks without a searched plan: something else was executed.
     pub fallbacks: usize,
 }
 
@@ -85,9 +96,11 @@ impl PlanningBench<'_> {
     /// Runs the measurement: percentiles over the ticks of all episodes.
     ///
     /// # Errors
-    /// When the scene does not exist, threads cannot be had, or an episode fails.
+    /// When the scene does not exist, a setting is out of the task's ranges, threads cannot be had, or an episode
+    /// fails.
     pub fn measure(&self) -> Result<PlanningSpeed> {
         require_rounds(self.episodes)?;
+        let task = self.task()?;
         let options = SceneOptions::with_side(self.checkpoint.config.model.image_side)?;
         let pool = pool(self.threads)?;
         let kind = GoalKind::Offset { goal_offset: GOAL_OFFSET };
@@ -100,7 +113,7 @@ impl PlanningBench<'_> {
             let episode = Episode {
                 benchmark: &benchmark,
                 method: &agent,
-                task: self.task,
+                task: &task,
                 pair,
                 warmup: &[],
                 budget_steps: kind.default_budget(),
@@ -129,9 +142,11 @@ impl PlanningBench<'_> {
         Ok(PlanningSpeed {
             scene: self.scene.clone(),
             threads: self.threads,
-            precision: self.task.precision,
+            precision: task.precision,
             ticks: planning_ms.len(),
             predicted_states_per_tick: states as f64 / planning_ms.len().max(1) as f64,
+            plans_per_tick: states as f64 / (planning_ms.len() * task.horizon_chunks).max(1) as f64,
+            horizon_chunks: task.horizon_chunks,
             predicted_states_per_sec: states as f64 / seconds.max(1e-9),
             wall_secs,
             cpu_secs: cpu_secs() - cpu,
@@ -141,6 +156,21 @@ impl PlanningBench<'_> {
             planning_histogram: Histogram::of(&planning_ms),
             planning_ms: Percentiles::of(planning_ms),
         })
+    }
+}
+
+impl PlanningBench<'_> {
+    /// The task with the settings of the measurement.
+    fn task(&self) -> Result<Task> {
+        let mut task = self.task.clone();
+        task.horizon_chunks = self.horizon_chunks.unwrap_or(task.horizon_chunks);
+        task.budget_ms = self.deadline_ms.unwrap_or(task.budget_ms);
+        if let Some(samples) = self.samples {
+            task.planner = task.planner.with_samples(samples);
+            task.planner_with_policy = task.planner_with_policy.map(|planner| planner.with_samples(samples));
+        }
+        task.validate()?;
+        Ok(task)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use mindseye_episodes::FrameCache;
 use mindseye_evaluation::collection::scripted_episode;
-use mindseye_interface::{ImageSize, Progress, Seed, recorded_episode};
+use mindseye_interface::{FolderLock, ImageSize, Progress, Seed, recorded_episode};
 use mindseye_sim::{SceneOptions, demonstrator, make};
 use mindseye_world_model::training::{RunOptions, TrainingConfig, TrainingData, train};
 use serde::{Deserialize, Serialize};
@@ -63,10 +63,11 @@ impl TrainingBench {
         let (mut joint, mut alone): (f64, f64) = (0.0, 0.0);
         for _ in 0..self.rounds {
             let folder = tempfile::tempdir().map_err(Error::TemporaryFolder)?;
+            let lock = FolderLock::acquire(folder.path(), "bench")?;
             let steps = StepTimes::default();
             let options = RunOptions {
                 threads: self.threads,
-                folder: Some(folder.path()),
+                folder: Some(&lock),
                 stop_after: Some(recipe.all_steps() - 1),
                 progress: &steps,
                 ..RunOptions::new(self.seed)

@@ -5,10 +5,12 @@ use mindseye_interface::{Result as InterfaceResult, Rng};
 use serde::{Deserialize, Serialize};
 
 use super::descent::{Descent, Optimiser};
+use super::pace::Paces;
 use super::population::Noise;
-use super::search::{PreviousPlan, Search};
+use super::previous_plan::PreviousPlan;
+use super::search::Search;
 use super::{Actor, Choice, Deadline, Imagination};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Settings of planning by gradients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,36 +52,67 @@ pub struct Gradient {
     config: GradientConfig,
     noise: Noise,
     previous: PreviousPlan,
+    paces: Paces,
 }
 
 impl Gradient {
     /// A planner that has not planned yet.
     pub fn new(config: GradientConfig) -> Self {
         let noise = Noise::new(config.noise_beta);
-        Self { config, noise, previous: PreviousPlan::default() }
+        Self { config, noise, previous: PreviousPlan::default(), paces: Paces::default() }
     }
 }
 
 impl Actor for Gradient {
     fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
-        let mut search = Search::new(imagination, deadline, &self.previous);
+        let Self { config, noise, previous, paces } = self;
+        let action_width = imagination.directive.action_width;
+        let mut search = Search::new(imagination, deadline, previous, paces);
         let centre = search.centre();
-        let std = vec![self.config.initial_std; centre.len()];
-        let mut sequences = search.proposals();
-        while sequences.len() < self.config.samples {
-            sequences.push(self.noise.around(&centre, &std, imagination.directive.action_width, rng));
+        let std = vec![config.initial_std; centre.len()];
+        let proposals = search.proposals();
+        let mut draw = |index: usize| match proposals.get(index) {
+            Some(proposal) => proposal.clone(),
+            None => noise.around(&centre, &std, action_width, rng),
+        };
+        let count = config.samples.max(proposals.len());
+        let (mut begun, mut without_energy) = (0, None);
+        while begun < count {
+            let Some(plans) = search.side_by_side(count - begun, config.iterations)? else {
+                search.score(1, count - begun, &mut |index| draw(begun + index))?; // no time to improve them
+                break;
+            };
+            let sequences = (begun..begun + plans).map(&mut draw).collect();
+            begun += plans;
+            match improve(&mut search, config, sequences) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error @ Error::NoFiniteEnergy { .. }) => without_energy = Some(error),
+                Err(error) => return Err(error),
+            }
         }
-        let values = sequences.len() * centre.len();
-        let mut descent = Descent::new(self.config.optimiser, self.config.learning_rate, values);
-        for _ in 0..self.config.iterations {
-            let Some(gradients) = search.differentiate(&sequences)? else { break };
-            descent.step(&mut sequences, &gradients);
+        match without_energy.filter(|_| !search.has_found()) {
+            Some(error) => Err(error),
+            None => search.finish(previous),
         }
-        search.score(sequences)?; // where the last step led
-        search.finish(&mut self.previous)
     }
 
     fn reset(&mut self) {
         self.previous.forget();
     }
+}
+
+/// Improves `sequences` side by side; false where the time was up.
+fn improve(search: &mut Search<'_>, config: &GradientConfig, mut sequences: Vec<Vec<f32>>) -> Result<bool> {
+    let values = sequences.iter().map(Vec::len).sum();
+    let mut descent = Descent::new(config.optimiser, config.learning_rate, values);
+    let mut steps = 0;
+    while steps < config.iterations {
+        let Some(gradients) = search.differentiate(&sequences)? else { break };
+        descent.step(&mut sequences, &gradients);
+        steps += 1;
+    }
+    // Where the last step led.
+    let scored = search.score(1, sequences.len(), &mut |index| std::mem::take(&mut sequences[index]))?;
+    Ok(steps == config.iterations && scored.is_some())
 }

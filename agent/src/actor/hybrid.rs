@@ -61,7 +61,8 @@ impl Hybrid {
 impl Actor for Hybrid {
     fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
         let config = &self.config;
-        self.icem.search(imagination, rng, deadline, &mut |search, candidates| refined(config, search, candidates))
+        let mut improve = |search: &mut Search<'_>, candidates| refined(config, search, candidates);
+        self.icem.search(imagination, rng, deadline, config.refined, &mut improve)
     }
 
     fn reset(&mut self) {
@@ -71,17 +72,35 @@ impl Actor for Hybrid {
 
 /// `candidates` (best first) and where the best of them get to, best first.
 fn refined(config: &HybridConfig, search: &mut Search<'_>, mut candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
-    let chosen = candidates.iter().take(config.refined);
-    let mut sequences: Vec<Vec<f32>> = chosen.map(|candidate| candidate.actions.clone()).collect();
-    let values = sequences.iter().map(Vec::len).sum();
-    let mut descent = Descent::new(config.optimiser, config.learning_rate, values);
-    for _ in 0..config.steps {
-        let Some(gradients) = search.differentiate(&sequences)? else { return Ok(candidates) };
-        descent.step(&mut sequences, &gradients);
+    let (chosen, mut begun) = (config.refined.min(candidates.len()), 0);
+    let mut found = Vec::new();
+    while begun < chosen {
+        let Some(plans) = search.side_by_side(chosen - begun, config.steps)? else { break };
+        let of_group = candidates[begun..begun + plans].iter();
+        let mut sequences: Vec<Vec<f32>> = of_group.map(|candidate| candidate.actions.clone()).collect();
+        begun += plans;
+        let Some(improved) = descended(config, search, &mut sequences)? else { break };
+        found.extend(improved);
     }
-    if let Some(improved) = search.score(sequences)? {
-        candidates.extend(improved);
+    if !found.is_empty() {
+        candidates.extend(found);
         candidates.sort_by(|a, b| a.energy.total_cmp(&b.energy));
     }
     Ok(candidates)
+}
+
+/// Where `sequences` get to, best first; `None` if the time was up before.
+fn descended(
+    config: &HybridConfig,
+    search: &mut Search<'_>,
+    sequences: &mut [Vec<f32>],
+) -> Result<Option<Vec<Candidate>>> {
+    let values = sequences.iter().map(Vec::len).sum();
+    let mut descent = Descent::new(config.optimiser, config.learning_rate, values);
+    for _ in 0..config.steps {
+        let Some(gradients) = search.differentiate(sequences)? else { return Ok(None) };
+        descent.step(sequences, &gradients);
+    }
+    let count = sequences.len();
+    search.score(count, count, &mut |index| std::mem::take(&mut sequences[index]))
 }

@@ -5,11 +5,12 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::{Result as InterfaceResult, Rng};
 use serde::{Deserialize, Serialize};
 
+use super::pace::Paces;
 use super::population::{Candidate, Noise, fit};
-use super::search::{PreviousPlan, Search};
+use super::previous_plan::PreviousPlan;
+use super::search::Search;
 use super::{Actor, Choice, Deadline, Imagination};
 use crate::Result;
-use crate::latent::Plan;
 
 /// Settings of iCEM.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +83,7 @@ pub struct Icem {
     noise: Noise,
     previous: PreviousPlan,
     elites: Vec<Candidate>,
+    paces: Paces,
 }
 
 /// What may be done to a round's candidates (best first) before the next distribution is fitted to the best of them.
@@ -91,65 +93,68 @@ impl Icem {
     /// A planner that has not planned yet.
     pub fn new(config: IcemConfig) -> Self {
         let noise = Noise::new(config.noise_beta);
-        Self { config, noise, previous: PreviousPlan::default(), elites: Vec::new() }
+        Self { config, noise, previous: PreviousPlan::default(), elites: Vec::new(), paces: Paces::default() }
     }
 
     fn kept(&self) -> usize {
         (self.config.kept_elites * self.config.elites as f32).round() as usize
     }
 
-    /// The search; `improve` sees every round.
+    /// The search; `improve` sees the best of every round, `keep` or at least the elites.
     pub(super) fn search(
         &mut self,
         imagination: &Imagination<'_>,
         rng: &mut Rng,
         deadline: &Deadline<'_>,
+        keep: usize,
         improve: &mut Improve<'_>,
     ) -> Result<Choice> {
         let directive = imagination.directive;
-        let (horizon, chunk_width) = (directive.horizon_chunks, directive.chunk_width());
-        let mut search = Search::new(imagination, deadline, &self.previous);
+        let most_kept = self.kept();
+        let Self { config, noise, previous, elites, paces } = self;
+        let mut search = Search::new(imagination, deadline, previous, paces);
         let mut mean = search.centre();
-        let mut std = vec![self.config.initial_std; mean.len()];
-        let mut kept: Vec<Vec<f32>> = Vec::new();
-        if search.start().is_some() {
-            for elite in self.elites.iter().take(self.kept()) {
-                let elite = Plan::new(horizon, chunk_width, elite.actions.clone())?;
-                kept.push(directive.shifted(&elite, directive.executed_steps).values().to_vec());
-            }
-        }
-        kept.extend(search.proposals());
-        self.elites.clear(); // if no round is in time, they belong to an older plan
-        for iteration in 0..self.config.iterations {
-            let mut sequences = std::mem::take(&mut kept);
-            if iteration > 0 && iteration + 1 == self.config.iterations {
-                sequences.push(mean.clone());
-            }
-            while sequences.len() < self.config.samples {
-                sequences.push(self.noise.around(&mean, &std, directive.action_width, rng));
-            }
-            let Some(candidates) = search.score(sequences)? else { break };
+        let mut std = vec![config.initial_std; mean.len()];
+        // Elites take part in the next round, and in the next tick as far as they are not executed yet.
+        let (mut kept, mut steps) = (std::mem::take(elites), directive.executed_steps);
+        kept.truncate(if search.start().is_some() { most_kept } else { 0 });
+        let mut proposals = search.proposals();
+        for iteration in 0..config.iterations {
+            let is_last = iteration > 0 && iteration + 1 == config.iterations;
+            let (proposed, shown) = (kept.len() + proposals.len(), usize::from(is_last));
+            let mut draw = |index: usize| match kept.get(index) {
+                Some(elite) if steps == 0 => elite.actions.clone(),
+                Some(elite) => directive.shifted_values(&elite.actions, steps),
+                None if index < proposed => proposals[index - kept.len()].clone(),
+                None if index < proposed + shown => mean.clone(),
+                None => noise.around(&mean, &std, directive.action_width, rng),
+            };
+            let count = config.samples.max(proposed + shown);
+            let Some(candidates) = search.score(keep.max(config.elites), count, &mut draw)? else { break };
             let mut candidates = improve(&mut search, candidates)?;
-            candidates.truncate(self.config.elites);
-            let (fitted_mean, fitted_std) = fit(&candidates);
+            candidates.truncate(config.elites);
+            let values = candidates.len() * mean.len();
+            let fitted = search.refit(values, || fit(&candidates));
+            kept = candidates.iter().take(most_kept).cloned().collect();
+            (*elites, steps) = (candidates, 0);
+            proposals.clear();
+            let Some((fitted_mean, fitted_std)) = fitted else { break };
             let blend = |old: &mut Vec<f32>, new: Vec<f32>, least: f32| {
-                let momentum = self.config.momentum;
+                let momentum = config.momentum;
                 old.iter_mut()
                     .zip(new)
                     .for_each(|(old, new)| *old = (momentum * *old + (1.0 - momentum) * new).max(least));
             };
             blend(&mut mean, fitted_mean, f32::NEG_INFINITY);
-            blend(&mut std, fitted_std, self.config.least_std);
-            kept.extend(candidates.iter().take(self.kept()).map(|candidate| candidate.actions.clone()));
-            self.elites = candidates;
+            blend(&mut std, fitted_std, config.least_std);
         }
-        search.finish(&mut self.previous)
+        search.finish(previous)
     }
 }
 
 impl Actor for Icem {
     fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
-        self.search(imagination, rng, deadline, &mut |_, candidates| Ok(candidates))
+        self.search(imagination, rng, deadline, 0, &mut |_, candidates| Ok(candidates))
     }
 
     fn reset(&mut self) {

@@ -110,6 +110,21 @@ impl<'a> Imagination<'a> {
         Ok((scores, on_plans))
     }
 
+    /// Does the work of scoring `plans`, with gradients or without, and forgets the result: for measuring its time. It
+    /// does not count as predicted states.
+    pub(super) fn try_out(&self, plans: &Plans, with_gradients: bool) -> Result<()> {
+        let before = self.predicted_states.get();
+        let tried =
+            if with_gradients { self.scores_and_gradients(plans).map(|_| ()) } else { self.scores(plans).map(|_| ()) };
+        self.predicted_states.set(before);
+        tried
+    }
+
+    /// Numbers of a state, `P * D`.
+    pub(super) fn state_len(&self) -> usize {
+        self.context.latents.last().map_or(0, |latent| latent.values().len())
+    }
+
     /// States predicted so far; one from which gradients were carried back counts three times.
     pub fn predicted_states(&self) -> usize {
         self.predicted_states.get()

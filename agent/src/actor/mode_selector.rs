@@ -2,6 +2,7 @@
 
 use mindseye_interface::Rng;
 
+use super::pace::{Expect, Pace};
 use super::{Actor, Choice, Deadline, Imagination, Reactive};
 use crate::Result;
 use crate::directive::{Mode, ModeOrder, ModeReason};
@@ -11,19 +12,19 @@ use crate::latent::{Plan, Plans};
 pub struct ModeSelector {
     planner: Box<dyn Actor>,
     previous: Option<Plan>,
-    /// The longest that the planner has taken so far, seconds.
-    slowest_secs: f64,
+    /// How long comparing two plans takes.
+    comparing: Pace,
 }
 
 impl ModeSelector {
     /// Plans with `planner` in Mode-2.
     pub fn new(planner: Box<dyn Actor>) -> Self {
-        Self { planner, previous: None, slowest_secs: 0.0 }
+        Self { planner, previous: None, comparing: Pace::default() }
     }
 
     /// The mode for this tick. Comparing imagines two plans: the rest of the previous plan, and as many chunks of the
     /// policy's.
-    fn decide(&self, imagination: &Imagination<'_>, deadline: &Deadline<'_>) -> Result<(Mode, ModeReason)> {
+    fn decide(&mut self, imagination: &Imagination<'_>, deadline: &Deadline<'_>) -> Result<(Mode, ModeReason)> {
         let directive = imagination.directive;
         let margin = match directive.mode {
             ModeOrder::Use(mode, reason) => return Ok((mode, reason)),
@@ -32,7 +33,7 @@ impl ModeSelector {
         let Some(proposal) = imagination.proposals().first() else {
             return Ok((Mode::Mode2, ModeReason::NoProposal));
         };
-        if deadline.clock.now_secs() + self.slowest_secs >= deadline.at_secs {
+        if deadline.remaining_secs() <= 0.0 {
             return Ok((Mode::Mode1, ModeReason::NoTime));
         }
         let (horizon, width) = (proposal.horizon(), proposal.chunk_width());
@@ -42,9 +43,14 @@ impl ModeSelector {
         };
         let length = (horizon - 1) * width;
         let executed = (directive.executed_steps * directive.action_width).min(width);
-        let rest = &previous.values()[executed..executed + length];
+        let rest = previous.values()[executed..executed + length].to_vec();
+        if !self.has_time(imagination, proposal, deadline)? {
+            return Ok((Mode::Mode1, ModeReason::NoTime));
+        }
         let proposed = directive.bounded(&proposal.values()[..length]);
-        let energies = imagination.energies(&Plans::new(2, horizon - 1, width, [&proposed, rest].concat())?)?;
+        let before = deadline.clock.now_secs();
+        let energies = imagination.energies(&Plans::new(2, horizon - 1, width, [proposed, rest].concat())?)?;
+        self.comparing.add(2, deadline.clock.now_secs() - before);
         // A NaN is not at most the other.
         let good_enough = energies[0] <= energies[1] + margin;
         Ok(if good_enough {
@@ -52,6 +58,28 @@ impl ModeSelector {
         } else {
             (Mode::Mode2, ModeReason::PolicyNotGoodEnough)
         })
+    }
+
+    /// Whether comparing `proposal` with the rest of the previous plan can be expected to end in time. Where that is
+    /// not known, or does not look so, a part of the proposal is rolled out to learn it.
+    fn has_time(&mut self, imagination: &Imagination<'_>, proposal: &Plan, deadline: &Deadline<'_>) -> Result<bool> {
+        if deadline.at_secs == f64::INFINITY {
+            return Ok(true);
+        }
+        self.comparing.of_horizon(proposal.horizon() - 1);
+        let fits = |comparing: &Pace| {
+            let secs = comparing.expected_secs(2, Expect::Typical);
+            secs.is_some_and(|secs| secs < deadline.remaining_secs())
+        };
+        if !fits(&self.comparing) {
+            let chunks = self.comparing.chunks_in(0.25 * deadline.remaining_secs());
+            let part = proposal.values()[..chunks * proposal.chunk_width()].to_vec();
+            let part = Plans::new(1, chunks, proposal.chunk_width(), imagination.directive.bounded(&part))?;
+            let before = deadline.clock.now_secs();
+            imagination.try_out(&part, false)?;
+            self.comparing.add_part(chunks, deadline.clock.now_secs() - before);
+        }
+        Ok(fits(&self.comparing))
     }
 }
 
@@ -63,12 +91,7 @@ impl Actor for ModeSelector {
                 self.planner.reset(); // its previous plan is not what is executed
                 Reactive.act(imagination, rng, deadline)?
             }
-            Mode::Mode2 => {
-                let before = deadline.clock.now_secs();
-                let choice = self.planner.act(imagination, rng, deadline)?;
-                self.slowest_secs = self.slowest_secs.max(deadline.clock.now_secs() - before);
-                choice
-            }
+            Mode::Mode2 => self.planner.act(imagination, rng, deadline)?,
         };
         self.previous = Some(choice.plan.clone());
         Ok(Choice { mode, reason, ..choice })

@@ -5,8 +5,10 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::{Result as InterfaceResult, Rng};
 use serde::{Deserialize, Serialize};
 
+use super::pace::Paces;
 use super::population::{Candidate, Noise};
-use super::search::{PreviousPlan, Search};
+use super::previous_plan::PreviousPlan;
+use super::search::Search;
 use super::{Actor, Choice, Deadline, Imagination};
 use crate::Result;
 
@@ -51,34 +53,41 @@ pub struct Mppi {
     config: MppiConfig,
     noise: Noise,
     previous: PreviousPlan,
+    paces: Paces,
 }
 
 impl Mppi {
     /// A planner that has not planned yet.
     pub fn new(config: MppiConfig) -> Self {
         let noise = Noise::new(config.noise_beta);
-        Self { config, noise, previous: PreviousPlan::default() }
+        Self { config, noise, previous: PreviousPlan::default(), paces: Paces::default() }
     }
 }
 
 impl Actor for Mppi {
     fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
-        let mut search = Search::new(imagination, deadline, &self.previous);
+        let Self { config, noise, previous, paces } = self;
+        let action_width = imagination.directive.action_width;
+        let mut search = Search::new(imagination, deadline, previous, paces);
         let mut mean = search.centre();
-        let std = vec![self.config.initial_std; mean.len()];
+        let std = vec![config.initial_std; mean.len()];
         let mut proposals = search.proposals();
-        for _ in 0..self.config.iterations {
-            let mut sequences = vec![mean.clone()];
-            sequences.append(&mut proposals);
-            while sequences.len() < self.config.samples {
-                sequences.push(self.noise.around(&mean, &std, imagination.directive.action_width, rng));
-            }
-            let Some(mut candidates) = search.score(sequences)? else { break };
-            candidates.truncate(self.config.elites);
-            mean = weighted_mean(&candidates, self.config.temperature);
+        for _ in 0..config.iterations {
+            let proposed = 1 + proposals.len();
+            let mut draw = |index: usize| match index {
+                0 => mean.clone(),
+                _ if index < proposed => proposals[index - 1].clone(),
+                _ => noise.around(&mean, &std, action_width, rng),
+            };
+            let count = config.samples.max(proposed);
+            let Some(candidates) = search.score(config.elites, count, &mut draw)? else { break };
+            proposals.clear();
+            let values = candidates.len() * mean.len();
+            let Some(next) = search.refit(values, || weighted_mean(&candidates, config.temperature)) else { break };
+            mean = next;
         }
-        search.score(vec![mean])?;
-        search.finish(&mut self.previous)
+        search.score(1, 1, &mut |_| mean.clone())?;
+        search.finish(previous)
     }
 
     fn reset(&mut self) {

@@ -5,8 +5,10 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::{Result as InterfaceResult, Rng};
 use serde::{Deserialize, Serialize};
 
+use super::pace::Paces;
 use super::population::Noise;
-use super::search::{PreviousPlan, Search};
+use super::previous_plan::PreviousPlan;
+use super::search::Search;
 use super::{Actor, Choice, Deadline, Imagination};
 use crate::Result;
 
@@ -44,32 +46,38 @@ pub struct PredictiveSampling {
     config: PredictiveSamplingConfig,
     noise: Noise,
     previous: PreviousPlan,
+    paces: Paces,
 }
 
 impl PredictiveSampling {
     /// A planner that has not planned yet.
     pub fn new(config: PredictiveSamplingConfig) -> Self {
         let noise = Noise::new(config.noise_beta);
-        Self { config, noise, previous: PreviousPlan::default() }
+        Self { config, noise, previous: PreviousPlan::default(), paces: Paces::default() }
     }
 }
 
 impl Actor for PredictiveSampling {
     fn act(&mut self, imagination: &Imagination<'_>, rng: &mut Rng, deadline: &Deadline<'_>) -> Result<Choice> {
-        let mut search = Search::new(imagination, deadline, &self.previous);
+        let Self { config, noise, previous, paces } = self;
+        let action_width = imagination.directive.action_width;
+        let mut search = Search::new(imagination, deadline, previous, paces);
         let mut nominal = search.centre();
-        let std = vec![self.config.initial_std; nominal.len()];
+        let std = vec![config.initial_std; nominal.len()];
         let mut proposals = search.proposals();
-        for _ in 0..self.config.iterations {
-            let mut sequences = vec![nominal.clone()];
-            sequences.append(&mut proposals);
-            while sequences.len() < self.config.samples {
-                sequences.push(self.noise.around(&nominal, &std, imagination.directive.action_width, rng));
-            }
-            let Some(mut candidates) = search.score(sequences)? else { break };
+        for _ in 0..config.iterations {
+            let proposed = 1 + proposals.len();
+            let mut draw = |index: usize| match index {
+                0 => nominal.clone(),
+                _ if index < proposed => proposals[index - 1].clone(),
+                _ => noise.around(&nominal, &std, action_width, rng),
+            };
+            let count = config.samples.max(proposed);
+            let Some(mut candidates) = search.score(1, count, &mut draw)? else { break };
+            proposals.clear();
             nominal = candidates.swap_remove(0).actions;
         }
-        search.finish(&mut self.previous)
+        search.finish(previous)
     }
 
     fn reset(&mut self) {

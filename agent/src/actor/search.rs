@@ -1,53 +1,65 @@
 //! What every search for a plan shares: where it starts, what it has scored, when it must end, and what to do without
 //! it.
+//!
+//! Plans are drawn in the groups in which they are scored. With a deadline a group is begun only where it can be
+//! expected to end in time, by what groups took before ([`Paces`]); so neither the time nor the memory of a tick
+//! depends on the number of samples.
 
-use super::population::{Candidate, ranked};
+use super::pace::{Expect, Pace, Paces};
+use super::population::{Best, Candidate};
+use super::previous_plan::PreviousPlan;
 use super::{Choice, Deadline, Fallback, Imagination};
-use crate::Result;
-use crate::directive::{Directive, Mode, ModeReason};
+use crate::directive::{Mode, ModeReason};
 use crate::latent::{Plan, Plans, Rollouts};
+use crate::{Error, Result};
 
-/// Plans scored between two readings of the clock, where there is a deadline.
-const PLANS_PER_CLOCK_READING: usize = 32;
+/// Most plans of a group without a deadline.
+const MOST_PLANS: usize = 4096;
+/// Most values of a group's actions and states (of one sample), whatever its number of plans.
+const MOST_VALUES: usize = 1 << 22;
+/// Values that gradients keep for each value of a state: what the pass back needs of the pass forward.
+const VALUES_PER_GRADIENT: usize = 8;
+/// Gradients take so many times as long as scoring, or less.
+const SCORES_PER_GRADIENT: f64 = 6.0;
+/// Seconds per value of elites, until the first fit has been timed.
+const SECS_PER_FITTED_VALUE: f64 = 1e-8;
 
-/// The plan of the tick before: where a search starts, and what to do when there is no time for one.
-#[derive(Debug, Default)]
-pub(super) struct PreviousPlan {
-    plan: Option<Plan>,
-    /// Control steps of it, from the first, that were planned (a shifted plan ends in holding still).
-    planned_steps: usize,
-}
+/// Share of the time that is left which a group of several plans may take.
+const SHARE_OF_GROUP: f64 = 0.25;
+/// Share of the time that is left for learning how long a plan takes, where nothing is known of it.
+const SHARE_OF_LEARNING: f64 = 0.5;
+/// Share for learning it anew, where a plan seems to take too long.
+const SHARE_OF_REFRESHING: f64 = 0.125;
 
-impl PreviousPlan {
-    /// A new episode begins.
-    pub fn forget(&mut self) {
-        *self = Self::default();
-    }
-
-    /// What remains of it now that some steps have been executed, if anything does and it fits.
-    fn remaining(&self, directive: &Directive) -> Option<Plan> {
-        let shape = (directive.horizon_chunks, directive.chunk_width());
-        let fits = |plan: &&Plan| (plan.horizon(), plan.chunk_width()) == shape;
-        let plan = self.plan.as_ref().filter(fits).filter(|_| self.planned_steps > directive.executed_steps)?;
-        Some(directive.shifted(plan, directive.executed_steps))
-    }
+/// What is asked of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Score,
+    Differentiate,
 }
 
 /// A search under way.
 pub(super) struct Search<'a> {
     imagination: &'a Imagination<'a>,
     deadline: &'a Deadline<'a>,
+    paces: &'a mut Paces,
     start: Option<Plan>,
     best: Option<(Candidate, Option<Rollouts>)>,
     energies: Vec<f32>,
-    slowest_secs: f64,
 }
 
 impl<'a> Search<'a> {
-    /// A search that starts from `previous`.
-    pub fn new(imagination: &'a Imagination<'a>, deadline: &'a Deadline<'a>, previous: &PreviousPlan) -> Self {
+    /// A search that starts from `previous`; what it learns of its speed goes to `paces`.
+    pub fn new(
+        imagination: &'a Imagination<'a>,
+        deadline: &'a Deadline<'a>,
+        previous: &PreviousPlan,
+        paces: &'a mut Paces,
+    ) -> Self {
         let start = previous.remaining(imagination.directive);
-        Self { imagination, deadline, start, best: None, energies: Vec::new(), slowest_secs: 0.0 }
+        paces.rollouts.of_horizon(imagination.directive.horizon_chunks);
+        paces.gradients.of_horizon(imagination.directive.horizon_chunks);
+        Self { imagination, deadline, paces, start, best: None, energies: Vec::new() }
     }
 
     /// What remains of the previous plan, `[H * A]`.
@@ -69,39 +81,86 @@ impl<'a> Search<'a> {
         start.into_iter().chain(bounded).collect()
     }
 
-    /// Scores `sequences [H * A]`, in their order until the time is up; those with finite energies, best first (equal
-    /// ones in their order). `None` if there was no time for any.
-    pub fn score(&mut self, mut sequences: Vec<Vec<f32>>) -> Result<Option<Vec<Candidate>>> {
-        let at_once = if self.deadline.at_secs.is_finite() { PLANS_PER_CLOCK_READING } else { sequences.len() };
-        let mut energies: Vec<f32> = Vec::with_capacity(sequences.len());
+    /// Scores the sequences `[H * A]` that `draw` gives for 0, 1, ... `count - 1`, in this order, until the time is up;
+    /// the `keep` best with finite energies, best first (equal ones in their order). `None` if there was no time for
+    /// any.
+    pub fn score(
+        &mut self,
+        keep: usize,
+        count: usize,
+        draw: &mut dyn FnMut(usize) -> Vec<f32>,
+    ) -> Result<Option<Vec<Candidate>>> {
+        let mut kept = Best::new(keep);
         let mut best: Option<(f32, Rollouts)> = None;
-        for some in sequences.chunks(at_once.max(1)) {
-            let Some(scores) = self.timed(|search| search.imagination.scores(&search.plans(some)?))? else { break };
+        let mut scored = 0;
+        while scored < count {
+            let is_first = scored == 0 && self.best.is_none();
+            let Some(plans) = self.admitted(Work::Score, count - scored, is_first)? else { break };
+            let before = self.deadline.clock.now_secs();
+            let sequences: Vec<Vec<f32>> = (scored..scored + plans).map(&mut *draw).collect();
+            let scores = self.imagination.scores(&self.plans(&sequences)?)?;
             if let Some((index, rollout)) = scores.best {
                 let energy = scores.energies[index];
                 if best.as_ref().is_none_or(|(lowest, _)| energy.total_cmp(lowest).is_lt()) {
                     best = Some((energy, rollout));
                 }
             }
-            energies.extend(scores.energies);
+            kept.extend(sequences, scores.energies);
+            scored += plans;
+            self.paces.rollouts.add(plans, self.deadline.clock.now_secs() - before);
         }
-        sequences.truncate(energies.len());
-        if sequences.is_empty() {
+        if scored == 0 {
             return Ok(None);
         }
-        let ranked = ranked(sequences, energies)?;
-        self.offer(&ranked[0], best.map(|(_, rollout)| rollout));
+        let ranked = kept.ranked();
+        let Some(first) = ranked.first() else { return Err(Error::NoFiniteEnergy { candidates: scored }) };
+        self.offer(first, best.map(|(_, rollout)| rollout));
         Ok(Some(ranked))
     }
 
-    /// The gradients `[N, H * A]` of the energies of `sequences [H * A]`; `None` if there was no time. All are imagined
-    /// at once.
+    /// The gradients `[N, H * A]` of the energies of `sequences [H * A]`, all imagined at once; `None` if there is no
+    /// time.
     pub fn differentiate(&mut self, sequences: &[Vec<f32>]) -> Result<Option<Vec<f32>>> {
-        let differentiated = self.timed(|search| search.imagination.scores_and_gradients(&search.plans(sequences)?))?;
-        let Some((scores, gradients)) = differentiated else { return Ok(None) };
-        let best = ranked(sequences.to_vec(), scores.energies)?.swap_remove(0);
-        self.offer(&best, scores.best.map(|(_, rollout)| rollout));
+        let count = sequences.len();
+        if self.admitted(Work::Differentiate, count, self.best.is_none())?.is_none_or(|plans| plans < count) {
+            return Ok(None);
+        }
+        let before = self.deadline.clock.now_secs();
+        let (scores, gradients) = self.imagination.scores_and_gradients(&self.plans(sequences)?)?;
+        self.paces.gradients.add(count, self.deadline.clock.now_secs() - before);
+        let Some((index, rollout)) = scores.best else { return Err(Error::NoFiniteEnergy { candidates: count }) };
+        let best = Candidate { actions: sequences[index].clone(), energy: scores.energies[index] };
+        self.offer(&best, Some(rollout));
         Ok(Some(gradients))
+    }
+
+    /// How many of `wanted` plans are to be improved side by side in `passes` passes back through the model: as many as
+    /// can be expected to end all of them, or one where one pass fits. `None` where none does.
+    pub fn side_by_side(&mut self, wanted: usize, passes: usize) -> Result<Option<usize>> {
+        let Some(most) = self.admitted(Work::Differentiate, wanted, self.best.is_none())? else { return Ok(None) };
+        let remaining_secs = self.deadline.remaining_secs();
+        let fits = |plans: &usize| {
+            let secs = self.paces.gradients.expected_secs(*plans, Expect::Typical).unwrap_or(0.0);
+            (passes + 1) as f64 * secs < remaining_secs
+        };
+        Ok(Some(if self.is_unlimited() { most } else { sizes(most).find(fits).unwrap_or(1) }))
+    }
+
+    /// `fit`, which reads `values` numbers, where there is time for it.
+    pub fn refit<T>(&mut self, values: usize, fit: impl FnOnce() -> T) -> Option<T> {
+        let per_value = self.paces.refit.high_secs().unwrap_or(SECS_PER_FITTED_VALUE);
+        let before = self.deadline.clock.now_secs();
+        if before + per_value * values as f64 >= self.deadline.at_secs {
+            return None;
+        }
+        let fitted = fit();
+        self.paces.refit.add((self.deadline.clock.now_secs() - before) / values.max(1) as f64);
+        Some(fitted)
+    }
+
+    /// Whether a plan with a finite energy has been found.
+    pub fn has_found(&self) -> bool {
+        self.best.is_some()
     }
 
     /// The decision, which `previous` becomes.
@@ -115,17 +174,14 @@ impl<'a> Search<'a> {
                 rollout = imagined;
                 (Plan::new(horizon, chunk_width, best.actions)?, None, all_steps)
             }
-            (None, Some(start), _) => {
-                let planned = previous.planned_steps.saturating_sub(directive.executed_steps);
-                (start, Some(Fallback::PreviousPlan), planned)
-            }
+            (None, Some(start), _) => (start, Some(Fallback::PreviousPlan), previous.remaining_steps(directive)),
             (None, None, Some(plan)) => {
                 let plan = Plan::new(horizon, chunk_width, directive.bounded(plan.values()))?;
                 (plan, Some(Fallback::Policy), all_steps)
             }
             (None, None, None) => (directive.hold_plan(), Some(Fallback::HoldStill), 0),
         };
-        *previous = PreviousPlan { plan: Some(plan.clone()), planned_steps };
+        *previous = PreviousPlan::new(plan.clone(), planned_steps);
         let (mode, reason) = (Mode::Mode2, ModeReason::Task);
         Ok(Choice { plan, rollout, energies: self.energies, fallback, mode, reason })
     }
@@ -142,14 +198,114 @@ impl<'a> Search<'a> {
         Ok(Plans::new(sequences.len(), directive.horizon_chunks, directive.chunk_width(), sequences.concat())?)
     }
 
-    /// Does `work` if it can be expected to end by the deadline: as fast as the slowest so far.
-    fn timed<T>(&mut self, work: impl FnOnce(&Self) -> Result<T>) -> Result<Option<T>> {
-        let before = self.deadline.clock.now_secs();
-        if before + self.slowest_secs >= self.deadline.at_secs {
+    fn is_unlimited(&self) -> bool {
+        self.deadline.at_secs == f64::INFINITY
+    }
+
+    fn pace_mut(&mut self, work: Work) -> &mut Pace {
+        match work {
+            Work::Score => &mut self.paces.rollouts,
+            Work::Differentiate => &mut self.paces.gradients,
+        }
+    }
+
+    fn pace(&self, work: Work) -> &Pace {
+        match work {
+            Work::Score => &self.paces.rollouts,
+            Work::Differentiate => &self.paces.gradients,
+        }
+    }
+
+    /// How many of `wanted` plans the next group has; `None` if none can be expected to end in time. The first group of
+    /// a tick (`is_first`) is begun even where it may end late, but not where it probably does: else a tick on a busy
+    /// machine would never search.
+    fn admitted(&mut self, work: Work, wanted: usize, is_first: bool) -> Result<Option<usize>> {
+        let most = self.most_plans(work).min(wanted);
+        if self.is_unlimited() {
+            return Ok(Some(most));
+        }
+        let most = most.min(self.pace(work).most_plans());
+        let plans = self.expected_in_time(work, most, is_first);
+        if plans.is_some() || !(is_first || self.pace(work).expected_secs(1, Expect::Typical).is_none()) {
+            return Ok(plans);
+        }
+        if work == Work::Differentiate && !is_first && !self.has_time_for_gradients() {
             return Ok(None);
         }
-        let done = work(self)?;
-        self.slowest_secs = self.slowest_secs.max(self.deadline.clock.now_secs() - before);
-        Ok(Some(done))
+        self.probe(work)?;
+        Ok(self.expected_in_time(work, most, is_first))
     }
+
+    /// The most plans, at most `most`, that can be expected to end in time.
+    fn expected_in_time(&self, work: Work, most: usize, is_first: bool) -> Option<usize> {
+        let remaining_secs = self.deadline.remaining_secs();
+        let fits = |plans: usize, expect, share: f64| {
+            let secs = self.pace(work).expected_secs(plans, expect);
+            secs.is_some_and(|secs| secs < share * remaining_secs)
+        };
+        // Small groups: what delays one (another process) delays the tick by a part of its time only.
+        let several = sizes(most).find(|&plans| plans > 1 && fits(plans, Expect::High, SHARE_OF_GROUP));
+        let surely = several.or_else(|| fits(1, Expect::High, 1.0).then_some(1));
+        let probably = || {
+            let several = sizes(most).find(|&plans| plans > 1 && fits(plans, Expect::Typical, SHARE_OF_GROUP));
+            several.or_else(|| fits(1, Expect::Typical, 1.0).then_some(1))
+        };
+        surely.or_else(|| if is_first { probably() } else { None })
+    }
+
+    /// Whether gradients, of which nothing is known yet, may be tried on a part of a plan: by what scoring a whole one
+    /// takes.
+    fn has_time_for_gradients(&self) -> bool {
+        let scoring_secs = self.paces.rollouts.expected_secs(1, Expect::Typical).unwrap_or(0.0);
+        SCORES_PER_GRADIENT * scoring_secs < self.deadline.remaining_secs()
+    }
+
+    /// Rolls parts of one plan out, from its first chunk on, to learn how long a whole one would take. Where nothing is
+    /// known that may take half of the time that is left, each part longer than the one before, until a whole plan
+    /// would fit; afterwards a little of it, so that the expectation does not stay what it was on a bad day.
+    fn probe(&mut self, work: Work) -> Result<()> {
+        let (directive, begun_secs) = (self.imagination.directive, self.deadline.clock.now_secs());
+        let (plan, width) = (self.centre(), directive.chunk_width());
+        let is_known = self.pace(work).expected_secs(1, Expect::Typical).is_some();
+        let share = if is_known { SHARE_OF_REFRESHING } else { SHARE_OF_LEARNING };
+        let most_secs = share * (self.deadline.at_secs - begun_secs);
+        let mut longest = 0;
+        loop {
+            let now_secs = self.deadline.clock.now_secs();
+            let left_secs = most_secs - (now_secs - begun_secs);
+            let longer = if is_known { usize::MAX } else { (8 * longest).max(1) };
+            let chunks = self.pace(work).chunks_in(left_secs).min(longer);
+            let whole_secs = self.pace(work).expected_secs(1, Expect::Typical);
+            let fits = longest > 0 && whole_secs.is_some_and(|secs| now_secs + secs < self.deadline.at_secs);
+            let part_secs = whole_secs.map_or(0.0, |secs| secs * chunks as f64 / directive.horizon_chunks as f64);
+            let is_in_time = left_secs > 0.0 && (part_secs <= left_secs || self.pace_mut(work).retries());
+            if chunks <= longest || fits || !is_in_time {
+                return Ok(());
+            }
+            let part = Plans::new(1, chunks, width, plan[..chunks * width].to_vec())?;
+            let before = self.deadline.clock.now_secs();
+            self.imagination.try_out(&part, work == Work::Differentiate)?;
+            let secs = self.deadline.clock.now_secs() - before;
+            self.pace_mut(work).add_part(chunks, secs);
+            longest = chunks;
+        }
+    }
+
+    /// Most plans of a group: none is so large that its memory would count.
+    fn most_plans(&self, work: Work) -> usize {
+        let directive = self.imagination.directive;
+        let states = match work {
+            Work::Score => self.imagination.state_len(),
+            Work::Differentiate => VALUES_PER_GRADIENT * self.imagination.state_len(),
+        };
+        let values = directive.horizon_chunks * (directive.chunk_width() + states);
+        let most = if self.is_unlimited() { MOST_PLANS } else { Pace::MOST_PLANS };
+        (MOST_VALUES / values.max(1)).clamp(1, most)
+    }
+}
+
+/// Sizes of a group, the largest first: `most`, and the powers of two below it.
+fn sizes(most: usize) -> impl Iterator<Item = usize> {
+    let powers = (0..most.max(1).ilog2() + 1).rev().map(|power| 1 << power);
+    std::iter::once(most).chain(powers.filter(move |&size| size < most))
 }

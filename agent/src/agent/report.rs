@@ -20,8 +20,8 @@ pub struct TickReport {
     pub action_chunk: Vec<f32>,
     /// The whole plan.
     pub plan: Plan,
-    /// The expected outcome of the plan, `[1, S, H, P, D]`: the search's own rollout of it. None for baselines that
-    /// predict nothing.
+    /// The expected outcome of the plan, `[1, S, H, P, D]`: the search's own rollout of it. Where there was no time for
+    /// a search it may be that of the first chunk alone, or none; none for baselines that predict nothing.
     pub expected: Option<Rollouts>,
     /// Unweighted energies of the perceived state and of the chunk that led to it, by name.
     pub energies: Vec<(String, f32)>,
@@ -31,9 +31,9 @@ pub struct TickReport {
     pub planning_energies: Vec<f32>,
     /// Time from the observation until the action chunk was returned, milliseconds: all of the tick.
     pub planning_ms: f64,
-    /// Whether that was longer than the budget.
+    /// Whether that was longer than the budget, whatever the plan is.
     pub deadline_missed: bool,
-    /// What the plan is instead of the result of a search, when there was no time for one.
+    /// What the plan is instead of the result of a search, when there was no time for one, in time or not.
     pub fallback: Option<Fallback>,
     /// How it was decided.
     pub mode: Mode,

@@ -7,7 +7,9 @@ use mindseye_world_model::LatentMetric;
 
 use super::critic::critic;
 use super::lewm::require_known_fields;
-use super::{MEMORY_TICKS, Options, Overrides, cost_with, require_replanning, require_weights, world_model};
+use super::{
+    MEMORY_TICKS, Options, Overrides, cost_with, require_memory, require_replanning, require_weights, world_model,
+};
 use crate::actor::{DistilledPolicy, ModeSelector, Policy};
 use crate::configurator::{ModeConfig, RunGoal, SequenceConfigurator, Task};
 use crate::cost::{Curiosity, GoalDistance, LearnedEstimator, SharedEstimator};
@@ -105,6 +107,7 @@ fn agent(
     // A policy knows no boxes to keep out of: there its proposals are no reason to search less.
     let is_short = policy.is_some() && task.names_states().is_none();
     let planner = task.planner_with_policy.as_ref().filter(|_| is_short).unwrap_or(&task.planner);
+    require_memory(task, planner, spec.chunk_width(), spec.latent.tokens * spec.latent.width)?;
     let perception = ModelPerception::new(source);
     let perception = if task.adapt_background { perception.adapting() } else { perception };
     let memory: Box<dyn Memory> = if overrides.without_memory {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mindseye_interface::{Clock, Observation, Seed, Simulator};
 
-use super::{MEMORY_TICKS, cost_with, require_replanning, require_weights};
+use super::{MEMORY_TICKS, cost_with, require_memory, require_replanning, require_weights};
 use crate::actor::{Actor, Hold, RandomActions};
 use crate::configurator::{SequenceConfigurator, SubGoal, Task};
 use crate::cost::{PrivilegedState, SharedEstimator, TrueGoalDistance};
@@ -59,6 +59,7 @@ pub fn true_world(
     require_weights(&task, &cost)?;
     require_replanning(&task, action_chunk)?;
     let space = simulator.action_space().clone();
+    require_memory(&task, &task.planner, action_chunk * space.width(), names.len())?;
     let actor: Box<dyn Actor> = match actor {
         TrueWorldActor::Planner => task.planner.without_gradients().build(),
         TrueWorldActor::Random => Box::new(RandomActions),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mindseye_episodes::image_codec::{decode_image, encoded_image_size, resized};
-use mindseye_interface::{Frame, Image, ImageSize, Observation};
+use mindseye_interface::{Frame, Image, ImageSize, Observation, inputs};
 
 use super::GoalConfig;
 use crate::{Error, Result};
@@ -24,10 +24,13 @@ pub fn key_frames(goal: &GoalConfig, like: &Observation) -> Result<Vec<Vec<Frame
     files.iter().map(frames).collect()
 }
 
+/// Most bytes of an image's file.
+const MAX_IMAGE_BYTES: u64 = 256 << 20;
+
 /// The image in the file at `path`, resized.
 fn read(path: &Path, size: ImageSize) -> Result<Image> {
     let unreadable = |reason: String| Error::GoalFile { field: "goal.files", path: path.to_path_buf(), reason };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = inputs::read(path, MAX_IMAGE_BYTES).map_err(|error| unreadable(error.to_string()))?;
     let decoded = encoded_image_size(&bytes).and_then(|own| decode_image(&bytes, own));
     let image = decoded.map_err(|error| unreadable(error.to_string()))?;
     Ok(Image::new(size, resized(&image, size))?)

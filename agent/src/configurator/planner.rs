@@ -129,6 +129,38 @@ impl PlannerConfig {
         }
     }
 
+    /// The same planner with this many samples per round, and at most as many elites.
+    #[must_use]
+    pub fn with_samples(&self, samples: usize) -> Self {
+        let mut result = self.clone();
+        match &mut result {
+            Self::Icem(config) => (config.samples, config.elites) = (samples, config.elites.min(samples)),
+            Self::Mppi(config) => (config.samples, config.elites) = (samples, config.elites.min(samples)),
+            Self::PredictiveSampling(config) => config.samples = samples,
+            Self::Gradient(config) => config.samples = samples,
+            Self::Hybrid(HybridConfig { sampling, refined, .. }) => {
+                (sampling.samples, sampling.elites) = (samples, sampling.elites.min(samples));
+                *refined = (*refined).min(samples);
+            }
+            Self::Random | Self::Hold => {}
+        }
+        result
+    }
+
+    /// The most plans that are held at once, and the field that says so: samples are scored in groups and count only as
+    /// far as they are elites.
+    pub(crate) fn plans_held(&self) -> (usize, &'static str) {
+        match self {
+            Self::Icem(config) => (4 * config.elites, "planner.elites"),
+            Self::Mppi(config) => (3 * config.elites, "planner.elites"),
+            Self::Hybrid(HybridConfig { sampling, refined, .. }) if *refined > sampling.elites => {
+                (6 * refined, "planner.refined")
+            }
+            Self::Hybrid(HybridConfig { sampling, .. }) => (6 * sampling.elites, "planner.sampling.elites"),
+            Self::PredictiveSampling(_) | Self::Gradient(_) | Self::Random | Self::Hold => (1, "planner.samples"),
+        }
+    }
+
     /// The same planner with as many samples that it imagines about `plans` plans a tick (one that gradients are
     /// carried back from counts three times), and as many elites in proportion. The number of rounds stays.
     #[must_use]

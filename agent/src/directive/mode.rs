@@ -29,7 +29,7 @@ pub enum ModeReason {
     NoProposal,
     /// One of the newest ticks was surprising.
     Surprised,
-    /// Planning takes longer than there is time.
+    /// There is no time to compare the two, let alone to plan.
     NoTime,
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mindseye_interface::{Rng, files};
+use mindseye_interface::{MemoryLimit, Rng, files, inputs};
 use mindseye_world_model::Transitions;
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,7 @@ impl AssociativeMemory {
             Header { format: FORMAT.into(), config: self.config.clone(), transitions: self.transitions.clone() };
         let header = serde_json::to_string(&header).map_err(|error| file_error(error.to_string()))?;
         let text = format!("{header}\n{}", self.ticks.to_text().map_err(|error| file_error(error.to_string()))?);
-        files::write_whole(path, text.as_bytes()).map_err(|error| file_error(error.to_string()))
+        files::write_whole_with_folders(path, text.as_bytes()).map_err(|error| file_error(error.to_string()))
     }
 
     /// Reads a memory that [`AssociativeMemory::save`] wrote.
@@ -70,7 +70,8 @@ impl AssociativeMemory {
     /// [`Error::MemoryFile`] with the line at which the file ends or breaks.
     pub fn load(path: &Path) -> Result<Self> {
         let file_error = |line: usize, reason: String| Error::MemoryFile { path: path.to_path_buf(), line, reason };
-        let text = std::fs::read_to_string(path).map_err(|error| file_error(0, error.to_string()))?;
+        let most = MemoryLimit::default().bytes() / 4; // parsed, a memory takes some times its text
+        let text = inputs::read_text(path, most).map_err(|error| file_error(0, error.to_string()))?;
         let (header, ticks) = text.split_once('\n').unwrap_or((&text, ""));
         let header: Header = serde_json::from_str(header).map_err(|error| file_error(1, error.to_string()))?;
         if header.format != FORMAT {

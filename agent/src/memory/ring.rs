@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use mindseye_interface::{Rng, files};
+use mindseye_interface::{MemoryLimit, Rng, files, inputs};
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ impl RingMemory {
     pub fn save(&self, path: &Path) -> Result<()> {
         let file_error = |reason: String| Error::MemoryFile { path: path.to_path_buf(), line: 0, reason };
         let text = self.to_text().map_err(|error| file_error(error.to_string()))?;
-        files::write_whole(path, text.as_bytes()).map_err(|error| file_error(error.to_string()))
+        files::write_whole_with_folders(path, text.as_bytes()).map_err(|error| file_error(error.to_string()))
     }
 
     /// The text of a memory file.
@@ -87,7 +87,8 @@ impl RingMemory {
     /// [`Error::MemoryFile`] with the line at which the file ends or breaks.
     pub fn load(path: &Path) -> Result<Self> {
         let file_error = |line: usize, reason: String| Error::MemoryFile { path: path.to_path_buf(), line, reason };
-        let text = std::fs::read_to_string(path).map_err(|error| file_error(0, error.to_string()))?;
+        let most = MemoryLimit::default().bytes() / 4; // parsed, a memory takes some times its text
+        let text = inputs::read_text(path, most).map_err(|error| file_error(0, error.to_string()))?;
         Self::from_text(&text).map_err(|(line, reason)| file_error(line, reason))
     }
 

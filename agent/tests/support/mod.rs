@@ -4,6 +4,9 @@
 #![allow(dead_code)] // every test file uses another part of this
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use mindseye_agent::actor::{
     Actor, Choice, Deadline, Gradient, GradientConfig, Hybrid, HybridConfig, Icem, IcemConfig, Imagination, Mppi,
     MppiConfig, Optimiser, PredictiveSampling, PredictiveSamplingConfig,
@@ -16,8 +19,8 @@ use mindseye_agent::perception::ProprioceptivePerception;
 use mindseye_agent::world_model::{Context, Dynamics, Recording, WorldModel};
 use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Plans, Result, Rollouts, Task};
 use mindseye_interface::{
-    Action, ActionSpace, Environment, GoalCheck, Image, ImageSize, ManualClock, Observation, Seed, Simulator, Snapshot,
-    Step,
+    Action, ActionSpace, Clock, Environment, GoalCheck, Image, ImageSize, ManualClock, Observation, Seed, Simulator,
+    Snapshot, Step,
 };
 
 /// Metres per control step at full action.
@@ -67,6 +70,62 @@ impl Dynamics for PointMass {
 }
 
 impl WorldModel for PointMass {}
+
+/// A clock that moves only when it is told to, also by another owner of it.
+#[derive(Debug, Clone, Default)]
+pub struct WorldClock(Arc<AtomicU64>);
+
+impl WorldClock {
+    /// Moves on by `secs`.
+    pub fn advance(&self, secs: f64) {
+        self.0.fetch_add((secs * 1e9).round() as u64, Ordering::Relaxed);
+    }
+}
+
+impl Clock for WorldClock {
+    fn now_secs(&self) -> f64 {
+        self.0.load(Ordering::Relaxed) as f64 / 1e9
+    }
+}
+
+/// The point mass, where imagining takes time: gradients three times as long.
+#[derive(Debug, Clone, Default)]
+pub struct SlowPointMass {
+    /// The clock that moves meanwhile.
+    pub clock: WorldClock,
+    /// Seconds of every call.
+    pub secs_per_call: f64,
+    /// Seconds of every predicted state.
+    pub secs_per_state: f64,
+    /// Nanoseconds that only the next call takes in addition.
+    pub hiccup_nanos: Arc<AtomicU64>,
+}
+
+impl SlowPointMass {
+    fn take(&self, passes: f64, plans: &Plans) {
+        let hiccup_secs = self.hiccup_nanos.swap(0, Ordering::Relaxed) as f64 / 1e9;
+        let states = (plans.count() * plans.horizon()) as f64;
+        self.clock.advance(hiccup_secs + passes * (self.secs_per_call + self.secs_per_state * states));
+    }
+}
+
+impl Dynamics for SlowPointMass {
+    fn rollout(&self, context: &Context<'_>, plans: &Plans) -> Predicted<Rollouts> {
+        self.take(1.0, plans);
+        PointMass.rollout(context, plans)
+    }
+
+    fn rollout_recorded(&self, context: &Context<'_>, plans: &Plans) -> Predicted<(Rollouts, Recording)> {
+        self.take(3.0, plans);
+        PointMass.rollout_recorded(context, plans)
+    }
+
+    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Predicted<Vec<f32>> {
+        PointMass.vjp(recording, upstream)
+    }
+}
+
+impl WorldModel for SlowPointMass {}
 
 /// A world model that predicts nothing but NaN.
 #[derive(Debug)]

@@ -1,0 +1,98 @@
+//! How long the parts of a tick take that follow the search.
+
+use std::cell::Cell;
+
+use mindseye_interface::Clock;
+
+use crate::actor::pace::{Durations, Pace};
+
+/// Most of the budget that is kept free for rare delays.
+const MOST_OF_BUDGET: f64 = 0.35;
+/// Share of the budget that is kept free before the first tick has been timed.
+const AT_FIRST: f64 = 0.05;
+
+/// What is known from former ticks of the time after a search.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TickTimes {
+    /// From the last time that a search looked at the clock until the end of the tick, without the rollout of the
+    /// expected outcome; or from the search's deadline on, if that is longer: the last group was late.
+    closing: Durations,
+    /// The rollout of the expected outcome of one plan.
+    pub outcome: Pace,
+    /// When the closing part of this tick would have begun without that rollout, seconds.
+    closing_since_secs: Option<f64>,
+}
+
+impl TickTimes {
+    /// How long before the end of a budget of `budget_secs` a search has to end, seconds: what follows typically takes
+    /// so long, or, where that is little of the budget, so long at most.
+    pub fn margin_secs(&self, budget_secs: f64) -> f64 {
+        let Some((typical, high)) = self.closing.typical_secs().zip(self.closing.high_secs()) else {
+            return if budget_secs == f64::INFINITY { 0.0 } else { AT_FIRST * budget_secs };
+        };
+        typical.max(high.min(MOST_OF_BUDGET * budget_secs))
+    }
+
+    /// The closing part began `since_secs` ago, at `now_secs` on the tick's clock.
+    pub fn close(&mut self, now_secs: f64, since_secs: f64) {
+        self.closing_since_secs = Some(now_secs - since_secs);
+    }
+
+    /// The tick ends at `now_secs`, its search was to end at `deadline_secs`.
+    pub fn end(&mut self, now_secs: f64, deadline_secs: f64) {
+        if let Some(since_secs) = self.closing_since_secs.take() {
+            self.closing.add(now_secs - since_secs.min(deadline_secs));
+        }
+    }
+}
+
+/// A clock that knows when it was read last.
+pub(super) struct LastReading<'a> {
+    clock: &'a dyn Clock,
+    last_secs: Cell<f64>,
+}
+
+impl<'a> LastReading<'a> {
+    /// `clock`, read now.
+    pub fn of(clock: &'a dyn Clock) -> Self {
+        Self { clock, last_secs: Cell::new(clock.now_secs()) }
+    }
+
+    /// The last reading, seconds.
+    pub fn last_secs(&self) -> f64 {
+        self.last_secs.get()
+    }
+}
+
+impl Clock for LastReading<'_> {
+    fn now_secs(&self) -> f64 {
+        let now_secs = self.clock.now_secs();
+        self.last_secs.set(now_secs);
+        now_secs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_search_is_expected_to_take_what_it_took() {
+        let mut times = TickTimes::default();
+        assert_eq!((times.margin_secs(1.0), times.margin_secs(f64::INFINITY)), (0.05, 0.0));
+        for secs in [0.125, 0.25, 0.125, 0.25, 0.125, 0.25, 0.125, 0.125] {
+            times.close(10.0, 0.0);
+            times.end(10.0 + secs, f64::INFINITY);
+        }
+        assert_eq!(times.margin_secs(4.0), 0.25, "rare delays, where there is time for them");
+        assert_eq!(times.margin_secs(0.5), MOST_OF_BUDGET * 0.5, "a part of a short budget");
+        assert_eq!(times.margin_secs(0.1), 0.125, "what it always takes");
+        times.end(50.0, 0.0);
+        assert_eq!(times.margin_secs(4.0), 0.25, "a tick that failed before its end says nothing");
+        for _ in 0..2 {
+            times.close(10.0, 0.0);
+            times.end(10.125, 9.5); // the last group ended half a second after the deadline
+        }
+        assert_eq!(times.margin_secs(4.0), 0.625);
+    }
+}
