@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::comparison::PartialProgress;
 use crate::interval::SuccessRate;
-use crate::{Evaluation, EvaluationReport, LearnedAgent, Method, Perturbation, Protocol, Result};
+use crate::{Evaluation, EvaluationReport, Journal, LearnedAgent, Method, Perturbation, Protocol, Result};
 
 /// A learned agent, and the same agent with a module replaced by a part that does nothing.
 #[derive(Clone)]
@@ -279,7 +279,8 @@ fn critic(setting: &Setting, conditions: &str) -> Ablation {
     }
 }
 
-/// Runs `ablations` on `benchmark`, `episodes` on each of `seeds`, and `threads` episodes at a time.
+/// Runs `ablations` on `benchmark`, `episodes` on each of `seeds`, and `threads` episodes at a time. Finished episodes
+/// are kept in `journal`.
 ///
 /// # Errors
 /// The evaluator's.
@@ -288,6 +289,7 @@ pub fn run_ablations(
     ablations: &[Ablation],
     (episodes, seeds): (usize, &[u64]),
     threads: usize,
+    journal: Option<&Journal>,
     progress: &dyn Progress,
 ) -> Result<Vec<AblationRow>> {
     let each = episodes * seeds.len();
@@ -298,11 +300,14 @@ pub fn run_ablations(
         let evaluation = Evaluation {
             protocol,
             perturbation: setting.perturbation,
+            journal,
             ..Evaluation::standard(benchmark, &setting.task, setting.goals)
         };
         let part = PartialProgress { progress, before: done, note };
+        let run = evaluation.run(&[setting.method.as_ref()], &part);
+        let report = run.map_err(|error| error.within(done, 2 * ablations.len() * each))?.report;
         done += each;
-        Ok(evaluation.run(&[setting.method.as_ref()], &part)?.report)
+        Ok(report)
     };
     let mut rows = Vec::with_capacity(ablations.len());
     for ablation in ablations {

@@ -2,6 +2,7 @@
 //! world model predicts all of them.
 
 mod predictors;
+mod report;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use self::predictors::{PredictorCoverage, SampledCoverage};
+pub use self::report::BranchesReport;
 use crate::collection::ScriptSource;
 use crate::interval::SuccessRate;
 use crate::{Error, Result};
@@ -92,8 +94,9 @@ impl BranchSearch<'_> {
         let done = AtomicUsize::new(0);
         let found = episodes.into_par_iter().map(|index| {
             let found = self.episode(held_out_episode(self.root, index))?;
-            let proceeds = progress.advance(done.fetch_add(1, Ordering::Relaxed) + 1, "");
-            if proceeds { Ok(found) } else { Err(Error::Stopped) }
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            let proceeds = progress.advance(done, "");
+            if proceeds { Ok(found) } else { Err(Error::Stopped { done, of: total }) }
         });
         let found: Vec<BranchPoints> = found.collect::<Result<_>>()?;
         progress.end();

@@ -4,6 +4,7 @@ mod on_policy;
 mod spec;
 
 use std::ops::Range;
+use std::str::FromStr;
 use std::time::Instant;
 
 use mindseye_episodes::{DatasetWriter, EpisodeData};
@@ -47,6 +48,36 @@ fn push_step(episode: &mut EpisodeData, observation: Observation, state: &[f64],
     episode.states.push(state.iter().map(|&value| value as f32).collect());
     episode.actions.push(action.values().to_vec());
     Ok(())
+}
+
+/// One of several equal parts of a recording, for example `2/4`: on several machines at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// From 1 on.
+    number: usize,
+    of: usize,
+}
+
+impl Shard {
+    /// All of it.
+    pub const WHOLE: Self = Self { number: 1, of: 1 };
+
+    /// The episodes of this part, of so many in all.
+    pub fn episodes(self, all: usize) -> Range<usize> {
+        (self.number - 1) * all / self.of..self.number * all / self.of
+    }
+}
+
+impl FromStr for Shard {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parsed = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match parsed {
+            Some((number, of)) if (1..=of).contains(&number) && of <= 1_000_000 => Ok(Self { number, of }),
+            _ => Err(Error::value("shard", "number/of, for example 2/4", text)),
+        }
+    }
 }
 
 /// Which episodes a recording has.

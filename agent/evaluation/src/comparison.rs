@@ -31,7 +31,7 @@ pub struct PlannerRow {
     pub strict: SuccessRate,
     /// The benchmark's further predicates by name: each held at some step.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub metrics: BTreeMap<&'static str, SuccessRate>,
+    pub metrics: BTreeMap<String, SuccessRate>,
 }
 
 /// Planners that were compared.
@@ -75,13 +75,16 @@ pub fn compare_planners(
     let protocol = &evaluation.protocol;
     let each = protocol.seeds.len() * protocol.episodes;
     progress.begin("compare", planners.len() * plans.len() * each, "episodes");
+    let number_of_plans = plans.len();
     let mut rows = Vec::new();
     for (name, planner) in planners {
         for &plans in plans {
             let planner = planner.scaled_to(plans);
             let note = format!("{name}, {plans} plans");
             let part = PartialProgress { progress, before: rows.len() * each, note: &note };
-            let report = evaluate_planner(evaluation, method, &planner, &part)?;
+            let of = planners.len() * number_of_plans * each;
+            let report = evaluate_planner(evaluation, method, &planner, &part)
+                .map_err(|error| error.within(rows.len() * each, of))?;
             if let Some(errors) = report.errors.into_values().next() {
                 return Err(Error::HeldStill {
                     method: note,
@@ -131,6 +134,7 @@ fn evaluate_planner(
         task: &task,
         protocol: evaluation.protocol.clone(),
         perturbation: evaluation.perturbation,
+        journal: evaluation.journal,
     };
     Ok(evaluation.run(&[method], progress)?.report)
 }

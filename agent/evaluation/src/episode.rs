@@ -8,10 +8,11 @@ use mindseye_agent::{Task, TickReport};
 use mindseye_interface::{
     Action, Benchmark, Image, Observation, Seed, Simulator, StartGoal, StateDimension, SystemClock,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::goals::{EpisodeGoals, GoalChange};
 use crate::perturbation::{Perturbation, Perturber};
-use crate::{Controller, EpisodeStart, Error, Method, Result};
+use crate::{Controller, EpisodeStart, Error, Method, Result, journal};
 
 /// Everything that decides an episode.
 pub struct Episode<'a> {
@@ -43,7 +44,7 @@ pub struct Episode<'a> {
 }
 
 /// How an episode went.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeResult {
     /// First control step after which the moderate predicate held for the last goal, all goals before it having been
     /// reached.
@@ -51,13 +52,13 @@ pub struct EpisodeResult {
     /// Whether the strict predicate held over the last [`HOLD_STEPS`] control steps.
     pub strict: bool,
     /// The benchmark's further predicates by name: whether each held for the last goal after some control step.
-    pub reached: BTreeMap<&'static str, bool>,
+    pub reached: BTreeMap<String, bool>,
     /// Where the task asks for a region: whether the true state was in it at some step.
     pub region: Option<bool>,
     /// Where the task forbids states: control steps after which the true state was forbidden.
     pub violating_steps: Option<usize>,
     /// In scenes with several routes: those that the robot was on, the first one first.
-    pub routes: Vec<&'static str>,
+    pub routes: Vec<String>,
     /// Distance to the goal at the end, in the task's unit.
     pub final_distance: f64,
     /// Control steps done.
@@ -86,6 +87,7 @@ pub struct EpisodeResult {
     /// The first such error.
     pub error: Option<String>,
     /// The first camera's image of the start, the goal and the end.
+    #[serde(with = "journal::png")]
     pub images: [Image; 3],
 }
 
@@ -212,7 +214,7 @@ impl Episode<'_> {
         EpisodeResult {
             first_success_step: None,
             strict: false,
-            reached: predicates.map(|name| (name, false)).collect(),
+            reached: predicates.map(|name| (name.to_owned(), false)).collect(),
             region: goals.want_region().then(|| goals.region_contains(&self.pair.start)),
             violating_steps: goals.forbid_states().then_some(0),
             routes: Vec::new(),
@@ -240,7 +242,8 @@ impl EpisodeResult {
         self.planning_ms.push(report.planning_ms);
         self.deadline_misses += usize::from(report.planning_ms > budget_ms);
         self.fallbacks += usize::from(report.fallback.is_some());
-        self.mode_1_ticks += usize::from(report.mode == Mode::Mode1);
+        let acted_at_once = report.mode == Mode::Mode1 && report.fallback.is_none() && report.error.is_none();
+        self.mode_1_ticks += usize::from(acted_at_once);
         self.predicted_states += report.predicted_states;
         self.surprises.extend(report.surprise);
         let weighted = |(name, energy): &(String, f32)| energy * report.directive.weight(name).unwrap_or(0.0);
@@ -265,12 +268,13 @@ impl EpisodeResult {
                 self.first_success_step = Some(self.steps);
             }
             for (name, reached) in &mut self.reached {
-                *reached |= check.metrics.get(name) == Some(&1.0);
+                *reached |= check.metrics.get(name.as_str()) == Some(&1.0);
             }
         } else if check.moderate {
             goals.advance();
         }
-        self.routes.extend(simulator.route().filter(|route| !self.routes.contains(route)));
+        let route = simulator.route().filter(|route| !self.routes.iter().any(|known| known == route));
+        self.routes.extend(route.map(str::to_owned));
         self.final_distance = check.distance;
         check.strict && is_last
     }

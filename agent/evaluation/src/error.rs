@@ -54,8 +54,13 @@ pub enum Error {
         first: String,
     },
     /// The progress listener asked to stop before the result was complete.
-    #[error("stopped before all episodes were done")]
-    Stopped,
+    #[error("stopped after {done} of {of} episodes")]
+    Stopped {
+        /// Episodes that are done.
+        done: usize,
+        /// Episodes in all.
+        of: usize,
+    },
     /// The operating system did not start the threads.
     #[error("starting threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -80,6 +85,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error of work that is a part of more: `before` episodes of `of` were done before it began.
+    pub(crate) fn within(self, before: usize, of: usize) -> Self {
+        match self {
+            Self::Stopped { done, .. } => Self::Stopped { done: before + done, of },
+            other => other,
+        }
+    }
+
     /// Shorthand for [`Error::Value`].
     pub(crate) fn value(operation: impl Into<String>, expected: impl Into<String>, got: impl ToString) -> Self {
         Self::Value { operation: operation.into(), expected: expected.into(), got: got.to_string() }

@@ -1,16 +1,19 @@
 //! The evaluator: all methods on the same held-out pairs.
 
+mod display;
 mod report;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mindseye_agent::Task;
+use mindseye_agent::configurator::GoalConfig;
 use mindseye_interface::{Benchmark, GoalKind, Progress, Seed, StartGoal};
 use rayon::prelude::*;
 
 pub use self::report::{EvaluationReport, PairReport, Settings, SuccessWithin};
 use crate::goals::allowed_states;
+use crate::journal::{Journal, Key};
 use crate::{Episode, EpisodeResult, Error, Method, Perturbation, Protocol, Result};
 
 /// What is evaluated on, and how. Starts and goals are states of held-out episodes, the same for every method; pairs
@@ -38,6 +41,8 @@ pub struct Evaluation<'a> {
     pub protocol: Protocol,
     /// How observations are perturbed.
     pub perturbation: Perturbation,
+    /// Where finished episodes are kept, so that an interrupted evaluation goes on from them.
+    pub journal: Option<&'a Journal>,
 }
 
 /// What an evaluation gives.
@@ -49,11 +54,28 @@ pub struct EvaluationOutcome {
     pub episodes: Vec<EpisodeResult>,
 }
 
+/// How an evaluation ended.
+#[derive(Debug)]
+pub enum EvaluationEnd {
+    /// All episodes are done.
+    Complete(Box<EvaluationOutcome>),
+    /// It was asked to stop.
+    Stopped {
+        /// Episodes that are done.
+        done: usize,
+        /// Episodes in all.
+        of: usize,
+        /// The report of the pairs that the method under test has done, if it has done any, with the baselines that
+        /// have done them all.
+        partial: Option<Box<EvaluationReport>>,
+    },
+}
+
 impl<'a> Evaluation<'a> {
     /// The standard protocol ([`Protocol::standard`]) with observations as they are.
     pub fn standard(benchmark: &'a dyn Benchmark, task: &'a Task, goals: GoalKind) -> Self {
         let (factors, perturbation) = (Vec::new(), Perturbation::default());
-        Self { benchmark, factors, task, protocol: Protocol::standard(goals), perturbation }
+        Self { benchmark, factors, task, protocol: Protocol::standard(goals), perturbation, journal: None }
     }
 
     /// Evaluates `methods` on the same pairs. The first is the method under test, the others are its baselines.
@@ -63,6 +85,17 @@ impl<'a> Evaluation<'a> {
     /// [`Error::UnsupportedTask`] before the first episode when a method cannot run the task; [`Error::Episode`] when
     /// an episode fails; [`Error::Stopped`] when `progress` asks to stop.
     pub fn run(&self, methods: &[&dyn Method], progress: &dyn Progress) -> Result<EvaluationOutcome> {
+        match self.run_until_stopped(methods, progress)? {
+            EvaluationEnd::Complete(outcome) => Ok(*outcome),
+            EvaluationEnd::Stopped { done, of, .. } => Err(Error::Stopped { done, of }),
+        }
+    }
+
+    /// As [`Evaluation::run`], with a report of what is done when `progress` asks to stop.
+    ///
+    /// # Errors
+    /// As [`Evaluation::run`], but for [`Error::Stopped`].
+    pub fn run_until_stopped(&self, methods: &[&dyn Method], progress: &dyn Progress) -> Result<EvaluationEnd> {
         self.protocol.validate()?;
         if methods.is_empty() {
             return Err(Error::value("evaluation", "at least one method", "none"));
@@ -93,15 +126,62 @@ impl<'a> Evaluation<'a> {
         let mut results = Vec::with_capacity(methods.len());
         for (number, method) in methods.iter().enumerate() {
             let warmup = if number == 0 { std::mem::take(&mut warmup) } else { BTreeMap::new() };
+            let setting = self.key(*method, pairs.first())?;
             let run = |pair: &StartGoal| {
                 let warmup = warmup.get(&pair.seed).map_or(&[][..], Vec::as_slice);
-                counter.count(method.name(), || self.episode(*method, pair, warmup))
+                counter.count(method.name(), || match (self.journal, setting) {
+                    (Some(journal), Some(setting)) => {
+                        journal.result(Key::of(Some(setting), pair)?, || self.episode(*method, pair, warmup))
+                    }
+                    _ => self.episode(*method, pair, warmup),
+                })
             };
-            results.push(pool.install(|| pairs.par_iter().map(run).collect::<Result<Vec<_>>>())?);
+            let done: Vec<Option<EpisodeResult>> = pool.install(|| pairs.par_iter().map(run).collect::<Result<_>>())?;
+            match done.iter().cloned().collect::<Option<Vec<_>>>() {
+                Some(done) => results.push(done),
+                None => return Ok(self.stopped(methods, &pairs, results, done)),
+            }
         }
         progress.end();
         let report = EvaluationReport::new(self, methods, &pairs, &results);
-        Ok(EvaluationOutcome { report, episodes: results.swap_remove(0) })
+        let outcome = EvaluationOutcome { report, episodes: results.swap_remove(0) };
+        Ok(EvaluationEnd::Complete(Box::new(outcome)))
+    }
+
+    /// The key of everything that episodes of `method` follow from, apart from their pair; `None` where that is not
+    /// known, or nothing is kept.
+    fn key(&self, method: &dyn Method, pair: Option<&StartGoal>) -> Result<Option<Key>> {
+        let (Some(journal), Some(method), Some(_)) = (self.journal, method.fingerprint(), pair) else {
+            return Ok(None);
+        };
+        let protocol = Protocol { episodes: 0, seeds: Vec::new(), threads: 0, ..self.protocol.clone() };
+        let goal_images: Vec<Option<Vec<u8>>> = match &self.task.goal {
+            GoalConfig::KeyFrames { files } => files.iter().map(|path| std::fs::read(path).ok()).collect(),
+            _ => Vec::new(),
+        };
+        let world = (self.benchmark.name(), &self.factors, self.perturbation);
+        journal.key(&(method, world, protocol, self.task, goal_images)).map(Some)
+    }
+
+    /// The end of an evaluation that was asked to stop: `results` are those of whole methods, `done` those of the next
+    /// one.
+    fn stopped(
+        &self,
+        methods: &[&dyn Method],
+        pairs: &[StartGoal],
+        mut results: Vec<Vec<EpisodeResult>>,
+        done: Vec<Option<EpisodeResult>>,
+    ) -> EvaluationEnd {
+        let count = done.iter().flatten().count();
+        let (all, of) = (results.len() * pairs.len() + count, methods.len() * pairs.len());
+        let mut pairs = pairs.to_vec();
+        if results.is_empty() {
+            let mut is_done = done.iter().map(Option::is_some);
+            pairs.retain(|_| is_done.next() == Some(true));
+            results.push(done.into_iter().flatten().collect());
+        }
+        let report = EvaluationReport::new(self, &methods[..results.len()], &pairs, &results);
+        EvaluationEnd::Stopped { done: all, of, partial: (!pairs.is_empty()).then(|| Box::new(report)) }
     }
 
     /// The episode of `method` on `pair`.
@@ -141,14 +221,15 @@ impl<'a> Counter<'a> {
         Self { progress, done: AtomicUsize::new(0), stopped: AtomicBool::new(false) }
     }
 
-    fn count<T>(&self, note: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Does `work` and counts it; `None` once a stop was asked for.
+    fn count<T>(&self, note: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         if self.stopped.load(Ordering::Relaxed) {
-            return Err(Error::Stopped);
+            return Ok(None);
         }
         let result = work()?;
         if !self.progress.advance(self.done.fetch_add(1, Ordering::Relaxed) + 1, note) {
             self.stopped.store(true, Ordering::Relaxed);
         }
-        Ok(result)
+        Ok(Some(result))
     }
 }

@@ -14,6 +14,7 @@
 
 pub mod ablation;
 pub mod branches;
+mod checkpoint_files;
 pub mod collection;
 pub mod comparison;
 mod critic_accuracy;
@@ -22,6 +23,7 @@ mod error;
 mod evaluation;
 mod goals;
 pub mod interval;
+mod journal;
 mod method;
 mod methods;
 mod perturbation;
@@ -31,8 +33,11 @@ mod rates;
 pub use critic_accuracy::{CriticAccuracy, r2};
 pub use episode::{Episode, EpisodeResult, HOLD_STEPS, TickView};
 pub use error::{Error, Result};
-pub use evaluation::{Evaluation, EvaluationOutcome, EvaluationReport, PairReport, Settings, SuccessWithin};
+pub use evaluation::{
+    Evaluation, EvaluationEnd, EvaluationOutcome, EvaluationReport, PairReport, Settings, SuccessWithin,
+};
 pub use goals::{GoalChange, GoalSequence, GoalState};
+pub use journal::Journal;
 pub use method::{Controller, EpisodeStart, Method, MethodIdentity, ModelIdentity};
 pub use methods::{LearnedAgent, NoOp, Oracle, OracleDynamics, RandomActions};
 pub use perturbation::Perturbation;

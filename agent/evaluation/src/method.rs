@@ -24,6 +24,12 @@ pub trait Method: Sync {
         None
     }
 
+    /// A text that is equal for methods that do the same, and for them alone: results in a [`Journal`](crate::Journal)
+    /// are found by it. `None` (the default) where that is not known; its results are not kept then.
+    fn fingerprint(&self) -> Option<String> {
+        None
+    }
+
     /// The discount per action chunk that its critic was trained with, where it has a critic.
     fn critic_discount(&self) -> Option<f32> {
         None

@@ -11,7 +11,9 @@ use mindseye_agent::{Agent, ModelSource, RunGoal, Task, TickReport};
 use mindseye_interface::{Clock, Observation, Simulator};
 use mindseye_world_model::{AnyCheckpoint, Checkpoint, Head, Lewm, LoadOptions, PublishedLewm};
 
-use crate::{Controller, EpisodeStart, Error, GoalSequence, GoalState, Method, ModelIdentity, Result};
+use crate::{
+    Controller, EpisodeStart, Error, GoalSequence, GoalState, Method, ModelIdentity, Result, checkpoint_files,
+};
 
 /// File with the weights of a checkpoint.
 const WEIGHTS: &str = "model.safetensors";
@@ -24,6 +26,8 @@ pub struct LearnedAgent {
     name: &'static str,
     source: ModelSource,
     identity: Option<ModelIdentity>,
+    /// SHA-256 of the files of the checkpoint.
+    files: Option<String>,
     overrides: Overrides,
 }
 
@@ -44,7 +48,8 @@ impl LearnedAgent {
         if !Lewm::is_in(folder) {
             let checkpoint = Arc::new(Checkpoint::load_for_scene(folder, scene)?);
             let identity = ModelIdentity::read(folder, WEIGHTS, Some(checkpoint.config.training.seed))?;
-            return Ok(Self { identity: Some(identity), ..Self::new(checkpoint) });
+            let files = Some(checkpoint_files::digest(folder)?);
+            return Ok(Self { identity: Some(identity), files, ..Self::new(checkpoint) });
         }
         let agent = Self::new(Arc::new(AnyCheckpoint::load_with(folder, options)?));
         if let Some(other) = agent.source.scene().filter(|other| *other != scene) {
@@ -52,14 +57,15 @@ impl LearnedAgent {
             return Err(Error::value(operation, scene, other));
         }
         let weights = if folder.join(WEIGHTS).exists() { WEIGHTS } else { PICKLED_WEIGHTS };
-        Ok(Self { identity: Some(ModelIdentity::read(folder, weights, None)?), ..agent })
+        let identity = Some(ModelIdentity::read(folder, weights, None)?);
+        Ok(Self { identity, files: Some(checkpoint_files::digest(folder)?), ..agent })
     }
 
     /// The agent with a checkpoint of any family. Reports do not name its files.
     pub fn new(checkpoint: impl Into<ModelSource>) -> Self {
         let source = checkpoint.into();
         let name = if is_lewm(&source) { "lewm" } else { "learned_agent" };
-        Self { name, source, identity: None, overrides: Overrides::default() }
+        Self { name, source, identity: None, files: None, overrides: Overrides::default() }
     }
 
     /// The same agent without the parts that `overrides` takes away, called `name` in reports.
@@ -147,6 +153,11 @@ impl Method for LearnedAgent {
         self.identity.as_ref()
     }
 
+    fn fingerprint(&self) -> Option<String> {
+        let files = self.files.as_ref()?;
+        Some(format!("{} {:?} {files}", self.name, self.overrides))
+    }
+
     fn critic_discount(&self) -> Option<f32> {
         // A critic that cannot be read is refused when the first episode begins.
         self.source.critic().ok().flatten().map(|critic| critic.config().discount)
@@ -184,6 +195,10 @@ impl Method for OracleDynamics {
 
     fn model(&self) -> Option<&ModelIdentity> {
         self.agent.model()
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        Some(format!("{} {}", self.name(), self.agent.fingerprint()?))
     }
 
     fn critic_discount(&self) -> Option<f32> {
@@ -252,6 +267,10 @@ impl<T: TrueWorldMethod> Method for T {
 
     fn action_chunk(&self) -> usize {
         self.chunk()
+    }
+
+    fn fingerprint(&self) -> Option<String> {
+        Some(format!("{} {}", T::NAME, self.chunk()))
     }
 
     /// Curiosity is about samples of a learned model, and the true world has none. A critic, which is about a learned

@@ -17,7 +17,7 @@ pub struct MethodReport {
     /// The benchmark's further predicates by name: each held at some step. In `push_t`, `block`: the block was at its
     /// goal, wherever the robot was.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub metrics: BTreeMap<&'static str, SuccessRate>,
+    pub metrics: BTreeMap<String, SuccessRate>,
     /// Where the task asks for a region: the true state was in it at some step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<SuccessRate>,
@@ -62,8 +62,9 @@ impl MethodReport {
         let rate = |holds: &dyn Fn(&EpisodeResult) -> bool| {
             SuccessRate::of(results.iter().filter(|result| holds(result)).count(), results.len())
         };
-        let names = results.iter().flat_map(|result| result.reached.keys().copied());
-        let metrics = names.map(|name| (name, rate(&|result| result.reached.get(name) == Some(&true)))).collect();
+        let names = results.iter().flat_map(|result| result.reached.keys());
+        let metrics =
+            names.map(|name| (name.clone(), rate(&|result| result.reached.get(name) == Some(&true)))).collect();
         let has_region = results.iter().any(|result| result.region.is_some());
         Self {
             moderate: rate(&|result| result.first_success_step.is_some()),

@@ -88,9 +88,9 @@ fn an_episode_that_may_stop_ends_with_the_chunk_after_which_the_goal_has_been_he
 #[test]
 fn further_predicates_count_if_they_hold_once_and_measures_with_a_unit_are_no_predicates() {
     let result = run(&seeker(), &pair(0, 0, &[1.0]), |episode| episode.budget_steps = 7);
-    assert_eq!(result.reached, [("near", true)].into());
+    assert_eq!(result.reached, [("near".to_owned(), true)].into());
     let result = run(&seeker(), &pair(0, 0, &[1.0]), |episode| episode.budget_steps = 6);
-    assert_eq!(result.reached, [("near", false)].into());
+    assert_eq!(result.reached, [("near".to_owned(), false)].into());
 }
 
 #[test]

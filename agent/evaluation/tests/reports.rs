@@ -8,7 +8,8 @@ use std::sync::Mutex;
 
 use mindseye_evaluation::interval::SuccessRate;
 use mindseye_evaluation::{
-    CriticAccuracy, EpisodeResult, Error, EvaluationOutcome, Method, MethodIdentity, ModelIdentity, Protocol,
+    CriticAccuracy, EpisodeResult, Error, EvaluationEnd, EvaluationOutcome, Journal, Method, MethodIdentity,
+    ModelIdentity, Protocol,
 };
 use mindseye_interface::{NoProgress, Progress};
 use support::{Behaviour, Event, FakeMethod, LineBenchmark, evaluation, task};
@@ -30,7 +31,7 @@ fn rates_count_successes_of_every_method_on_the_same_pairs() {
     let report = run(&[&seek, &right, &still], 4).report;
     assert_eq!(report.rates.model.moderate, SuccessRate::of(4, 4));
     assert_eq!(report.rates.model.strict, SuccessRate::of(4, 4));
-    assert_eq!(report.rates.model.metrics, [("near", SuccessRate::of(4, 4))].into());
+    assert_eq!(report.rates.model.metrics, [("near".to_owned(), SuccessRate::of(4, 4))].into());
     assert_eq!(report.rates.baselines["right"].moderate, SuccessRate::of(2, 4));
     assert_eq!(report.rates.baselines["right"].strict, SuccessRate::of(0, 4));
     assert_eq!(report.rates.baselines["no_op"].moderate, SuccessRate::of(0, 4));
@@ -74,7 +75,8 @@ fn ticks_and_predicted_states_are_of_the_method_under_test() {
     assert_eq!((report.deadline_misses, report.fallbacks, report.missing_frames), (0, 0, 0));
     assert_eq!(report.planning_ms.max, 1.0);
     assert_eq!(report.planning_histogram.counts.iter().sum::<usize>(), 12);
-    assert_eq!(report.routes, [("left", SuccessRate::of(1, 3)), ("right", SuccessRate::of(2, 3))].into());
+    let routes = [("left", SuccessRate::of(1, 3)), ("right", SuccessRate::of(2, 3))];
+    assert_eq!(report.routes, routes.map(|(name, rate)| (name.to_owned(), rate)).into());
 }
 
 #[test]
@@ -207,8 +209,52 @@ fn progress_counts_all_episodes_and_can_stop_them() {
     evaluation.run(&methods, &progress).unwrap();
     assert_eq!((*progress.total.lock().unwrap(), *progress.done.lock().unwrap()), (12, 12));
     let progress = CountingProgress { stop_after: Some(3), ..CountingProgress::default() };
-    assert!(matches!(evaluation.run(&methods, &progress).unwrap_err(), Error::Stopped));
+    assert!(matches!(evaluation.run(&methods, &progress).unwrap_err(), Error::Stopped { .. }));
     assert!(*progress.done.lock().unwrap() < 12);
+}
+
+#[test]
+fn a_stopped_evaluation_reports_what_is_done_and_goes_on_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (benchmark, task) = (benchmark(), task(""));
+    let journal = || Journal::open(&folder.path().join("episodes.journal"), "this program").unwrap();
+    let run = |stop_after: Option<usize>, methods: &[&dyn Method], journal: &Journal| {
+        let mut evaluation = evaluation(&benchmark, &task, 20, 6);
+        (evaluation.journal, evaluation.protocol.threads) = (Some(journal), 1);
+        let progress = CountingProgress { stop_after, ..CountingProgress::default() };
+        evaluation.run_until_stopped(methods, &progress).unwrap()
+    };
+    let episodes = |method: &FakeMethod| method.events().iter().filter(|event| is_begin(event)).count();
+    let methods = || (seeker(), FakeMethod::new("no_op", Behaviour::Constant(0.0)));
+    let (seek, still) = methods();
+    // In the middle of the method under test, then in the middle of its baseline.
+    let EvaluationEnd::Stopped { done: 2, of: 12, partial: Some(partial) } = run(Some(2), &[&seek, &still], &journal())
+    else {
+        panic!("stopped after two episodes")
+    };
+    assert_eq!((partial.results.len(), partial.rates.model.moderate), (2, SuccessRate::of(2, 2)));
+    let (seek, still) = methods();
+    let EvaluationEnd::Stopped { done: 8, partial: Some(partial), .. } = run(Some(8), &[&seek, &still], &journal())
+    else {
+        panic!("stopped after eight episodes")
+    };
+    assert_eq!((episodes(&seek), episodes(&still)), (4, 2), "what was done is not done again");
+    assert!(partial.results.len() == 6 && partial.rates.baselines.is_empty());
+    let (seek, still) = methods();
+    let EvaluationEnd::Complete(resumed) = run(None, &[&seek, &still], &journal()) else { panic!("complete") };
+    assert_eq!((episodes(&seek), episodes(&still)), (0, 4));
+    let whole = evaluation(&benchmark, &task, 20, 6).run(&[&methods().0, &methods().1], &NoProgress).unwrap();
+    assert_eq!(resumed.report.results, whole.report.results);
+    assert_eq!(resumed.report.rates, whole.report.rates);
+    assert!(resumed.episodes.iter().zip(&whole.episodes).all(|(resumed, whole)| resumed.images == whole.images));
+    // Another task, another method or another world are other work.
+    let (other, still) = (FakeMethod::new("right", Behaviour::Constant(1.0)), methods().1);
+    run(None, &[&other, &still], &journal());
+    assert_eq!((episodes(&other), episodes(&still)), (6, 0));
+}
+
+fn is_begin(event: &Event) -> bool {
+    matches!(event, Event::Begin { .. })
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn benchmark(has_hard_pairs: bool) -> LineBenchmark {
 fn rows(agents: &AblatedAgents, has_hard_pairs: bool) -> Vec<AblationRow> {
     let (benchmark, task) = (benchmark(has_hard_pairs), task(""));
     let ablations = ablations(&benchmark, agents, &task);
-    run_ablations(&benchmark, &ablations, (10, &[3]), 2, &NoProgress).unwrap()
+    run_ablations(&benchmark, &ablations, (10, &[3]), 2, None, &NoProgress).unwrap()
 }
 
 #[test]

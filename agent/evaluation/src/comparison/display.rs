@@ -10,7 +10,7 @@ impl Display for PlannerComparison {
         writeln!(text, "{benchmark}, {goals}, {episodes} episodes x {} seeds\n", seeds.len())?;
         let columns = ["planner", "plans", "states/tick", "p50 ms", "p95 ms", "moderate", "strict"];
         let [planner, plans, states, p50, p95, moderate, strict] = columns;
-        let metrics = self.rows.first().map(|row| row.metrics.keys().copied().collect::<Vec<_>>().join(" "));
+        let metrics = self.rows.first().map(|row| row.metrics.keys().cloned().collect::<Vec<_>>().join(" "));
         let metrics = metrics.unwrap_or_default();
         write!(text, "{planner:<20} {plans:>6} {states:>11} {p50:>8} {p95:>8}  {moderate:<22} {strict:<22} {metrics}")?;
         for row in &self.rows {

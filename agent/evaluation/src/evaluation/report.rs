@@ -61,7 +61,7 @@ pub struct PairReport {
     pub strict: bool,
     /// The benchmark's further predicates by name: whether each held at some step.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub reached: BTreeMap<&'static str, bool>,
+    pub reached: BTreeMap<String, bool>,
     /// Where the task asks for a region: whether the true state was in it at some step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<bool>,
@@ -70,7 +70,7 @@ pub struct PairReport {
     pub violating_steps: Option<usize>,
     /// In scenes with several routes: those that the robot was on, the first one first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub routes: Vec<&'static str>,
+    pub routes: Vec<String>,
     /// Distance to the goal at the end, in the task's unit.
     pub final_distance: f64,
     /// Ticks in which the method held still because of an error.
@@ -97,7 +97,7 @@ pub struct EvaluationReport {
     pub subsets: BTreeMap<String, Rates>,
     /// In scenes with several routes: share of the episodes in which the robot was on each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub routes: BTreeMap<&'static str, SuccessRate>,
+    pub routes: BTreeMap<String, SuccessRate>,
     /// Control steps to success, of the episodes that succeeded.
     pub steps_to_success: Percentiles,
     /// Success within every fifth of the budget.
@@ -193,8 +193,8 @@ fn rates(methods: &[&dyn Method], results: &[Vec<EpisodeResult>], places: &[usiz
 }
 
 /// Share of the episodes in which the robot was on each route.
-fn routes(results: &[EpisodeResult]) -> BTreeMap<&'static str, SuccessRate> {
-    let names = results.iter().flat_map(|result| result.routes.iter().copied());
+fn routes(results: &[EpisodeResult]) -> BTreeMap<String, SuccessRate> {
+    let names = results.iter().flat_map(|result| result.routes.iter().cloned());
     let share = |route| {
         let count = results.iter().filter(|result| result.routes.contains(&route)).count();
         (route, SuccessRate::of(count, results.len()))

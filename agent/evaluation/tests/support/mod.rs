@@ -229,6 +229,10 @@ impl Method for FakeMethod {
         CHUNK
     }
 
+    fn fingerprint(&self) -> Option<String> {
+        Some(self.name.to_owned())
+    }
+
     fn critic_discount(&self) -> Option<f32> {
         Some(0.5)
     }
