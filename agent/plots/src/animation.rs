@@ -100,7 +100,7 @@ impl Animation {
                 encoder.write_frame(&frame.encoded(&palette)).map_err(failed)?;
             }
         }
-        files::write_whole(path, &bytes).map_err(|error| Error::write(path, error))
+        files::write_whole_with_folders(path, &bytes).map_err(|error| Error::write(path, error))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Episodes of an agent, filmed: what it observes, what it imagines, whether it arrives.
 
+use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mindseye_agent::Task;
-use mindseye_evaluation::interval::Percentiles;
+use mindseye_evaluation::interval::{Percentiles, SuccessRate};
 use mindseye_evaluation::{Episode, EpisodeResult, Error as EvaluationError, GoalChange, LearnedAgent, Perturbation};
 use mindseye_interface::{Benchmark, GoalKind, Seed, StartGoal};
 use mindseye_world_model::Checkpoint;
@@ -28,8 +29,6 @@ pub struct Demo<'a> {
     pub budget_steps: usize,
     /// After so many control steps of every episode the goal becomes where the episode began.
     pub switch_after: Option<usize>,
-    /// Unit of distances in the benchmark, for example `m`.
-    pub distance_unit: &'a str,
     /// Root of every random choice.
     pub seed: Seed,
     /// Threads of the current rayon pool that plan.
@@ -68,6 +67,37 @@ pub struct DemoEpisode {
     pub planning_ms: Percentiles,
 }
 
+/// Unit of distances in all scenes.
+const DISTANCE_UNIT: &str = "m";
+
+/// An episode on one line.
+impl Display for DemoEpisode {
+    fn fmt(&self, text: &mut Formatter<'_>) -> std::fmt::Result {
+        let state = |values: &[f64]| values.iter().map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ");
+        write!(text, "({}) -> ({}): ", state(&self.start), state(&self.goal))?;
+        match (self.arrived_after_steps, self.held) {
+            (Some(step), true) => write!(text, "reached after {step} steps and held")?,
+            (Some(step), false) => write!(text, "reached after {step} steps")?,
+            (None, _) => write!(text, "missed by {:.3} {DISTANCE_UNIT}", self.final_distance)?,
+        }
+        let Percentiles { p50, max, .. } = self.planning_ms;
+        write!(text, "; planning {p50:.1} ms median, {max:.1} ms at most")
+    }
+}
+
+/// What the episodes say together, without a line break at the end.
+impl Display for DemoReport {
+    fn fmt(&self, text: &mut Formatter<'_>) -> std::fmt::Result {
+        let count = self.episodes.len();
+        let SuccessRate { low, high, .. } = SuccessRate::of(self.solved, count);
+        let (low, high, Percentiles { p50, p95, .. }) = (100.0 * low, 100.0 * high, self.planning_ms);
+        write!(text, "solved {} of {count} (so few episodes say: {low:.0} to {high:.0} % ", self.solved)?;
+        writeln!(text, "succeed; mindseye evaluate measures it)")?;
+        writeln!(text, "planning {p50:.1} ms median, {p95:.1} ms p95")?;
+        write!(text, "film: {}", self.film.display())
+    }
+}
+
 impl Demo<'_> {
     /// Runs the episodes and writes their film, a GIF, to `film`; `done` is called after each episode with its number
     /// from 1.
@@ -76,7 +106,7 @@ impl Demo<'_> {
     /// When an episode fails, the checkpoint's decoder does not fit its model, or the film cannot be written.
     pub fn run(&self, film: &Path, done: &mut (dyn FnMut(usize, &DemoEpisode) + Send)) -> Result<DemoReport> {
         let scene = self.benchmark.name();
-        let mut frames = DemoFilm::new(scene, self.checkpoint.clone(), self.budget_steps, self.distance_unit);
+        let mut frames = DemoFilm::new(scene, self.checkpoint.clone(), self.budget_steps, DISTANCE_UNIT);
         let agent = LearnedAgent::new(self.checkpoint.clone());
         let (mut episodes, mut planning_ms) = (Vec::new(), Vec::new());
         for pair in self.benchmark.start_goal_pairs(self.goals, self.episodes, self.seed.value(), &|_| true)? {

@@ -22,5 +22,5 @@ pub fn write_png(path: &Path, image: &Image) -> Result<()> {
         image::ImageFormat::Png,
     )
     .map_err(|error| Error::encode(path, "PNG", error))?;
-    files::write_whole(path, bytes.get_ref()).map_err(|error| Error::write(path, error))
+    files::write_whole_with_folders(path, bytes.get_ref()).map_err(|error| Error::write(path, error))
 }
