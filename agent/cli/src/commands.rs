@@ -11,10 +11,10 @@ mod former;
 mod goals;
 pub mod inspect;
 pub mod record;
+mod resumable;
 mod shell;
 pub mod train;
 
-use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -25,11 +25,12 @@ use mindseye_agent::directive::terms;
 use mindseye_episodes::Mapping;
 use mindseye_evaluation::LearnedAgent;
 use mindseye_interface::config::require_range;
-use mindseye_interface::{GoalKind, ImageSize, config, files};
+use mindseye_interface::{FolderLock, GoalKind, ImageSize, config, files};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use serde::Serialize;
 
 use crate::assets;
+use crate::streams::{note, say};
 
 /// A robot that looks before it leaps: records episodes, learns a world model from them, and acts by imagining what its
 /// actions would lead to.
@@ -212,12 +213,15 @@ pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("starting threads")
 }
 
-/// Makes the folder for outputs before the work, so that a wrong one does not cost its result.
+/// Locks the folder for outputs of the command `verb` until the lock is dropped; a missing one is made before the work,
+/// so that a wrong one does not cost its result.
 ///
 /// # Errors
-/// When it cannot be made.
-pub fn create_folder(out: Option<&Path>) -> Result<()> {
-    out.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display())))
+/// When another process writes to it, or it cannot be made.
+pub fn lock_folder(out: &Path, verb: &str) -> Result<FolderLock> {
+    let lock = FolderLock::acquire(out, verb)?;
+    lock.note().iter().for_each(|note| note!("{note}"));
+    Ok(lock)
 }
 
 /// Writes `document` as JSON to `path`, whole or not at all.
@@ -226,7 +230,8 @@ pub fn create_folder(out: Option<&Path>) -> Result<()> {
 /// When it cannot be written.
 pub fn write_json(path: &Path, document: &impl Serialize) -> Result<()> {
     let context = || format!("{}", path.display());
-    files::write_whole(path, &serde_json::to_vec_pretty(document).with_context(context)?).with_context(context)
+    files::write_whole_with_folders(path, &serde_json::to_vec_pretty(document).with_context(context)?)
+        .with_context(context)
 }
 
 /// An error of the episodes library in the words of the command line: arguments are options.
@@ -248,8 +253,8 @@ pub fn default_threads() -> usize {
 /// Prints one JSON document on stdout.
 ///
 /// # Errors
-/// When stdout is closed.
+/// When the document has no JSON.
 pub fn print_json(document: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(document).context("writing JSON")?;
-    writeln!(std::io::stdout().lock(), "{text}").context("writing to stdout")
+    say!("{}", serde_json::to_string_pretty(document).context("writing JSON")?);
+    Ok(())
 }

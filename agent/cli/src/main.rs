@@ -3,13 +3,16 @@
 mod assets;
 mod commands;
 mod progress;
+mod streams;
 
-use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mindseye_interface::text::one_line;
 
 use crate::commands::Arguments;
+use crate::progress::{INTERRUPTED, Interrupted};
+use crate::streams::note;
 
 /// Training allocates and frees the same large buffers at every step; glibc returns each to the system and faults it in
 /// again.
@@ -41,18 +44,10 @@ fn keep_freed_memory_for_a_minute() {
     }
 }
 
-/// Text with which the standard library panics when a pipe that is printed to is closed (`mindseye inspect X | head
-/// -1`).
-const CLOSED_PIPE: &str = "failed printing to stdout";
-
-/// Keeps two kinds of panics from being printed: those of libraries that are caught and become errors of one line, and
-/// that of printing into a closed pipe, which ends the program quietly.
+/// Keeps panics of libraries that are caught and become errors of one line from being printed.
 fn quiet_expected_panics() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if panic.payload_as_str().is_some_and(|text| text.starts_with(CLOSED_PIPE)) {
-            std::process::exit(0);
-        }
         if !mindseye_episodes::is_guarded() {
             hook(panic);
         }
@@ -64,17 +59,18 @@ fn main() -> ExitCode {
     one_thread_per_tensor_operation();
     keep_freed_memory_for_a_minute();
     match Arguments::parse().command.run() {
+        Ok(()) if streams::have_failed() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<Interrupted>() {
+            Some(interrupted) => {
+                note!("{interrupted}");
+                ExitCode::from(INTERRUPTED)
+            }
+            None => {
+                // Names in it may come from files: none of them acts on the terminal.
+                note!("error: {}", one_line(&format!("{error:#}")));
+                ExitCode::FAILURE
+            }
+        },
     }
-}
-
-/// Whether `error` came from writing to a closed stdout.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let is_broken = |cause: &std::io::Error| cause.kind() == ErrorKind::BrokenPipe;
-    error.to_string().starts_with("writing to stdout") && error.downcast_ref().is_some_and(is_broken)
 }

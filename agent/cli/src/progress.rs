@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use mindseye_interface::Progress;
 
+use crate::streams::note;
+
 /// Time between lines in a log.
 const LOG_EVERY: Duration = Duration::from_secs(15);
 
@@ -28,8 +30,8 @@ impl TerminalProgress {
     /// Prints a line that stays.
     pub fn note(&self, text: &str) {
         match &*self.meter() {
-            Some(meter) => meter.bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(meter) => meter.bar.suspend(|| note!("{text}")),
+            None => note!("{text}"),
         }
     }
 
@@ -91,7 +93,7 @@ impl Meter {
             self.bar.set_message(format!("{rate} {note}"));
         } else {
             self.logged = Instant::now();
-            eprintln!("{}: {position}/{length}, {rate} {note}", self.stage);
+            note!("{}: {position}/{length}, {rate} {note}", self.stage);
         }
     }
 }
@@ -117,6 +119,21 @@ fn rate(done: u64, left: u64, elapsed: Duration) -> String {
     format!("{per_sec:.1}/s, {time} left")
 }
 
+/// Exit code of a program that Ctrl-C ended: 128 and the number of the signal.
+pub const INTERRUPTED: u8 = 130;
+
+/// Work that ended at a request before it was complete, and what became of it.
+#[derive(Debug)]
+pub struct Interrupted(pub String);
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// A flag that the first Ctrl-C raises, so that work can end in order; the second ends the program at once.
@@ -126,9 +143,9 @@ static STOP: AtomicBool = AtomicBool::new(false);
 pub fn stop_on_ctrl_c() -> Result<&'static AtomicBool> {
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            std::process::exit(INTERRUPTED.into());
         }
-        eprintln!("stopping in order; once more to stop at once");
+        note!("stopping in order; once more to stop at once");
     })
     .context("catching Ctrl-C")?;
     Ok(&STOP)

@@ -62,7 +62,7 @@ fn write_group(root: &Path, group: &str) -> Result<()> {
     let folder = partial.path().join("files");
     for (name, bytes) in FILES {
         if let Some(rest) = name.strip_prefix(group).and_then(|rest| rest.strip_prefix('/')) {
-            files::write_whole(&folder.join(rest), bytes).with_context(failed)?;
+            files::write_whole_with_folders(&folder.join(rest), bytes).with_context(failed)?;
         }
     }
     match std::fs::rename(&folder, &target) {

@@ -8,8 +8,9 @@ use mindseye_evaluation::MethodIdentity;
 use mindseye_evaluation::ablation::{AblatedAgents, AblationReport, ablations, run_ablations};
 use mindseye_plots::{evaluation::ablation_chart, write_png};
 
-use super::{Protocol, SceneArguments, create_folder, load_task, print_json, write_json};
-use crate::progress::TerminalProgress;
+use super::resumable::ResumableStudy;
+use super::{Protocol, SceneArguments, load_task, print_json, write_json};
+use crate::streams::say;
 
 /// What does each module contribute? The same episodes are run with it, and with a part in its place that does
 /// nothing.
@@ -50,11 +51,12 @@ pub fn run(arguments: &AblateArguments) -> Result<()> {
     let benchmark = mindseye_sim::benchmark(scene, &options)?;
     let task = load_task(arguments.task.as_deref(), scene)?;
     let agent = arguments.scene.agent(arguments.checkpoint.as_deref())?;
-    create_folder(arguments.out.as_deref())?;
+    let study = ResumableStudy::begin("ablate", arguments.out.as_deref())?;
     let ablations = ablations(&benchmark, &AblatedAgents::of(&agent), &task);
     let seeds = protocol.seeds();
     let (episodes, threads) = (protocol.episodes, protocol.threads);
-    let rows = run_ablations(&benchmark, &ablations, (episodes, &seeds), threads, &TerminalProgress::default())?;
+    let rows = run_ablations(&benchmark, &ablations, (episodes, &seeds), threads, study.journal(), &study.progress);
+    let rows = rows.map_err(|error| study.failed(error))?;
     let report = AblationReport {
         version: env!("CARGO_PKG_VERSION"),
         method: MethodIdentity::of(&agent),
@@ -70,9 +72,10 @@ pub fn run(arguments: &AblateArguments) -> Result<()> {
         write_json(&folder.join("ablation.json"), &report)?;
         write_png(&folder.join("ablation.png"), ablation_chart(&report.benchmark, &report.rows)?.image())?;
     }
+    study.finish()?;
     if arguments.json {
         return print_json(&report);
     }
-    println!("{report}");
+    say!("{report}");
     Ok(())
 }

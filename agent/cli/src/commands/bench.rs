@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use mindseye_bench::{
     DataBench, DataSource, EncodingBench, LewmBench, PlanningBench, ScalingBench, SimulationBench, TrainingBench,
 };
-use mindseye_interface::config::{Validate, require_range};
+use mindseye_interface::config::require_range;
 use mindseye_interface::{Seed, config};
 use mindseye_plots::write_png;
 use mindseye_world_model::{Checkpoint, Precision};
@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::{load_task, print_json};
 use crate::assets;
+use crate::streams::say;
 
 /// Measure speed. The best of several rounds counts, so that other work of the machine counts little; plan gives
 /// percentiles over all ticks.
@@ -55,7 +56,8 @@ enum Measurement {
     /// Ticks of the shipped agent: percentiles of its planning time, predicted states, memory.
     #[command(after_help = "Examples:\n  \
         mindseye bench plan --scene push_t --threads 2 --rounds 20\n  \
-        mindseye bench plan --scene push_t --deadline-ms 30")]
+        mindseye bench plan --scene push_t --deadline-ms 30\n  \
+        mindseye bench plan --deadline-ms 20 --samples 100000 --horizon 50 --rounds 100")]
     Plan {
         #[command(flatten)]
         scene: Scene,
@@ -69,6 +71,12 @@ enum Measurement {
         /// is cut short.
         #[arg(long)]
         deadline_ms: Option<f64>,
+        /// Samples of the planner, in place of the task's.
+        #[arg(long)]
+        samples: Option<usize>,
+        /// Planning horizon in action chunks, in place of the task's.
+        #[arg(long)]
+        horizon: Option<usize>,
         #[command(flatten)]
         threads: Threads,
         #[command(flatten)]
@@ -233,7 +241,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
             let (scene, recipe) = (scene.clone(), config::load(&assets::recipe(scene)?)?);
             print("train", &TrainingBench { scene, recipe, threads, rounds, seed }.measure()?, json)
         }
-        Measurement::Plan { scene, task, precision, deadline_ms, threads, run } => {
+        Measurement::Plan { scene, task, precision, deadline_ms, samples, horizon, threads, run } => {
             let ((episodes, seed, json), threads) = (run.settings()?, threads.count()?);
             let checkpoint = Arc::new(scene.checkpoint()?);
             let (scene, deadline_ms) = (scene.scene.clone(), *deadline_ms);
@@ -241,11 +249,18 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
             if *precision != Weights::F32 {
                 task.precision = (*precision).into();
             }
-            if let Some(deadline_ms) = deadline_ms {
-                task.budget_ms = deadline_ms;
-                task.validate().context("--deadline-ms")?;
-            }
-            let bench = PlanningBench { scene, checkpoint, task: &task, deadline_ms, threads, episodes, seed };
+            let (samples, horizon_chunks, task) = (*samples, *horizon, &task);
+            let bench = PlanningBench {
+                scene,
+                checkpoint,
+                task,
+                samples,
+                horizon_chunks,
+                deadline_ms,
+                threads,
+                episodes,
+                seed,
+            };
             print("plan", &bench.measure()?, json)
         }
         Measurement::Scaling { scene, task, out, threads, run } => {
@@ -295,6 +310,6 @@ fn print<R: Serialize + Display>(bench: &'static str, report: &R, json: bool) ->
     if json {
         return print_json(&Named { bench, report });
     }
-    println!("{report}");
+    say!("{report}");
     Ok(())
 }

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use mindseye_evaluation::branches::{BranchCoverage, BranchSearch, PredictorCoverage};
-use mindseye_evaluation::{Method, MethodIdentity};
+use mindseye_evaluation::branches::{BranchSearch, BranchesReport};
+use mindseye_evaluation::{Error, Method, MethodIdentity};
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
-use serde::Serialize;
 
 use super::{SceneArguments, pool, print_json};
-use crate::progress::TerminalProgress;
+use crate::progress::{Interrupted, TerminalProgress, stop_on_ctrl_c};
+use crate::streams::say;
 
 /// Measure whether a world model predicts every outcome of plans that have several, on held-out episodes.
 ///
@@ -46,28 +46,6 @@ pub struct BranchesArguments {
     json: bool,
 }
 
-/// What was found.
-#[derive(Debug, Serialize)]
-struct BranchesReport {
-    version: &'static str,
-    method: MethodIdentity,
-    benchmark: String,
-    factors: Vec<String>,
-    image_side: usize,
-    episodes: usize,
-    seed: u64,
-    /// Action chunks of a plan.
-    horizon_chunks: usize,
-    /// Plans that were executed.
-    starts: usize,
-    /// Those with several outcomes.
-    branch_points: usize,
-    /// Outcomes of all of them.
-    branches: usize,
-    #[serde(flatten)]
-    coverage: PredictorCoverage,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -90,8 +68,12 @@ pub fn run(arguments: &BranchesArguments) -> Result<()> {
         horizon_chunks: arguments.horizon,
         root: Seed::new(arguments.seed),
     };
-    let progress = TerminalProgress::default();
-    let found = pool.install(|| search.run(0..arguments.episodes as u64, &progress))?;
+    let progress = TerminalProgress::stopped_by(stop_on_ctrl_c()?);
+    let found = pool.install(|| search.run(0..arguments.episodes as u64, &progress));
+    let found = found.map_err(|error| match error {
+        Error::Stopped { .. } => Interrupted(error.to_string()).into(),
+        other => anyhow::Error::from(other),
+    })?;
     if found.points.is_empty() {
         bail!("{scene}: expected plans with more ends than one, got none from {} starts", found.starts);
     }
@@ -112,23 +94,6 @@ pub fn run(arguments: &BranchesArguments) -> Result<()> {
     if arguments.json {
         return print_json(&report);
     }
-    print_report(&report);
+    say!("{report}");
     Ok(())
-}
-
-fn print_report(report: &BranchesReport) {
-    let BranchesReport { benchmark, branch_points, branches, starts, coverage, .. } = report;
-    println!("{benchmark}: {branch_points} plans with {branches} branches, of {starts} plans");
-    println!("{:<16} {:<22} {:<22} precision", "", "branches found", "all of a plan");
-    let print = |name: &str, coverage: &BranchCoverage| {
-        let (recall, all) = (coverage.recall.to_string(), coverage.all_branches.to_string());
-        println!("{name:<16} {recall:<22} {all:<22} {:.1} %", 100.0 * coverage.precision);
-    };
-    print("one prediction", &coverage.model);
-    for sampled in &coverage.stochastic {
-        print(&format!("{} samples", sampled.samples), &sampled.coverage);
-    }
-    if let Some(coverage) = &coverage.ensemble {
-        print("ensemble", coverage);
-    }
 }

@@ -12,9 +12,10 @@ use mindseye_interface::config::{self, require_range};
 use mindseye_plots::{evaluation::planner_chart, write_png};
 
 use super::goals::GoalArguments;
-use super::{Protocol, SceneArguments, create_folder, load_task, print_json, write_json};
+use super::resumable::ResumableStudy;
+use super::{Protocol, SceneArguments, load_task, print_json, write_json};
 use crate::assets;
-use crate::progress::TerminalProgress;
+use crate::streams::say;
 
 /// Compare planners: success and planning time of each, at several numbers of plans per tick, on the same held-out
 /// pairs.
@@ -68,7 +69,7 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
     let task = load_task(arguments.task.as_deref(), scene)?;
     let agent = arguments.scene.agent(arguments.checkpoint.as_deref())?;
     let planners = planners(&arguments.planners)?;
-    create_folder(arguments.out.as_deref())?;
+    let study = ResumableStudy::begin("compare", arguments.out.as_deref())?;
     let searching = agent.without("learned_agent", Overrides { ignore_proposals: true, ..Overrides::default() });
     let evaluation = Evaluation {
         benchmark: &benchmark,
@@ -76,17 +77,19 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
         task: &task,
         protocol: arguments.protocol.with_goals(goals),
         perturbation: Perturbation::default(),
+        journal: study.journal(),
     };
-    let progress = TerminalProgress::default();
-    let comparison = compare_planners(&evaluation, &searching, &planners, &arguments.plans, &progress)?;
+    let comparison = compare_planners(&evaluation, &searching, &planners, &arguments.plans, &study.progress);
+    let comparison = comparison.map_err(|error| study.failed(error))?;
     if let Some(folder) = &arguments.out {
         write_json(&folder.join("compare.json"), &comparison)?;
         write_png(&folder.join("compare.png"), planner_chart(&comparison)?.image())?;
     }
+    study.finish()?;
     if arguments.json {
         return print_json(&comparison);
     }
-    println!("{comparison}");
+    say!("{comparison}");
     Ok(())
 }
 

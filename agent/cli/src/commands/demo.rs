@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mindseye_evaluation::interval::SuccessRate;
 use mindseye_interface::config::require_range;
 use mindseye_interface::{GoalKind, Seed};
 use mindseye_plots::{Demo, DemoEpisode, DemoReport};
@@ -15,6 +14,7 @@ use mindseye_world_model::Checkpoint;
 
 use super::{load_task, pool, print_json};
 use crate::assets;
+use crate::streams::say;
 
 /// Watch the agent work: it solves fresh episodes in simulation, planning in imagination at every action chunk.
 ///
@@ -64,8 +64,6 @@ const SHOWN: [&str; 2] = [two_room::NAME, push_t::NAME];
 const BUDGET_STEPS: usize = 100;
 /// Control steps from start to goal, in scenes without hard pairs of their own.
 const GOAL_OFFSET: usize = 40;
-/// Unit of distances in all scenes.
-const DISTANCE_UNIT: &str = "m";
 
 /// Runs the command.
 ///
@@ -125,55 +123,24 @@ fn show(arguments: &DemoArguments, scene: &str) -> Result<DemoReport> {
         episodes: arguments.episodes,
         budget_steps: BUDGET_STEPS,
         switch_after: arguments.switch_after,
-        distance_unit: DISTANCE_UNIT,
         seed: Seed::new(arguments.seed).child("demo"),
         threads: arguments.threads,
     };
     if !arguments.json {
         let back = |after: usize| format!("; after {after} control steps the goal becomes the start");
         let back = arguments.switch_after.map_or_else(String::new, back);
-        println!("{scene}: {} fresh episodes, goals given as images{back}", arguments.episodes);
+        say!("{scene}: {} fresh episodes, goals given as images{back}", arguments.episodes);
     }
     let mut done = |number: usize, episode: &DemoEpisode| {
         if !arguments.json {
-            print_episode(number, episode);
+            say!("  {number}: {episode}");
         }
     };
     let report = pool(arguments.threads)?.install(|| demo.run(&film, &mut done))?;
     if !arguments.json {
-        print_report(&report);
+        say!("{report}");
     }
     Ok(report)
-}
-
-fn print_episode(number: usize, episode: &DemoEpisode) {
-    let state = |values: &[f64]| values.iter().map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ");
-    let outcome = match (episode.arrived_after_steps, episode.held) {
-        (Some(step), true) => format!("reached after {step} steps and held"),
-        (Some(step), false) => format!("reached after {step} steps"),
-        (None, _) => format!("missed by {:.3} {DISTANCE_UNIT}", episode.final_distance),
-    };
-    let planning = episode.planning_ms;
-    println!(
-        "  {number}: ({}) -> ({}): {outcome}; planning {:.1} ms median, {:.1} ms at most",
-        state(&episode.start),
-        state(&episode.goal),
-        planning.p50,
-        planning.max
-    );
-}
-
-fn print_report(report: &DemoReport) {
-    let (planning, count) = (report.planning_ms, report.episodes.len());
-    let SuccessRate { low, high, .. } = SuccessRate::of(report.solved, count);
-    println!(
-        "solved {} of {count} (so few episodes say: {:.0} to {:.0} % succeed; mindseye evaluate measures it)",
-        report.solved,
-        100.0 * low,
-        100.0 * high
-    );
-    println!("planning {:.1} ms median, {:.1} ms p95", planning.p50, planning.p95);
-    println!("film: {}", report.film.display());
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! `mindseye evaluate`: success under the standard protocol.
 
-mod printing;
-
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use mindseye_evaluation::{
-    Evaluation, LearnedAgent, Method, NoOp, Oracle, OracleDynamics, Perturbation, Protocol, RandomActions,
+    Evaluation, EvaluationEnd, LearnedAgent, Method, NoOp, Oracle, OracleDynamics, Perturbation, Protocol,
+    RandomActions,
 };
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Benchmark, files};
@@ -17,9 +16,10 @@ use mindseye_world_model::{ActionStatistics, Lewm, LoadOptions};
 
 use super::branches::{self, BranchesArguments};
 use super::goals::GoalArguments;
+use super::resumable::ResumableStudy;
 use super::{SceneArguments, load_task, print_json};
 use crate::assets;
-use crate::progress::TerminalProgress;
+use crate::streams::{note, say};
 
 /// Measure a world model: success of the agent that plans with it, on held-out episodes, beside its baselines.
 ///
@@ -127,6 +127,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
             ..arguments.protocol.with_goals(goals)
         },
         perturbation: Perturbation { drop_frames: arguments.drop_frames, occlude_steps: arguments.occlude },
+        journal: None,
     };
     let action_chunk = tested.action_chunk();
     let baselines = (RandomActions { action_chunk }, NoOp { action_chunk }, Oracle { action_chunk });
@@ -138,11 +139,18 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         let checked = method.check_task(&task).map_err(anyhow::Error::new);
         if number == 0 { checked? } else { checked.context("baselines (--no-baselines leaves them out)")? }
     }
-    if let Some(folder) = &arguments.out {
-        // Before the work, so that a wrong folder does not cost its result.
-        std::fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
-    }
-    let outcome = evaluation.run(&methods, &TerminalProgress::default())?;
+    let study = ResumableStudy::begin("evaluate", arguments.out.as_deref())?;
+    let evaluation = Evaluation { journal: study.journal(), ..evaluation };
+    let outcome = match evaluation.run_until_stopped(&methods, &study.progress)? {
+        EvaluationEnd::Complete(outcome) => *outcome,
+        EvaluationEnd::Stopped { done, of, partial } => {
+            if let Some(report) = partial.filter(|_| !arguments.json) {
+                say!("INTERRUPTED: of the {} pairs that are done", report.results.len());
+                say!("{report}");
+            }
+            return Err(study.interrupted(done, of));
+        }
+    };
     let report = &outcome.report;
     if let Some(folder) = &arguments.out {
         let text = serde_json::to_vec_pretty(report).context("evaluation.json")?;
@@ -153,11 +161,12 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
             write_png(&folder.join("success.png"), chart.image())?;
         }
     }
+    study.finish()?;
     if arguments.json {
-        printing::warnings(report).iter().for_each(|warning| eprintln!("{warning}"));
+        report.warnings().iter().for_each(|warning| note!("{warning}"));
         return print_json(report);
     }
-    printing::print_report(report);
+    say!("{report}");
     Ok(())
 }
 

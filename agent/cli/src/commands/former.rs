@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::train::HeadCommand;
+use crate::streams::note;
 
 /// The former name of `mindseye train HEAD`.
 #[derive(Debug, Args)]
@@ -18,6 +19,6 @@ pub struct FormerArguments {
 /// Those of the head.
 pub fn run(arguments: &FormerArguments) -> Result<()> {
     let verb = arguments.head.verb();
-    eprintln!("`mindseye teach` is now `mindseye {verb}`"); // the old name
+    note!("`mindseye teach` is now `mindseye {verb}`"); // the old name
     arguments.head.run()
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{load_mapping, print_json};
 use crate::assets;
+use crate::streams::say;
 
 /// Describe a data set or a checkpoint: what it holds, where it comes from, how good it is. Everything in it is read
 /// and checked.
@@ -156,72 +157,35 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
 }
 
 fn print_dataset(DatasetFinding { summary, mapping }: &DatasetFinding) {
-    let [shortest, longest] = summary.episode_frames;
-    println!("data set {} ({})", summary.path.display(), summary.format);
-    println!("  {} episodes of {shortest} to {longest} frames, {} in all", summary.episodes, summary.frames);
-    let rate = summary.frames_per_second.map_or("an unknown number of".into(), |rate| rate.to_string());
-    println!("  {rate} frames per second, {:.1} MiB", summary.bytes_on_disk as f64 / f64::from(1 << 20));
-    if !summary.tasks.is_empty() {
-        println!("  tasks: {}", summary.tasks.join("; "));
-    }
-    for feature in &summary.features {
-        let names = feature.element_names.join(", ");
-        println!("  {:<26} {:<8} {:?} {names}", feature.name, feature.dtype, feature.shape);
-    }
-    println!("  read as (a --mapping file with such lines says otherwise):");
+    say!("{summary}");
+    say!("  read as (a --mapping file with such lines says otherwise):");
     let Mapping { cameras, action, proprioception, state, .. } = mapping;
     let columns = [("cameras", cameras), ("action", action), ("proprioception", proprioception), ("state", state)];
     for (field, columns) in columns {
-        println!("    {field} = {:?}", columns.as_deref().unwrap_or_default());
-    }
-    if let Some(action) = &summary.action {
-        println!("  action mean {:.2?}, std {:.2?}", action.mean, action.std);
-    }
-    for recording in summary.sidecar.iter().flat_map(|sidecar| &sidecar.recordings) {
-        let factors = if recording.factors.is_empty() { "none".into() } else { recording.factors.join(", ") };
-        let (first, seed) = (recording.first_episode, recording.seed.value());
-        println!("  from episode {first}: policy {}, seed {seed}, factors {factors}", recording.policy);
-    }
-    if let Some(sidecar) = &summary.sidecar {
-        println!("  scene {}, control step {} s", sidecar.scene, sidecar.control_step_secs);
+        say!("    {field} = {:?}", columns.as_deref().unwrap_or_default());
     }
 }
 
 fn print_lewm(summary: &LewmSummary) {
-    let LewmConfig { vision, action, predictor, .. } = &summary.config;
-    println!("LeWorldModel {}", summary.path.display());
-    println!("  {} weights, embeddings of {}", summary.parameters, vision.width);
-    println!(
-        "  encoder: images of {0}x{0} in patches of {1}, {2} layers of {3} heads",
-        vision.image_side, vision.patch, vision.layers, vision.heads
-    );
-    println!(
-        "  predictor: {} layers of {} heads over {} frames, action chunks of {} numbers",
-        predictor.layers, predictor.heads, predictor.history, action.chunk_width
-    );
+    say!("LeWorldModel {}", summary.path.display());
+    say!("  {} weights, {}", summary.parameters, summary.config);
 }
 
 fn print_checkpoint(summary: &CheckpointSummary) {
     let CheckpointConfig { model, training, data, scene, .. } = &summary.config;
-    let side = model.image_side;
-    println!("checkpoint {} (scene {scene})", summary.path.display());
-    println!(
-        "  {} weights, latent of {}, images of {side}x{side}, chunks of {} control steps with {} actions",
-        summary.parameters, model.latent_width, model.action_chunk, model.action_width
-    );
-    println!("  trained {} steps in {:.1} minutes, seed {}", training.steps, training.minutes, training.seed);
-    println!(
-        "  data: {} episodes, {} frames ({} for training)",
-        data.episodes, data.frames, training.training_episodes
-    );
+    let (weights, latent, side) = (summary.parameters, model.latent_width, model.image_side);
+    let (chunk, actions) = (model.action_chunk, model.action_width);
+    say!("checkpoint {} (scene {scene})", summary.path.display());
+    say!("  {weights} weights, latent of {latent}, images of {side}x{side}");
+    say!("  chunks of {chunk} control steps with {actions} actions");
+    say!("  trained {} steps in {:.1} minutes, seed {}", training.steps, training.minutes, training.seed);
+    say!("  data: {} episodes, {} frames ({} for training)", data.episodes, data.frames, training.training_episodes);
     let yes = |is: bool| if is { "yes" } else { "no" };
-    println!("  decoder: {}, policy: {}", yes(summary.decoder), yes(summary.policy));
-    println!(
-        "  state probe: {}",
-        if summary.state_probe.is_empty() { "no".into() } else { summary.state_probe.join(", ") }
-    );
-    training.validation.iter().for_each(|validation| println!("  {validation}"));
+    say!("  decoder: {}, policy: {}", yes(summary.decoder), yes(summary.policy));
+    let probe = &summary.state_probe;
+    say!("  state probe: {}", if probe.is_empty() { "no".into() } else { probe.join(", ") });
+    training.validation.iter().for_each(|validation| say!("  {validation}"));
     if let Some(report) = &summary.on_data {
-        println!("{report}");
+        say!("{report}");
     }
 }

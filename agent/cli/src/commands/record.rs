@@ -1,13 +1,12 @@
 //! `mindseye record`: episodes of a scene as a LeRobot data set.
 
-use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage, Recording, Sidecar, WriteMode};
 use mindseye_evaluation::collection::{
-    OnPolicyCollection, RecordingPlan, RecordingReport, dataset_spec, record, scripted_episode,
+    OnPolicyCollection, RecordingPlan, RecordingReport, Shard, dataset_spec, record, scripted_episode,
 };
 use mindseye_evaluation::{Error, LearnedAgent};
 use mindseye_interface::config::require_range;
@@ -17,6 +16,7 @@ use serde::Serialize;
 
 use super::{SceneArguments, load_task, pool, print_json};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
+use crate::streams::say;
 
 /// Record episodes of a scene, by its scripted demonstrators or by the agent itself, as a LeRobotDataset v3.0.
 ///
@@ -55,7 +55,7 @@ pub struct RecordArguments {
     seed: u64,
     /// Record only one part of the episodes, for example 2/4, the second of four: on several machines at once.
     /// `mindseye data convert` of all parts in their order gives the same bytes as one recording.
-    #[arg(long, value_parser = parse_shard)]
+    #[arg(long)]
     shard: Option<Shard>,
     /// Episodes per data file: what a crash can lose.
     #[arg(long, default_value_t = 50)]
@@ -83,31 +83,6 @@ struct RecordReport<'a> {
     path: &'a PathBuf,
     #[serde(flatten)]
     recording: RecordingReport,
-}
-
-/// One part of a recording.
-#[derive(Debug, Clone, Copy)]
-struct Shard {
-    /// From 1 on.
-    number: usize,
-    of: usize,
-}
-
-impl Shard {
-    const WHOLE: Self = Self { number: 1, of: 1 };
-
-    /// The episodes of this part, of so many in all.
-    fn episodes(self, all: usize) -> Range<usize> {
-        (self.number - 1) * all / self.of..self.number * all / self.of
-    }
-}
-
-fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
-    let parsed = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
-    match parsed {
-        Some((number, of)) if (1..=of).contains(&number) && of <= 1_000_000 => Ok(Shard { number, of }),
-        _ => Err(format!("expected number/of, for example 2/4, got {text}")),
-    }
 }
 
 /// Bytes of images of one episode: more is a mistake.
@@ -152,6 +127,7 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
         (_, true) => WriteMode::Append,
         _ => WriteMode::Error,
     };
+    let (pool, stop) = (pool(arguments.threads)?, stop_on_ctrl_c()?); // what may fail comes before the folder
     let writer = DatasetWriter::create(&arguments.out, spec(arguments, &options, simulator.as_ref()), mode)?;
     let part = arguments.shard.unwrap_or(Shard::WHOLE).episodes(arguments.episodes);
     let plan = RecordingPlan {
@@ -159,16 +135,19 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
         episodes: part.start as u64..part.end as u64,
         batch: RecordingPlan::batch(episode_bytes, arguments.threads),
     };
-    let progress = TerminalProgress::stopped_by(stop_on_ctrl_c()?);
-    let recording = pool(arguments.threads)?.install(|| record(writer, &plan, &episode, &progress))?;
+    let progress = TerminalProgress::stopped_by(stop);
+    if let Some(note) = writer.note() {
+        progress.note(&note);
+    }
+    let recording = pool.install(|| record(writer, &plan, &episode, &progress))?;
     if arguments.json {
         return print_json(&RecordReport { path: &arguments.out, recording });
     }
     let RecordingReport { episodes, frames, recorded_frames, seconds, finished } = recording;
     let rate = recorded_frames as f64 / seconds.max(1e-9);
-    println!("{}: {episodes} episodes, {frames} frames ({rate:.0} frames/s)", arguments.out.display());
+    say!("{}: {episodes} episodes, {frames} frames ({rate:.0} frames/s)", arguments.out.display());
     if !finished {
-        println!("stopped at {episodes} of {} episodes; --append goes on", arguments.episodes);
+        say!("stopped at {episodes} of {} episodes; --append goes on", arguments.episodes);
     }
     Ok(())
 }

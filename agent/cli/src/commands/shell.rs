@@ -1,12 +1,13 @@
 //! `mindseye completions` and `mindseye man`: what a shell and `man` know of the program.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, Command};
 use clap_complete::Shell;
 use mindseye_interface::files;
+
+use crate::streams::say;
 
 /// Print the completion script of a shell on stdout.
 #[derive(Debug, Args)]
@@ -57,7 +58,7 @@ fn write_pages(folder: &Path, command: &Command, name: &str) -> Result<()> {
     // clap keeps names for as long as the program runs; a manual has few.
     let leaked: &'static str = Box::leak(name.to_owned().into_boxed_str());
     let path = folder.join(format!("{name}.1"));
-    let written = files::write_whole(&path, &page(command.clone().name(leaked))?);
+    let written = files::write_whole_with_folders(&path, &page(command.clone().name(leaked))?);
     written.with_context(|| format!("{}: writing", path.display()))?;
     for subcommand in command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {
         write_pages(folder, subcommand, &format!("{name}-{}", subcommand.get_name()))?;
@@ -72,5 +73,6 @@ fn page(command: Command) -> Result<Vec<u8>> {
 }
 
 fn print(bytes: &[u8]) -> Result<()> {
-    std::io::stdout().lock().write_all(bytes).context("writing to stdout")
+    say!("{}", String::from_utf8_lossy(bytes).trim_end());
+    Ok(())
 }

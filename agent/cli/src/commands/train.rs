@@ -9,13 +9,12 @@ mod policy;
 mod state_probe;
 mod stochastic;
 
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use mindseye_interface::Seed;
-use mindseye_world_model::training::{RunOptions, SingleWorker};
+use mindseye_interface::{FolderLock, MemoryLimit, Seed};
+use mindseye_world_model::training::RunOptions;
 
 use super::default_threads;
 use crate::progress::TerminalProgress;
@@ -104,22 +103,34 @@ struct TrainingFlags {
     /// Save and stop after this step; --resume continues.
     #[arg(long)]
     stop_after: Option<usize>,
+    /// Most memory that frames kept in memory, or a step of the recipe, may ask for, GiB. By default three quarters of
+    /// what this machine has left.
+    #[arg(long, alias = "cache-memory-gib")]
+    memory_gib: Option<f64>,
     /// Print one JSON document on stdout.
     #[arg(long)]
     json: bool,
 }
 
 impl TrainingFlags {
+    /// Most memory that may be asked for.
+    fn memory(&self) -> Result<MemoryLimit> {
+        Ok(self.memory_gib.map_or(Ok(MemoryLimit::default()), MemoryLimit::from_gib)?)
+    }
+
     /// The options of a training that saves its state in `folder` and stops when `progress` is asked to.
+    ///
+    /// # Errors
+    /// When the memory limit makes no sense.
     fn options<'a>(
         &self,
         seed: Seed,
-        folder: &'a Path,
+        folder: &'a FolderLock,
         stop: &'static AtomicBool,
         progress: &'a TerminalProgress,
-    ) -> RunOptions<'a> {
+    ) -> Result<RunOptions<'a>> {
         let (threads, resume, stop_after) = (self.threads, self.resume, self.stop_after);
-        let (folder, collective) = (Some(folder), &SingleWorker);
-        RunOptions { seed, threads, folder, resume, stop_after, stop, progress, collective }
+        let (folder, memory) = (Some(folder), self.memory()?);
+        Ok(RunOptions { threads, folder, resume, stop_after, stop, progress, memory, ..RunOptions::new(seed) })
     }
 }

@@ -2,13 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
-use mindseye_episodes::{ConvertOptions, ImageStorage, OutputFormat, SourceEpisodes, convert, open_with};
+use mindseye_episodes::{
+    ConvertOptions, Error, ImageStorage, OutputFormat, SkippedEpisode, SourceEpisodes, convert, open_with,
+};
 use mindseye_interface::config::require_range;
+use mindseye_interface::text::printable_path;
 
 use crate::commands::{load_mapping, print_json, with_options};
-use crate::progress::TerminalProgress;
+use crate::progress::{TerminalProgress, stop_on_ctrl_c};
+use crate::streams::say;
 
 /// Write one or several data sets as one: a LeRobotDataset v3.0 or an HDF5 file of stable-worldmodel.
 ///
@@ -54,6 +58,10 @@ pub struct ConvertArguments {
     /// well as one.
     #[arg(long, default_value_t = 4.0)]
     memory_gib: f64,
+    /// Leave out episodes that cannot be read, instead of stopping at the first: they are listed. Every episode is then
+    /// read twice.
+    #[arg(long)]
+    skip_broken: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -94,13 +102,28 @@ pub fn run(arguments: &ConvertArguments) -> Result<()> {
         task: arguments.task.clone(),
         camera: arguments.camera.clone(),
         episodes_per_file: arguments.episodes_per_file,
+        skip_broken: arguments.skip_broken,
         memory_limit_bytes: (arguments.memory_gib * f64::from(1 << 30)) as u64,
     };
     let parts: Vec<SourceEpisodes<'_>> = parts.collect();
-    let converted = convert(&parts, &arguments.out, &options, &TerminalProgress::default()).map_err(with_options)?;
+    let progress = TerminalProgress::stopped_by(stop_on_ctrl_c()?);
+    let converted = convert(&parts, &arguments.out, &options, &progress).map_err(|error| match error {
+        Error::Stopped { .. } => {
+            let out = printable_path(&arguments.out);
+            anyhow!("{out}: stopped; nothing was written, the same command begins again")
+        }
+        error => with_options(error),
+    })?;
+    for SkippedEpisode { path, episode, reason } in &converted.skipped {
+        progress.note(&format!("{}: episode {episode} is left out: {reason}", printable_path(path)));
+    }
     if arguments.json {
         return print_json(&converted);
     }
-    println!("{}: {} episodes, {} frames", converted.path.display(), converted.episodes, converted.frames);
+    let left_out = match converted.skipped.len() {
+        0 => String::new(),
+        count => format!(", {count} broken left out"),
+    };
+    say!("{}: {} episodes, {} frames{left_out}", printable_path(&converted.path), converted.episodes, converted.frames);
     Ok(())
 }

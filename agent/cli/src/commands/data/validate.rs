@@ -10,7 +10,8 @@ use mindseye_episodes::{
 use serde::Serialize;
 
 use crate::commands::{load_mapping, print_json, with_options};
-use crate::progress::TerminalProgress;
+use crate::progress::{TerminalProgress, stop_on_ctrl_c};
+use crate::streams::say;
 
 /// Read every episode and list the broken ones.
 ///
@@ -51,7 +52,7 @@ struct Report {
 pub fn run(arguments: &ValidateArguments) -> Result<()> {
     let mapping = load_mapping(arguments.mapping.as_deref())?;
     let source = open_with(&arguments.path, &mapping)?;
-    let bar = TerminalProgress::default();
+    let bar = TerminalProgress::stopped_by(stop_on_ctrl_c()?);
     let validation = validate(source.as_ref(), &bar)?;
     let repaired = match &arguments.repair {
         Some(out) => {
@@ -75,9 +76,9 @@ pub fn run(arguments: &ValidateArguments) -> Result<()> {
 
 fn print(Report { validation, repaired }: &Report) {
     let ValidationReport { path, format, episodes, frames, broken } = validation;
-    println!("{} ({format}): {episodes} episodes, {frames} frames, {} broken", path.display(), broken.len());
-    broken.iter().for_each(|BrokenEpisode { episode, reason }| println!("  episode {episode}: {reason}"));
-    if let Some(Converted { path, episodes, frames }) = repaired {
-        println!("{}: {episodes} episodes, {frames} frames", path.display());
+    say!("{} ({format}): {episodes} episodes, {frames} frames, {} broken", path.display(), broken.len());
+    broken.iter().for_each(|BrokenEpisode { episode, reason }| say!("  episode {episode}: {reason}"));
+    if let Some(Converted { path, episodes, frames, .. }) = repaired {
+        say!("{}: {episodes} episodes, {frames} frames", path.display());
     }
 }

@@ -13,8 +13,9 @@ use mindseye_world_model::{Checkpoint, EncodedDataset, Head};
 use serde::Serialize;
 
 use super::TrainingFlags;
-use crate::commands::{pool, print_json, with_options};
+use crate::commands::{lock_folder, pool, print_json, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
+use crate::streams::say;
 
 /// Arguments of every head.
 #[derive(Debug, Args)]
@@ -51,7 +52,12 @@ impl Inputs<'_> {
         let (model, progress) = (&self.checkpoint.config.model, self.options.progress);
         let sources = DatasetMixture::open(self.data, &[], &[]).map_err(with_options)?;
         let image_size = ImageSize::new(model.cameras * model.image_side, model.image_side)?;
-        let options = CacheOptions { image_size: Some(image_size), stride, ..CacheOptions::default() };
+        let options = CacheOptions {
+            image_size: Some(image_size),
+            stride,
+            memory_limit_bytes: self.options.memory.bytes(),
+            ..CacheOptions::default()
+        };
         let mut cache = sources.load(&options, progress)?;
         sources.normalise_actions_into(&mut cache, &self.checkpoint.config.action_space)?;
         Ok(cache)
@@ -102,14 +108,16 @@ impl HeadArguments {
             bail!("{}: expected no interrupted training, or --resume, got its state", state.display());
         }
         let checkpoint = Checkpoint::load_for_scene(&self.checkpoint, &self.scene)?;
+        let lock = lock_folder(out, "train")?;
         let stop = stop_on_ctrl_c()?;
         let progress = TerminalProgress::stopped_by(stop);
         let seed = Seed::new(training.seed).child(names.seed);
-        let options = RunOptions { resume: state.exists(), ..training.options(seed, out, stop, &progress) };
+        let options = RunOptions { resume: state.exists(), ..training.options(seed, &lock, stop, &progress)? };
         let trained = pool(training.threads)?
             .install(|| train(&Inputs { checkpoint: &checkpoint, options, data: &self.data }))?;
         let finished = trained.is_some();
         let report = trained.map(|(head, report)| -> Result<R> {
+            lock.still_here()?;
             checkpoint.save_with_head(out, &head)?;
             std::fs::remove_file(&state).with_context(|| format!("{}", state.display()))?;
             Ok(report)
@@ -119,8 +127,8 @@ impl HeadArguments {
             return print_json(&document);
         }
         match &document.report {
-            Some(report) => println!("{}: {report}", out.display()),
-            None => println!("{}: stopped; --resume continues", out.display()),
+            Some(report) => say!("{}: {report}", out.display()),
+            None => say!("{}: stopped; --resume continues", out.display()),
         }
         Ok(())
     }

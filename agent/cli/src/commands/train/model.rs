@@ -9,7 +9,7 @@ use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping, Norma
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ImageSize, Seed, config};
 use mindseye_world_model::checkpoint::{Checkpoint, Origin};
-use mindseye_world_model::heads::decoder::{DecoderTrainingConfig, train_decoder};
+use mindseye_world_model::heads::decoder::{Decoder, DecoderTrainingConfig, train_decoder};
 use mindseye_world_model::training::{
     RunOptions, STATE_FILE, StartingPoint, TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation,
     state_file, train,
@@ -18,8 +18,9 @@ use serde::Serialize;
 
 use super::TrainingFlags;
 use crate::assets;
-use crate::commands::{pool, print_json, with_options};
+use crate::commands::{lock_folder, pool, print_json, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
+use crate::streams::say;
 
 /// Decoded frames of more bytes than this are kept in a file.
 const LARGE_BYTES: u64 = 256 << 20;
@@ -73,9 +74,6 @@ pub struct ModelArguments {
     /// Keep decoded frames in memory only.
     #[arg(long, conflicts_with = "cache")]
     no_cache: bool,
-    /// Memory limit of decoded frames that are not kept in a file, GiB.
-    #[arg(long, alias = "memory-gib", default_value_t = 8.0)]
-    cache_memory_gib: f64,
 }
 
 /// The outcome of a run.
@@ -98,7 +96,6 @@ struct TrainReport {
 pub fn run(arguments: &ModelArguments) -> Result<()> {
     let flags = &arguments.training;
     require_range("--threads", flags.threads, 1, 1024)?;
-    require_range("--cache-memory-gib", arguments.cache_memory_gib, 0.001, 1e6)?;
     let out = arguments.out.as_deref().context("--out: expected a folder, got none")?;
     let mappings = arguments.mapping.iter().map(|path| config::load(path));
     let mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
@@ -117,13 +114,14 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
         recipe: &start.config.recipe,
         training: &start.config.training,
     });
+    let lock = lock_folder(out, "train")?;
     let stop = stop_on_ctrl_c()?;
     let progress = TerminalProgress::stopped_by(stop);
     let pool = pool(flags.threads)?;
     let mut cache = pool.install(|| load(arguments, &sources, &recipe, &progress))?;
     let action_space = sources.normalise_actions(&mut cache, NormalisationMethod::MinMax)?;
     let data = TrainingData::new(cache, &recipe)?;
-    let options = flags.options(Seed::new(flags.seed), out, stop, &progress);
+    let options = flags.options(Seed::new(flags.seed), &lock, stop, &progress)?;
     let started = Instant::now();
     let TrainedModel { model, report: training, waited_secs } =
         train(&recipe, &data, start, &options, &|step, validation| note(&progress, step, validation))?;
@@ -135,18 +133,25 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
         let origin = Origin { scene, control_step_secs, action_space, state_names: data.state_names().to_vec() };
         let of_run = || Checkpoint::of_run(model, report.training.clone(), recipe.clone(), &data, origin);
         let checkpoint = pool.install(of_run)?;
+        lock.still_here()?;
         checkpoint.save(out)?;
-        if recipe.decoder_steps > 0 {
-            let state = out.join(state_file("decoder"));
+        let state = out.join(state_file("decoder"));
+        // Of a run that had ended before, the decoder beside it is that of the same weights.
+        report.decoder = flags.resume && !state.exists() && checkpoint.has_head_in::<Decoder>(out);
+        if recipe.decoder_steps > 0 && !report.decoder {
             let (seed, resume) = (options.seed.child("decoder"), state.exists());
             let options = RunOptions { seed, resume, stop_after: None, ..options };
             let training = DecoderTrainingConfig { steps: recipe.decoder_steps, micro_batches: recipe.micro_batches };
             let decoder = pool.install(|| train_decoder(&checkpoint.model, &data, &training, &options))?;
             if let Some(decoder) = decoder {
                 report.decoder = true;
+                lock.still_here()?;
                 checkpoint.save_head(out, &decoder)?;
                 std::fs::remove_file(&state).with_context(|| format!("{}", state.display()))?;
             }
+        }
+        for error in checkpoint.unfit_heads(out) {
+            progress.note(&format!("not of this model any more, train it again: {error}"));
         }
     }
     print(&report, &recipe, flags.json, elapsed_secs)
@@ -184,6 +189,7 @@ fn read_recipe(
         require_range("--steps", steps, 0, 100_000_000)?;
         recipe.steps = steps;
     }
+    recipe.require_memory(arguments.training.memory()?).with_context(|| format!("{}", path.display()))?;
     Ok(recipe)
 }
 
@@ -197,7 +203,7 @@ fn load(
     let mut options = CacheOptions {
         image_size: Some(ImageSize::new(cameras * side, side)?),
         stride: recipe.data.frame_stride,
-        memory_limit_bytes: (arguments.cache_memory_gib * f64::from(1 << 30)) as u64,
+        memory_limit_bytes: arguments.training.memory()?.bytes(),
         ..CacheOptions::default()
     };
     options.folder = arguments.cache.clone();
@@ -207,7 +213,9 @@ fn load(
             progress.note(&format!("decoded frames are kept in {} (--no-cache: in memory only)", folder.display()));
         }
     }
-    Ok(sources.load(&options, progress)?)
+    let cache = sources.load(&options, progress)?;
+    cache.notes().iter().for_each(|text| progress.note(text));
+    Ok(cache)
 }
 
 fn note(progress: &TerminalProgress, step: usize, validation: &Validation) {
@@ -227,15 +235,15 @@ fn print(report: &TrainReport, recipe: &TrainingConfig, json: bool, elapsed_secs
     }
     let (folder, training) = (report.path.display(), &report.training);
     if !training.finished {
-        println!("{folder}: stopped at step {} of {}; --resume continues", training.steps, recipe.all_steps());
+        say!("{folder}: stopped at step {} of {}; --resume continues", training.steps, recipe.all_steps());
         return Ok(());
     }
     let (minutes, waited) = (training.minutes, report.data_wait_secs);
-    println!("{folder}: {} steps in {minutes:.1} minutes, {} weights", training.steps, report.parameters);
-    println!("waited {waited:.1} s for data ({:.1} % of the time)", 100.0 * waited / elapsed_secs.max(1e-9));
-    training.validation.iter().for_each(|validation| println!("{validation}"));
+    say!("{folder}: {} steps in {minutes:.1} minutes, {} weights", training.steps, report.parameters);
+    say!("waited {waited:.1} s for data ({:.1} % of the time)", 100.0 * waited / elapsed_secs.max(1e-9));
+    training.validation.iter().for_each(|validation| say!("{validation}"));
     if recipe.decoder_steps > 0 && !report.decoder {
-        println!("without a decoder: stopped; --resume continues");
+        say!("without a decoder: stopped; --resume continues");
     }
     Ok(())
 }
