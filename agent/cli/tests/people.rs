@@ -141,3 +141,31 @@ fn an_unfinished_run_is_named_as_one() {
     std::fs::write(folder.path().join("run/state.safetensors"), "").unwrap();
     refuse(folder.path(), &["inspect", "run"], &["run", "not finished", "--resume"]);
 }
+
+/// Symptom: `data validate DATA > /dev/full` ended in a panic, and a training whose stderr was full was aborted in the
+/// middle. Cause: `println!` and `eprintln!` panic. Fix: `streams.rs`.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_stdout_is_one_line_of_error_and_a_full_stderr_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let run = |arguments: &[&str], stdout: Stdio, stderr: Stdio| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_mindseye"));
+        let program = program.args(arguments).current_dir(folder.path()).stdout(stdout).stderr(stderr);
+        program.spawn().unwrap().wait_with_output().unwrap()
+    };
+    let record = ["record", "--episodes", "8", "--steps", "40", "--out", "data"];
+    assert!(run(&record, Stdio::null(), full()).status.success());
+    for arguments in [&["data", "validate", "data"][..], &["inspect", "assets/checkpoints/two_room", "--json"]] {
+        let output = run(arguments, full(), Stdio::piped());
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), errors.lines().count()), (Some(1), 1), "{arguments:?}: {errors}");
+        assert!(errors.starts_with("error: writing to stdout"), "{errors}");
+    }
+    support::short_recipe(&folder.path().join("recipe.toml"));
+    let train = ["train", "--data", "data", "--out", "run", "--recipe", "recipe.toml"];
+    assert_eq!(run(&train, full(), full()).status.code(), Some(1), "its report could not be printed");
+    assert!(
+        folder.path().join("run/model.safetensors").exists() && folder.path().join("run/decoder.safetensors").exists()
+    );
+}

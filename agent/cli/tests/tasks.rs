@@ -140,6 +140,7 @@ fn goals_in_turn_need_a_configurator_that_moves_on() {
             threads: 2,
         },
         perturbation: Perturbation::default(),
+        journal: None,
     };
     let kept = evaluation.run(&[&keeping], &NoProgress).unwrap().report.rates.model.moderate.rate;
     assert!(rate(&moving_on["moderate"]) >= 0.9 && kept <= 0.2, "{kept} with the first goal kept");

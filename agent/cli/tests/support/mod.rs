@@ -4,7 +4,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// The assets in the source tree.
 pub fn assets() -> PathBuf {
@@ -64,4 +65,26 @@ pub fn tree(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
         }
     }
     files
+}
+
+/// Starts `mindseye` with `arguments` in `folder`; what it prints is thrown away.
+pub fn start(folder: &Path, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mindseye"));
+    command.args(arguments).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Sends a signal by its name (`INT`, `TERM`, `KILL`) to `child`, and waits for its end.
+pub fn end(mut child: Child, signal: &str) -> ExitStatus {
+    let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap();
+    assert!(sent.success() || child.try_wait().unwrap().is_some());
+    child.wait().unwrap()
+}
+
+/// Waits until `holds` or `child` has ended; whether it holds.
+pub fn wait_until(child: &mut Child, holds: impl Fn() -> bool) -> bool {
+    let started = Instant::now();
+    while !holds() && child.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    holds()
 }
