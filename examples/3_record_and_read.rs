@@ -48,7 +48,7 @@ fn main() -> Result<()> {
     let cache = FrameCache::load(source.as_ref(), &CacheOptions::default(), &|_, _| ())?;
     let split = Split::new(cache.episodes().len(), 0.2, root);
     let windows = Windows::new(&cache, &split.training, 4, 5);
-    let batch = windows.gather(&cache, &windows.epoch_order(root, 0)[..8]);
+    let batch = windows.gather(&cache, &windows.epoch_order(root, 0)[..8])?;
     println!("{} windows of {} training episodes; a batch of {}", windows.len(), split.training.len(), batch.windows);
     println!("true states at the frames of its first window: {:.3?}", &batch.states[..batch.frames * 2]);
     Ok(())
