@@ -27,7 +27,6 @@ fn main() -> Result<()> {
     let checkpoint = Arc::new(Checkpoint::load(&asset("checkpoints/two_room"))?);
     let task: Task = config::load(&asset("tasks/two_room.toml"))?;
     let mut agent = Agent::from_checkpoint(&checkpoint, &task, Seed::new(0))?;
-
     let mut robot = ToyRobot::new(checkpoint.config.model.image_side)?;
     let goal_m = [0.85, 0.8];
     agent.set_goal(Goal::image(&robot.place(goal_m)?))?; // an image of the robot at its goal
