@@ -12,6 +12,8 @@
 
 mod faults;
 mod outcome;
+#[path = "../support/mod.rs"]
+mod support;
 mod table;
 mod verbs;
 
@@ -113,7 +115,7 @@ fn main() -> ExitCode {
     }
     let started = Instant::now();
     let workshop = Workshop::new(&verbs);
-    let inputs = outcome::tree(&workshop.path().join("inputs"));
+    let inputs = support::tree(&workshop.path().join("inputs"));
     println!("{} verbs, {:.0} s each on average", verbs.len(), started.elapsed().as_secs_f64() / verbs.len() as f64);
     let (mut table, mut struck) = (Table::default(), 0);
     for number in 0u64.. {
@@ -131,7 +133,7 @@ fn main() -> ExitCode {
             (0..count).map(|index| (kinds[(first + index) % kinds.len()], time(&mut rng))).collect();
         let folder: PathBuf = workshop.path().join("trials").join(number.to_string());
         let (mut violations, in_time) = trial(&folder, verb, reference, &chosen);
-        if outcome::tree(&workshop.path().join("inputs")) != inputs {
+        if support::tree(&workshop.path().join("inputs")) != inputs {
             violations.push(Violation::Lost("the inputs have changed".into()));
         }
         struck += chosen.len();

@@ -1,13 +1,14 @@
 //! What must hold of an output after a fault, and in the end.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mindseye_episodes::{EpisodeData, open};
 
-use crate::verbs::{Output, Verb, succeed};
+use crate::support::{succeed, tree};
+use crate::verbs::{Output, Verb};
 
 /// A promise that was broken.
 #[derive(Debug)]
@@ -179,21 +180,4 @@ impl Reference {
     fn is_unfinished(&self, folder: &Path) -> bool {
         tree(folder).keys().any(|path| LEFT_OVER.iter().any(|part| path.to_string_lossy().contains(part)))
     }
-}
-
-/// Every file below `folder` with its bytes.
-pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                files.insert(path.strip_prefix(folder).unwrap().to_path_buf(), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    files
 }

@@ -1,7 +1,8 @@
 //! The verbs that are broken, small enough to end within seconds, and what they read.
 
 use std::path::Path;
-use std::process::Command;
+
+use crate::support::{assets, succeed};
 
 /// A command whose output can be broken.
 pub struct Verb {
@@ -205,12 +206,6 @@ pub static VERBS: [Verb; 17] = [
     },
 ];
 
-/// Runs the program in `folder`, which must succeed.
-pub fn succeed(folder: &Path, words: &[&str]) {
-    let output = Command::new(env!("CARGO_BIN_EXE_mindseye")).args(words).current_dir(folder).output().unwrap();
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
 /// Data and models that the verbs read.
 pub fn prepare_inputs(folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
@@ -220,7 +215,7 @@ pub fn prepare_inputs(folder: &Path) {
     };
     record("data", "1", "10");
     record("more", "2", "4");
-    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/recipes/two_room.toml");
+    let recipe = assets().join("recipes/two_room.toml");
     let mut recipe: toml::Table = std::fs::read_to_string(recipe).unwrap().parse().unwrap();
     let fields = [("steps", 20), ("decoder_steps", 10), ("validate_every", 10), ("report_every", 5), ("save_every", 5)];
     for (field, value) in fields {
