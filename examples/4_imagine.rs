@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     let plans = Plans::new(actions.len(), HORIZON, spec.chunk_width(), actions.concat())?;
 
     let latents = checkpoint.model.encode(std::slice::from_ref(&start))?;
-    let context = Context { latents: &latents, actions: &[], proprioception: &start.proprioception };
+    let context = Context { proprioception: &start.proprioception, ..Context::after(&latents, &[]) };
     let rollouts = checkpoint.dynamics(&InferenceOptions::default())?.rollout(&context, &plans)?;
 
     let decoder = checkpoint.head::<Decoder>()?.context("checkpoint: expected a decoder, got none")?;

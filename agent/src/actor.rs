@@ -33,11 +33,12 @@ pub use random::RandomActions;
 pub use reactive::{DistilledPolicy, Policy, Reactive};
 
 use mindseye_interface::{Clock, Rng};
+use mindseye_world_model::Cancel;
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::directive::{Mode, ModeReason};
 use crate::latent::{Plan, Rollouts};
+use crate::{Error, Result};
 
 /// When an actor must have decided.
 pub struct Deadline<'a> {
@@ -51,6 +52,21 @@ impl Deadline<'_> {
     /// The time that is left, seconds; not positive after the deadline.
     pub fn remaining_secs(&self) -> f64 {
         self.at_secs - self.clock.now_secs()
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.at_secs == f64::INFINITY
+    }
+
+    /// What `work` gives; `None` where it was cancelled, the time being up.
+    pub(crate) fn in_time<T>(&self, work: impl FnOnce(Cancel<'_>) -> Result<T>) -> Result<Option<T>> {
+        let is_over = || self.remaining_secs() <= 0.0;
+        let cancel = if self.is_unlimited() { Cancel::never() } else { Cancel::when(&is_over) };
+        match work(cancel) {
+            Err(Error::Cancelled) => Ok(None),
+            done => done.map(Some),
+        }
     }
 }
 

@@ -54,6 +54,9 @@ pub enum Error {
         /// Number of plans tried.
         candidates: usize,
     },
+    /// Imagining took longer than there was time.
+    #[error("imagining: cancelled, the time was up")]
+    Cancelled,
     /// A planner needs gradients where there are none.
     #[error("{part}: expected something with gradients for planning by gradients, got something without")]
     NotDifferentiable {
@@ -110,6 +113,7 @@ impl From<mindseye_world_model::Error> for Error {
         match error {
             Model::Shape { operation, expected, got } => Self::Shape { operation, expected, got },
             Model::NotDifferentiable { part } => Self::NotDifferentiable { part },
+            Model::Cancelled => Self::Cancelled,
             Model::Interface(error) => Self::Interface(error),
             other => Self::Model(other),
         }

@@ -230,7 +230,7 @@ fn a_lewm_plans_with_its_history() {
     let rolled_out = |context: &Context<'_>, report: &TickReport| {
         Some(dynamics.rollout(context, &Plans::from(&report.plan)).unwrap())
     };
-    let history = Context { latents: &latents, actions: &first.action_chunk, proprioception: &[] };
+    let history = Context::after(&latents, &first.action_chunk);
     assert_eq!(second.expected, rolled_out(&history, &second));
     assert_ne!(second.expected, rolled_out(&Context::of(&latents[1]), &second), "the history counts");
     assert_eq!(third.expected, rolled_out(&Context::of(&latents[1]), &third), "an episode begins without a history");

@@ -68,6 +68,9 @@ pub enum Error {
         /// The part without gradients.
         part: &'static str,
     },
+    /// A rollout was cancelled by its caller (see [`Cancel`](crate::Cancel)).
+    #[error("rollout: cancelled by its caller")]
+    Cancelled,
     /// A checkpoint lacks a head.
     #[error("{file}: expected this head beside the model, got none")]
     MissingHead {

@@ -11,6 +11,7 @@
 
 mod adaptation;
 mod calibration;
+mod cancel;
 pub mod checkpoint;
 mod covariance;
 pub mod encoded_dataset;
@@ -37,6 +38,7 @@ mod weights_file;
 
 pub use adaptation::{Adaptation, AdaptationConfig, AffineActionMap, CorrectedDynamics, OnlineCorrection, Transitions};
 pub use calibration::Calibration;
+pub use cancel::Cancel;
 pub use checkpoint::{AnyCheckpoint, Checkpoint, CheckpointConfig, LoadOptions, Origin};
 pub use encoded_dataset::EncodedDataset;
 pub use error::{Error, Result};

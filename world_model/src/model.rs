@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use mindseye_interface::{Frame, Observation};
 use serde::{Deserialize, Serialize};
 
+use crate::cancel::Cancel;
 use crate::latent::{Latent, LatentShape, Plans, Rollouts};
 use crate::ops::Precision;
 use crate::{Error, Result};
@@ -98,12 +99,19 @@ pub struct Context<'a> {
     pub actions: &'a [f32],
     /// Proprioception at the current state, in the units of the recordings; empty for models that take none.
     pub proprioception: &'a [f32],
+    /// Whether the rollout is still wanted: dynamics ask between the chunks of a plan.
+    pub cancel: Cancel<'a>,
 }
 
 impl<'a> Context<'a> {
     /// A context that consists of the current state.
     pub fn of(latent: &'a Latent) -> Self {
-        Self { latents: std::slice::from_ref(latent), actions: &[], proprioception: &[] }
+        Self::after(std::slice::from_ref(latent), &[])
+    }
+
+    /// A context of `latents`, between which the chunks `actions` were executed, without proprioception.
+    pub fn after(latents: &'a [Latent], actions: &'a [f32]) -> Self {
+        Self { latents, actions, proprioception: &[], cancel: Cancel::never() }
     }
 
     /// The current state.
@@ -205,7 +213,7 @@ pub trait Dynamics: Debug + Send + Sync {
     /// of threads; a plan has the same bits beside any other plans.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the shapes do not fit the model.
+    /// [`Error::Shape`] when the shapes do not fit the model; [`Error::Cancelled`] where the context says so.
     fn rollout(&self, context: &Context<'_>, plans: &Plans) -> Result<Rollouts>;
 
     /// Predicts one plan from each of `contexts`, `[N, S, H, P, D]`.

@@ -5,6 +5,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mindseye_interface::{Frame, Image, ImageSize, Observation, Seed};
 use mindseye_world_model::CorrectedDynamics;
@@ -13,8 +14,8 @@ use mindseye_world_model::heads::ensemble::{Ensemble, EnsembleConfig, EnsembleDy
 use mindseye_world_model::heads::stochastic::{Draws, StochasticConfig, StochasticDynamics, StochasticEngine};
 use mindseye_world_model::testing::TokenModel;
 use mindseye_world_model::{
-    AffineActionMap, Context, Dynamics, Error, InferenceOptions, Jepa, Latent, LatentShape, Model, PlanGradient, Plans,
-    Precision, Result, RolloutEngine, SampleSource, StochasticPredictor,
+    AffineActionMap, Cancel, Context, Dynamics, Error, InferenceOptions, Jepa, Latent, LatentShape, Model,
+    PlanGradient, Plans, Precision, Result, RolloutEngine, SampleSource, StochasticPredictor,
 };
 use rand::Rng;
 use support::{PATCH, SIDE, image_of, recipe};
@@ -80,16 +81,55 @@ fn one_plan_from_each_context_is_what_each_alone_gives() -> Result<()> {
 }
 
 #[test]
+fn all_dynamics_end_a_rollout_that_is_cancelled_between_its_chunks() -> Result<()> {
+    let (model, start, plans) = (model(), start(), plans(3, 6));
+    let options = InferenceOptions::default();
+    let config = StochasticConfig::for_model(model.config(), 4);
+    let stochastic = StochasticPredictor::beginning_at(&model, config, Seed::new(4))?;
+    let all: [(&str, Box<dyn Dynamics>); 4] = [
+        ("jepa", model.dynamics(&options)?),
+        ("stochastic", Box::new(StochasticDynamics::new(&stochastic, 2, &options)?)),
+        ("ensemble", Box::new(EnsembleDynamics::new(vec![model.dynamics(&options)?, model.dynamics(&options)?])?)),
+        ("corrected", Box::new(CorrectedDynamics::new(model.dynamics(&options)?.into(), AffineActionMap::exact(2)))),
+    ];
+    for (name, dynamics) in &all {
+        let asked = AtomicUsize::new(0);
+        let rollouts_if = |is_over: &(dyn Fn() -> bool + Sync), recorded: bool| {
+            asked.store(0, Ordering::Relaxed);
+            let context = Context { cancel: Cancel::when(is_over), ..Context::of(&start) };
+            if recorded {
+                dynamics.rollout_recorded(&context, &plans).map(|(rollouts, _)| rollouts)
+            } else {
+                dynamics.rollout(&context, &plans)
+            }
+        };
+        for recorded in [false, true] {
+            let never = || asked.fetch_add(1, Ordering::Relaxed) == usize::MAX;
+            let whole = rollouts_if(&never, recorded)?;
+            let times = asked.load(Ordering::Relaxed);
+            assert!(times >= 6, "{name} asks between all chunks");
+            for after in 0..times {
+                let is_over = || asked.fetch_add(1, Ordering::Relaxed) == after;
+                assert!(matches!(rollouts_if(&is_over, recorded), Err(Error::Cancelled)), "{name}");
+                assert_eq!(asked.load(Ordering::Relaxed), after + 1, "{name} goes on when it is cancelled");
+            }
+            assert_eq!(rollouts_if(&never, recorded)?, whole, "{name}: a cancelled rollout leaves nothing behind");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn contexts_plans_and_gradients_of_other_shapes_are_refused() -> Result<()> {
     let (start, plans) = (start(), plans(3, 2));
     let dynamics = model().dynamics(&InferenceOptions::default())?;
     let refused = |context: &Context<'_>, plans: &Plans| dynamics.rollout(context, plans).unwrap_err().to_string();
     let wide = Latent::global(vec![0.0; WIDTH + 1]);
     assert!(refused(&Context::of(&wide), &plans).contains("1x8"));
-    let none = Context { latents: &[], actions: &[], proprioception: &[] };
+    let none = Context::after(&[], &[]);
     assert!(refused(&none, &plans).contains("no state"));
     let two = [start.clone(), start.clone()];
-    let without_actions = Context { latents: &two, actions: &[], proprioception: &[] };
+    let without_actions = Context::after(&two, &[]);
     assert!(refused(&without_actions, &plans).contains("0 values of chunks"));
     assert!(dynamics.rollout(&Context { actions: &[0.0; CHUNK], ..without_actions }, &plans).is_ok());
     let narrow = Plans::new(1, 1, 3, vec![0.0; 3])?;

@@ -133,7 +133,7 @@ fn a_context_of_three_states_gives_what_the_authors_predictor_gives_for_a_window
     let dynamics = published.dynamics(&InferenceOptions::default()).unwrap();
     for world in 0..2 {
         let (latents, actions) = recorded(&io, world, 3);
-        let context = Context { latents: &latents, actions: &actions, proprioception: &[] };
+        let context = Context::after(&latents, &actions);
         let last = values(&io["in.actions"].get(world).unwrap().narrow(0, 2, 1).unwrap());
         let plan = Plans::new(1, 1, 10, last).unwrap();
         let got = dynamics.rollout(&context, &plan).unwrap();
@@ -148,7 +148,7 @@ fn a_context_of_three_states_gives_what_the_authors_predictor_gives_for_a_window
         agree("rollouts", &Tensor::new(rollouts.values(), &Device::Cpu).unwrap(), &expected);
         let longer: Vec<Latent> = [vec![Latent::global(vec![9.0; 48])], latents.clone()].concat();
         let longer_actions = [vec![0.5; 10], actions.clone()].concat();
-        let longer = Context { latents: &longer, actions: &longer_actions, proprioception: &[] };
+        let longer = Context::after(&longer, &longer_actions);
         assert_eq!(dynamics.rollout(&longer, &plans).unwrap(), rollouts, "older states are ignored");
     }
 }
@@ -173,7 +173,7 @@ fn one_state_gives_the_engines_bits_and_actions_are_standardised_inside() {
     };
     let one = dynamics.rollout(&Context::of(&latents[0]), &plans).unwrap();
     assert_eq!(one.values(), engine.rollout(latents[0].values(), &[], &standardised(&candidates), 5, 1).unwrap());
-    let context = Context { latents: &latents, actions: &actions, proprioception: &[] };
+    let context = Context::after(&latents, &actions);
     let frames: Vec<f32> = latents.iter().flat_map(|latent| latent.values()).copied().collect();
     let expected = engine.rollout(&frames, &standardised(&actions), &standardised(&candidates), 5, 1).unwrap();
     assert_eq!(dynamics.rollout(&context, &plans).unwrap().values(), expected);

@@ -1,10 +1,10 @@
 //! Time as an argument, so that a recorded run can be replayed.
 
-use std::cell::Cell;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// A source of time. It must not go back between two readings.
-pub trait Clock {
+/// A source of time, which any thread may read. It must not go back between two readings.
+pub trait Clock: Sync {
     /// Seconds since the clock's zero.
     fn now_secs(&self) -> f64;
 }
@@ -30,7 +30,7 @@ impl Clock for SystemClock {
 /// it.
 #[derive(Debug, Default)]
 pub struct ManualClock {
-    now_secs: Cell<f64>,
+    now_secs: Mutex<f64>,
     /// Seconds that pass with each reading; 0 by default.
     pub secs_per_reading: f64,
 }
@@ -38,25 +38,30 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock at zero that moves by `secs_per_reading` with each reading.
     pub fn ticking(secs_per_reading: f64) -> Self {
-        Self { now_secs: Cell::new(0.0), secs_per_reading }
+        Self { now_secs: Mutex::new(0.0), secs_per_reading }
     }
 
     /// Sets the time of the next reading, seconds.
     pub fn set(&self, now_secs: f64) {
-        self.now_secs.set(now_secs);
+        *self.now() = now_secs;
     }
 
     /// Moves the clock by `secs`, without a reading.
     pub fn advance(&self, secs: f64) {
-        self.now_secs.set(self.now_secs.get() + secs);
+        *self.now() += secs;
+    }
+
+    fn now(&self) -> MutexGuard<'_, f64> {
+        self.now_secs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Clock for ManualClock {
     fn now_secs(&self) -> f64 {
-        let now = self.now_secs.get();
-        self.now_secs.set(now + self.secs_per_reading);
-        now
+        let mut now = self.now();
+        let reading = *now;
+        *now += self.secs_per_reading;
+        reading
     }
 }
 

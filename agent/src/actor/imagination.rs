@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use mindseye_world_model::{Context, Dynamics};
+use mindseye_world_model::{Cancel, Context, Dynamics};
 
 use crate::cost::CostModule;
 use crate::directive::Directive;
@@ -81,7 +81,16 @@ impl<'a> Imagination<'a> {
     /// # Errors
     /// The world model's and the cost's.
     pub fn scores(&self, plans: &Plans) -> Result<Scores> {
-        let rollouts = self.dynamics.rollout(&self.context, plans)?;
+        self.scores_until(plans, Cancel::never())
+    }
+
+    /// As [`Imagination::scores`], as long as they are wanted.
+    ///
+    /// # Errors
+    /// As [`Imagination::scores`], and [`Error::Cancelled`].
+    pub(super) fn scores_until(&self, plans: &Plans, cancel: Cancel<'_>) -> Result<Scores> {
+        let rollouts = self.dynamics.rollout(&Context { cancel, ..self.context }, plans)?;
+        cancel.check()?;
         self.count(rollouts.states());
         Scores::new(self.cost.energies(&rollouts, plans, self.directive)?, &rollouts)
     }
@@ -100,7 +109,16 @@ impl<'a> Imagination<'a> {
     /// # Errors
     /// As [`Imagination::energies_and_gradients`].
     pub fn scores_and_gradients(&self, plans: &Plans) -> Result<(Scores, Vec<f32>)> {
-        let (rollouts, recording) = self.dynamics.rollout_recorded(&self.context, plans)?;
+        self.scores_and_gradients_until(plans, Cancel::never())
+    }
+
+    /// As [`Imagination::scores_and_gradients`], as long as they are wanted.
+    ///
+    /// # Errors
+    /// As [`Imagination::scores_and_gradients`], and [`Error::Cancelled`].
+    pub(super) fn scores_and_gradients_until(&self, plans: &Plans, cancel: Cancel<'_>) -> Result<(Scores, Vec<f32>)> {
+        let (rollouts, recording) = self.dynamics.rollout_recorded(&Context { cancel, ..self.context }, plans)?;
+        cancel.check()?;
         self.count((1 + STATES_PER_BACKWARD) * rollouts.states());
         let (energies, gradients) = self.cost.energies_and_gradients(&rollouts, plans, self.directive)?;
         let scores = Scores::new(energies, &rollouts)?;
@@ -112,10 +130,13 @@ impl<'a> Imagination<'a> {
 
     /// Does the work of scoring `plans`, with gradients or without, and forgets the result: for measuring its time. It
     /// does not count as predicted states.
-    pub(super) fn try_out(&self, plans: &Plans, with_gradients: bool) -> Result<()> {
+    pub(super) fn try_out(&self, plans: &Plans, with_gradients: bool, cancel: Cancel<'_>) -> Result<()> {
         let before = self.predicted_states.get();
-        let tried =
-            if with_gradients { self.scores_and_gradients(plans).map(|_| ()) } else { self.scores(plans).map(|_| ()) };
+        let tried = if with_gradients {
+            self.scores_and_gradients_until(plans, cancel).map(|_| ())
+        } else {
+            self.scores_until(plans, cancel).map(|_| ())
+        };
         self.predicted_states.set(before);
         tried
     }

@@ -3,7 +3,7 @@
 use mindseye_interface::Rng;
 
 use super::pace::{Expect, Pace};
-use super::{Actor, Choice, Deadline, Imagination, Reactive};
+use super::{Actor, Choice, Deadline, Imagination, Reactive, Scores};
 use crate::Result;
 use crate::directive::{Mode, ModeOrder, ModeReason};
 use crate::latent::{Plan, Plans};
@@ -49,8 +49,14 @@ impl ModeSelector {
         }
         let proposed = directive.bounded(&proposal.values()[..length]);
         let before = deadline.clock.now_secs();
-        let energies = imagination.energies(&Plans::new(2, horizon - 1, width, [proposed, rest].concat())?)?;
-        self.comparing.add(2, deadline.clock.now_secs() - before);
+        let plans = Plans::new(2, horizon - 1, width, [proposed, rest].concat())?;
+        let compared = deadline.in_time(|cancel| imagination.scores_until(&plans, cancel))?;
+        let secs = deadline.clock.now_secs() - before;
+        let Some(Scores { energies, .. }) = compared else {
+            self.comparing.add_cancelled(2, secs);
+            return Ok((Mode::Mode1, ModeReason::NoTime));
+        };
+        self.comparing.add(2, secs);
         // A NaN is not at most the other.
         let good_enough = energies[0] <= energies[1] + margin;
         Ok(if good_enough {
@@ -63,7 +69,7 @@ impl ModeSelector {
     /// Whether comparing `proposal` with the rest of the previous plan can be expected to end in time. Where that is
     /// not known, or does not look so, a part of the proposal is rolled out to learn it.
     fn has_time(&mut self, imagination: &Imagination<'_>, proposal: &Plan, deadline: &Deadline<'_>) -> Result<bool> {
-        if deadline.at_secs == f64::INFINITY {
+        if deadline.is_unlimited() {
             return Ok(true);
         }
         self.comparing.of_horizon(proposal.horizon() - 1);
@@ -76,8 +82,12 @@ impl ModeSelector {
             let part = proposal.values()[..chunks * proposal.chunk_width()].to_vec();
             let part = Plans::new(1, chunks, proposal.chunk_width(), imagination.directive.bounded(&part))?;
             let before = deadline.clock.now_secs();
-            imagination.try_out(&part, false)?;
-            self.comparing.add_part(chunks, deadline.clock.now_secs() - before);
+            let tried = deadline.in_time(|cancel| imagination.try_out(&part, false, cancel))?;
+            let secs = deadline.clock.now_secs() - before;
+            match tried {
+                Some(()) => self.comparing.add_part(chunks, secs),
+                None => self.comparing.add_cancelled_part(chunks, secs),
+            }
         }
         Ok(fits(&self.comparing))
     }

@@ -1,7 +1,7 @@
 //! How long work took in former ticks, and so how long it can be expected to take: what a planner must know to begin
 //! nothing that would end after the deadline.
 
-/// Durations that are remembered.
+/// Durations of groups that are remembered.
 const REMEMBERED: usize = 64;
 /// Most plans of a group whose duration is remembered: 2 to the power of one less than the number of sizes.
 const SIZES: usize = 6;
@@ -10,31 +10,33 @@ const SIZES: usize = 6;
 const FEW: usize = 8;
 /// What the longest of a few durations is multiplied by.
 const FACTOR_OF_FEW: f64 = 1.5;
+/// What the duration of cancelled work is multiplied by, in place of the one that it would have had.
+const FACTOR_OF_CANCELLED: f64 = 1.5;
 /// Most ticks between two attempts at what seems to take too long.
 const MOST_PATIENCE: u32 = 64;
 
-/// The newest durations of one kind of work, seconds.
+/// The newest `N` durations of one kind of work, seconds.
 #[derive(Debug, Clone)]
-pub(crate) struct Durations {
-    secs: [f64; REMEMBERED],
+pub(crate) struct Durations<const N: usize = REMEMBERED> {
+    secs: [f64; N],
     seen: usize,
     typical_secs: f64,
     high_secs: f64,
 }
 
-impl Default for Durations {
+impl<const N: usize> Default for Durations<N> {
     fn default() -> Self {
-        Self { secs: [0.0; REMEMBERED], seen: 0, typical_secs: 0.0, high_secs: 0.0 }
+        Self { secs: [0.0; N], seen: 0, typical_secs: 0.0, high_secs: 0.0 }
     }
 }
 
-impl Durations {
+impl<const N: usize> Durations<N> {
     /// Remembers one more, in place of the oldest.
     pub fn add(&mut self, secs: f64) {
-        self.secs[self.seen % REMEMBERED] = secs.max(0.0);
+        self.secs[self.seen % N] = secs.max(0.0);
         self.seen += 1;
         let mut sorted = self.secs;
-        let known = &mut sorted[..self.seen.min(REMEMBERED)];
+        let known = &mut sorted[..self.seen.min(N)];
         known.sort_unstable_by(f64::total_cmp);
         self.typical_secs = known[(known.len() - 1) / 2];
         // One outlier (a page fault, another process) says nothing about the next time; a few durations say little.
@@ -99,6 +101,13 @@ impl Pace {
         }
     }
 
+    /// Remembers that a group of `plans` was cancelled after `secs`: it would have taken longer.
+    pub fn add_cancelled(&mut self, plans: usize, secs: f64) {
+        if let Some(size) = plans.checked_ilog2() {
+            self.by_size[(size as usize).min(SIZES - 1)].add(FACTOR_OF_CANCELLED * secs);
+        }
+    }
+
     /// Whether to try what seems to take too long once more: at once, and then, while it does, ever more rarely.
     pub fn retries(&mut self) -> bool {
         self.asked += 1;
@@ -121,6 +130,11 @@ impl Pace {
             return;
         }
         self.per_chunk.add(per_chunk);
+    }
+
+    /// Remembers that the first `chunks` chunks of one plan were cancelled after `secs`.
+    pub fn add_cancelled_part(&mut self, chunks: usize, secs: f64) {
+        self.add_part(chunks, FACTOR_OF_CANCELLED * secs);
     }
 
     /// Most plans of the next group: groups grow step by step, so that small ones are known when time is short.
@@ -173,7 +187,7 @@ mod tests {
 
     #[test]
     fn one_outlier_changes_no_expectation() {
-        let mut durations = Durations::default();
+        let mut durations = Durations::<REMEMBERED>::default();
         assert_eq!((durations.typical_secs(), durations.high_secs()), (None, None));
         (0..10).for_each(|_| durations.add(1.0));
         durations.add(50.0);
@@ -191,6 +205,16 @@ mod tests {
         assert_eq!(tried, [0, 2, 5, 10, 19]);
         pace.add(1, 0.1);
         assert!(pace.retries(), "and at once after a plan that was scored");
+    }
+
+    #[test]
+    fn cancelled_work_would_have_taken_longer() {
+        let mut pace = Pace::default();
+        pace.of_horizon(10);
+        pace.add_cancelled(1, 1.0);
+        assert_eq!(pace.expected_secs(1, Expect::Typical), Some(1.5));
+        pace.add_part(1, 0.125);
+        assert_eq!(pace.expected_secs(1, Expect::Typical), Some(1.25), "a part says how long the whole takes");
     }
 
     #[test]

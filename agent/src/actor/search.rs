@@ -2,8 +2,8 @@
 //! it.
 //!
 //! Plans are drawn in the groups in which they are scored. With a deadline a group is begun only where it can be
-//! expected to end in time, by what groups took before ([`Paces`]); so neither the time nor the memory of a tick
-//! depends on the number of samples.
+//! expected to end in time, by what groups took before ([`Paces`]), and cancelled where it does not; so neither the
+//! time nor the memory of a tick depends on the number of samples or on the horizon.
 
 use super::pace::{Expect, Pace, Paces};
 use super::population::{Best, Candidate};
@@ -98,7 +98,12 @@ impl<'a> Search<'a> {
             let Some(plans) = self.admitted(Work::Score, count - scored, is_first)? else { break };
             let before = self.deadline.clock.now_secs();
             let sequences: Vec<Vec<f32>> = (scored..scored + plans).map(&mut *draw).collect();
-            let scores = self.imagination.scores(&self.plans(&sequences)?)?;
+            let all = self.plans(&sequences)?;
+            let imagination = self.imagination;
+            let Some(scores) = self.deadline.in_time(|cancel| imagination.scores_until(&all, cancel))? else {
+                self.paces.rollouts.add_cancelled(plans, self.deadline.clock.now_secs() - before);
+                break;
+            };
             if let Some((index, rollout)) = scores.best {
                 let energy = scores.energies[index];
                 if best.as_ref().is_none_or(|(lowest, _)| energy.total_cmp(lowest).is_lt()) {
@@ -126,8 +131,14 @@ impl<'a> Search<'a> {
             return Ok(None);
         }
         let before = self.deadline.clock.now_secs();
-        let (scores, gradients) = self.imagination.scores_and_gradients(&self.plans(sequences)?)?;
-        self.paces.gradients.add(count, self.deadline.clock.now_secs() - before);
+        let (imagination, plans) = (self.imagination, self.plans(sequences)?);
+        let differentiated = self.deadline.in_time(|cancel| imagination.scores_and_gradients_until(&plans, cancel))?;
+        let secs = self.deadline.clock.now_secs() - before;
+        let Some((scores, gradients)) = differentiated else {
+            self.paces.gradients.add_cancelled(count, secs);
+            return Ok(None);
+        };
+        self.paces.gradients.add(count, secs);
         let Some((index, rollout)) = scores.best else { return Err(Error::NoFiniteEnergy { candidates: count }) };
         let best = Candidate { actions: sequences[index].clone(), energy: scores.energies[index] };
         self.offer(&best, Some(rollout));
@@ -143,7 +154,7 @@ impl<'a> Search<'a> {
             let secs = self.paces.gradients.expected_secs(*plans, Expect::Typical).unwrap_or(0.0);
             (passes + 1) as f64 * secs < remaining_secs
         };
-        Ok(Some(if self.is_unlimited() { most } else { sizes(most).find(fits).unwrap_or(1) }))
+        Ok(Some(if self.deadline.is_unlimited() { most } else { sizes(most).find(fits).unwrap_or(1) }))
     }
 
     /// `fit`, which reads `values` numbers, where there is time for it.
@@ -198,10 +209,6 @@ impl<'a> Search<'a> {
         Ok(Plans::new(sequences.len(), directive.horizon_chunks, directive.chunk_width(), sequences.concat())?)
     }
 
-    fn is_unlimited(&self) -> bool {
-        self.deadline.at_secs == f64::INFINITY
-    }
-
     fn pace_mut(&mut self, work: Work) -> &mut Pace {
         match work {
             Work::Score => &mut self.paces.rollouts,
@@ -221,7 +228,7 @@ impl<'a> Search<'a> {
     /// machine would never search.
     fn admitted(&mut self, work: Work, wanted: usize, is_first: bool) -> Result<Option<usize>> {
         let most = self.most_plans(work).min(wanted);
-        if self.is_unlimited() {
+        if self.deadline.is_unlimited() {
             return Ok(Some(most));
         }
         let most = most.min(self.pace(work).most_plans());
@@ -284,9 +291,13 @@ impl<'a> Search<'a> {
             }
             let part = Plans::new(1, chunks, width, plan[..chunks * width].to_vec())?;
             let before = self.deadline.clock.now_secs();
-            self.imagination.try_out(&part, work == Work::Differentiate)?;
+            let (imagination, with_gradients) = (self.imagination, work == Work::Differentiate);
+            let tried = self.deadline.in_time(|cancel| imagination.try_out(&part, with_gradients, cancel))?;
             let secs = self.deadline.clock.now_secs() - before;
-            self.pace_mut(work).add_part(chunks, secs);
+            match tried {
+                Some(()) => self.pace_mut(work).add_part(chunks, secs),
+                None => return Ok(self.pace_mut(work).add_cancelled_part(chunks, secs)),
+            }
             longest = chunks;
         }
     }
@@ -299,7 +310,7 @@ impl<'a> Search<'a> {
             Work::Differentiate => VALUES_PER_GRADIENT * self.imagination.state_len(),
         };
         let values = directive.horizon_chunks * (directive.chunk_width() + states);
-        let most = if self.is_unlimited() { MOST_PLANS } else { Pace::MOST_PLANS };
+        let most = if self.deadline.is_unlimited() { MOST_PLANS } else { Pace::MOST_PLANS };
         (MOST_VALUES / values.max(1)).clamp(1, most)
     }
 }

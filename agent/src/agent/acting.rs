@@ -63,21 +63,22 @@ fn expected_outcome(
     pace: &mut Pace,
 ) -> Option<Rollouts> {
     let (horizon, width) = (plan.horizon(), plan.chunk_width());
-    if deadline.at_secs == f64::INFINITY {
+    if deadline.is_unlimited() {
         return dynamics.rollout(context, &Plans::from(plan)).ok();
     }
     pace.of_horizon(horizon);
     let first = |chunks: usize, pace: &mut Pace| {
         let plans = Plans::new(1, chunks, width, plan.values()[..chunks * width].to_vec()).ok()?;
         let before = deadline.clock.now_secs();
-        let outcome = dynamics.rollout(context, &plans).ok()?;
+        let outcome = deadline.in_time(|cancel| Ok(dynamics.rollout(&Context { cancel, ..*context }, &plans)?)).ok()?;
         let secs = deadline.clock.now_secs() - before;
-        if chunks == horizon {
-            pace.add(1, secs)
-        } else {
-            pace.add_part(chunks, secs)
+        match (&outcome, chunks == horizon) {
+            (Some(_), true) => pace.add(1, secs),
+            (Some(_), false) => pace.add_part(chunks, secs),
+            (None, true) => pace.add_cancelled(1, secs),
+            (None, false) => pace.add_cancelled_part(chunks, secs),
         }
-        Some(outcome)
+        outcome
     };
     let fits = |expected_secs: Option<f64>| expected_secs.is_some_and(|secs| secs < deadline.remaining_secs());
     if fits(pace.expected_secs(1, Expect::Typical)) {

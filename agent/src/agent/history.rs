@@ -35,6 +35,6 @@ impl History {
 
     /// The context of a prediction from its last state, where `proprioception` is observed.
     pub fn context<'a>(&'a self, proprioception: &'a [f32]) -> Context<'a> {
-        Context { latents: &self.latents, actions: &self.actions, proprioception }
+        Context { proprioception, ..Context::after(&self.latents, &self.actions) }
     }
 }

@@ -1,6 +1,6 @@
 //! How long the parts of a tick take that follow the search.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mindseye_interface::Clock;
 
@@ -8,6 +8,8 @@ use crate::actor::pace::{Durations, Pace};
 
 /// Most of the budget that is kept free for rare delays.
 const MOST_OF_BUDGET: f64 = 0.35;
+/// Ticks whose closing parts are remembered: enough for a delay that one tick in some hundred has.
+const REMEMBERED: usize = 512;
 /// Share of the budget that is kept free before the first tick has been timed.
 const AT_FIRST: f64 = 0.05;
 
@@ -16,7 +18,7 @@ const AT_FIRST: f64 = 0.05;
 pub(super) struct TickTimes {
     /// From the last time that a search looked at the clock until the end of the tick, without the rollout of the
     /// expected outcome; or from the search's deadline on, if that is longer: the last group was late.
-    closing: Durations,
+    closing: Durations<REMEMBERED>,
     /// The rollout of the expected outcome of one plan.
     pub outcome: Pace,
     /// When the closing part of this tick would have begun without that rollout, seconds.
@@ -46,28 +48,29 @@ impl TickTimes {
     }
 }
 
-/// A clock that knows when it was read last.
+/// A clock that knows when it was read last, on any thread.
 pub(super) struct LastReading<'a> {
     clock: &'a dyn Clock,
-    last_secs: Cell<f64>,
+    /// Bits of the last reading.
+    last_secs: AtomicU64,
 }
 
 impl<'a> LastReading<'a> {
     /// `clock`, read now.
     pub fn of(clock: &'a dyn Clock) -> Self {
-        Self { clock, last_secs: Cell::new(clock.now_secs()) }
+        Self { clock, last_secs: AtomicU64::new(clock.now_secs().to_bits()) }
     }
 
     /// The last reading, seconds.
     pub fn last_secs(&self) -> f64 {
-        self.last_secs.get()
+        f64::from_bits(self.last_secs.load(Ordering::Relaxed))
     }
 }
 
 impl Clock for LastReading<'_> {
     fn now_secs(&self) -> f64 {
         let now_secs = self.clock.now_secs();
-        self.last_secs.set(now_secs);
+        self.last_secs.store(now_secs.to_bits(), Ordering::Relaxed);
         now_secs
     }
 }

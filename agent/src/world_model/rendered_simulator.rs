@@ -21,9 +21,10 @@ impl RenderedSimulator {
 }
 
 impl Dynamics for RenderedSimulator {
-    fn rollout(&self, _context: &Context<'_>, plans: &Plans) -> Result<Rollouts> {
+    fn rollout(&self, context: &Context<'_>, plans: &Plans) -> Result<Rollouts> {
         let model = self.source.model();
         let latents = self.simulator.roll_out(plans, &|world, latents| {
+            context.cancel.check()?;
             for latent in model.encode(&[world.observe()?])? {
                 latents.extend_from_slice(latent.values());
             }

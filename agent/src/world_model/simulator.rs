@@ -95,9 +95,9 @@ impl SimulatorWorldModel {
             Ok(groups.map(roll).collect::<Result<Vec<Vec<f32>>>>()?.concat())
         } else {
             let mut world = locked(&self.world);
-            let recorded = self.roll(world.as_mut(), &snapshot, plans.values(), plans, record)?;
+            let recorded = self.roll(world.as_mut(), &snapshot, plans.values(), plans, record);
             world.restore(&snapshot)?;
-            Ok(recorded)
+            recorded
         }
     }
 
@@ -125,8 +125,9 @@ impl SimulatorWorldModel {
 }
 
 impl Dynamics for SimulatorWorldModel {
-    fn rollout(&self, _context: &Context<'_>, plans: &Plans) -> Result<Rollouts> {
+    fn rollout(&self, context: &Context<'_>, plans: &Plans) -> Result<Rollouts> {
         let states = self.roll_out(plans, &|world, states| {
+            context.cancel.check()?;
             states.extend(world.state().iter().map(|&value| value as f32));
             Ok(())
         })?;

@@ -88,7 +88,7 @@ impl Clock for WorldClock {
     }
 }
 
-/// The point mass, where imagining takes time: gradients three times as long.
+/// The point mass, where imagining takes time: gradients three times as long. Between chunks it can be cancelled.
 #[derive(Debug, Clone, Default)]
 pub struct SlowPointMass {
     /// The clock that moves meanwhile.
@@ -99,24 +99,31 @@ pub struct SlowPointMass {
     pub secs_per_state: f64,
     /// Nanoseconds that only the next call takes in addition.
     pub hiccup_nanos: Arc<AtomicU64>,
+    /// How many times as slow every state is from now on; 0 for as slow as ever.
+    pub slowness: Arc<AtomicU64>,
 }
 
 impl SlowPointMass {
-    fn take(&self, passes: f64, plans: &Plans) {
+    fn take(&self, passes: f64, context: &Context<'_>, plans: &Plans) -> Predicted<()> {
         let hiccup_secs = self.hiccup_nanos.swap(0, Ordering::Relaxed) as f64 / 1e9;
-        let states = (plans.count() * plans.horizon()) as f64;
-        self.clock.advance(hiccup_secs + passes * (self.secs_per_call + self.secs_per_state * states));
+        self.clock.advance(hiccup_secs + passes * self.secs_per_call);
+        let slowness = self.slowness.load(Ordering::Relaxed).max(1) as f64;
+        for _ in 0..plans.horizon() {
+            context.cancel.check()?;
+            self.clock.advance(passes * slowness * self.secs_per_state * plans.count() as f64);
+        }
+        Ok(())
     }
 }
 
 impl Dynamics for SlowPointMass {
     fn rollout(&self, context: &Context<'_>, plans: &Plans) -> Predicted<Rollouts> {
-        self.take(1.0, plans);
+        self.take(1.0, context, plans)?;
         PointMass.rollout(context, plans)
     }
 
     fn rollout_recorded(&self, context: &Context<'_>, plans: &Plans) -> Predicted<(Rollouts, Recording)> {
-        self.take(3.0, plans);
+        self.take(3.0, context, plans)?;
         PointMass.rollout_recorded(context, plans)
     }
 

@@ -9,7 +9,7 @@ use mindseye_interface::{ActionSpace, inputs};
 use serde::{Deserialize, Serialize};
 
 use super::config::ModelConfig;
-use super::training::{DataStatistics, TrainingConfig, TrainingReport};
+use super::training::{DataStatistics, STATE_FILE, TrainingConfig, TrainingReport};
 use crate::families::Origin;
 use crate::{Error, Result};
 
@@ -53,6 +53,11 @@ impl CheckpointConfig {
     /// [`Error::File`] naming the field.
     pub fn load(folder: &Path) -> Result<Self> {
         let path = folder.join(CONFIG_FILE);
+        if !path.exists() && folder.join(STATE_FILE).exists() {
+            const UNFINISHED: &str =
+                "expected a checkpoint, got a training run that is not finished: mindseye train --resume ends it";
+            return Err(Error::file(folder, UNFINISHED));
+        }
         let text = inputs::read(&path, inputs::MAX_CONFIG_BYTES).map_err(|error| Error::file(&path, error))?;
         Self::parse(&text).map_err(|problem| Error::file(&path, problem))
     }

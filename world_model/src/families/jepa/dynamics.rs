@@ -60,7 +60,8 @@ impl JepaDynamics {
 impl Dynamics for JepaDynamics {
     fn rollout(&self, context: &Context<'_>, plans: &Plans) -> Result<Rollouts> {
         let start = self.start(context, plans)?;
-        self.rollouts(plans, self.engine.rollout(start, plans.values(), plans.horizon(), self.threads)?)
+        let (horizon, cancel) = (plans.horizon(), context.cancel);
+        self.rollouts(plans, self.engine.rollout_until(start, plans.values(), horizon, self.threads, cancel)?)
     }
 
     fn rollout_each(&self, contexts: &[Context<'_>], plans: &Plans) -> Result<Rollouts> {
@@ -74,8 +75,9 @@ impl Dynamics for JepaDynamics {
 
     fn rollout_recorded(&self, context: &Context<'_>, plans: &Plans) -> Result<(Rollouts, Recording)> {
         let start = self.start(context, plans)?;
+        let (horizon, cancel) = (plans.horizon(), context.cancel);
         let (values, recording) =
-            self.gradients.rollout_recorded(start, plans.values(), plans.horizon(), self.threads)?;
+            self.gradients.rollout_recorded(start, plans.values(), horizon, self.threads, cancel)?;
         Ok((self.rollouts(plans, values)?, Recording::new(recording)))
     }
 

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::network::Jepa;
 use super::predictor::Predictor;
+use crate::cancel::Cancel;
 use crate::mlp_backward::{BackwardScratch, MlpBackward, SavedActivations};
 use crate::ops::{InferenceLinear, Precision};
 use crate::scratch::{BufferPool, Starts, group_of};
@@ -91,7 +92,7 @@ impl PlanGradient {
         threads: usize,
         upstream: impl FnOnce(Vec<f32>) -> std::result::Result<Vec<f32>, E>,
     ) -> std::result::Result<Vec<f32>, E> {
-        let (latents, recording) = self.rollout_recorded(starts, plans, horizon, threads)?;
+        let (latents, recording) = self.rollout_recorded(starts, plans, horizon, threads, Cancel::never())?;
         Ok(self.vjp(recording, &upstream(latents)?)?)
     }
 
@@ -100,13 +101,14 @@ impl PlanGradient {
     /// divided over the current rayon pool; the result is the same.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the sizes do not fit.
+    /// [`Error::Shape`] when the sizes do not fit; [`Error::Cancelled`] when the rollout is no longer wanted.
     pub fn rollout_recorded(
         &self,
         starts: &[f32],
         plans: &[f32],
         horizon: usize,
         threads: usize,
+        cancel: Cancel<'_>,
     ) -> Result<(Vec<f32>, PlanRecording)> {
         let plan_len = horizon * self.chunk_width;
         let starts = Starts::new("gradients of plans", starts, self.latent_width, plans.len(), plan_len)?;
@@ -117,12 +119,16 @@ impl PlanGradient {
         let mut tapes: Vec<Tape> = (0..count.div_ceil(group)).map(|_| self.pool.take()).collect();
         let groups = plans.chunks(group * plan_len).zip(latents.chunks_mut(group * rollout_len)).zip(&mut tapes);
         let forward = |(index, ((plans, latents), tape)): (usize, Group<'_>)| {
-            self.forward(starts.from(index * group), plans, horizon, latents, tape);
+            self.forward(starts.from(index * group), plans, horizon, latents, tape, cancel)
         };
-        if threads > 1 {
-            groups.enumerate().collect::<Vec<_>>().into_par_iter().for_each(forward);
+        let done = if threads > 1 {
+            groups.enumerate().collect::<Vec<_>>().into_par_iter().try_for_each(forward)
         } else {
-            groups.enumerate().for_each(forward);
+            groups.enumerate().try_for_each(forward)
+        };
+        if let Err(error) = done {
+            tapes.into_iter().for_each(|tape| self.pool.give(tape));
+            return Err(error);
         }
         Ok((latents, PlanRecording { tapes, group, plans: count, horizon, threads }))
     }
@@ -157,13 +163,22 @@ impl PlanGradient {
     }
 
     /// Rolls `plans [n, H, A]` out to `latents [n, H, D]`.
-    fn forward(&self, starts: Starts<'_>, plans: &[f32], horizon: usize, latents: &mut [f32], tape: &mut Tape) {
+    fn forward(
+        &self,
+        starts: Starts<'_>,
+        plans: &[f32],
+        horizon: usize,
+        latents: &mut [f32],
+        tape: &mut Tape,
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
         let (width, chunk_width) = (self.latent_width, self.chunk_width);
         let rows = plans.len() / (horizon * chunk_width);
         let layers = self.mlp.len();
         tape.saved.resize((horizon * layers).max(tape.saved.len()), SavedActivations::default());
         starts.fill(&mut tape.latents, rows);
         for step in 0..horizon {
+            cancel.check()?;
             tape.joined.clear();
             for (latent, plan) in tape.latents.chunks_exact(width).zip(plans.chunks_exact(horizon * chunk_width)) {
                 tape.joined.extend_from_slice(latent);
@@ -177,6 +192,7 @@ impl PlanGradient {
                     .copy_from_slice(&tape.latents[row * width..(row + 1) * width]);
             }
         }
+        Ok(())
     }
 
     /// Gradients on plans `[n, H, A]` from those on latents, `upstream [n, H, D]`.

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::network::Jepa;
 use super::predictor::Predictor;
 use crate::Result;
+use crate::cancel::Cancel;
 use crate::inference_mlp::{InferenceMlp, MlpScratch};
 use crate::ops::Precision;
 use crate::scratch::{BufferPool, Starts, group_of};
@@ -81,6 +82,21 @@ impl RolloutEngine {
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) when the sizes do not fit.
     pub fn rollout(&self, starts: &[f32], plans: &[f32], horizon: usize, threads: usize) -> Result<Vec<f32>> {
+        self.rollout_until(starts, plans, horizon, threads, Cancel::never())
+    }
+
+    /// The same, as long as it is wanted.
+    ///
+    /// # Errors
+    /// As [`RolloutEngine::rollout`], and [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn rollout_until(
+        &self,
+        starts: &[f32],
+        plans: &[f32],
+        horizon: usize,
+        threads: usize,
+        cancel: Cancel<'_>,
+    ) -> Result<Vec<f32>> {
         let plan_len = horizon * self.chunk_width;
         let starts = Starts::new("rollout", starts, self.latent_width, plans.len(), plan_len)?;
         let mut rollouts = vec![0.0; plans.len() / self.chunk_width * self.latent_width];
@@ -89,12 +105,12 @@ impl RolloutEngine {
         let (plan_group, rollout_group) = (group * plan_len, group * rollout_len);
         let roll = |(index, (plans, rollouts)): (usize, (&[f32], &mut [f32]))| {
             let starts = starts.from(index * group);
-            self.pool.lend(|scratch| self.roll_group(starts, plans, horizon, rollouts, scratch));
+            self.pool.lend(|scratch| self.roll_group(starts, plans, horizon, rollouts, scratch, cancel))
         };
         if threads > 1 {
-            plans.par_chunks(plan_group).zip(rollouts.par_chunks_mut(rollout_group)).enumerate().for_each(roll);
+            plans.par_chunks(plan_group).zip(rollouts.par_chunks_mut(rollout_group)).enumerate().try_for_each(roll)?;
         } else {
-            plans.chunks(plan_group).zip(rollouts.chunks_mut(rollout_group)).enumerate().for_each(roll);
+            plans.chunks(plan_group).zip(rollouts.chunks_mut(rollout_group)).enumerate().try_for_each(roll)?;
         }
         Ok(rollouts)
     }
@@ -106,12 +122,14 @@ impl RolloutEngine {
         horizon: usize,
         rollouts: &mut [f32],
         scratch: &mut Scratch,
-    ) {
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
         let rows = plans.len() / (horizon * self.chunk_width);
         let joined = self.mlp.inputs();
         scratch.joined.resize(rows * joined, 0.0);
         starts.fill(&mut scratch.latents, rows);
         for step in 0..horizon {
+            cancel.check()?;
             for (row, plan) in plans.chunks_exact(horizon * self.chunk_width).enumerate() {
                 let chunk = &plan[step * self.chunk_width..(step + 1) * self.chunk_width];
                 let latent = &scratch.latents[row * self.latent_width..(row + 1) * self.latent_width];
@@ -126,5 +144,6 @@ impl RolloutEngine {
                 rollout[step * self.latent_width..(step + 1) * self.latent_width].copy_from_slice(latent);
             }
         }
+        Ok(())
     }
 }

@@ -56,7 +56,8 @@ impl Dynamics for LewmDynamics {
         let frames: Vec<f32> = context.latents.iter().flat_map(|latent| latent.values()).copied().collect();
         let past = self.standardised(context.actions);
         let chunks = self.standardised(plans.values());
-        let values = self.engine.rollout(&frames, &past, &chunks, plans.horizon(), self.threads)?;
+        let (horizon, threads, cancel) = (plans.horizon(), self.threads, context.cancel);
+        let values = self.engine.rollout_until(&frames, &past, &chunks, horizon, threads, cancel)?;
         Rollouts::new([plans.count(), 1, plans.horizon(), 1, width], values)
     }
 }

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use super::engine_weights::{Affine, Layer, Perceptron};
 use super::layers::{EPSILON, MODULATED_EPSILON};
 use super::network::Lewm;
+use crate::cancel::Cancel;
 use crate::layers::Linear;
 use crate::ops::{
     InferenceLinear, Precision, RoundedRows, affine_norm_rows, attend_one, modulated_norm_rows, silu_in_place,
@@ -137,6 +138,22 @@ impl LewmEngine {
         horizon: usize,
         threads: usize,
     ) -> Result<Vec<f32>> {
+        self.rollout_until(context, past, plans, horizon, threads, Cancel::never())
+    }
+
+    /// The same, as long as it is wanted.
+    ///
+    /// # Errors
+    /// As [`LewmEngine::rollout`], and [`Error::Cancelled`].
+    pub fn rollout_until(
+        &self,
+        context: &[f32],
+        past: &[f32],
+        plans: &[f32],
+        horizon: usize,
+        threads: usize,
+        cancel: Cancel<'_>,
+    ) -> Result<Vec<f32>> {
         let (plan_len, seen) = (horizon * self.chunk_width, context.len() / self.width);
         let fits = seen > 0
             && context.len() == seen * self.width
@@ -157,12 +174,12 @@ impl LewmEngine {
         let group = group_of(plans.len() / plan_len, threads, GROUP);
         let (plan_group, rollout_group) = (group * plan_len, group * rollout_len);
         let roll = |(plans, rollouts): (&[f32], &mut [f32])| {
-            self.pool.lend(|scratch| self.roll_group(context, past, plans, horizon, rollouts, scratch));
+            self.pool.lend(|scratch| self.roll_group((context, past), plans, horizon, rollouts, scratch, cancel))
         };
         if threads > 1 {
-            plans.par_chunks(plan_group).zip(rollouts.par_chunks_mut(rollout_group)).for_each(roll);
+            plans.par_chunks(plan_group).zip(rollouts.par_chunks_mut(rollout_group)).try_for_each(roll)?;
         } else {
-            plans.chunks(plan_group).zip(rollouts.chunks_mut(rollout_group)).for_each(roll);
+            plans.chunks(plan_group).zip(rollouts.chunks_mut(rollout_group)).try_for_each(roll)?;
         }
         Ok(rollouts)
     }
@@ -188,13 +205,13 @@ impl LewmEngine {
 
     fn roll_group(
         &self,
-        context: &[f32],
-        past: &[f32],
+        (context, past): (&[f32], &[f32]),
         plans: &[f32],
         horizon: usize,
         rollouts: &mut [f32],
         scratch: &mut Scratch,
-    ) {
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
         let (rows, width, chunk_width) = (plans.len() / (horizon * self.chunk_width), self.width, self.chunk_width);
         let seen = context.len() / width;
         let frame_len = rows * width;
@@ -214,6 +231,7 @@ impl LewmEngine {
         }
         let mut window = None;
         for step in 0..horizon {
+            cancel.check()?;
             let newest = seen - 1 + step;
             scratch.chunks.clear();
             for plan in plans.chunks_exact(horizon * chunk_width) {
@@ -226,6 +244,7 @@ impl LewmEngine {
                 rollout[step * width..(step + 1) * width].copy_from_slice(frame);
             }
         }
+        Ok(())
     }
 
     /// Writes scales, shifts and gates for the action chunks `scratch.chunks [R, A]` that follow frame `frame`.

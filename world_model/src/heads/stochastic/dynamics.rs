@@ -4,6 +4,7 @@ use mindseye_interface::Seed;
 
 use super::{Draws, StochasticEngine, StochasticPredictor, StochasticRollouts};
 use crate::Result;
+use crate::cancel::Cancel;
 use crate::families::jepa::{PlanGradient, PlanRecording};
 use crate::heads::Head;
 use crate::latent::{LatentShape, Plans, Rollouts};
@@ -50,8 +51,8 @@ impl StochasticDynamics {
         Ok(context.current(OPERATION, shape, self.engine.chunk_width())?.values())
     }
 
-    fn sampled(&self, start: &[f32], plans: &Plans) -> Result<StochasticRollouts> {
-        self.engine.rollout(start, plans.values(), plans.horizon(), &self.draws, self.threads)
+    fn sampled(&self, start: &[f32], plans: &Plans, cancel: Cancel<'_>) -> Result<StochasticRollouts> {
+        self.engine.rollout_until(start, plans.values(), plans.horizon(), &self.draws, self.threads, cancel)
     }
 
     fn rollouts(&self, plans: &Plans, values: Vec<f32>) -> Result<Rollouts> {
@@ -68,20 +69,21 @@ impl StochasticDynamics {
 impl Dynamics for StochasticDynamics {
     fn rollout(&self, context: &Context<'_>, plans: &Plans) -> Result<Rollouts> {
         let start = self.start(context, plans)?;
-        self.rollouts(plans, self.sampled(start, plans)?.latents)
+        self.rollouts(plans, self.sampled(start, plans, context.cancel)?.latents)
     }
 
     /// Every sample keeps its codes: the gradients treat them as independent of the plan.
     fn rollout_recorded(&self, context: &Context<'_>, plans: &Plans) -> Result<(Rollouts, Recording)> {
         let start = self.start(context, plans)?;
         let (chunk, codes, horizon) = (plans.chunk_width(), self.engine.codes(), plans.horizon());
-        let drawn = self.sampled(start, plans)?.codes;
+        let (threads, cancel) = (self.threads, context.cancel);
+        let drawn = self.sampled(start, plans, cancel)?.codes;
         let mut joined = Vec::with_capacity(drawn.len() * (chunk + codes));
         for (index, &code) in drawn.iter().enumerate() {
             joined.extend_from_slice(&plans.values()[self.first_of(index, horizon)..][..chunk]);
             joined.extend((0..codes).map(|one| f32::from(u8::from(one == code))));
         }
-        let (values, through_predictor) = self.gradients.rollout_recorded(start, &joined, horizon, self.threads)?;
+        let (values, through_predictor) = self.gradients.rollout_recorded(start, &joined, horizon, threads, cancel)?;
         let recording = StochasticRecording { through_predictor, plans: plans.count(), horizon };
         Ok((self.rollouts(plans, values)?, Recording::new(recording)))
     }

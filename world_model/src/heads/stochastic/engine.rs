@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::draws::{Draws, drawn};
 use super::{StochasticConfig, StochasticPredictor};
+use crate::cancel::Cancel;
 use crate::inference_mlp::{InferenceMlp, MlpScratch};
 use crate::ops::Precision;
 use crate::scratch::{BufferPool, group_of};
@@ -96,6 +97,22 @@ impl StochasticEngine {
         draws: &Draws,
         threads: usize,
     ) -> Result<StochasticRollouts> {
+        self.rollout_until(start, plans, horizon, draws, threads, Cancel::never())
+    }
+
+    /// The same, as long as it is wanted.
+    ///
+    /// # Errors
+    /// As [`StochasticEngine::rollout`], and [`Error::Cancelled`].
+    pub fn rollout_until(
+        &self,
+        start: &[f32],
+        plans: &[f32],
+        horizon: usize,
+        draws: &Draws,
+        threads: usize,
+        cancel: Cancel<'_>,
+    ) -> Result<StochasticRollouts> {
         let StochasticConfig { latent_width, chunk_width, .. } = self.config;
         let plan_len = horizon * chunk_width;
         if start.len() != latent_width || plan_len == 0 || !plans.len().is_multiple_of(plan_len) {
@@ -111,16 +128,16 @@ impl StochasticEngine {
         let group = group_of(plans.len() / plan_len, threads, GROUP);
         let states = group * draws.samples() * horizon;
         let roll = |((plans, latents), codes): ((&[f32], &mut [f32]), &mut [usize])| {
-            self.pool.lend(|scratch| self.roll_group(start, plans, &numbers, latents, codes, scratch));
+            self.pool.lend(|scratch| self.roll_group(start, plans, &numbers, (latents, codes), scratch, cancel))
         };
         let StochasticRollouts { latents, codes } = &mut rollouts;
         let (plan_group, latent_group) = (group * plan_len, states * latent_width);
         if threads > 1 {
             let groups = plans.par_chunks(plan_group).zip(latents.par_chunks_mut(latent_group));
-            groups.zip(codes.par_chunks_mut(states)).for_each(roll);
+            groups.zip(codes.par_chunks_mut(states)).try_for_each(roll)?;
         } else {
             let groups = plans.chunks(plan_group).zip(latents.chunks_mut(latent_group));
-            groups.zip(codes.chunks_mut(states)).for_each(roll);
+            groups.zip(codes.chunks_mut(states)).try_for_each(roll)?;
         }
         Ok(rollouts)
     }
@@ -130,10 +147,10 @@ impl StochasticEngine {
         start: &[f32],
         plans: &[f32],
         numbers: &[Vec<f32>],
-        latents: &mut [f32],
-        codes: &mut [usize],
+        (latents, codes): (&mut [f32], &mut [usize]),
         scratch: &mut Scratch,
-    ) {
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
         let (width, chunk_width, horizon) = (self.config.latent_width, self.config.chunk_width, numbers.len());
         let count = plans.len() / (horizon * chunk_width);
         let samples = numbers.first().map_or(0, Vec::len);
@@ -144,6 +161,7 @@ impl StochasticEngine {
         scratch.row_of.clear();
         scratch.row_of.extend((0..count).flat_map(|plan| std::iter::repeat_n(plan, samples)));
         for (step, numbers) in numbers.iter().enumerate() {
+            cancel.check()?;
             let chunk = |plan: usize| &plans[(plan * horizon + step) * chunk_width..][..chunk_width];
             self.code_probabilities(chunk, scratch);
             self.branch(chunk, numbers, scratch, |sample, code| codes[sample * horizon + step] = code);
@@ -155,6 +173,7 @@ impl StochasticEngine {
                     .copy_from_slice(&scratch.latents[row * width..(row + 1) * width]);
             }
         }
+        Ok(())
     }
 
     /// Writes the probabilities of the codes of every row to `scratch.scores`.
