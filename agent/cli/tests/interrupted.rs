@@ -215,6 +215,33 @@ fn an_interrupted_study_says_what_is_done_and_goes_on_from_there() {
     assert!(sheet("stopped") == sheet("whole") && !journal.exists());
 }
 
+/// Symptom: Ctrl-C in `evaluate branches` lost every episode. Cause: it kept none. Fix: as in `evaluate` they are kept
+/// in a journal, here in the user's cache.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_search_for_branches_goes_on_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = |cache: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mindseye"));
+        let arguments = "evaluate branches --scene bridge --episodes 16 --seed 3 --threads 2 --json";
+        command.args(arguments.split(' ')).current_dir(folder.path());
+        command.env("XDG_CACHE_HOME", folder.path().join(cache));
+        command
+    };
+    let kept = || {
+        let journals = std::fs::read_dir(folder.path().join("stopped/mindseye/evaluations"));
+        journals.into_iter().flatten().flatten().map(|journal| journal.metadata().unwrap().len()).sum::<u64>()
+    };
+    let mut child = command("stopped").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    assert!(wait_until(&mut child, || kept() > 1000));
+    assert_eq!(end(child, "INT").code(), Some(130));
+    assert!(kept() > 1000);
+    let stopped = command("stopped").output().unwrap();
+    assert!(String::from_utf8_lossy(&stopped.stderr).contains("going on"), "{stopped:?}");
+    assert_eq!(kept(), 0, "the journal goes with the report");
+    assert_eq!(stopped.stdout, command("whole").output().unwrap().stdout);
+}
+
 /// The names in a folder, hidden ones too.
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();

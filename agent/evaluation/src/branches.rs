@@ -5,7 +5,7 @@ mod predictors;
 mod report;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mindseye_agent::world_model::{Context, Dynamics};
 use mindseye_agent::{Latent, Plans};
@@ -18,6 +18,7 @@ pub use self::predictors::{PredictorCoverage, SampledCoverage};
 pub use self::report::BranchesReport;
 use crate::collection::ScriptSource;
 use crate::interval::SuccessRate;
+use crate::journal::{Journal, Key};
 use crate::{Error, Result};
 
 /// A world and its image at the start of an action chunk.
@@ -29,26 +30,28 @@ const WORLDS: usize = 16;
 const EPISODE_STEPS: usize = 100;
 /// Outcomes farther apart than this energy are different branches; 1 is the mean energy of one action chunk.
 const APART_ENERGY: f32 = 1.0;
+/// The metric of those energies.
+const METRIC: LatentMetric = LatentMetric::StepWhitened { power: 1.0 };
 /// A predicted outcome belongs to a branch within this share of the distance from it to the nearest other one.
 const NEAR_SHARE: f32 = 1.0 / 3.0;
 
 /// A plan with several outcomes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BranchPoint {
     /// Latent of the start, `[D]`.
     start: Vec<f32>,
-    /// The plan, `[1, H, A]`.
-    plan: Plans,
+    /// The plan, `[H, A]`.
+    plan: Vec<f32>,
     /// Latents of its outcomes, `[D]` each, and the share of the worlds that end there.
     outcomes: Vec<(Vec<f32>, f64)>,
-    /// A factor of the latent metric, `[D, D]`.
-    factor: Vec<f32>,
 }
 
 /// The search for branch points.
 pub struct BranchSearch<'a> {
     /// The worlds.
     pub benchmark: &'a dyn Benchmark,
+    /// Names of the benchmark's factors of variation that are on.
+    pub factors: Vec<String>,
     /// The script whose actions are the plans.
     pub scripts: &'a dyn ScriptSource,
     /// The model that encodes outcomes.
@@ -57,6 +60,8 @@ pub struct BranchSearch<'a> {
     pub horizon_chunks: usize,
     /// Root of the held-out episodes.
     pub root: Seed,
+    /// Where finished episodes are kept, so that an interrupted search goes on from them.
+    pub journal: Option<&'a Journal>,
 }
 
 /// Branch points of held-out episodes.
@@ -66,6 +71,16 @@ pub struct BranchPoints {
     pub starts: usize,
     /// Those with several outcomes.
     pub points: Vec<BranchPoint>,
+    horizon_chunks: usize,
+    /// A factor of the latent metric, `[D, D]`.
+    factor: Vec<f32>,
+}
+
+/// The branch points of one episode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct EpisodeBranches {
+    starts: usize,
+    points: Vec<BranchPoint>,
 }
 
 /// How much of the branches a world model predicts.
@@ -91,22 +106,46 @@ impl BranchSearch<'_> {
     pub fn run(&self, episodes: Range<u64>, progress: &dyn Progress) -> Result<BranchPoints> {
         let total = usize::try_from(episodes.end.saturating_sub(episodes.start)).unwrap_or(usize::MAX);
         progress.begin("branches", total, "episodes");
-        let done = AtomicUsize::new(0);
+        let (done, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let factor = self.checkpoint.statistics.factor(METRIC);
+        let setting = self.key()?;
         let found = episodes.into_par_iter().map(|index| {
-            let found = self.episode(held_out_episode(self.root, index))?;
-            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-            let proceeds = progress.advance(done, "");
-            if proceeds { Ok(found) } else { Err(Error::Stopped { done, of: total }) }
+            let key = setting.map(|key| Key::of(Some(key), &index)).transpose()?;
+            let kept = self.journal.zip(key).and_then(|(journal, key)| journal.kept(key));
+            // What is in the journal counts as done, also after a stop: it is there.
+            let found = match kept {
+                Some(found) => found,
+                None if stopped.load(Ordering::Relaxed) => return Ok(None),
+                None => {
+                    let search = || self.episode(held_out_episode(self.root, index), &factor);
+                    self.journal.zip(key).map_or_else(search, |(journal, key)| journal.result(key, search))?
+                }
+            };
+            if !progress.advance(done.fetch_add(1, Ordering::Relaxed) + 1, "") {
+                stopped.store(true, Ordering::Relaxed);
+            }
+            Ok(Some(found))
         });
-        let found: Vec<BranchPoints> = found.collect::<Result<_>>()?;
+        let found: Vec<Option<EpisodeBranches>> = found.collect::<Result<_>>()?;
+        let Some(found) = found.into_iter().collect::<Option<Vec<_>>>() else {
+            return Err(Error::Stopped { done: done.into_inner(), of: total });
+        };
         progress.end();
         let starts = found.iter().map(|found| found.starts).sum();
-        Ok(BranchPoints { starts, points: found.into_iter().flat_map(|found| found.points).collect() })
+        let points = found.into_iter().flat_map(|found| found.points).collect();
+        Ok(BranchPoints { starts, points, horizon_chunks: self.horizon_chunks, factor })
+    }
+
+    /// The key of everything that episodes follow from, apart from their number; `None` where nothing is kept.
+    fn key(&self) -> Result<Option<Key>> {
+        let Some(journal) = self.journal else { return Ok(None) };
+        let world = (self.benchmark.name(), &self.factors);
+        journal.key(&("branches", self.checkpoint.fingerprint(), world, self.horizon_chunks, self.root)).map(Some)
     }
 
     /// The branch points of one episode: at every action chunk, the script's next chunks are executed in several
     /// worlds.
-    fn episode(&self, episode: Seed) -> Result<BranchPoints> {
+    fn episode(&self, episode: Seed, factor: &[f32]) -> Result<EpisodeBranches> {
         let mut simulator = self.benchmark.environment()?;
         let chunk = self.checkpoint.config.model.action_chunk;
         let (mut starts, actions) = self.script(simulator.as_mut(), episode)?;
@@ -124,10 +163,10 @@ impl BranchSearch<'_> {
                 worlds.push((simulator.state(), simulator.snapshot()?));
             }
             if worlds.iter().any(|(state, _)| *state != worlds[0].0) {
-                points.extend(self.point(simulator.as_mut(), &image, plan, &worlds)?);
+                points.extend(self.point(simulator.as_mut(), &image, plan, &worlds, factor)?);
             }
         }
-        Ok(BranchPoints { starts: count, points })
+        Ok(EpisodeBranches { starts: count, points })
     }
 
     /// The script's actions, and the world with its image at every action chunk.
@@ -158,14 +197,14 @@ impl BranchSearch<'_> {
         image: &Image,
         plan: &[Action],
         worlds: &[(Vec<f64>, Snapshot)],
+        factor: &[f32],
     ) -> Result<Option<BranchPoint>> {
         let model = &self.checkpoint.model;
-        let factor = self.checkpoint.statistics.factor(LatentMetric::StepWhitened { power: 1.0 });
         let mut outcomes: Vec<(Vec<f32>, f64)> = Vec::new();
         for (_, world) in worlds {
             simulator.restore(world)?;
             let outcome = model.encode_image(&simulator.render())?;
-            match outcomes.iter_mut().find(|(other, _)| energy(&factor, other, &outcome) < APART_ENERGY) {
+            match outcomes.iter_mut().find(|(other, _)| energy(factor, other, &outcome) < APART_ENERGY) {
                 Some((_, share)) => *share += 1.0 / worlds.len() as f64,
                 None => outcomes.push((outcome, 1.0 / worlds.len() as f64)),
             }
@@ -173,9 +212,8 @@ impl BranchSearch<'_> {
         if outcomes.len() < 2 {
             return Ok(None);
         }
-        let values: Vec<f32> = plan.iter().flat_map(Action::values).copied().collect();
-        let plan = Plans::new(1, self.horizon_chunks, self.checkpoint.config.model.chunk_width(), values)?;
-        Ok(Some(BranchPoint { start: model.encode_image(image)?, plan, outcomes, factor }))
+        let plan = plan.iter().flat_map(Action::values).copied().collect();
+        Ok(Some(BranchPoint { start: model.encode_image(image)?, plan, outcomes }))
     }
 }
 
@@ -194,7 +232,7 @@ impl BranchPoints {
             return Err(Error::value("coverage", "at least one branch point", "none"));
         }
         let shares: Vec<Vec<BranchShare>> =
-            self.points.par_iter().map(|point| point.shares(dynamics)).collect::<Result<_>>()?;
+            self.points.par_iter().map(|point| self.shares(point, dynamics)).collect::<Result<_>>()?;
         let branches = || shares.iter().flatten();
         let found = branches().filter(|branch| branch.predicted > 0.0).count();
         let whole = shares.iter().filter(|branches| branches.iter().all(|branch| branch.predicted > 0.0)).count();
@@ -207,22 +245,15 @@ impl BranchPoints {
             share_error: share_error / branches().count() as f64,
         })
     }
-}
 
-/// One branch: the share of the predicted outcomes that belong to it, and its share of the worlds.
-struct BranchShare {
-    predicted: f64,
-    actual: f64,
-}
-
-impl BranchPoint {
-    fn shares(&self, dynamics: &dyn Dynamics) -> Result<Vec<BranchShare>> {
-        let rollouts = dynamics.rollout(&Context::of(&Latent::global(self.start.clone())), &self.plan)?;
+    fn shares(&self, point: &BranchPoint, dynamics: &dyn Dynamics) -> Result<Vec<BranchShare>> {
+        let plan = Plans::new(1, self.horizon_chunks, point.plan.len() / self.horizon_chunks, point.plan.clone())?;
+        let rollouts = dynamics.rollout(&Context::of(&Latent::global(point.start.clone())), &plan)?;
         let last = rollouts.horizon() - 1;
         let predicted: Vec<Latent> = (0..rollouts.samples()).map(|sample| rollouts.state(0, sample, last)).collect();
-        let mut shares = Vec::with_capacity(self.outcomes.len());
-        for (index, (outcome, actual)) in self.outcomes.iter().enumerate() {
-            let others = self.outcomes.iter().enumerate().filter(|(other, _)| *other != index);
+        let mut shares = Vec::with_capacity(point.outcomes.len());
+        for (index, (outcome, actual)) in point.outcomes.iter().enumerate() {
+            let others = point.outcomes.iter().enumerate().filter(|(other, _)| *other != index);
             let nearest =
                 others.map(|(_, (other, _))| energy(&self.factor, outcome, other)).fold(f32::INFINITY, f32::min);
             // Energies are squares of distances.
@@ -232,6 +263,12 @@ impl BranchPoint {
         }
         Ok(shares)
     }
+}
+
+/// One branch: the share of the predicted outcomes that belong to it, and its share of the worlds.
+struct BranchShare {
+    predicted: f64,
+    actual: f64,
 }
 
 /// `|L (a - b)|²` with a factor `L [D, D]`, row-major.

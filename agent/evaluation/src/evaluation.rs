@@ -129,11 +129,17 @@ impl<'a> Evaluation<'a> {
             let setting = self.key(*method, pairs.first())?;
             let run = |pair: &StartGoal| {
                 let warmup = warmup.get(&pair.seed).map_or(&[][..], Vec::as_slice);
-                counter.count(method.name(), || match (self.journal, setting) {
-                    (Some(journal), Some(setting)) => {
-                        journal.result(Key::of(Some(setting), pair)?, || self.episode(*method, pair, warmup))
-                    }
-                    _ => self.episode(*method, pair, warmup),
+                let kept = match (self.journal, setting) {
+                    (Some(journal), Some(setting)) => Some((journal, Key::of(Some(setting), pair)?)),
+                    _ => None,
+                };
+                // What is in the journal counts as done, also after a stop: it is there.
+                if let Some(episode) = kept.and_then(|(journal, key)| journal.kept(key)) {
+                    return Ok(Some(counter.add(method.name(), episode)));
+                }
+                counter.count(method.name(), || match kept {
+                    Some((journal, key)) => journal.result(key, || self.episode(*method, pair, warmup)),
+                    None => self.episode(*method, pair, warmup),
                 })
             };
             let done: Vec<Option<EpisodeResult>> = pool.install(|| pairs.par_iter().map(run).collect::<Result<_>>())?;
@@ -226,10 +232,14 @@ impl<'a> Counter<'a> {
         if self.stopped.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let result = work()?;
+        Ok(Some(self.add(note, work()?)))
+    }
+
+    /// Counts `result`, which is done.
+    fn add<T>(&self, note: &str, result: T) -> T {
         if !self.progress.advance(self.done.fetch_add(1, Ordering::Relaxed) + 1, note) {
             self.stopped.store(true, Ordering::Relaxed);
         }
-        Ok(Some(result))
+        result
     }
 }

@@ -4,6 +4,8 @@
 //! on a pair), each with a checksum and with a key that names everything that the result follows from. A record that a
 //! crash cut off is dropped; results of another setting have other keys and are never found.
 
+mod records;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -13,9 +15,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use mindseye_interface::MemoryLimit;
+use mindseye_interface::text::printable_path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+
+use records::{Records, read_records};
 
 use crate::{Error, Result};
 
@@ -25,8 +31,8 @@ const HEADER: &[u8] = b"mindseye journal 1\n";
 const ENDING: &str = "journal";
 /// How long a named journal is kept: 30 days.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Bytes of a record before its payload: length and checksum, both little-endian.
-const PREFIX: usize = 8;
+/// Copies of a journal in memory while it is read.
+const COPIES: u128 = 2;
 /// Bytes of one record at most: an episode with three large images is far smaller.
 const MAX_RECORD: usize = 256 << 20;
 
@@ -53,6 +59,7 @@ pub struct Journal {
     found: HashMap<Key, Vec<u8>>,
     used: Mutex<HashSet<Key>>,
     appended: AtomicUsize,
+    damaged: usize,
     file: Mutex<File>,
 }
 
@@ -65,6 +72,16 @@ impl Journal {
     /// written.
     pub fn open(path: &Path, program: &str) -> Result<Self> {
         let failed = |error: std::io::Error| file_error(path, &error.to_string());
+        // A link, a pipe or a device is not ours to write to; one that could be would end with the journal.
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if !found.is_file() => return Err(file_error(path, "expected a regular file, got another kind")),
+            Ok(found) => {
+                let field = format!("{}: finished episodes", printable_path(path));
+                MemoryLimit::of_this_machine().require(&field, COPIES * u128::from(found.len()))?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (),
+            Err(error) => return Err(failed(error)),
+        }
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
         let mut file = options.open(path).map_err(failed)?;
         // The lock ends with the process. A file system without locks has only this check to lose.
@@ -73,9 +90,11 @@ impl Journal {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
+        let mut damaged = 0;
         let (found, valid) = match bytes.strip_prefix(HEADER) {
             Some(records) => {
-                let (found, length) = read_records(records);
+                let Records { found, length, damaged: lost } = read_records(records);
+                damaged = lost;
                 (found, HEADER.len() + length)
             }
             None if HEADER.starts_with(&bytes) => {
@@ -87,7 +106,7 @@ impl Journal {
         file.set_len(valid as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(failed)?;
         let (path, program) = (path.to_path_buf(), program.to_owned());
         let (used, appended) = (Mutex::default(), AtomicUsize::new(0));
-        Ok(Self { path, program, found, used, appended, file: Mutex::new(file) })
+        Ok(Self { path, program, found, used, appended, damaged, file: Mutex::new(file) })
     }
 
     /// The journal in `folder` (which is made) of a work named by `words`, for example a command's. Journals there that
@@ -110,6 +129,11 @@ impl Journal {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Number of damaged records, whose work is done again.
+    pub fn damaged(&self) -> usize {
+        self.damaged
     }
 
     /// Whether there is no result in it.
@@ -139,15 +163,19 @@ impl Journal {
         Key::of(None, &(&self.program, parts))
     }
 
+    /// The result under `key`, where it is in the file. A record of another form (of another version) is none.
+    pub(crate) fn kept<T: DeserializeOwned>(&self, key: Key) -> Option<T> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        self.found.get(&key).and_then(|bytes| postcard::from_bytes(bytes).ok())
+    }
+
     /// The result of `work`, from the file if it is there; else it is computed and kept.
     pub(crate) fn result<T: Serialize + DeserializeOwned>(
         &self,
         key: Key,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-        // A record of another form (of another version) is computed anew.
-        if let Some(kept) = self.found.get(&key).and_then(|bytes| postcard::from_bytes(bytes).ok()) {
+        if let Some(kept) = self.kept(key) {
             return Ok(kept);
         }
         let result = work()?;
@@ -200,28 +228,6 @@ fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_at(_file: &File, path: &Path) -> bool {
     path.is_file()
-}
-
-/// The records of `bytes` by their keys, up to the first that is cut off or damaged, and the bytes that they take.
-fn read_records(bytes: &[u8]) -> (HashMap<Key, Vec<u8>>, usize) {
-    let mut found = HashMap::new();
-    let mut place = 0;
-    while let Some((record, length)) = read_record(&bytes[place..]) {
-        if let Some((key, payload)) = record.split_first_chunk::<32>() {
-            found.insert(Key(*key), payload.to_vec());
-        }
-        place += length;
-    }
-    (found, place)
-}
-
-/// The first record of `bytes`, and the bytes that it takes with its prefix.
-fn read_record(bytes: &[u8]) -> Option<(&[u8], usize)> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    let (checksum, rest) = rest.split_first_chunk::<4>()?;
-    let length = u32::from_le_bytes(*length) as usize;
-    let record = rest.get(..length).filter(|_| length <= MAX_RECORD)?;
-    (crc32c::crc32c(record) == u32::from_le_bytes(*checksum)).then_some((record, PREFIX + length))
 }
 
 fn file_error(path: &Path, reason: &str) -> Error {
@@ -296,7 +302,31 @@ mod tests {
         let mut damaged = whole.clone();
         damaged[HEADER.len() + record + 50] ^= 1;
         std::fs::write(&path, &damaged).unwrap();
-        assert_eq!(results(&Journal::open(&path, "1").unwrap(), &["a", "b", "c"]).1, 2);
+        // Symptom: one damaged byte in the first record lost all episodes, without a word. Cause: reading ended there,
+        // and the rest was cut off. Fix: it is left out and counted.
+        let journal = Journal::open(&path, "1").unwrap();
+        assert_eq!((journal.damaged(), results(&journal, &["a", "b", "c"]).1), (1, 1));
+        drop(journal);
+        assert_eq!(results(&Journal::open(&path, "1").unwrap(), &["a", "b", "c"]).1, 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_a_pipe_and_a_file_beyond_the_memory_are_refused() {
+        // Symptom: a named pipe in the journal's place was waited for, for ever; a link to /dev/zero took all memory; a
+        // link to a file of the user was written through, and removed. Cause: it was opened without a look at it.
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("mine.txt"), "").unwrap();
+        std::os::unix::fs::symlink(path("mine.txt"), path("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path("zero")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+        File::create(path("sparse")).unwrap().set_len(1 << 50).unwrap();
+        for (name, reason) in [("link", "regular"), ("zero", "regular"), ("pipe", "regular"), ("sparse", "memory")] {
+            let error = Journal::open(&path(name), "1").unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains(reason), "{error}");
+        }
+        assert_eq!(std::fs::read(path("mine.txt")).unwrap(), b"");
     }
 
     #[test]

@@ -233,6 +233,14 @@ fn a_stopped_evaluation_reports_what_is_done_and_goes_on_from_there() {
         panic!("stopped after two episodes")
     };
     assert_eq!((partial.results.len(), partial.rates.model.moderate), (2, SuccessRate::of(2, 2)));
+    // Symptom: a resumed evaluation that was interrupted at once reported 1 episode of the 9 in its journal. Cause: an
+    // episode was looked up only while nobody had asked to stop. Fix: what is in the journal is always counted.
+    let (seek, still) = methods();
+    let EvaluationEnd::Stopped { done: 2, partial: Some(partial), .. } = run(Some(1), &[&seek, &still], &journal())
+    else {
+        panic!("stopped at once, two episodes were kept")
+    };
+    assert_eq!((partial.results.len(), episodes(&seek)), (2, 0));
     let (seek, still) = methods();
     let EvaluationEnd::Stopped { done: 8, partial: Some(partial), .. } = run(Some(8), &[&seek, &still], &journal())
     else {

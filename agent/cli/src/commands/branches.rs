@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_evaluation::branches::{BranchSearch, BranchesReport};
-use mindseye_evaluation::{Error, Method, MethodIdentity};
+use mindseye_evaluation::{Method, MethodIdentity};
 use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
 
+use super::resumable::ResumableStudy;
 use super::{SceneArguments, pool, print_json};
-use crate::progress::{Interrupted, TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
 
 /// Measure whether a world model predicts every outcome of plans that have several, on held-out episodes.
@@ -61,21 +61,23 @@ pub fn run(arguments: &BranchesArguments) -> Result<()> {
     let agent = arguments.scene.agent(arguments.checkpoint.as_deref())?;
     let checkpoint = agent.checkpoint()?;
     let pool = pool(arguments.threads)?;
+    let study = ResumableStudy::begin("evaluate branches", None)?;
     let search = BranchSearch {
         benchmark: &benchmark,
+        factors: options.factors.names(),
         scripts: &benchmark.scripts("mixture")?,
         checkpoint,
         horizon_chunks: arguments.horizon,
         root: Seed::new(arguments.seed),
+        journal: study.journal(),
     };
-    let progress = TerminalProgress::stopped_by(stop_on_ctrl_c()?);
-    let found = pool.install(|| search.run(0..arguments.episodes as u64, &progress));
-    let found = found.map_err(|error| match error {
-        Error::Stopped { .. } => Interrupted(error.to_string()).into(),
-        other => anyhow::Error::from(other),
-    })?;
+    let found = pool.install(|| search.run(0..arguments.episodes as u64, &study.progress));
+    let found = found.map_err(|error| study.failed(error))?;
     if found.points.is_empty() {
-        bail!("{scene}: expected plans with more ends than one, got none from {} starts", found.starts);
+        bail!(
+            "{scene}: expected plans with more ends than one (--scene bridge has some), got none from {} starts",
+            found.starts
+        );
     }
     let report = BranchesReport {
         version: env!("CARGO_PKG_VERSION"),
@@ -92,8 +94,9 @@ pub fn run(arguments: &BranchesArguments) -> Result<()> {
         coverage: pool.install(|| found.coverage_by_predictor(checkpoint))?,
     };
     if arguments.json {
-        return print_json(&report);
+        print_json(&report)?;
+    } else {
+        say!("{report}");
     }
-    say!("{report}");
-    Ok(())
+    study.finish()
 }

@@ -1,4 +1,5 @@
-//! What evaluate, compare and ablate share: episodes are kept as they finish, until the result is written.
+//! What evaluate (and its branches), compare and ablate share: episodes are kept as they finish, until the result is
+//! written.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -41,6 +42,9 @@ impl ResumableStudy {
         };
         if let Some(journal) = journal.as_ref().filter(|journal| !journal.is_empty()) {
             note!("going on with the episodes in {}", journal.path().display());
+            if journal.damaged() > 0 {
+                note!("{} of them are damaged on disk and are done again", journal.damaged());
+            }
         }
         Ok(Self { progress, journal, _lock: lock })
     }

@@ -61,7 +61,11 @@ fn write_figures(report: &EvaluationReport, text: &mut Formatter<'_>) -> Result 
     let Percentiles { p50, p95, p99, max } = report.planning_ms;
     writeln!(text, "planning: {p50:.1} ms median, {p95:.1} p95, {p99:.1} p99, {max:.1} max")?;
     let (misses, fallbacks, budget) = (report.deadline_misses, report.fallbacks, report.settings.task.budget_ms);
-    writeln!(text, "deadline misses: {misses} of {} ticks ({budget} ms); fallbacks: {fallbacks}", report.ticks)?;
+    let ticks = report.ticks;
+    writeln!(text, "ticks beyond the budget of {budget} ms: {misses} of {ticks} (evaluated without a deadline)")?;
+    if fallbacks > 0 {
+        writeln!(text, "ticks without a plan of their own: {fallbacks}")?;
+    }
     let Percentiles { p50, p95, p99, max } = report.surprise;
     writeln!(text, "surprise: {p50:.3} median, {p95:.3} p95, {p99:.3} p99, {max:.3} max")?;
     if let Some(CriticAccuracy { r2, r2_persistence, .. }) = report.critic_accuracy {

@@ -106,7 +106,8 @@ pub struct EvaluationReport {
     pub planning_ms: Percentiles,
     /// The same, counted.
     pub planning_histogram: Histogram,
-    /// Ticks that took longer than the task's budget.
+    /// Ticks that took longer than the task's budget. Evaluations run without a deadline, so that equal seeds give
+    /// equal results on any machine: such a tick was not cut short.
     pub deadline_misses: usize,
     /// Ticks whose plan is not the result of a search.
     pub fallbacks: usize,
