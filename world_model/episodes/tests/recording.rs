@@ -246,3 +246,71 @@ fn a_recording_that_ends_before_its_first_episode_leaves_nothing() {
     drop(DatasetWriter::create(&folder, spec(), WriteMode::Append).unwrap());
     assert!(read_all(&folder).is_empty());
 }
+
+#[test]
+fn the_old_data_set_stays_until_the_new_one_has_an_episode() {
+    // Symptom: --overwrite deleted the old episodes, and then could not record; killed while it deleted, it left a
+    // data set of which nothing could be read. Cause: the old files were deleted first, one by one. Fix: they are
+    // moved aside when the first file of the new ones is written, and come back where it is not.
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path());
+    let before = tree(folder.path());
+    drop(DatasetWriter::create(folder.path(), spec(), WriteMode::Overwrite).unwrap());
+    assert!(tree(folder.path()) == before, "ended before its first episode");
+    let mut writer = DatasetWriter::create(folder.path(), spec(), WriteMode::Overwrite).unwrap();
+    writer.begin_task("another").unwrap();
+    writer.add_episode(&episode(3, 2)).unwrap();
+    drop(writer);
+    assert!(tree(folder.path()) == before, "crashed before its first file");
+    // Killed while files were moved aside, and while the first file of the new data set was written.
+    let aside = folder.path().join(".replaced");
+    let files = ["meta/stats.json", "meta/tasks.parquet", "meta/mindseye.json"];
+    let moved = [&["meta/info.json", "data", "meta/episodes"], &files[..]].concat();
+    fs::create_dir(&aside).unwrap();
+    for count in 1..=moved.len() {
+        let part = moved[count - 1];
+        fs::rename(folder.path().join(part), aside.join(part.replace('/', "+"))).unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        support::copy(folder.path(), copy.path());
+        drop(DatasetWriter::create(copy.path(), spec(), WriteMode::Append).unwrap());
+        assert_eq!(read_all(copy.path()), episodes(), "killed after {count} renames");
+    }
+    let new = tempfile::tempdir().unwrap();
+    drop(DatasetWriter::create(new.path(), spec(), WriteMode::Error).unwrap());
+    fs::create_dir_all(folder.path().join("data/chunk-000")).unwrap();
+    fs::write(folder.path().join("data/chunk-000/file-000.parquet"), "half").unwrap();
+    fs::write(folder.path().join("meta/info.json"), empty_info(&before)).unwrap();
+    drop(DatasetWriter::create(folder.path(), spec(), WriteMode::Append).unwrap());
+    assert_eq!(read_all(folder.path()), episodes(), "killed before the new one had an episode");
+    let mut writer = DatasetWriter::create(folder.path(), spec(), WriteMode::Overwrite).unwrap();
+    writer.add_episode(&episode(3, 2)).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(read_all(folder.path()), [episode(3, 2)]);
+    assert!(!aside.exists());
+}
+
+/// The description of the data set `files` without its episodes.
+fn empty_info(files: &std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>) -> String {
+    let info = files.iter().find(|(path, _)| path.ends_with("meta/info.json")).unwrap().1;
+    let mut info: serde_json::Value = serde_json::from_slice(info).unwrap();
+    (info["total_episodes"], info["total_frames"]) = (0.into(), 0.into());
+    info.to_string()
+}
+
+#[test]
+fn a_recording_ends_when_a_folder_inside_is_removed() {
+    // Symptom: with `data` or `meta/episodes` removed under way, a recording went on and ended well, and nothing in it
+    // could be read. Cause: folders inside of the data set were made anew for each file. Fix: only new ones are made.
+    for removed in ["data", "data/chunk-000", "meta/episodes", "meta"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = DatasetWriter::create(folder.path(), spec(), WriteMode::Error).unwrap();
+        let mut written = episodes();
+        written.iter().take(2).for_each(|episode| writer.add_episode(episode).unwrap());
+        fs::remove_dir_all(folder.path().join(removed)).unwrap();
+        let error = written.drain(2..4).map(|episode| writer.add_episode(&episode)).find_map(Result::err);
+        let error = error.unwrap_or_else(|| panic!("{removed} was removed")).to_string();
+        assert!(error.contains(removed), "{error}");
+        drop(writer);
+        assert!(!folder.path().join(removed).join("chunk-001").exists());
+    }
+}

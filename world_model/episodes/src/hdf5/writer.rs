@@ -203,14 +203,14 @@ fn require_room(path: &Path, mode: WriteMode) -> Result<()> {
     let link = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     match mode {
         WriteMode::Append => {
-            let expected = "a new file, or the mode overwrite (LeRobot folders can be appended to)";
+            let expected = "a new file, or --overwrite (LeRobot folders can be appended to)";
             Err(Error::content(path, "mode", expected, "append"))
         }
         _ if link && !path.exists() => Err(Error::content(path, "file", "no file", "a link that leads nowhere")),
         WriteMode::Overwrite if !path.exists() || is_hdf5(path) => Ok(()),
         WriteMode::Error if !path.exists() => Ok(()),
         _ => {
-            let expected = "no file, or the mode overwrite for one of HDF5";
+            let expected = "no file, or --overwrite for one of HDF5";
             Err(Error::content(path, "file", expected, "something of that name"))
         }
     }

@@ -1,13 +1,15 @@
 //! The start of a new data set: its empty description, and the handling of a folder that exists.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use mindseye_interface::files;
 use mindseye_interface::lock::LOCK_FILE;
 
 use super::frames_table::features;
-use super::info::{Feature, Info, VERSION, default_chunks_size, default_data_files_size, default_video_files_size};
+use super::info::{
+    Feature, Info, VERSION, default_chunks_size, default_data_files_size, default_video_files_size, info_path,
+};
 use crate::spec::{DatasetSpec, ImageStorage, WriteMode};
 use crate::video::SHORTEST_SIDE;
 use crate::{Error, Result};
@@ -46,8 +48,8 @@ pub(super) fn fresh_info(path: &Path, spec: &DatasetSpec) -> Result<Info> {
     })
 }
 
-/// Checks that a new data set can begin in `path`, and deletes an old one where `mode` allows it.
-pub(super) fn make_room(path: &Path, mode: WriteMode, recorded: bool) -> Result<()> {
+/// Checks that a new data set can begin in `path`; an old one stays until the new one has an episode.
+pub(super) fn check_room(path: &Path, mode: WriteMode, recorded: bool) -> Result<()> {
     let empty = match std::fs::read_dir(path) {
         Ok(mut entries) => !entries.any(|entry| !entry.is_ok_and(|entry| entry.file_name() == LOCK_FILE)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
@@ -55,13 +57,66 @@ pub(super) fn make_room(path: &Path, mode: WriteMode, recorded: bool) -> Result<
     };
     match mode {
         _ if empty => Ok(()),
-        WriteMode::Overwrite if recorded => delete_dataset(path),
+        WriteMode::Overwrite if recorded => Ok(()),
         WriteMode::Error if recorded => {
-            let expected = "a new or empty folder, or the mode overwrite or append";
+            let expected = "a new or empty folder, or --overwrite or --append (WriteMode)";
             Err(Error::content(path, "folder", expected, "a data set"))
         }
         _ => Err(Error::content(path, "folder", "a new or empty folder", "files that are no data set")),
     }
+}
+
+/// Folder inside a data set that is being replaced, with what was there before.
+const ASIDE: &str = ".replaced";
+/// What belongs to a data set. The description is the first to go: without it there is no data set.
+const PARTS: [&str; 8] = [
+    "meta/info.json",
+    "data",
+    "videos",
+    "images",
+    "meta/episodes",
+    "meta/stats.json",
+    "meta/tasks.parquet",
+    "meta/mindseye.json",
+];
+
+/// Moves the data set in `root` aside, in a few renames.
+pub(super) fn set_aside(root: &Path) -> Result<()> {
+    let aside = root.join(ASIDE);
+    std::fs::create_dir(&aside).map_err(|error| Error::file(&aside, "making the folder", error))?;
+    move_parts(|part| (root.join(part), aside.join(part.replace('/', "+"))), PARTS.iter())
+}
+
+/// Removes a data set that was set aside, or puts it back where the one that was to replace it has no episode yet.
+pub(super) fn clear_aside(root: &Path) -> Result<()> {
+    let aside = root.join(ASIDE);
+    if !std::fs::symlink_metadata(&aside).is_ok_and(|found| found.is_dir()) {
+        return Ok(());
+    }
+    // The description is the first to be moved aside and the first of the new one: without it nothing new is there.
+    let begun = if info_path(root).exists() { Some(Info::read(root)?) } else { None };
+    if begun.as_ref().is_none_or(|begun| begun.total_episodes == 0) {
+        if begun.is_some() {
+            delete_dataset(root)?;
+        }
+        make_folder(root, &root.join("meta"))?;
+        move_parts(|part| (aside.join(part.replace('/', "+")), root.join(part)), PARTS.iter().rev())?;
+    }
+    std::fs::remove_dir_all(&aside).map_err(|error| Error::file(&aside, "deleting", error))
+}
+
+/// Renames what is there of `parts`.
+fn move_parts<'a>(
+    places: impl Fn(&str) -> (PathBuf, PathBuf),
+    mut parts: impl Iterator<Item = &'a &'static str>,
+) -> Result<()> {
+    parts.try_for_each(|part| {
+        let (from, to) = places(part);
+        match std::fs::rename(&from, &to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(&from, "moving", error)),
+            _ => Ok(()),
+        }
+    })
 }
 
 /// Deletes the files of a data set. `info.json` is deleted last, so that an interrupted deletion can be repeated.

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use mindseye_interface::memory::product;
-use mindseye_interface::text::printable_path;
+use mindseye_interface::text::{printable, printable_path};
 use mindseye_interface::{MemoryLimit, files, inputs};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
@@ -23,6 +23,13 @@ use crate::{Error, Result};
 
 /// Largest image that is written in pages of a thousand rows, bytes: a page has at most 2 GiB.
 const LARGE_IMAGE: usize = 1 << 20;
+
+/// Most values of a list column in a row, on average.
+const MAX_VALUES_PER_ROW: u64 = 1 << 16;
+/// Memory for a value of a column that is read whole: itself, and what stands for it in a list or a text.
+const BYTES_PER_VALUE: u128 = 24;
+/// Memory for a byte of such a column: in its page and as it is kept.
+const BYTES_PER_BYTE: u128 = 2;
 
 /// Writes `groups` to `path` atomically, one row group each, of one or several batches. `opaque` columns
 /// (compressed images) get no dictionary and no statistics.
@@ -103,6 +110,31 @@ impl TableFile {
         Ok(self.rows())
     }
 
+    /// Holds what `columns` unpack to, by the footer, against the memory there is.
+    ///
+    /// # Errors
+    /// [`Error::Interface`] that names the file and the column; [`Error::Content`] for lists of an absurd length, which
+    /// would take long as well.
+    fn require_memory(&self, columns: &[&str]) -> Result<()> {
+        for name in columns {
+            let (mut values, mut bytes) = (0_u64, 0_u64);
+            for column in self.metadata.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+                if column.column_path().parts().first().is_some_and(|root| root == name) {
+                    values = values.saturating_add(column.num_values().try_into().unwrap_or(0));
+                    bytes = bytes.saturating_add(column.uncompressed_size().try_into().unwrap_or(0));
+                }
+            }
+            if values / MAX_VALUES_PER_ROW > self.rows() as u64 {
+                let expected = format!("at most {MAX_VALUES_PER_ROW} values in a row");
+                return Err(Error::content(&self.path, *name, expected, format!("{values} in {} rows", self.rows())));
+            }
+            let field = format!("{}: {}", printable_path(&self.path), printable(name));
+            let asked = u128::from(bytes) * BYTES_PER_BYTE + u128::from(values) * BYTES_PER_VALUE;
+            MemoryLimit::of_this_machine().require(&field, asked)?;
+        }
+        Ok(())
+    }
+
     /// Whether there is a column called `name`.
     pub fn has(&self, name: &str) -> bool {
         self.metadata.schema().column_with_name(name).is_some()
@@ -114,6 +146,7 @@ impl TableFile {
     /// [`Error::Content`] when a column or a row is missing, [`Error::File`] when the file is broken.
     pub fn read(&self, columns: &[&str], start: usize, length: usize) -> Result<Rows> {
         const ROWS_AT_ONCE: usize = 1 << 16; // a broken footer may state any number of rows
+        self.require_memory(columns)?;
         let mut batches = Vec::new();
         let schema =
             self.stream(&self.file, columns, start..start.saturating_add(length), ROWS_AT_ONCE, &mut |rows| {

@@ -11,7 +11,9 @@ use super::episode_row::{EpisodeRow, VideoPlace};
 use super::episodes_table::{EpisodeStatistics, episodes_file, read_rows, read_statistics, write_rows};
 use super::frames_table::{EncodedEpisode, write_frames};
 use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, VERSION, info_path};
-use super::new_dataset::{delete_dataset, fresh_info, make_folder, make_room, remove_left_overs};
+use super::new_dataset::{
+    check_room, clear_aside, delete_dataset, fresh_info, make_folder, remove_left_overs, set_aside,
+};
 use super::sidecar_file::{sidecar_path, write_sidecar};
 use super::statistics::Statistics;
 use super::statistics_file::write_statistics;
@@ -35,6 +37,8 @@ pub struct DatasetWriter {
     lock: Option<FolderLock>,
     /// Whether the data set has nothing but its description, which this writer wrote.
     is_new: bool,
+    /// Whether the folder still has another data set, which the first file of this one replaces.
+    replaces: bool,
     spec: DatasetSpec,
     shape: EpisodeShape,
     info: Info,
@@ -75,21 +79,36 @@ impl DatasetWriter {
     }
 
     fn begin(path: &Path, spec: DatasetSpec, fresh: Info, mode: WriteMode) -> Result<Self> {
+        clear_aside(path)?; // of a writer that was killed
         let recorded = info_path(path).exists();
         if mode == WriteMode::Append && recorded {
             return Self::resume(path, spec, &fresh);
         }
-        make_room(path, mode, recorded)?;
-        make_folder(path, &path.join("meta"))?;
+        check_room(path, mode, recorded)?;
         let mut writer = Self::with_info(path, spec, fresh);
-        writer.is_new = true;
-        // The description is written first: it makes the folder a data set that can be appended to and overwritten.
-        writer.info.write(path)?;
-        if let Some(sidecar) = &writer.spec.sidecar {
-            write_sidecar(path, sidecar)?;
+        writer.replaces = recorded;
+        if !recorded {
+            writer.describe()?;
         }
         writer.set_tasks(Vec::new())?;
         Ok(writer)
+    }
+
+    /// Writes the description of a data set without episodes. It is written first: it makes the folder a data set that
+    /// can be appended to and overwritten.
+    fn describe(&mut self) -> Result<()> {
+        make_folder(&self.root, &self.root.join("meta"))?;
+        self.is_new = true;
+        self.info.write(&self.root)?;
+        self.spec.sidecar.as_ref().map_or(Ok(()), |sidecar| write_sidecar(&self.root, sidecar))
+    }
+
+    /// Moves the data set that is to be replaced aside.
+    fn replace(&mut self) -> Result<()> {
+        set_aside(&self.root)?;
+        self.replaces = false;
+        self.describe()?;
+        write_tasks(&self.root, &self.tasks)
     }
 
     fn with_info(root: &Path, spec: DatasetSpec, info: Info) -> Self {
@@ -98,6 +117,7 @@ impl DatasetWriter {
             root: root.to_path_buf(),
             lock: None,
             is_new: false,
+            replaces: false,
             spec,
             shape,
             info,
@@ -252,7 +272,9 @@ impl DatasetWriter {
         self.task = self.tasks.iter().position(|known| known == task).unwrap_or(self.tasks.len());
         if self.task == self.tasks.len() {
             let tasks: Vec<String> = self.tasks.iter().cloned().chain([task.into()]).collect();
-            write_tasks(&self.root, &tasks)?;
+            if !self.replaces {
+                write_tasks(&self.root, &tasks)?;
+            }
             self.tasks = tasks;
         }
         Ok(())
@@ -269,6 +291,9 @@ impl DatasetWriter {
             return Ok(());
         }
         self.still_here()?;
+        if self.replaces {
+            self.replace()?;
+        }
         let data = self.next_data;
         let as_video = self.spec.image_storage == ImageStorage::Av1;
         if as_video {
@@ -288,10 +313,10 @@ impl DatasetWriter {
         };
         let rows: Vec<EpisodeRow> = self.pending.iter().map(row).collect();
         let file = self.info.data_file(&self.root, data);
-        self.make_folder_of(&file)?;
+        self.make_folder_of(&file, data)?;
         write_frames(&file, &self.info, &self.pending)?;
         let first = self.info.total_episodes;
-        self.make_folder_of(&episodes_file(&self.root, self.next_rows))?;
+        self.make_folder_of(&episodes_file(&self.root, self.next_rows), self.next_rows)?;
         write_rows(&self.root, self.next_rows, &self.info, first, &rows, &self.pending_statistics)?;
 
         let mut info = self.info.clone();
@@ -301,6 +326,7 @@ impl DatasetWriter {
         info.splits = BTreeMap::from([("train".into(), format!("0:{}", info.total_episodes))]);
         info.write(&self.root)?;
         (self.info, self.is_new) = (info, false);
+        clear_aside(&self.root)?;
         for episode in std::mem::take(&mut self.pending_statistics) {
             self.add_statistics(&episode);
         }
@@ -321,7 +347,7 @@ impl DatasetWriter {
         let episodes: Vec<&[Vec<u8>]> = self.pending.iter().map(|encoded| encoded.images.as_slice()).collect();
         let bytes = mp4(&episodes, self.shape.image_size, self.info.fps)
             .map_err(|reason| Error::file(&path, "encoding", reason))?;
-        self.make_folder_of(&path)?;
+        self.make_folder_of(&path, self.next_video)?;
         files::write_whole(&path, &bytes).map_err(|error| Error::file(&path, "writing", error))
     }
 
@@ -335,8 +361,19 @@ impl DatasetWriter {
         Ok(self.info.total_episodes)
     }
 
-    fn make_folder_of(&self, file: &Path) -> Result<()> {
-        file.parent().map_or(Ok(()), |folder| make_folder(&self.root, folder))
+    /// Makes the folder of `file`, where it is the first of a chunk. A folder that was there and is not there any more
+    /// was removed under way, with finished episodes: it is not made anew.
+    fn make_folder_of(&self, file: &Path, place: FilePlace) -> Result<()> {
+        let Some(folder) = file.parent().filter(|_| place.file == 0) else { return Ok(()) };
+        if self.info.total_episodes == 0 {
+            return make_folder(&self.root, folder);
+        }
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                Err(Error::file(folder, "making the folder", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the folder was not removed or moved.
@@ -351,6 +388,7 @@ impl Drop for DatasetWriter {
         if self.is_new && self.still_here().is_ok() {
             let _ = delete_dataset(&self.root); // best effort: the first error is the one to report
             let _ = std::fs::remove_dir(self.root.join("meta"));
+            let _ = clear_aside(&self.root);
         }
     }
 }
