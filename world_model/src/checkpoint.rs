@@ -154,6 +154,11 @@ impl Checkpoint {
             }
             Some(own) if is_same_folder(own, folder) => self.save_head(folder, head),
             Some(own) => {
+                let (expected, found) = (self.fingerprint(), Self::load(own)?);
+                if found.fingerprint() != expected {
+                    let got = format!("expected the model that was read from it ({expected}), got another");
+                    return Err(Error::file(&own.join(jepa_folder::MODEL_FILE), got));
+                }
                 copy_file(&own.join(jepa_folder::MODEL_FILE), folder)?;
                 self.heads.copy_others::<H>(folder)?;
                 self.save_head(folder, head)?;

@@ -42,6 +42,8 @@ pub struct RunOptions<'a> {
     pub stop: &'a AtomicBool,
     /// Reports progress; can stop the training.
     pub progress: &'a dyn Progress,
+    /// Fingerprint of the model whose head is trained: a state that was begun beside another model is not resumed.
+    pub model: Option<&'a str>,
     /// The workers that train together.
     pub collective: &'a dyn Collective,
     /// Most memory that a recipe may ask for; it is summed up before any is allocated.
@@ -60,6 +62,7 @@ impl RunOptions<'static> {
             stop_after: None,
             stop: &NEVER,
             progress: &NoProgress,
+            model: None,
             collective: &SingleWorker,
             memory: MemoryLimit::default(),
         }
@@ -150,11 +153,14 @@ impl<'a> Trainer<'a> {
     /// As [`Trainer::new`], with the state in the file `state` and the records in `metrics`.
     pub(crate) fn with_files(
         options: RunOptions<'a>,
-        run: Run,
+        mut run: Run,
         weights: &Weights,
         state: &str,
         metrics: Option<&str>,
     ) -> crate::Result<Self> {
+        if let (Some(model), Some(identity)) = (options.model, run.identity.as_object_mut()) {
+            identity.insert("model".into(), model.into());
+        }
         let pool = thread_pool(options.threads)?;
         let folder = options.folder.map(FolderLock::folder);
         let mut state = folder.map(|folder| StateFile::new(folder.join(state), options.seed, &run.identity));

@@ -153,4 +153,11 @@ pub fn resumes_to_the_same_weights<T>(
     let other = RunOptions { folder: Some(&early), resume: true, ..RunOptions::new(Seed::new(6)) };
     let error = train(&other).map(drop).unwrap_err().to_string();
     assert!(error.contains("seed") && error.contains("got another"), "{error}");
+    // Symptom: a state that was begun beside one model was resumed beside another with the same encoder. Cause: it was
+    // known by config and data only. Fix: the fingerprint of the model belongs to it.
+    let folder = lock("model");
+    let of = |model| RunOptions { folder: Some(&folder), model: Some(model), ..seed };
+    assert!(train(&RunOptions { stop: &stop, ..of("one") }).unwrap().is_none());
+    let error = train(&RunOptions { resume: true, ..of("another") }).map(drop).unwrap_err().to_string();
+    assert!(error.contains("model") && error.contains("got another"), "{error}");
 }
