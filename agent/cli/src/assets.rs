@@ -16,6 +16,9 @@ pub const VARIABLE: &str = "MINDSEYE_ASSETS";
 /// # Errors
 /// When it is in none of them, with the places that were searched; when the cache folder cannot be written.
 pub fn find(relative: &str) -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(VARIABLE).map(PathBuf::from).filter(|named| !named.is_dir()) {
+        bail!("{VARIABLE}: expected a folder, got {}", named.display());
+    }
     let folders = folders();
     if let Some(found) = folders.iter().map(|folder| folder.join(relative)).find(|path| path.exists()) {
         return Ok(found);

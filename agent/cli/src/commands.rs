@@ -106,9 +106,9 @@ pub struct SceneArguments {
     #[arg(long, default_value_t = 64)]
     pub image_side: usize,
     /// What varies from episode to episode, separated by commas: agent_color, wall_color, floor_color, agent_radius,
-    /// agent_speed, friction; in two_room also door_position, wall_position, wall_thickness, turned_axes; in push_t
+    /// agent_speed, friction; in two_room also door_position, wall_position, wall_thickness, rotated_actions; in push_t
     /// also block_color, block_size, block_shape, and (the same in every episode: a world that has changed)
-    /// doubled_friction, doubled_mass, halved_reach, turned_axes, tinted_floor. Nothing by default.
+    /// doubled_friction, doubled_mass, halved_action_gain, rotated_actions, recoloured_floor. Nothing by default.
     #[arg(long, value_delimiter = ',')]
     pub factors: Vec<String>,
 }
@@ -189,7 +189,7 @@ impl Protocol {
 /// When the file is broken, or weighs a cost term that does not exist.
 pub fn load_task(path: Option<&Path>, scene: &str) -> Result<Task> {
     let path = path.map_or_else(|| assets::task(scene), |path| Ok(assets::resolve(path)))?;
-    let task: Task = config::load(&path)?;
+    let task: Task = config::load_with(&path, &assets::resolve)?;
     let terms = terms::ALL;
     if let Some(name) = task.weights.keys().find(|name| !terms.contains(&name.as_str())) {
         bail!("{}: weights: expected terms of {}, got {name}", path.display(), terms.join(", "));

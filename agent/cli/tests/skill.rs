@@ -86,7 +86,7 @@ fn a_floor_of_another_colour_stops_only_an_agent_that_does_not_adapt() -> Result
     std::fs::write(folder.path().join("fixed.toml"), fixed)?;
     std::fs::write(folder.path().join("shipped.toml"), shipped)?;
     let rate = |task: &str| {
-        let arguments = "evaluate --scene push_t --factors tinted_floor --episodes 30 --seeds 1 --seed 1000";
+        let arguments = "evaluate --scene push_t --factors recoloured_floor --episodes 30 --seeds 1 --seed 1000";
         let arguments: Vec<&str> = arguments.split(' ').chain(["--no-baselines", "--json", "--task", task]).collect();
         json(folder.path(), &arguments)["moderate"]["rate"].as_f64().ok_or("a rate")
     };
@@ -305,7 +305,7 @@ fn adaptation_to_rotated_actions_takes_two_warm_up_episodes() -> Result<(), Box<
     std::fs::write(folder.path().join("push_t.toml"), &shipped)?; // the base of the other
     std::fs::copy(assets().join("tasks/push_t_adapting.toml"), folder.path().join("adapting.toml"))?;
     let evaluate = |arguments: &str| {
-        let begin = "evaluate --scene push_t --factors turned_axes --episodes 20 --seeds 1 --seed 1000";
+        let begin = "evaluate --scene push_t --factors rotated_actions --episodes 20 --seeds 1 --seed 1000";
         let quiet = ["--no-baselines", "--json"];
         let arguments: Vec<&str> = begin.split(' ').chain(quiet).chain(arguments.split(' ')).collect();
         json(folder.path(), &arguments)

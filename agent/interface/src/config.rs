@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use crate::text::is_printable;
-use crate::{Error, Result, inputs};
+use crate::{Error, Result, inputs, text};
 
 /// A config that checks its own values.
 pub trait Validate {
@@ -34,10 +34,18 @@ const MAX_BASES: usize = 16;
 /// # Errors
 /// [`Error::File`] with the file and the reason (which names the field) on one line.
 pub fn load<T: DeserializeOwned + Validate>(path: &Path) -> Result<T> {
+    load_with(path, &Path::to_path_buf)
+}
+
+/// As [`load`]. A `base` that is not beside its file is where `find` says.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with<T: DeserializeOwned + Validate>(path: &Path, find: &dyn Fn(&Path) -> PathBuf) -> Result<T> {
     let file_error = |reason: String| Error::File { path: path.to_path_buf(), reason };
     let text = read(path)?;
     let mut config: T = if table(path, &text)?.contains_key("base") {
-        let merged = with_bases(path)?;
+        let merged = with_bases(path, find)?;
         let config: T = T::deserialize(merged).map_err(|error| file_error(error.message().replace('\n', " ")))?;
         config.validate().map_err(|error| file_error(error.to_string()))?;
         config
@@ -62,14 +70,22 @@ fn table(path: &Path, text: &str) -> Result<Table> {
 }
 
 /// The table of the file at `path`, merged over those that it is based on.
-fn with_bases(path: &Path) -> Result<Table> {
+fn with_bases(path: &Path, find: &dyn Fn(&Path) -> PathBuf) -> Result<Table> {
     let mut files: Vec<(PathBuf, Table)> = Vec::new();
     let mut next = Some(path.to_path_buf());
     while let Some(current) = next {
         let mut own = table(&current, &read(&current)?)?;
         next = match own.remove("base") {
             None => None,
-            Some(Value::String(base)) => Some(current.parent().unwrap_or(Path::new("")).join(base)),
+            Some(Value::String(base)) => {
+                let beside = current.parent().unwrap_or(Path::new("")).join(&base);
+                let found = if beside.exists() { beside } else { find(Path::new(&base)) };
+                if !found.exists() {
+                    let error = Error::field("base", "a file, relative to this one", text::printable(&base));
+                    return Err(Error::File { path: current, reason: error.to_string() });
+                }
+                Some(found)
+            }
             Some(other) => {
                 let error = Error::field("base", "the name of a file", other);
                 return Err(Error::File { path: current, reason: error.to_string() });

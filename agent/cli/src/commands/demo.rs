@@ -30,8 +30,8 @@ use crate::streams::say;
 pub struct DemoArguments {
     /// Name of the scene: two_room, push_t or bridge; the first two by default.
     scene: Option<String>,
-    /// Folder of the checkpoint; by default the shipped one.
-    #[arg(long, requires = "scene")]
+    /// Folder of the checkpoint, whose scene is then shown; by default the shipped one.
+    #[arg(long)]
     checkpoint: Option<PathBuf>,
     /// Task file (TOML); by default the shipped one of the scene.
     #[arg(long, requires = "scene")]
@@ -76,6 +76,10 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
     let one_film = arguments.out.as_deref().is_some_and(is_film);
     let reports: Vec<DemoReport> = match &arguments.scene {
         Some(scene) => vec![show(arguments, scene)?],
+        None if arguments.checkpoint.is_some() => {
+            let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), SHOWN[0])?;
+            vec![show(arguments, &Checkpoint::load_config(&folder)?.scene)?]
+        }
         None if one_film => vec![show(arguments, SHOWN[0])?],
         None => SHOWN.iter().map(|scene| show(arguments, scene)).collect::<Result<_>>()?,
     };

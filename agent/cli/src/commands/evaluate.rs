@@ -112,7 +112,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     let options = arguments.scene.options()?;
     let benchmark = mindseye_sim::benchmark(scene, &options)?;
     let task = load_task(arguments.task.as_deref(), scene)?;
-    let folder = arguments.checkpoint.clone().map_or_else(|| assets::checkpoint(scene), Ok)?;
+    let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), scene)?;
     let (tested, side) = tested_method(arguments, &folder, &benchmark)?;
     require_range("--image-side (the checkpoint's)", arguments.scene.image_side, side, side)?;
     let budget_steps = arguments.budget.unwrap_or(goals.default_budget());

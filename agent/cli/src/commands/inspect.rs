@@ -7,6 +7,7 @@ use clap::Args;
 use mindseye_episodes::{DatasetSummary, Mapping, open_with};
 use mindseye_plots::model_report::{self, ModelReport};
 use mindseye_world_model::checkpoint::CheckpointConfig;
+use mindseye_world_model::training::STATE_FILE;
 use mindseye_world_model::{Checkpoint, Head, Lewm, LewmConfig};
 use serde::Serialize;
 
@@ -82,9 +83,6 @@ struct CheckpointSummary {
     on_data: Option<ModelReport>,
 }
 
-/// A file that a training run writes before its checkpoint.
-const UNFINISHED: &str = "state.safetensors";
-
 /// Runs the command.
 ///
 /// # Errors
@@ -127,7 +125,7 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
             config: model.config().clone(),
         })));
     }
-    if path.join("config.json").exists() {
+    if path.join("config.json").exists() || path.join(STATE_FILE).exists() {
         let checkpoint = Checkpoint::load(path)?;
         let measure = |data: &PathBuf| model_report::report(&checkpoint, data, &mapping, arguments.out.as_deref());
         let on_data = arguments.data.as_ref().map(measure).transpose()?;
@@ -143,12 +141,6 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
             config: checkpoint.config,
             on_data,
         })));
-    }
-    if path.join(UNFINISHED).exists() {
-        bail!(
-            "{}: expected a checkpoint, got a training run that is not finished: train --resume ends it",
-            path.display()
-        );
     }
     bail!(
         "{}: expected a data set (meta/info.json, ep_len.npz) or a checkpoint (config.json), got neither",

@@ -10,7 +10,9 @@ use mindseye_evaluation::collection::{
 };
 use mindseye_evaluation::{Error, LearnedAgent};
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Benchmark, ScriptSource, Seed, Simulator};
+use mindseye_interface::memory::product;
+use mindseye_interface::text::printable_path;
+use mindseye_interface::{Benchmark, MemoryLimit, ScriptSource, Seed, Simulator};
 use mindseye_sim::SceneOptions;
 use serde::Serialize;
 
@@ -87,6 +89,8 @@ struct RecordReport<'a> {
 
 /// Bytes of images of one episode: more is a mistake.
 const EPISODE_BYTES: usize = 4 << 30;
+/// An image is in memory as it is and encoded, and once more while its file is written.
+const COPIES: usize = 3;
 /// Name of the policy that records the agent itself.
 const AGENT: &str = "agent";
 
@@ -102,6 +106,9 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
     let options = arguments.scene.options()?;
     let episode_bytes = arguments.steps * options.image_size.rgb_len();
     require_range("--steps x --image-side squared x 3", episode_bytes, 1, EPISODE_BYTES)?;
+    let batch = RecordingPlan::batch(episode_bytes, arguments.threads);
+    let asked = product(&[COPIES, batch, episode_bytes]);
+    MemoryLimit::of_this_machine().require("--steps x --image-side squared x 3, of some episodes at a time", asked)?;
     let scene = arguments.scene.scene.as_str();
     let benchmark = mindseye_sim::benchmark(scene, &options)?;
     let simulator = benchmark.environment()?;
@@ -130,11 +137,7 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
     let (pool, stop) = (pool(arguments.threads)?, stop_on_ctrl_c()?); // what may fail comes before the folder
     let writer = DatasetWriter::create(&arguments.out, spec(arguments, &options, simulator.as_ref()), mode)?;
     let part = arguments.shard.unwrap_or(Shard::WHOLE).episodes(arguments.episodes);
-    let plan = RecordingPlan {
-        root: Seed::new(arguments.seed),
-        episodes: part.start as u64..part.end as u64,
-        batch: RecordingPlan::batch(episode_bytes, arguments.threads),
-    };
+    let plan = RecordingPlan { root: Seed::new(arguments.seed), episodes: part.start as u64..part.end as u64, batch };
     let progress = TerminalProgress::stopped_by(stop);
     if let Some(note) = writer.note() {
         progress.note(&note);
@@ -145,7 +148,12 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
     }
     let RecordingReport { episodes, frames, recorded_frames, seconds, finished } = recording;
     let rate = recorded_frames as f64 / seconds.max(1e-9);
-    say!("{}: {episodes} episodes, {frames} frames ({rate:.0} frames/s)", arguments.out.display());
+    let out = printable_path(&arguments.out);
+    if arguments.overwrite && episodes == 0 {
+        say!("{out}: nothing was recorded; what was there is as it was");
+        return Ok(());
+    }
+    say!("{out}: {episodes} episodes, {frames} frames ({rate:.0} frames/s)");
     if !finished {
         say!("stopped at {episodes} of {} episodes; --append goes on", arguments.episodes);
     }

@@ -13,6 +13,7 @@ use mindseye_world_model::{Checkpoint, EncodedDataset, Head};
 use serde::Serialize;
 
 use super::TrainingFlags;
+use crate::assets;
 use crate::commands::{lock_folder, pool, print_json, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
@@ -107,12 +108,13 @@ impl HeadArguments {
         if state.exists() && !training.resume {
             bail!("{}: expected no interrupted training, or --resume, got its state", state.display());
         }
-        let checkpoint = Checkpoint::load_for_scene(&self.checkpoint, &self.scene)?;
+        let checkpoint = Checkpoint::load_for_scene(&assets::resolve(&self.checkpoint), &self.scene)?;
         let lock = lock_folder(out, "train")?;
         let stop = stop_on_ctrl_c()?;
         let progress = TerminalProgress::stopped_by(stop);
         let seed = Seed::new(training.seed).child(names.seed);
-        let options = RunOptions { resume: state.exists(), ..training.options(seed, &lock, stop, &progress)? };
+        let options = training.options(seed, &lock, stop, &progress)?;
+        let options = RunOptions { resume: state.exists(), model: Some(checkpoint.fingerprint()), ..options };
         let trained = pool(training.threads)?
             .install(|| train(&Inputs { checkpoint: &checkpoint, options, data: &self.data }))?;
         let finished = trained.is_some();
