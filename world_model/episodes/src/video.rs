@@ -8,6 +8,7 @@
 //! This crate writes AV1 in mp4.
 
 mod av1;
+mod boxes;
 mod delivery;
 mod encode;
 mod ffmpeg;

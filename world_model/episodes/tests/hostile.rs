@@ -34,6 +34,27 @@ fn a_video_that_promises_more_samples_than_it_has_bytes_is_refused() {
     }
 }
 
+/// Symptom: a video of 13 kB ended the process: "memory allocation of 1152921504606846936 bytes failed". Cause: the
+/// parser of the container takes memory for the boxes of `meta` by their stated sizes, and memory that is refused is no
+/// panic that could be caught. Fix: boxes that exceed their parent are refused before.
+#[test]
+fn a_video_whose_metadata_promise_more_bytes_than_there_are_is_refused() {
+    let handler = [&1u32.to_be_bytes()[..], b"hdlr", &(1u64 << 60).to_be_bytes(), &[0; 20]].concat();
+    let meta = [&(12 + handler.len() as u32).to_be_bytes()[..], b"meta", &[0; 4], &handler].concat();
+    let folder = tempfile::tempdir().unwrap();
+    copy(&fixture("lerobot_v3_tiny"), folder.path());
+    let video = folder.path().join("videos/observation.images.front/chunk-000/file-000.mp4");
+    let mut bytes = fs::read(&video).unwrap();
+    let movie = bytes.windows(4).position(|name| name == b"moov").unwrap() - 4;
+    let size = u32::from_be_bytes(*bytes[movie..].first_chunk().unwrap());
+    bytes[movie..movie + 4].copy_from_slice(&(size + meta.len() as u32).to_be_bytes());
+    bytes.splice(movie + 8..movie + 8, meta);
+    fs::write(&video, bytes).unwrap();
+    let error = read_error(folder.path());
+    assert!(error.contains("file-000.mp4: video boxes: expected boxes within each other"), "{error}");
+    assert!(error.contains("a box hdlr of 1152921504606846976 bytes"), "{error}");
+}
+
 /// A PNG of `image` with an additional chunk that nobody reads.
 fn padded_png(image: &mindseye_interface::Image, padding: usize) -> Vec<u8> {
     let png = mindseye_episodes::image_codec::encode_png(image).unwrap();

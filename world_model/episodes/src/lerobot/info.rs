@@ -105,9 +105,9 @@ impl Feature {
         flags.any(|flag| flag.and_then(Value::as_bool) == Some(true))
     }
 
-    /// Number of elements of a vector feature.
+    /// Number of elements of a vector feature. Shapes of images that are not read may have any sides.
     pub fn width(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |width, &side| width.saturating_mul(side))
     }
 
     /// One name per element where the file has them (a list, or an object that contains one), else empty.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use mindseye_interface::{ImageSize, inputs};
 use re_mp4::{Mp4, StsdBoxContent, TrackKind};
 
-use super::sample_count;
+use super::{boxes, sample_count};
 use crate::guard::guarded;
 use crate::{Error, Result};
 
@@ -126,11 +126,13 @@ impl Track {
 fn parse(path: &Path, file: &File, bytes: u64) -> Result<Mp4> {
     const DESCRIPTION: &str = "reading the video's description";
     let limited = || Limited { inner: std::io::BufReader::new(file), left: 4 * bytes + (1 << 20) };
-    guarded(path, DESCRIPTION, || {
-        let checked = sample_count::check(limited(), bytes);
-        checked.map_err(|(expected, got)| Error::content(path, "video samples", expected, got))
-    })?;
-    (&*file).rewind().map_err(|error| Error::file(path, DESCRIPTION, error))?;
+    let rewind = || (&*file).rewind().map_err(|error| Error::file(path, DESCRIPTION, error));
+    let refused =
+        |field: &'static str| move |(expected, got): (String, String)| Error::content(path, field, expected, got);
+    boxes::check(limited(), bytes).map_err(refused("video boxes"))?;
+    rewind()?;
+    guarded(path, DESCRIPTION, || sample_count::check(limited(), bytes).map_err(refused("video samples")))?;
+    rewind()?;
     guarded(path, DESCRIPTION, || {
         Mp4::read(limited(), bytes).map_err(|error| Error::content(path, "video", "an mp4 file", error))
     })
