@@ -14,7 +14,7 @@ pub use rendered_simulator::RenderedSimulator;
 pub use simulator::SimulatorWorldModel;
 
 use mindseye_world_model::{Adaptation, AdaptationConfig, Transitions};
-pub use mindseye_world_model::{Context, Dynamics, Recording};
+pub use mindseye_world_model::{Cancel, Context, Dynamics, Recording};
 
 use crate::Result;
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use mindseye_agent::directive::StateSource;
 use mindseye_agent::memory::{AssociativeMemory, Memory, RingMemory, SoftMemoryConfig, Transition};
-use mindseye_agent::world_model::{Context, Dynamics, Recording, WorldModel};
+use mindseye_agent::world_model::{Cancel, Context, Dynamics, Recording, WorldModel};
 use mindseye_agent::{Agent, Latent, Plans, Result, Rollouts};
 use mindseye_interface::{ManualClock, Seed};
 use mindseye_world_model::{Adaptation, AdaptationConfig, Transitions};
@@ -141,8 +141,8 @@ impl Dynamics for Drifting {
         PointMass.rollout_recorded(&Context::of(&drifted(context)), plans)
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Predicted<Vec<f32>> {
-        PointMass.vjp(recording, upstream)
+    fn vjp(&self, recording: Recording, upstream: &[f32], cancel: Cancel<'_>) -> Predicted<Vec<f32>> {
+        PointMass.vjp(recording, upstream, cancel)
     }
 }
 

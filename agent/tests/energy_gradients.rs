@@ -6,7 +6,7 @@ mod support;
 
 use mindseye_agent::actor::{Icem, IcemConfig, Imagination};
 use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, Reduction, Saturating};
-use mindseye_agent::world_model::{Context, Dynamics, Recording};
+use mindseye_agent::world_model::{Cancel, Context, Dynamics, Recording};
 use mindseye_agent::{Directive, Latent, Plans, Rollouts};
 use mindseye_world_model::heads::ensemble::EnsembleDynamics;
 use support::{PointMass, Predicted, choice_of, cost, directive};
@@ -70,8 +70,8 @@ impl Dynamics for Scaled {
         PointMass.rollout_recorded(context, &self.scaled(plans))
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Predicted<Vec<f32>> {
-        Ok(PointMass.vjp(recording, upstream)?.into_iter().map(|gradient| gradient * self.0).collect())
+    fn vjp(&self, recording: Recording, upstream: &[f32], cancel: Cancel<'_>) -> Predicted<Vec<f32>> {
+        Ok(PointMass.vjp(recording, upstream, cancel)?.into_iter().map(|gradient| gradient * self.0).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use mindseye_agent::actor::{
     Actor, Choice, Deadline, GradientConfig, Hold, HybridConfig, Icem, IcemConfig, Imagination, RandomActions,
 };
 use mindseye_agent::configurator::PlannerConfig;
-use mindseye_agent::world_model::{Context, Dynamics, Recording};
+use mindseye_agent::world_model::{Cancel, Context, Dynamics, Recording};
 use mindseye_agent::{Error, Latent, Plan, Plans, Rollouts};
 use mindseye_interface::{ManualClock, Seed};
 use support::{NanPredictions, PointMass, Predicted, choice_of, cost, directive, end_of, planners, rolled_out};
@@ -247,8 +247,8 @@ fn plans_without_a_finite_energy_are_never_chosen() {
             Ok((self.spoiled(&rollouts, plans)?, recording))
         }
 
-        fn vjp(&self, recording: Recording, upstream: &[f32]) -> Predicted<Vec<f32>> {
-            PointMass.vjp(recording, upstream)
+        fn vjp(&self, recording: Recording, upstream: &[f32], cancel: Cancel<'_>) -> Predicted<Vec<f32>> {
+            PointMass.vjp(recording, upstream, cancel)
         }
     }
     for (name, mut actor) in planners() {

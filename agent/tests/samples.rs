@@ -8,7 +8,7 @@ use mindseye_agent::actor::{Icem, IcemConfig, Imagination};
 use mindseye_agent::configurator::{Configurator, SampleSource, SequenceConfigurator};
 use mindseye_agent::cost::{CostModule, Curiosity, Effort, GoalDistance, Gradients, IntrinsicTerm};
 use mindseye_agent::memory::RingMemory;
-use mindseye_agent::world_model::{Context, Dynamics};
+use mindseye_agent::world_model::{Cancel, Context, Dynamics};
 use mindseye_agent::{Directive, Latent, Plans, Rollouts};
 use mindseye_interface::Seed;
 use mindseye_world_model::heads::stochastic::{StochasticConfig, StochasticDynamics};
@@ -178,7 +178,7 @@ fn samples_of_a_learned_model_have_the_same_bits_on_any_number_of_threads() {
     let gradients = |threads| {
         let world = branching(threads);
         let (rollouts, recording) = world.rollout_recorded(&Context::of(&start), &plans).unwrap();
-        world.vjp(recording, rollouts.values()).unwrap()
+        world.vjp(recording, rollouts.values(), Cancel::never()).unwrap()
     };
     assert_eq!(gradients(1), gradients(2));
 }

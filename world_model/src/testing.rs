@@ -10,6 +10,7 @@ pub use crate::ops::{Convolution, InferenceLinear, RoundedRows, convolve, produc
 
 pub use parsers::{checkpoint_config, head_file, recipe, tensors_in_pickle};
 
+use crate::cancel::Cancel;
 use crate::latent::{Latent, LatentShape, Plans, Rollouts};
 use crate::model::{
     CameraSpec, ClipSpec, Context, Dynamics, InferenceOptions, Model, ModelSpec, Recording, require_plans,
@@ -136,7 +137,7 @@ impl Dynamics for TokenModel {
         Ok((self.rollout(context, plans)?, Recording::new(recording)))
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Result<Vec<f32>> {
+    fn vjp(&self, recording: Recording, upstream: &[f32], _cancel: Cancel<'_>) -> Result<Vec<f32>> {
         let TokenRecording(plans, horizon) = recording.open()?;
         let state_len = TOKENS * WIDTH;
         if upstream.len() != plans * horizon * state_len {

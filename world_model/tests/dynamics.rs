@@ -58,7 +58,7 @@ fn a_jepas_dynamics_have_the_bits_of_its_engines() -> Result<()> {
             let rollouts = dynamics.rollout(&Context::of(&start), &plans)?;
             assert_eq!((rollouts.shape(), rollouts.values()), ([70, 1, 3, 1, WIDTH], expected.as_slice()));
             let (rollouts, recording) = dynamics.rollout_recorded(&Context::of(&start), &plans)?;
-            assert_eq!(dynamics.vjp(recording, &upstream(rollouts.values()))?, gradients);
+            assert_eq!(dynamics.vjp(recording, &upstream(rollouts.values()), Cancel::never())?, gradients);
             Ok(())
         })?;
     }
@@ -115,6 +115,11 @@ fn all_dynamics_end_a_rollout_that_is_cancelled_between_its_chunks() -> Result<(
             }
             assert_eq!(rollouts_if(&never, recorded)?, whole, "{name}: a cancelled rollout leaves nothing behind");
         }
+        let (rollouts, recording) = dynamics.rollout_recorded(&Context::of(&start), &plans)?;
+        asked.store(0, Ordering::Relaxed);
+        let is_over = || asked.fetch_add(1, Ordering::Relaxed) == 2;
+        let back = dynamics.vjp(recording, rollouts.values(), Cancel::when(&is_over));
+        assert!(matches!(back, Err(Error::Cancelled)), "{name}, on the way back");
     }
     Ok(())
 }
@@ -135,9 +140,9 @@ fn contexts_plans_and_gradients_of_other_shapes_are_refused() -> Result<()> {
     let narrow = Plans::new(1, 1, 3, vec![0.0; 3])?;
     assert!(refused(&Context::of(&start), &narrow).contains("3 values"));
     let (_, recording) = dynamics.rollout_recorded(&Context::of(&start), &plans)?;
-    assert!(dynamics.vjp(recording, &[0.0; 7]).unwrap_err().to_string().contains("7 gradients"));
+    assert!(dynamics.vjp(recording, &[0.0; 7], Cancel::never()).unwrap_err().to_string().contains("7 gradients"));
     let (_, recording) = dynamics.rollout_recorded(&Context::of(&start), &plans)?;
-    let other = TokenModel::default().dynamics(&InferenceOptions::default())?.vjp(recording, &[]);
+    let other = TokenModel::default().dynamics(&InferenceOptions::default())?.vjp(recording, &[], Cancel::never());
     assert!(matches!(other, Err(Error::NotDifferentiable { .. })));
     let heads = InferenceOptions { samples: SampleSource::Ensemble, ..InferenceOptions::default() };
     assert!(model().dynamics(&heads).is_err());
@@ -150,7 +155,7 @@ fn has_gradients_of_finite_differences(dynamics: &dyn Dynamics, start: &Latent, 
     let (rollouts, recording) = dynamics.rollout_recorded(&context, plans)?;
     let weights = random(rollouts.values().len(), 5);
     let upstream: Vec<f32> = rollouts.values().iter().zip(&weights).map(|(z, weight)| 2.0 * weight * z).collect();
-    let gradients = dynamics.vjp(recording, &upstream)?;
+    let gradients = dynamics.vjp(recording, &upstream, Cancel::never())?;
     let steepest = gradients.iter().fold(0.0f32, |most, gradient| most.max(gradient.abs()));
     for index in (0..plans.values().len()).step_by(5) {
         let energy = |by: f32| -> Result<f64> {
@@ -193,10 +198,10 @@ fn an_ensemble_has_its_members_samples_and_their_gradients() -> Result<()> {
         for plan in 0..6 {
             assert_eq!(own.state(plan, 0, 2), rollouts.state(plan, sample, 2));
         }
-        let through = member.vjp(recording, &own_upstream)?;
+        let through = member.vjp(recording, &own_upstream, Cancel::never())?;
         expected.iter_mut().zip(through).for_each(|(sum, gradient)| *sum += gradient);
     }
-    assert_eq!(together.vjp(recording, &upstream)?, expected);
+    assert_eq!(together.vjp(recording, &upstream, Cancel::never())?, expected);
     assert!(EnsembleDynamics::new(Vec::new()).is_err());
     Ok(())
 }
@@ -214,7 +219,10 @@ fn samples_of_a_stochastic_predictor_are_its_engines_and_keep_their_codes_for_gr
     assert_eq!((rollouts.shape(), rollouts.values()), ([4, 5, 2, 1, WIDTH], expected.latents.as_slice()));
     let (recorded, recording) = dynamics.rollout_recorded(&Context::of(&start), &plans)?;
     assert!(recorded.values().iter().zip(rollouts.values()).all(|(a, b)| (a - b).abs() < 1e-5));
-    assert_eq!(dynamics.vjp(recording, &vec![1.0; rollouts.values().len()])?.len(), plans.values().len());
+    assert_eq!(
+        dynamics.vjp(recording, &vec![1.0; rollouts.values().len()], Cancel::never())?.len(),
+        plans.values().len()
+    );
     // A small step changes no code here, so the gradients are those of finite differences.
     has_gradients_of_finite_differences(&dynamics, &start, &plans)
 }

@@ -89,6 +89,8 @@ pub struct DeadlineReport {
     pub fallbacks: usize,
 }
 
+/// Control steps of an episode with a deadline: an agent learns how long its work takes, and a robot runs for long.
+const STEPS_WITH_DEADLINE: usize = 1000;
 /// Control steps from start to goal.
 const GOAL_OFFSET: usize = 25;
 
@@ -116,7 +118,7 @@ impl PlanningBench<'_> {
                 task: &task,
                 pair,
                 warmup: &[],
-                budget_steps: kind.default_budget(),
+                budget_steps: self.deadline_ms.map_or(kind.default_budget(), |_| STEPS_WITH_DEADLINE),
                 seed: self.seed.index(pair.index as u64),
                 threads: self.threads,
                 real_time: self.deadline_ms.is_some(),

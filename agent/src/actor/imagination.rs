@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use mindseye_world_model::{Cancel, Context, Dynamics};
+use mindseye_world_model::{Cancel, Context, Dynamics, Recording};
 
-use crate::cost::CostModule;
+use crate::cost::{CostModule, Gradients};
 use crate::directive::Directive;
 use crate::latent::{Latent, Plan, Plans, Rollouts};
 use crate::{Error, Result};
@@ -27,6 +27,13 @@ pub struct Scores {
     pub energies: Vec<f32>,
     /// Index of the plan with the lowest finite energy (the first of equal ones), and its rollout `[1, S, H, P, D]`.
     pub best: Option<(usize, Rollouts)>,
+}
+
+/// A pass forward through model and cost.
+pub(super) struct Forward {
+    recording: Recording,
+    gradients: Gradients,
+    states: usize,
 }
 
 /// Predicted states that a pass back through the model counts for: a product for the gradients on its inputs, and the
@@ -117,15 +124,28 @@ impl<'a> Imagination<'a> {
     /// # Errors
     /// As [`Imagination::scores_and_gradients`], and [`Error::Cancelled`].
     pub(super) fn scores_and_gradients_until(&self, plans: &Plans, cancel: Cancel<'_>) -> Result<(Scores, Vec<f32>)> {
+        let (scores, forward) = self.forward_until(plans, cancel)?;
+        Ok((scores, self.back_until(forward, cancel)?))
+    }
+
+    /// The first half of [`Imagination::scores_and_gradients_until`]: the scores, and what [`Imagination::back_until`]
+    /// needs.
+    pub(super) fn forward_until(&self, plans: &Plans, cancel: Cancel<'_>) -> Result<(Scores, Forward)> {
         let (rollouts, recording) = self.dynamics.rollout_recorded(&Context { cancel, ..self.context }, plans)?;
         cancel.check()?;
-        self.count((1 + STATES_PER_BACKWARD) * rollouts.states());
+        self.count(rollouts.states());
         let (energies, gradients) = self.cost.energies_and_gradients(&rollouts, plans, self.directive)?;
-        let scores = Scores::new(energies, &rollouts)?;
+        Ok((Scores::new(energies, &rollouts)?, Forward { recording, gradients, states: rollouts.states() }))
+    }
+
+    /// The second half: the gradients `[N, H, A]` of the energies on the plans.
+    pub(super) fn back_until(&self, forward: Forward, cancel: Cancel<'_>) -> Result<Vec<f32>> {
+        let Forward { recording, gradients, states } = forward;
         let mut on_plans = gradients.plans;
-        let through_states = self.dynamics.vjp(recording, &gradients.states)?;
+        let through_states = self.dynamics.vjp(recording, &gradients.states, cancel)?;
+        self.count(STATES_PER_BACKWARD * states);
         on_plans.iter_mut().zip(through_states).for_each(|(gradient, through)| *gradient += through);
-        Ok((scores, on_plans))
+        Ok(on_plans)
     }
 
     /// Does the work of scoring `plans`, with gradients or without, and forgets the result: for measuring its time. It

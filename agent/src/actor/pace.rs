@@ -22,11 +22,12 @@ pub(crate) struct Durations<const N: usize = REMEMBERED> {
     seen: usize,
     typical_secs: f64,
     high_secs: f64,
+    longest_secs: f64,
 }
 
 impl<const N: usize> Default for Durations<N> {
     fn default() -> Self {
-        Self { secs: [0.0; N], seen: 0, typical_secs: 0.0, high_secs: 0.0 }
+        Self { secs: [0.0; N], seen: 0, typical_secs: 0.0, high_secs: 0.0, longest_secs: 0.0 }
     }
 }
 
@@ -39,6 +40,7 @@ impl<const N: usize> Durations<N> {
         let known = &mut sorted[..self.seen.min(N)];
         known.sort_unstable_by(f64::total_cmp);
         self.typical_secs = known[(known.len() - 1) / 2];
+        self.longest_secs = known[known.len() - 1];
         // One outlier (a page fault, another process) says nothing about the next time; a few durations say little.
         self.high_secs = match known.len() {
             few @ ..FEW => FACTOR_OF_FEW * known[few - 1],
@@ -49,6 +51,11 @@ impl<const N: usize> Durations<N> {
     /// The median; `None` before the first.
     pub fn typical_secs(&self) -> Option<f64> {
         (self.seen > 0).then_some(self.typical_secs)
+    }
+
+    /// The longest; `None` before the first.
+    pub fn longest_secs(&self) -> Option<f64> {
+        (self.seen > 0).then_some(self.longest_secs)
     }
 
     /// The second longest (of a few half as long again as the longest), which is rarely exceeded; `None` before the

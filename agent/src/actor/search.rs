@@ -132,17 +132,25 @@ impl<'a> Search<'a> {
         }
         let before = self.deadline.clock.now_secs();
         let (imagination, plans) = (self.imagination, self.plans(sequences)?);
-        let differentiated = self.deadline.in_time(|cancel| imagination.scores_and_gradients_until(&plans, cancel))?;
-        let secs = self.deadline.clock.now_secs() - before;
-        let Some((scores, gradients)) = differentiated else {
-            self.paces.gradients.add_cancelled(count, secs);
-            return Ok(None);
+        let forward = self.deadline.in_time(|cancel| imagination.forward_until(&plans, cancel))?;
+        let gradients = match forward {
+            Some((scores, forward)) => {
+                // Plans that are scored count, also if there is no time to improve them.
+                let Some((index, rollout)) = scores.best else {
+                    return Err(Error::NoFiniteEnergy { candidates: count });
+                };
+                let best = Candidate { actions: sequences[index].clone(), energy: scores.energies[index] };
+                self.offer(&best, Some(rollout));
+                self.deadline.in_time(|cancel| imagination.back_until(forward, cancel))?
+            }
+            None => None,
         };
-        self.paces.gradients.add(count, secs);
-        let Some((index, rollout)) = scores.best else { return Err(Error::NoFiniteEnergy { candidates: count }) };
-        let best = Candidate { actions: sequences[index].clone(), energy: scores.energies[index] };
-        self.offer(&best, Some(rollout));
-        Ok(Some(gradients))
+        let secs = self.deadline.clock.now_secs() - before;
+        match gradients {
+            Some(_) => self.paces.gradients.add(count, secs),
+            None => self.paces.gradients.add_cancelled(count, secs),
+        }
+        Ok(gradients)
     }
 
     /// How many of `wanted` plans are to be improved side by side in `passes` passes back through the model: as many as

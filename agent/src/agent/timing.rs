@@ -11,7 +11,7 @@ const MOST_OF_BUDGET: f64 = 0.35;
 /// Ticks whose closing parts are remembered: enough for a delay that one tick in some hundred has.
 const REMEMBERED: usize = 512;
 /// Share of the budget that is kept free before the first tick has been timed.
-const AT_FIRST: f64 = 0.05;
+const AT_FIRST: f64 = 0.2;
 
 /// What is known from former ticks of the time after a search.
 #[derive(Debug, Clone, Default)]
@@ -29,10 +29,10 @@ impl TickTimes {
     /// How long before the end of a budget of `budget_secs` a search has to end, seconds: what follows typically takes
     /// so long, or, where that is little of the budget, so long at most.
     pub fn margin_secs(&self, budget_secs: f64) -> f64 {
-        let Some((typical, high)) = self.closing.typical_secs().zip(self.closing.high_secs()) else {
+        let Some((typical, longest)) = self.closing.typical_secs().zip(self.closing.longest_secs()) else {
             return if budget_secs == f64::INFINITY { 0.0 } else { AT_FIRST * budget_secs };
         };
-        typical.max(high.min(MOST_OF_BUDGET * budget_secs))
+        typical.max(longest.min(MOST_OF_BUDGET * budget_secs))
     }
 
     /// The closing part began `since_secs` ago, at `now_secs` on the tick's clock.
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn what_follows_a_search_is_expected_to_take_what_it_took() {
         let mut times = TickTimes::default();
-        assert_eq!((times.margin_secs(1.0), times.margin_secs(f64::INFINITY)), (0.05, 0.0));
+        assert_eq!((times.margin_secs(1.0), times.margin_secs(f64::INFINITY)), (0.2, 0.0));
         for secs in [0.125, 0.25, 0.125, 0.25, 0.125, 0.25, 0.125, 0.125] {
             times.close(10.0, 0.0);
             times.end(10.0 + secs, f64::INFINITY);

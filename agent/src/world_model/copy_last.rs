@@ -1,6 +1,6 @@
 //! The copy-last baseline of every predictor: for measuring what a model of consequences is worth.
 
-use mindseye_world_model::{Context, Dynamics, Error, Plans, Recording, Result, Rollouts};
+use mindseye_world_model::{Cancel, Context, Dynamics, Error, Plans, Recording, Result, Rollouts};
 
 use super::WorldModel;
 
@@ -22,7 +22,7 @@ impl Dynamics for CopyLast {
     }
 
     /// No action changes a state.
-    fn vjp(&self, recording: Recording, _upstream: &[f32]) -> Result<Vec<f32>> {
+    fn vjp(&self, recording: Recording, _upstream: &[f32], _cancel: Cancel<'_>) -> Result<Vec<f32>> {
         Ok(vec![0.0; recording.open()?])
     }
 }

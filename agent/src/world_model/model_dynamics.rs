@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mindseye_world_model::{
-    Adaptation, AdaptationConfig, Context, CorrectedDynamics, Dynamics, ModelSpec, OnlineCorrection, Plans, Recording,
-    Rollouts, Transitions,
+    Adaptation, AdaptationConfig, Cancel, Context, CorrectedDynamics, Dynamics, ModelSpec, OnlineCorrection, Plans,
+    Recording, Rollouts, Transitions,
 };
 
 use super::WorldModel;
@@ -63,8 +63,8 @@ impl Dynamics for ModelDynamics {
         self.current().rollout_recorded(context, plans)
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Predicted<Vec<f32>> {
-        self.current().vjp(recording, upstream)
+    fn vjp(&self, recording: Recording, upstream: &[f32], cancel: Cancel<'_>) -> Predicted<Vec<f32>> {
+        self.current().vjp(recording, upstream, cancel)
     }
 }
 

@@ -16,7 +16,7 @@ use mindseye_agent::cost::{CostModule, Effort, GoalDistance};
 use mindseye_agent::directive::StateSource;
 use mindseye_agent::memory::{Arrival, RingMemory, Transition};
 use mindseye_agent::perception::ProprioceptivePerception;
-use mindseye_agent::world_model::{Context, Dynamics, Recording, WorldModel};
+use mindseye_agent::world_model::{Cancel, Context, Dynamics, Recording, WorldModel};
 use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Plans, Result, Rollouts, Task};
 use mindseye_interface::{
     Action, ActionSpace, Clock, Environment, GoalCheck, Image, ImageSize, ManualClock, Observation, Seed, Simulator,
@@ -54,7 +54,7 @@ impl Dynamics for PointMass {
         Ok((self.rollout(context, plans)?, Recording::new((plans.horizon(), plans.chunk_width()))))
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Predicted<Vec<f32>> {
+    fn vjp(&self, recording: Recording, upstream: &[f32], _cancel: Cancel<'_>) -> Predicted<Vec<f32>> {
         let (horizon, chunk_width): (usize, usize) = recording.open()?;
         let mut on_plans = Vec::new();
         for gradients in upstream.chunks_exact(2 * horizon) {
@@ -127,8 +127,8 @@ impl Dynamics for SlowPointMass {
         PointMass.rollout_recorded(context, plans)
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Predicted<Vec<f32>> {
-        PointMass.vjp(recording, upstream)
+    fn vjp(&self, recording: Recording, upstream: &[f32], cancel: Cancel<'_>) -> Predicted<Vec<f32>> {
+        PointMass.vjp(recording, upstream, cancel)
     }
 }
 
@@ -148,7 +148,7 @@ impl Dynamics for NanPredictions {
         Ok((self.rollout(context, plans)?, Recording::new(plans.values().len())))
     }
 
-    fn vjp(&self, recording: Recording, _upstream: &[f32]) -> Predicted<Vec<f32>> {
+    fn vjp(&self, recording: Recording, _upstream: &[f32], _cancel: Cancel<'_>) -> Predicted<Vec<f32>> {
         Ok(vec![f32::NAN; recording.open()?])
     }
 }

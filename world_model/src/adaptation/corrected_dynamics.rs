@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::AffineActionMap;
 use crate::Result;
+use crate::cancel::Cancel;
 use crate::latent::{Plans, Rollouts};
 use crate::model::{Context, Dynamics, Recording};
 
@@ -37,7 +38,7 @@ impl Dynamics for CorrectedDynamics {
         self.dynamics.rollout_recorded(&Context { actions: &actions, ..*context }, &self.applied(plans)?)
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Result<Vec<f32>> {
-        Ok(self.map.gradients_on_commanded(&self.dynamics.vjp(recording, upstream)?))
+    fn vjp(&self, recording: Recording, upstream: &[f32], cancel: Cancel<'_>) -> Result<Vec<f32>> {
+        Ok(self.map.gradients_on_commanded(&self.dynamics.vjp(recording, upstream, cancel)?))
     }
 }

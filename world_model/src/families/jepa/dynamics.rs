@@ -5,6 +5,7 @@ use super::plan_gradient::{PlanGradient, PlanRecording};
 use super::predictor::Predictor;
 use super::rollout::RolloutEngine;
 use crate::Result;
+use crate::cancel::Cancel;
 use crate::latent::{LatentShape, Plans, Rollouts};
 use crate::model::{Context, Dynamics, InferenceOptions, Recording, require_one_each, require_plans};
 
@@ -81,7 +82,7 @@ impl Dynamics for JepaDynamics {
         Ok((self.rollouts(plans, values)?, Recording::new(recording)))
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Result<Vec<f32>> {
-        self.gradients.vjp(recording.open::<PlanRecording>()?, upstream)
+    fn vjp(&self, recording: Recording, upstream: &[f32], cancel: Cancel<'_>) -> Result<Vec<f32>> {
+        self.gradients.vjp(recording.open::<PlanRecording>()?, upstream, cancel)
     }
 }

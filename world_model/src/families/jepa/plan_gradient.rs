@@ -93,7 +93,7 @@ impl PlanGradient {
         upstream: impl FnOnce(Vec<f32>) -> std::result::Result<Vec<f32>, E>,
     ) -> std::result::Result<Vec<f32>, E> {
         let (latents, recording) = self.rollout_recorded(starts, plans, horizon, threads, Cancel::never())?;
-        Ok(self.vjp(recording, &upstream(latents)?)?)
+        Ok(self.vjp(recording, &upstream(latents)?, Cancel::never())?)
     }
 
     /// Rolls `plans [N, H, A]` out from `starts`, one `[D]` for all of them or one each, `[N, D]`; the latents after
@@ -137,8 +137,8 @@ impl PlanGradient {
     /// plans, `[N, H, A]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] when `upstream` has another size.
-    pub fn vjp(&self, recording: PlanRecording, upstream: &[f32]) -> Result<Vec<f32>> {
+    /// [`Error::Shape`] when `upstream` has another size; [`Error::Cancelled`] when the gradients are no longer wanted.
+    pub fn vjp(&self, recording: PlanRecording, upstream: &[f32], cancel: Cancel<'_>) -> Result<Vec<f32>> {
         let PlanRecording { mut tapes, group, plans, horizon, threads } = recording;
         let (plan_len, rollout_len) = (horizon * self.chunk_width, horizon * self.latent_width);
         if upstream.len() != plans * rollout_len {
@@ -150,16 +150,14 @@ impl PlanGradient {
         }
         let mut gradients = vec![0.0; plans * plan_len];
         let groups = upstream.chunks(group * rollout_len).zip(gradients.chunks_mut(group * plan_len)).zip(&mut tapes);
-        let back = |((upstream, gradients), tape): Group<'_>| {
-            self.back(upstream, horizon, gradients, tape);
-        };
-        if threads > 1 {
-            groups.collect::<Vec<_>>().into_par_iter().for_each(back);
+        let back = |((upstream, gradients), tape): Group<'_>| self.back(upstream, horizon, gradients, tape, cancel);
+        let done = if threads > 1 {
+            groups.collect::<Vec<_>>().into_par_iter().try_for_each(back)
         } else {
-            groups.for_each(back);
-        }
+            { groups }.try_for_each(back)
+        };
         tapes.into_iter().for_each(|tape| self.pool.give(tape));
-        Ok(gradients)
+        done.map(|()| gradients)
     }
 
     /// Rolls `plans [n, H, A]` out to `latents [n, H, D]`.
@@ -196,12 +194,20 @@ impl PlanGradient {
     }
 
     /// Gradients on plans `[n, H, A]` from those on latents, `upstream [n, H, D]`.
-    fn back(&self, upstream: &[f32], horizon: usize, gradients: &mut [f32], tape: &mut Tape) {
+    fn back(
+        &self,
+        upstream: &[f32],
+        horizon: usize,
+        gradients: &mut [f32],
+        tape: &mut Tape,
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
         let (width, chunk_width) = (self.latent_width, self.chunk_width);
         let (rows, layers) = (upstream.len() / (horizon * width), self.mlp.len());
         tape.on_latents.clear();
         tape.on_latents.resize(rows * width, 0.0);
         for step in (0..horizon).rev() {
+            cancel.check()?;
             for (row, on_latent) in tape.on_latents.chunks_exact_mut(width).enumerate() {
                 let upstream = &upstream[(row * horizon + step) * width..][..width];
                 on_latent.iter_mut().zip(upstream).for_each(|(sum, upstream)| *sum += upstream);
@@ -217,5 +223,6 @@ impl PlanGradient {
                 gradients[(row * horizon + step) * chunk_width..][..chunk_width].copy_from_slice(on_chunk);
             }
         }
+        Ok(())
     }
 }

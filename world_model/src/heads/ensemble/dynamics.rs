@@ -1,5 +1,6 @@
 //! Dynamics of several predictors of the same latents: as many samples per plan as all members have together.
 
+use crate::cancel::Cancel;
 use crate::latent::{Plans, Rollouts};
 use crate::model::{Context, Dynamics, Recording};
 use crate::{Error, Result};
@@ -50,7 +51,7 @@ impl Dynamics for EnsembleDynamics {
         Ok((rollouts, Recording::new(EnsembleRecording { members, shape })))
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Result<Vec<f32>> {
+    fn vjp(&self, recording: Recording, upstream: &[f32], cancel: Cancel<'_>) -> Result<Vec<f32>> {
         let EnsembleRecording { members, shape } = recording.open()?;
         let values: usize = shape.iter().product();
         if upstream.len() != values || members.len() != self.members.len() {
@@ -63,7 +64,7 @@ impl Dynamics for EnsembleDynamics {
         let mut first = 0;
         let mut through = Vec::with_capacity(members.len());
         for (member, (recording, samples)) in self.members.iter().zip(members) {
-            through.push(member.vjp(recording, &part(upstream, (first, samples), shape))?);
+            through.push(member.vjp(recording, &part(upstream, (first, samples), shape), cancel)?);
             first += samples;
         }
         if through.len() == 1 {

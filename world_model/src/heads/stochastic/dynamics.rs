@@ -88,9 +88,9 @@ impl Dynamics for StochasticDynamics {
         Ok((self.rollouts(plans, values)?, Recording::new(recording)))
     }
 
-    fn vjp(&self, recording: Recording, upstream: &[f32]) -> Result<Vec<f32>> {
+    fn vjp(&self, recording: Recording, upstream: &[f32], cancel: Cancel<'_>) -> Result<Vec<f32>> {
         let StochasticRecording { through_predictor, plans, horizon } = recording.open()?;
-        let on_joined = self.gradients.vjp(through_predictor, upstream)?;
+        let on_joined = self.gradients.vjp(through_predictor, upstream, cancel)?;
         let chunk = self.engine.chunk_width();
         let mut gradients = vec![0.0; plans * horizon * chunk];
         for (index, row) in on_joined.chunks_exact(chunk + self.engine.codes()).enumerate() {
