@@ -228,7 +228,8 @@ mod tests {
     #[test]
     fn numbers_are_read_bit_by_bit_and_not_beyond_the_end() {
         let mut bits = Bits { bytes: &[0b1010_0110, 0b0100_0000], place: 0 };
-        assert_eq!((bits.count(), bits.count(), bits.count()), (Some(0), Some(1), Some(5)));
+        let four = [bits.count(), bits.count(), bits.count(), bits.count()];
+        assert_eq!(four, [Some(0), Some(1), Some(2), Some(3)]);
         let mut bits = Bits { bytes: &[0; 8], place: 0 };
         assert_eq!(bits.count(), None);
         assert_eq!(without_escapes(&[0, 0, 3, 1, 0, 0, 3, 0, 0, 3]), [0, 0, 1, 0, 0, 0, 0]);
