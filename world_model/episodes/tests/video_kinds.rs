@@ -221,7 +221,7 @@ fn broken_bytes_of_an_index_never_cause_a_panic_or_more_memory_than_the_file_has
                 let length = (1 + next(&mut state) % 4).min(bad.len() - place);
                 bad[place..place + length].copy_from_slice(&word[4 - length..]);
             }
-            if next(&mut state) % 8 == 0 {
+            if next(&mut state).is_multiple_of(8) {
                 bad.truncate(next(&mut state) % bad.len());
             }
             std::fs::write(&path, &bad).unwrap();
