@@ -19,6 +19,7 @@ mod episodes_table;
 mod frames_table;
 mod images_table;
 mod info;
+mod moments;
 mod named;
 mod new_dataset;
 mod sidecar_file;

@@ -57,5 +57,5 @@ pub use source::{EpisodeMeta, EpisodeSource, ReadRequest};
 pub use spec::{DatasetSpec, ImageStorage, WriteMode};
 pub use summary::{ActionSummary, DatasetSummary, FeatureSummary};
 pub use validate::{BrokenEpisode, ValidationReport, validate};
-pub use video::{FrameVisitor, Video, Yuv};
+pub use video::{Colours, FrameVisitor, Matrix, Video, Yuv};
 pub use windows::{Split, WindowBatch, Windows};

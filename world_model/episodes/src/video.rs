@@ -2,25 +2,28 @@
 //! installed.
 //!
 //! Decoding of AV1 and H.264 is normative: every correct decoder gives the same planes (tests compare hashes with
-//! another library's). The conversion to RGB is not; here it is BT.601 or BT.709 in integer arithmetic, equal on every
-//! machine.
+//! another library's). The conversion to RGB is not; here it is in integer arithmetic, equal on every machine, with the
+//! matrix and the range that the stream states, otherwise the container, otherwise BT.601 of limited range.
+//!
+//! A frame is a picture that is shown: pictures that an edit list hides are decoded where others depend on them, and
+//! are no frames.
 //!
 //! This crate writes AV1 in mp4.
 
 mod av1;
-mod boxes;
+mod colours;
 mod delivery;
 mod encode;
 mod ffmpeg;
 mod h264;
 mod mp4;
 mod mp4_writer;
-mod sample_count;
 mod yuv;
 
 use std::ops::Range;
 use std::path::Path;
 
+pub use colours::{Colours, Matrix};
 pub use delivery::FrameVisitor;
 pub(crate) use encode::{KEY_EVERY, SHORTEST_SIDE, encode};
 use mindseye_interface::{Image, ImageSize};
@@ -49,14 +52,24 @@ impl Video {
         Ok(Self { track: Track::open(path)? })
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.track.path
+    }
+
     /// Number of frames.
     pub fn len(&self) -> usize {
-        self.track.samples.len()
+        self.track.times.len()
     }
 
     /// Whether there is no frame.
     pub fn is_empty(&self) -> bool {
-        self.track.samples.is_empty()
+        self.track.times.is_empty()
+    }
+
+    /// Presentation time of each frame, seconds, ascending; the first is at 0 unless an edit list delays it.
+    pub fn times(&self) -> &[f64] {
+        &self.track.times
     }
 
     /// Number of the frame that is presented `seconds` after the start.
@@ -125,10 +138,23 @@ impl Video {
             let expected = format!("at least {} frames", range.end);
             return Err(Error::content(&self.track.path, "video", expected, self.len()));
         }
+        let (first, last) = (self.track.pictures[range.start], self.track.pictures[range.end - 1]);
+        let pictures = first..last + 1;
+        let mut next = range.start;
+        let visit: &mut FrameVisitor<'_> = &mut |number, planes| {
+            if self.track.pictures.get(next) != Some(&number) {
+                return Ok(()); // hidden
+            }
+            next += 1;
+            visit(next - 1, planes)
+        };
         match &self.track.codec {
-            Codec::Av1 => av1::decode(&self.track, range, visit),
-            Codec::H264(stream) => h264::decode(&self.track, stream, range, visit),
-            Codec::Other(name) => ffmpeg::decode(&self.track, name, range, visit),
+            Codec::Av1 => av1::decode(&self.track, pictures, visit),
+            Codec::H264(stream) => match h264::decode(&self.track, stream, pictures.clone(), visit)? {
+                true => Ok(()),
+                false => ffmpeg::decode(&self.track, "H.264 without a place to begin", pictures, visit),
+            },
+            Codec::Other(name) => ffmpeg::decode(&self.track, name, pictures, visit),
         }
     }
 }

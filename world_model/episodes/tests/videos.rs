@@ -193,7 +193,7 @@ fn broken_videos_are_named() {
         )
         .unwrap();
     };
-    refused("lerobot_v3_tiny", &other, &["file-000.mp4", "a frame 2.0000 seconds after", "20 frames"]);
+    refused("lerobot_v3_tiny", &other, &["file-000.mp4", "episode 1", "from_timestamp", "20 frames for 60 timesteps"]);
     let lines = |root: &Path| {
         fs::write(root.join("meta/episodes.jsonl"), "{\"episode_index\": 0, \"length\": 20}\nno\n").unwrap()
     };

@@ -44,6 +44,10 @@ impl Default for CacheOptions {
 /// Time between two looks at a file that another process is writing.
 const WAIT: Duration = Duration::from_millis(100);
 
+/// Version of decoding, raised when equal files give other images than before: 2 since edit lists and the colours of
+/// H.264 are followed.
+const DECODING: u32 = 2;
+
 impl FrameCache {
     /// Reads and decodes `source` on rayon's threads. `progress(done, all)` is called with numbers of timesteps, from
     /// any thread. The result does not depend on the number of threads.
@@ -189,7 +193,7 @@ impl FrameCache {
     /// Description of what is decoded of `source`, beyond the bytes of its files: which columns, and how.
     fn request(&self, source: &dyn EpisodeSource) -> Result<String> {
         let header = Header { lengths: vec![self.episodes().len()], ..self.header(Vec::new()) };
-        let text = serde_json::to_string(&(header, source.mapping()));
+        let text = serde_json::to_string(&(header, source.mapping(), DECODING));
         text.map_err(|error| Error::content(source.path(), "frame cache", "a description", error))
     }
 }

@@ -13,6 +13,7 @@ use super::episodes_table::read_rows;
 use super::frames_table::{DEFAULT_FEATURES, read_frames};
 use super::images_table::fill_from_table;
 use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, info_path};
+use super::moments::EpisodesVideo;
 use super::sidecar_file::read_sidecar;
 use super::statistics_file::read_action_statistics;
 use super::tables::TableFile;
@@ -42,7 +43,7 @@ pub struct Dataset {
     tasks: Vec<String>,
     sidecar: Option<Sidecar>,
     /// Video files that have been opened.
-    videos: Mutex<BTreeMap<PathBuf, Arc<Video>>>,
+    videos: Mutex<BTreeMap<PathBuf, Arc<EpisodesVideo>>>,
 }
 
 /// LeRobot's names of columns.
@@ -153,29 +154,21 @@ impl Dataset {
         let Some(place) = self.row(index)?.videos.get(column).copied() else {
             return Err(Error::content(&self.root, format!("episode {index} {column}"), "a video file", "none"));
         };
-        let path = self.info.video_file(&self.root, column, place.file);
-        let video = self.video(&path)?;
-        let mut numbers = Vec::with_capacity(length.div_ceil(stride));
-        for frame in (0..length).step_by(stride) {
-            let number = video.frame_at(place.from_secs + frame as f64 / f64::from(self.info.fps))?;
-            if numbers.last().is_some_and(|last| *last >= number) {
-                let field = format!("episode {index} frame {frame}");
-                let expected = format!("an image of its own ({} frames a second)", self.info.fps);
-                return Err(Error::content(&path, field, expected, "the one of the timestep before"));
-            }
-            numbers.push(number);
-        }
-        video.images(&numbers, camera.size, each)
+        let opened = self.video(column, place.file)?;
+        let numbers: Vec<usize> = opened.frames_of(index)?.take(length).step_by(stride).collect();
+        opened.video.images(&numbers, camera.size, each)
     }
 
-    /// The video file at `path`; every file is opened once.
-    fn video(&self, path: &Path) -> Result<Arc<Video>> {
+    /// The video file of `column` at `place`; every file is opened once.
+    fn video(&self, column: &str, place: FilePlace) -> Result<Arc<EpisodesVideo>> {
+        let path = self.info.video_file(&self.root, column, place);
         let mut videos = self.videos.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(video) = videos.get(path) {
+        if let Some(video) = videos.get(&path) {
             return Ok(video.clone());
         }
-        let video = Arc::new(Video::open(path)?);
-        videos.insert(path.to_path_buf(), video.clone());
+        let video = Video::open(&path)?;
+        let video = Arc::new(EpisodesVideo::new(video, (column, place), &self.rows, &self.info));
+        videos.insert(path, video.clone());
         Ok(video)
     }
 }

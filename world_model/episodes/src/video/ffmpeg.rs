@@ -1,59 +1,153 @@
 //! Decoding of all other codecs by the program `ffmpeg`, if it is installed.
 
-use std::io::Read;
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Read};
 use std::ops::Range;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
 
+use super::colours::{Colours, Matrix};
 use super::delivery::{Delivery, FrameVisitor};
 use super::mp4::Track;
-use super::yuv::{Colours, Yuv};
+use super::yuv::Yuv;
 use crate::{Error, Result};
 
-/// Decodes frames `range` of a stream of `codec`. The program decodes from the start and outputs the frames in the
-/// range.
+/// The program.
+const PROGRAM: &str = "ffmpeg";
+/// Longest part of a line of the program that is kept, bytes.
+const LONGEST_LINE: u64 = 4096;
+
+/// Decodes pictures `range` of a stream of `codec`. The program decodes from the start, converts to RGB as the stream
+/// and the container state, and outputs the pictures in the range with their times.
 pub(super) fn decode(track: &Track, codec: &str, range: Range<usize>, visit: &mut FrameVisitor<'_>) -> Result<()> {
     let refused = |reason: String| {
-        let got = format!("{codec}, and ffmpeg, which may decode it: {reason}");
-        Error::content(&track.path, "video", "AV1 or H.264", got)
+        let expected = "AV1 or H.264 (8 bits, 4:2:0), or the program ffmpeg, which decodes others";
+        Error::content(&track.path, "video", expected, format!("{codec}, and from {PROGRAM}: {reason}"))
     };
-    let select = format!("select=between(n\\,{}\\,{})", range.start, range.end - 1);
-    let mut child = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-i"])
-        .arg(&track.path)
-        .args(["-map", "0:v:0", "-vf", &select, "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "rawvideo"])
+    let times = track.composition.get(range.clone()).unwrap_or_default();
+    let Some((first, last)) = times.first().zip(times.last()) else { return Ok(()) };
+    // Times are those of the container, not of its edit list: that one is applied by the caller.
+    // Interlaced pictures are converted field by field.
+    let filter = format!("select=between(pts\\,{first}\\,{last}),showinfo,scale=interl=-1");
+    let mut input = OsString::from("file:");
+    input.push(&track.path);
+    let mut child = Command::new(PROGRAM)
+        .args(["-v", "level+info", "-hide_banner", "-nostats", "-nostdin", "-copyts"])
+        .args(["-noautorotate", "-ignore_editlist", "1", "-f", "mov", "-i"])
+        .arg(input)
+        .args(["-map", "0:v:0", "-vf", &filter, "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo"])
         .arg("pipe:1")
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| refused(error.to_string()))?;
-    let mut output = child.stdout.take().ok_or_else(|| refused("no output".into()))?;
-    let first = range.start;
-    let mut delivery = Delivery { track, range, next: first, visit };
-    let colours = Colours { bt709: false, full_range: false };
-    let empty = Vec::new;
-    let frame = Yuv {
-        width: track.width,
-        height: track.height,
-        subsampling: (1, 1),
-        y: empty(),
-        u: empty(),
-        v: empty(),
-        colours,
+    let mut delivery = Delivery::new(track, range, visit);
+    let delivered = receive(track, &mut child, &mut delivery);
+    // Whatever is left of the output is not needed.
+    let _ = child.kill();
+    child.wait().map_err(|error| refused(error.to_string()))?;
+    delivered?.map_err(refused)?;
+    delivery.finish()
+}
+
+/// Delivers the pictures that `child` outputs; the inner error is the message of the program.
+fn receive(
+    track: &Track,
+    child: &mut Child,
+    delivery: &mut Delivery<'_, '_>,
+) -> Result<std::result::Result<(), String>> {
+    let Some((mut output, messages)) = child.stdout.take().zip(child.stderr.take()) else {
+        return Ok(Err("no output".into()));
     };
-    let (colour_width, colour_height) = frame.colour_size();
-    let (luma, chroma) = (track.width * track.height, colour_width * colour_height);
-    let mut bytes = vec![0; luma + 2 * chroma];
+    let (sender, receiver) = channel();
+    let listener = std::thread::spawn(move || listen(messages, &sender));
+    let mut bytes = vec![0; 3 * track.width * track.height];
     let mut delivered = Ok(());
-    while delivered.is_ok() && !delivery.is_done() && output.read_exact(&mut bytes).is_ok() {
-        let (y, colours) = bytes.split_at(luma);
-        let (u, v) = colours.split_at(chroma);
-        delivered = delivery.deliver(|| Ok(Yuv { y: y.to_vec(), u: u.to_vec(), v: v.to_vec(), ..frame.clone() }));
+    let mut ended = None;
+    while delivered.is_ok() && !delivery.is_done() {
+        if output.read_exact(&mut bytes).is_err() {
+            ended = Some("fewer pictures than the index lists");
+            break;
+        }
+        // The line about a picture is written before its pixels.
+        let Ok(Described { time, size }) = receiver.recv() else {
+            ended = Some("pictures without times");
+            break;
+        };
+        if size != (track.width, track.height) {
+            let got = format!("{}x{} pixels where the index states {}x{}", size.1, size.0, track.height, track.width);
+            delivered = delivery.refuse(got);
+            break;
+        }
+        delivered = match track.composition.binary_search(&time) {
+            Ok(number) => delivery.deliver(number, || Ok(planes(&bytes, track.width, track.height))),
+            Err(_) => delivery.refuse(format!("a picture at {time}, where the index has none")),
+        };
     }
     drop(output);
-    let status = child.wait().map_err(|error| refused(error.to_string()))?;
+    drop(receiver);
+    let _ = child.kill();
+    let message = listener.join().unwrap_or_default();
     delivered?;
-    if !delivery.is_done() && !status.success() {
-        return Err(refused(status.to_string()));
+    Ok(match ended {
+        Some(reason) if message.is_empty() => Err(reason.into()),
+        Some(_) => Err(message),
+        None => Ok(()),
+    })
+}
+
+/// What the program says about a picture: its time in units of the container, its width and height.
+#[derive(Debug, PartialEq)]
+struct Described {
+    time: i64,
+    size: (usize, usize),
+}
+
+/// Sends what the program says about each picture, and returns its last error.
+fn listen(messages: ChildStderr, sender: &Sender<Described>) -> String {
+    let (mut messages, mut line, mut last) = (BufReader::new(messages), Vec::new(), String::new());
+    loop {
+        line.clear();
+        match messages.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return last,
+            Ok(_) => (),
+        }
+        let text = String::from_utf8_lossy(&line);
+        if let Some(described) = describe(&text) {
+            let _ = sender.send(described); // nobody listens after the last picture that is needed
+        } else if let Some((_, error)) = text.split_once("[error] ").or_else(|| text.split_once("[fatal] ")) {
+            last = error.trim().to_owned();
+        }
     }
-    delivery.finish()
+}
+
+/// Reads a line of the filter `showinfo`.
+fn describe(line: &str) -> Option<Described> {
+    let (_, values) = line.split_once("showinfo")?.1.split_once(" n:")?;
+    let value = |name: &str| values.split_once(name)?.1.split_whitespace().next();
+    let (width, height) = value(" s:")?.split_once('x')?;
+    Some(Described { time: value(" pts:")?.parse().ok()?, size: (width.parse().ok()?, height.parse().ok()?) })
+}
+
+/// RGB pixels as planes.
+fn planes(pixels: &[u8], width: usize, height: usize) -> Yuv {
+    let plane = |channel: usize| pixels.iter().skip(channel).step_by(3).copied().collect();
+    let colours = Colours { matrix: Matrix::Rgb, full_range: true };
+    Yuv { width, height, subsampling: (0, 0), y: plane(1), u: plane(2), v: plane(0), colours }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_and_size_of_a_picture_are_read_from_the_line_about_it() {
+        let line = "[Parsed_showinfo_1 @ 0x5581] [info] n:   3 pts:  -1536 pts_time:-0.1  pos:     2131 fmt:yuv420p \
+                    sar:1/1 s:48x32 i:P iskey:0 type:B checksum:8F mean:[97 124 132]";
+        assert_eq!(describe(line), Some(Described { time: -1536, size: (48, 32) }));
+        for other in ["[Parsed_showinfo_1 @ 0x5581] [info] config in time_base: 1/10240", "", "showinfo n: pts: s:"] {
+            assert_eq!(describe(other), None);
+        }
+    }
 }

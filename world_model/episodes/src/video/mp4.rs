@@ -1,55 +1,55 @@
-//! Reading of the container: the places of a track's samples, and their presentation times.
+//! Reading of the container: where a track's samples are, and which of them are shown when.
+
+mod boxes;
+mod edits;
+mod entry;
+mod fragments;
+mod tables;
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use mindseye_interface::{ImageSize, inputs};
-use re_mp4::{Mp4, StsdBoxContent, TrackKind};
 
-use super::{boxes, sample_count};
-use crate::guard::guarded;
+use self::boxes::{Boxes, Fault, Fields, Index, child, descendant};
+use self::edits::Scales;
+use self::tables::Samples;
+use super::colours::Label;
 use crate::{Error, Result};
+
+pub(super) use self::entry::Codec;
 
 /// Largest sample, bytes; a larger one is taken for a broken file.
 const MAX_SAMPLE_BYTES: u64 = 64 << 20;
 
-/// Codec of a track.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Codec {
-    Av1,
-    H264(Units),
-    /// Any other codec, by its name.
-    Other(String),
-}
-
-/// Packing of a stream of H.264.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Units {
-    /// Parameter sets, to be preceded by a start code each.
-    pub parameters: Vec<Vec<u8>>,
-    /// Bytes of the length field before every unit.
-    pub length_bytes: usize,
-}
-
-/// One compressed frame.
+/// One compressed picture.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
-    pub offset: u64,
-    pub size: u64,
-    /// Whether this is a key frame.
-    pub is_sync: bool,
-    /// Its number in presentation order.
-    pub shown: usize,
+    offset: u64,
+    size: u64,
+    /// Whether the container calls it a place where decoding can begin.
+    is_sync: bool,
+    /// Its number in the order of composition times.
+    pub number: usize,
 }
 
 /// A video track.
+///
+/// Pictures have two numbers: that in the order of composition times, of all pictures in the file, and that of a frame,
+/// which counts only the pictures that are shown.
 #[derive(Debug)]
 pub(super) struct Track {
     pub path: PathBuf,
     pub codec: Codec,
+    /// Colours as the container states them.
+    pub label: Label,
     /// Samples in coding order.
     pub samples: Vec<Sample>,
+    /// Composition time of each picture, in units of the container, ascending.
+    pub composition: Vec<i64>,
+    /// Number of the picture of each frame, ascending.
+    pub pictures: Vec<usize>,
     /// Presentation time of each frame, seconds, ascending.
     pub times: Vec<f64>,
     /// Shortest time between two frames, seconds.
@@ -60,51 +60,92 @@ pub(super) struct Track {
 
 impl Track {
     pub fn open(path: &Path) -> Result<Self> {
-        let broken = |field: &str, expected: &str, got: String| Error::content(path, field, expected, got);
-        let file = inputs::open(path, u64::MAX).map_err(|error| Error::file(path, "opening", error))?;
+        let mut file = inputs::open(path, u64::MAX).map_err(|error| Error::file(path, "opening", error))?;
         let bytes = file.metadata().map_err(|error| Error::file(path, "opening", error))?.len();
-        let mp4 = parse(path, &file, bytes)?;
-        let video = mp4.tracks().values().find(|track| track.kind == Some(TrackKind::Video));
-        let track = video.ok_or_else(|| broken("video", "a video track", "none".into()))?;
-        let (width, height) = (usize::from(track.width), usize::from(track.height));
-        ImageSize::new(height, width).map_err(|error| broken("video", "an image's size", error.to_string()))?;
-        let codec = match &track.trak(&mp4).mdia.minf.stbl.stsd.contents {
-            StsdBoxContent::Av01(_) => Codec::Av1,
-            StsdBoxContent::Avc1(_) => {
-                let raw = track.raw_codec_config(&mp4).unwrap_or_default();
-                let units =
-                    parameters(&raw).ok_or_else(|| broken("avcC", "parameter sets", format!("{} bytes", raw.len())))?;
-                Codec::H264(units)
-            }
-            _ => Codec::Other(track.codec_string(&mp4).unwrap_or_else(|| "an unknown codec".into())),
-        };
-        let scale = track.timescale.max(1) as f64;
-        let mut order: Vec<usize> = (0..track.samples.len()).collect();
-        order.sort_by_key(|&index| (track.samples[index].composition_timestamp, index));
-        let time = |index: &usize| track.samples[*index].composition_timestamp as f64 / scale;
-        let times: Vec<f64> = order.iter().map(time).collect();
-        let mut shown = vec![0; order.len()];
-        order.iter().enumerate().for_each(|(number, &index)| shown[index] = number);
-        let mut samples = Vec::with_capacity(order.len());
-        for (index, sample) in track.samples.iter().enumerate() {
-            let end = sample.offset.checked_add(sample.size);
-            if sample.size > MAX_SAMPLE_BYTES || end.is_none_or(|end| end > bytes) {
-                let got = format!("{} bytes at {} of {bytes}", sample.size, sample.offset);
-                return Err(broken(&format!("video sample {index}"), "bytes within the file", got));
-            }
-            let Some(&shown) = shown.get(index) else { continue };
-            samples.push(Sample { offset: sample.offset, size: sample.size, is_sync: sample.is_sync, shown });
+        let index = Index::read(&mut file, bytes);
+        let index = index.map_err(|error| Error::file(path, "reading the video's index", error))?;
+        let index = index.ok_or_else(|| Error::content(path, "video", "an mp4 file with an index (moov)", "none"))?;
+        let described = Self::from_index(path, &index, bytes);
+        let mut track =
+            described.map_err(|Fault { field, expected, got }| Error::content(path, field, expected, got))?;
+        ImageSize::new(track.height, track.width)
+            .map_err(|error| Error::content(path, "video", "an image's size", error))?;
+        if let (Codec::H264(stream), Some(first)) = (&track.codec, track.samples.first())
+            && let Some(name) = stream.lacking(&track.read(&mut file, first)?)
+        {
+            track.codec = Codec::Other(name);
         }
-        let spans = times.windows(2).map(|pair| pair[1] - pair[0]);
-        let frame_secs = spans.filter(|span| *span > 0.0).fold(f64::INFINITY, f64::min);
-        let frame_secs = if frame_secs.is_finite() { frame_secs } else { 1.0 };
-        Ok(Self { path: path.to_path_buf(), codec, samples, times, frame_secs, width, height })
+        Ok(track)
     }
 
-    /// Index of the sample at which decoding has to start for `frame`, and the number of the first decoded frame.
-    pub fn start_for(&self, frame: usize) -> (usize, usize) {
-        let starts = self.samples.iter().enumerate().filter(|(_, sample)| sample.is_sync && sample.shown <= frame);
-        starts.max_by_key(|(_, sample)| sample.shown).map_or((0, 0), |(index, sample)| (index, sample.shown))
+    /// The first video track of the `index` of a file of `bytes` bytes.
+    fn from_index(path: &Path, index: &Index, bytes: u64) -> std::result::Result<Self, Fault> {
+        let tracks = || Boxes(&index.movie).filter(|(name, _)| name == b"trak").map(|(_, content)| content);
+        let is_video = |track: &&[u8]| {
+            let handler = descendant(track, &[b"mdia", b"hdlr"]);
+            handler.and_then(|content| content.get(8..12)) == Some(b"vide")
+        };
+        let track = tracks().find(is_video).ok_or_else(|| Fault::new("video", "a video track", "none"))?;
+        let table = descendant(track, &[b"mdia", b"minf", b"stbl"]).ok_or_else(|| Fault::broken("stbl"))?;
+        let id = full_box_number(child(track, b"tkhd")).ok_or_else(|| Fault::broken("tkhd"))?;
+        let scale = |content| full_box_number(content).filter(|scale| *scale > 0);
+        let scales = Scales {
+            movie: scale(child(&index.movie, b"mvhd")).unwrap_or(1),
+            track: scale(descendant(track, &[b"mdia", b"mdhd"])).ok_or_else(|| Fault::broken("mdhd"))?,
+        };
+        let mut samples = Samples::new(bytes);
+        tables::read(table, &mut samples)?;
+        for (offset, content) in &index.fragments {
+            fragments::read(&index.movie, id, (*offset, content), &mut samples)?;
+        }
+        let description = child(table, b"stsd").ok_or_else(|| Fault::broken("stsd"))?;
+        let entry = entry::read(description, samples.description.unwrap_or(1))?;
+        let mut listed = samples.listed;
+        for (number, sample) in listed.iter().enumerate() {
+            if sample.size > MAX_SAMPLE_BYTES || sample.offset.checked_add(sample.size).is_none_or(|end| end > bytes) {
+                let got = format!("{} bytes at {} of {bytes}", sample.size, sample.offset);
+                return Err(Fault::new(format!("video sample {number}"), "bytes within the file", got));
+            }
+        }
+        // A recorder marks a picture that it lost with a sample of no bytes; no picture comes of it.
+        listed.retain(|sample| sample.size > 0);
+        let mut order: Vec<usize> = (0..listed.len()).collect();
+        order.sort_by_key(|&index| (listed[index].time, index));
+        let composition: Vec<i64> = order.iter().map(|&index| listed[index].time).collect();
+        let mut numbers = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(number, &index)| numbers[index] = number);
+        let samples = listed.iter().zip(numbers).map(|(sample, number)| {
+            Sample { offset: sample.offset, size: sample.size, is_sync: sample.is_sync, number } //
+        });
+        let edits = descendant(track, &[b"edts", b"elst"]).map(edits::read).transpose()?.unwrap_or_default();
+        let shown = edits::shown(&edits, &composition, scales, !index.fragments.is_empty())?;
+        let (pictures, times): (Vec<usize>, Vec<f64>) = shown.into_iter().unzip();
+        let spans = times.windows(2).map(|pair| pair[1] - pair[0]);
+        let frame_secs = spans.filter(|span| *span > 0.0).fold(f64::INFINITY, f64::min);
+        Ok(Self {
+            path: path.to_path_buf(),
+            codec: entry.codec,
+            label: entry.label,
+            samples: samples.collect(),
+            composition,
+            pictures,
+            times,
+            frame_secs: if frame_secs.is_finite() { frame_secs } else { 1.0 },
+            width: entry.width,
+            height: entry.height,
+        })
+    }
+
+    /// Index of the sample at which decoding has to start for picture `number`: the last before it that the container
+    /// calls a key frame and of which `begins` is true. `None` when there is none.
+    pub fn start_for(&self, file: &mut File, number: usize, begins: impl Fn(&[u8]) -> bool) -> Result<Option<usize>> {
+        let starts = self.samples.iter().enumerate().filter(|(_, sample)| sample.is_sync && sample.number <= number);
+        for (index, sample) in starts.rev() {
+            if begins(&self.read(file, sample)?) {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
     }
 
     /// Opens the file for [`Track::read`].
@@ -122,87 +163,11 @@ impl Track {
     }
 }
 
-/// Parses the boxes of the file. Panics and endless loops of the parser on broken files become errors of the file.
-fn parse(path: &Path, file: &File, bytes: u64) -> Result<Mp4> {
-    const DESCRIPTION: &str = "reading the video's description";
-    let limited = || Limited { inner: std::io::BufReader::new(file), left: 4 * bytes + (1 << 20) };
-    let rewind = || (&*file).rewind().map_err(|error| Error::file(path, DESCRIPTION, error));
-    let refused =
-        |field: &'static str| move |(expected, got): (String, String)| Error::content(path, field, expected, got);
-    boxes::check(limited(), bytes).map_err(refused("video boxes"))?;
-    rewind()?;
-    guarded(path, DESCRIPTION, || sample_count::check(limited(), bytes).map_err(refused("video samples")))?;
-    rewind()?;
-    guarded(path, DESCRIPTION, || {
-        Mp4::read(limited(), bytes).map_err(|error| Error::content(path, "video", "an mp4 file", error))
-    })
-}
-
-/// A reader with a budget of bytes, so that a parser that loops over broken boxes ends with an error.
-struct Limited<R> {
-    inner: R,
-    /// Bytes that may still be read; a seek costs [`SEEK_COST`] of them.
-    left: u64,
-}
-
-/// Cost of a seek, in bytes read.
-const SEEK_COST: u64 = 8;
-
-impl<R> Limited<R> {
-    fn spend(&mut self, bytes: u64) -> std::io::Result<()> {
-        match self.left.checked_sub(bytes) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => Err(std::io::Error::other("boxes that go round in circles")),
-        }
-    }
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.spend(count as u64 + 1)?;
-        Ok(count)
-    }
-}
-
-impl<R: Seek> Seek for Limited<R> {
-    fn seek(&mut self, place: SeekFrom) -> std::io::Result<u64> {
-        self.spend(SEEK_COST)?;
-        self.inner.seek(place)
-    }
-}
-
-/// Reads an `avcC` record (ISO/IEC 14496-15, 5.3.3.1.2).
-fn parameters(record: &[u8]) -> Option<Units> {
-    let length_bytes = usize::from(record.get(4)? & 3) + 1;
-    let mut parameters = Vec::new();
-    let mut place = 5;
-    for mask in [0x1f, 0xff] {
-        let count = record.get(place)? & mask;
-        place += 1;
-        for _ in 0..count {
-            let length = usize::from(u16::from_be_bytes([*record.get(place)?, *record.get(place + 1)?]));
-            parameters.push(record.get(place + 2..place + 2 + length)?.to_vec());
-            place += 2 + length;
-        }
-    }
-    Some(Units { parameters, length_bytes })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameter_sets_are_parsed_and_cut_ones_refused() {
-        let record = [1, 100, 0, 10, 0xff, 0xe1, 0, 2, 7, 8, 1, 0, 1, 9];
-        let expected = Units { parameters: vec![vec![7, 8], vec![9]], length_bytes: 4 };
-        assert_eq!(parameters(&record), Some(expected));
-        for length in 0..record.len() {
-            assert_eq!(parameters(&record[..length]), None, "{length} bytes");
-        }
-    }
+/// The number behind two times, which are of 4 or 8 bytes: the track's number in `tkhd`, units per second in `mvhd` and
+/// `mdhd`.
+fn full_box_number(content: Option<&[u8]>) -> Option<u32> {
+    let mut fields = Fields(content?);
+    let (version, _) = fields.version()?;
+    fields.take(if version == 1 { 16 } else { 8 })?;
+    fields.u32()
 }

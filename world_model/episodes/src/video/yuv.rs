@@ -2,14 +2,7 @@
 
 use mindseye_interface::{Image, ImageSize};
 
-/// Colour space of the planes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Colours {
-    /// Whether BT.709 instead of BT.601, the default of unlabelled files.
-    pub bt709: bool,
-    /// Whether the range is 0 to 255 instead of 16 to 235.
-    pub full_range: bool,
-}
+use super::colours::{Colours, Matrix};
 
 /// A frame of eight bits per channel, without padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +44,7 @@ impl Yuv {
     /// edge).
     pub(super) fn from_rgb(image: &Image) -> Self {
         let (width, height) = (image.size().width(), image.size().height());
-        let colours = Colours { bt709: false, full_range: false };
+        let colours = Colours { matrix: Matrix::Bt601, full_range: false };
         let mut yuv = Self { width, height, subsampling: (1, 1), y: Vec::new(), u: Vec::new(), v: Vec::new(), colours };
         let weigh = Weigh::new();
         yuv.y.extend(image.pixels().chunks_exact(3).map(|rgb| weigh.y([rgb[0], rgb[1], rgb[2]])));
@@ -95,8 +88,10 @@ impl Yuv {
     }
 }
 
-/// Weights in 65536ths: ITU-R BT.601 and BT.709, from limited or full range.
+/// Weights in 65536ths, from limited or full range.
 struct Convert {
+    /// Whether the planes are green, blue and red already.
+    is_rgb: bool,
     black: i32,
     brightness: i32,
     red_of_v: i32,
@@ -107,11 +102,12 @@ struct Convert {
 
 impl Convert {
     fn of(colours: Colours) -> Self {
-        let (red, blue) = if colours.bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
+        let (red, blue) = colours.matrix.red_and_blue();
         let green = 1.0 - red - blue;
         let (black, y_range, c_range) = if colours.full_range { (0, 255.0, 255.0) } else { (16, 219.0, 224.0) };
         let whole = |factor: f64, range: f64| (65_536.0 * factor * 255.0 / range).round() as i32;
         Self {
+            is_rgb: colours.matrix == Matrix::Rgb,
             black,
             brightness: whole(1.0, y_range),
             red_of_v: whole(2.0 * (1.0 - red), c_range),
@@ -122,7 +118,11 @@ impl Convert {
     }
 
     fn rgb(&self, y: u8, u: u8, v: u8) -> [u8; 3] {
-        let bright = self.brightness * (i32::from(y) - self.black) + 32_768;
+        let brightness = |value: u8| self.brightness * (i32::from(value) - self.black) + 32_768;
+        if self.is_rgb {
+            return [v, y, u].map(|value| (brightness(value) >> 16).clamp(0, 255) as u8);
+        }
+        let bright = brightness(y);
         let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
         let byte = |value: i32| (value >> 16).clamp(0, 255) as u8;
         [
@@ -178,12 +178,15 @@ mod tests {
 
     #[test]
     fn yuv_white_black_and_red_have_the_rgb_of_the_standard() {
-        let limited = Colours { bt709: false, full_range: false };
+        let limited = Colours { matrix: Matrix::Bt601, full_range: false };
         assert_eq!(one(235, 128, 128, limited), Ok(vec![255; 3]));
         assert_eq!(one(16, 128, 128, limited), Ok(vec![0; 3]));
         assert_eq!(one(81, 90, 240, limited), Ok(vec![254, 0, 0])); // BT.601's red
-        assert_eq!(one(63, 102, 240, Colours { bt709: true, ..limited }), Ok(vec![255, 1, 0])); // BT.709's
+        assert_eq!(one(63, 102, 240, Colours { matrix: Matrix::Bt709, ..limited }), Ok(vec![255, 1, 0])); // BT.709's
         assert_eq!(one(77, 128, 128, Colours { full_range: true, ..limited }), Ok(vec![77; 3]));
+        let rgb = Colours { matrix: Matrix::Rgb, full_range: true };
+        assert_eq!(one(20, 30, 10, rgb), Ok(vec![10, 20, 30]));
+        assert_eq!(one(235, 16, 126, Colours { full_range: false, ..rgb }), Ok(vec![128, 255, 0]));
     }
 
     #[test]
@@ -195,7 +198,7 @@ mod tests {
             y: vec![128; 9],
             u: vec![128, 128, 128, 255],
             v: vec![128; 4],
-            colours: Colours { bt709: false, full_range: true },
+            colours: Colours { matrix: Matrix::Bt601, full_range: true },
         };
         let image = yuv.rgb()?;
         assert_eq!(image.rgb(0, 0), [128; 3]);
