@@ -97,7 +97,13 @@ impl<'a> Search<'a> {
             let is_first = scored == 0 && self.best.is_none();
             let Some(plans) = self.admitted(Work::Score, count - scored, is_first)? else { break };
             let before = self.deadline.clock.now_secs();
-            let sequences: Vec<Vec<f32>> = (scored..scored + plans).map(&mut *draw).collect();
+            let directive = self.imagination.directive;
+            let drawn = |index: usize| {
+                let mut sequence = draw(index);
+                directive.freeze(&mut sequence);
+                sequence
+            };
+            let sequences: Vec<Vec<f32>> = (scored..scored + plans).map(drawn).collect();
             let scores = self.imagination.scores(&self.plans(&sequences)?)?;
             if let Some((index, rollout)) = scores.best {
                 let energy = scores.energies[index];
@@ -119,18 +125,21 @@ impl<'a> Search<'a> {
     }
 
     /// The gradients `[N, H * A]` of the energies of `sequences [H * A]`, all imagined at once; `None` if there is no
-    /// time.
-    pub fn differentiate(&mut self, sequences: &[Vec<f32>]) -> Result<Option<Vec<f32>>> {
+    /// time. Frozen numbers of the sequences become 0, and have no gradient.
+    pub fn differentiate(&mut self, sequences: &mut [Vec<f32>]) -> Result<Option<Vec<f32>>> {
         let count = sequences.len();
         if self.admitted(Work::Differentiate, count, self.best.is_none())?.is_none_or(|plans| plans < count) {
             return Ok(None);
         }
+        let directive = self.imagination.directive;
+        sequences.iter_mut().for_each(|sequence| directive.freeze(sequence));
         let before = self.deadline.clock.now_secs();
-        let (scores, gradients) = self.imagination.scores_and_gradients(&self.plans(sequences)?)?;
+        let (scores, mut gradients) = self.imagination.scores_and_gradients(&self.plans(sequences)?)?;
         self.paces.gradients.add(count, self.deadline.clock.now_secs() - before);
         let Some((index, rollout)) = scores.best else { return Err(Error::NoFiniteEnergy { candidates: count }) };
         let best = Candidate { actions: sequences[index].clone(), energy: scores.energies[index] };
         self.offer(&best, Some(rollout));
+        directive.freeze(&mut gradients);
         Ok(Some(gradients))
     }
 
