@@ -25,7 +25,7 @@ use self::timing::TickTimes;
 use crate::actor::{Actor, Choice, Deadline, Policy};
 use crate::configurator::Configurator;
 use crate::cost::CostModule;
-use crate::directive::{Directive, Imputation, StateSource};
+use crate::directive::{Directive, Imputation, StateSource, frozen_dimensions};
 use crate::latent::{Latent, Plans, Rollouts};
 use crate::memory::{Arrival, Memory, Transition};
 use crate::perception::Perception;
@@ -60,6 +60,8 @@ pub struct Agent {
     action_space: Option<ActionSpace>,
     /// The newest action that is known to hold still.
     neutral: Option<Arc<[f32]>>,
+    /// Which numbers of an action have one value only.
+    frozen: Arc<[bool]>,
     /// Weights that were changed since the task was read.
     weights: BTreeMap<String, f32>,
     executed: ExecutedActions,
@@ -106,16 +108,18 @@ impl Agent {
             tick: 0,
             action_space: None,
             neutral: None,
+            frozen: Arc::default(),
             weights: BTreeMap::new(),
             executed: ExecutedActions::default(),
             times: TickTimes::default(),
         }
     }
 
-    /// The same for a body with these actions: what holds it still follows from the space and from proprioception.
+    /// The same for a body with these actions: what holds it still follows from the space and from proprioception. A
+    /// number of an action with equal bounds is frozen: no plan moves it.
     #[must_use]
     pub fn with_action_space(self, space: ActionSpace) -> Self {
-        Self { action_space: Some(space), ..self }
+        Self { frozen: frozen_dimensions(&space), action_space: Some(space), ..self }
     }
 
     /// Identifies its intrinsic cost ([`CostModule::fingerprint`]), which does not change while the agent exists.
@@ -210,6 +214,7 @@ impl Agent {
                 self.neutral = Some(action.values().into());
             }
             directive.neutral = self.neutral.clone().unwrap_or_default();
+            directive.frozen = self.frozen.clone();
         }
         for (name, weight) in &self.weights {
             match directive.weights.iter_mut().find(|(known, _)| known == name) {

@@ -10,6 +10,7 @@ pub mod terms;
 
 use std::sync::Arc;
 
+use mindseye_interface::ActionSpace;
 use mindseye_world_model::AdaptationConfig;
 
 pub use missing_frames::{Imputation, MissingFrames, StateSource};
@@ -41,6 +42,9 @@ pub struct Directive {
     /// The normalised action `[action_width]` of one control step that holds still now. Empty where none is known: an
     /// absolutely commanded body whose position has never been observed.
     pub neutral: Arc<[f32]>,
+    /// Which numbers of an action have one value only `[action_width]`: what never moved in the recordings is never
+    /// commanded to. Every plan has 0 there. Empty: none.
+    pub frozen: Arc<[bool]>,
     /// Control steps executed since the tick before, at most `action_chunk`: the previous plan has moved on by so many.
     pub executed_steps: usize,
     /// Control steps from this tick to the next, from 1 to `action_chunk`: so many of the chunk are executed.
@@ -63,6 +67,12 @@ pub struct Directive {
     pub mode: ModeOrder,
 }
 
+/// Which numbers of an action of `space` have one value only; empty where all can change.
+pub(crate) fn frozen_dimensions(space: &ActionSpace) -> Arc<[bool]> {
+    let frozen: Vec<bool> = space.low.iter().zip(&space.high).map(|(low, high)| low == high).collect();
+    if frozen.contains(&true) { frozen.into() } else { Arc::default() }
+}
+
 impl Directive {
     /// A directive to reach `goal` within `horizon_chunks`, with actions of `action_width` numbers and `action_chunk`
     /// control steps a chunk: goal distance of the last state only, no deadline, always Mode-2.
@@ -77,6 +87,7 @@ impl Directive {
             action_chunk,
             action_width,
             neutral: vec![0.0; action_width].into(),
+            frozen: Arc::default(),
             executed_steps: action_chunk,
             replan_every: action_chunk,
             weights: vec![(terms::GOAL_DISTANCE.into(), 1.0)],
@@ -130,6 +141,15 @@ impl Directive {
     pub fn bounded(&self, values: &[f32]) -> Vec<f32> {
         let held = |index: usize| self.neutral.get(index % self.action_width.max(1)).copied().unwrap_or(0.0);
         let legal = |(index, value): (usize, &f32)| if value.is_nan() { held(index) } else { value.clamp(-1.0, 1.0) };
-        values.iter().enumerate().map(legal).collect()
+        let mut bounded: Vec<f32> = values.iter().enumerate().map(legal).collect();
+        self.freeze(&mut bounded);
+        bounded
+    }
+
+    /// Sets the frozen numbers in the `values` of plans, or of their gradients, to 0.
+    pub fn freeze(&self, values: &mut [f32]) {
+        for (index, _) in self.frozen.iter().enumerate().filter(|(_, frozen)| **frozen) {
+            values.iter_mut().skip(index).step_by(self.action_width.max(1)).for_each(|value| *value = 0.0);
+        }
     }
 }

@@ -121,3 +121,17 @@ fn a_short_proposal_ends_in_holding_still() {
     assert_eq!(report.action_chunk, [0.5; 10]);
     assert_eq!(report.plan.values()[10..20], STAY);
 }
+
+#[test]
+fn a_joint_that_never_moved_in_the_recordings_is_commanded_to_stay_where_it_was() {
+    let space = ActionSpace { low: vec![0.0, 1.3], high: vec![2.0, 1.3], ..joints() };
+    let mut agent =
+        Agent::new(modules(&[[1.0, 1.0]], Box::new(PointMass)), Seed::new(0)).with_action_space(space.clone());
+    let report = tick(&mut agent, Some([1.0, 1.3]), &ManualClock::default());
+    assert_eq!((report.error, report.action_chunk.len()), (None, 10));
+    for action in report.plan.values().chunks_exact(2) {
+        let commanded = space.denormalise(&mindseye_interface::Action::new(action.to_vec()).unwrap()).unwrap();
+        assert_eq!((action[1], commanded[1]), (0.0, 1.3));
+    }
+    assert!(report.action_chunk.iter().step_by(2).any(|value| *value != 0.0), "the other joint moves");
+}

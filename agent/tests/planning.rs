@@ -9,7 +9,7 @@ use mindseye_agent::actor::{
 };
 use mindseye_agent::configurator::PlannerConfig;
 use mindseye_agent::world_model::{Cancel, Context, Dynamics, Recording};
-use mindseye_agent::{Error, Latent, Plan, Plans, Rollouts};
+use mindseye_agent::{Directive, Error, Latent, Plan, Plans, Rollouts};
 use mindseye_interface::{ManualClock, Seed};
 use support::{NanPredictions, PointMass, Predicted, choice_of, cost, directive, end_of, planners, rolled_out};
 
@@ -260,4 +260,25 @@ fn plans_without_a_finite_energy_are_never_chosen() {
         let error = choice_of(actor.as_mut(), &NanPredictions, &directive(GOAL, 4), 3).unwrap_err();
         assert!(matches!(error, Error::NoFiniteEnergy { .. }), "{name}: {error}");
     }
+}
+
+/// Symptom: for a motor that never moved in the recordings, planners proposed what the model had never seen, and the
+/// robot would have moved it.
+/// Cause: it got made-up bounds, and was searched like all others.
+/// Fix: its bounds are equal, and every plan has 0 there.
+#[test]
+fn no_plan_moves_a_frozen_dimension() {
+    for (name, mut actor) in all_actors() {
+        let frozen = directive(GOAL, 4);
+        let frozen = Directive { frozen: vec![false, true].into(), ..frozen };
+        for seed in 0..2 {
+            let choice = choice_of(actor.as_mut(), &PointMass, &frozen, seed).unwrap().0;
+            let values = choice.plan.values();
+            assert!(values.iter().skip(1).step_by(2).all(|value| *value == 0.0), "{name}: {values:?}");
+            assert!(name == "hold" || values.iter().step_by(2).any(|value| *value != 0.0), "{name}");
+        }
+    }
+    let proposed =
+        Directive { frozen: vec![true, false].into(), ..directive(GOAL, 2) }.bounded(&[0.5, f32::NAN, 2.0, -0.5]);
+    assert_eq!(proposed, [0.0, 0.0, 0.0, -0.5], "nor does a policy");
 }

@@ -79,31 +79,6 @@ pub(crate) fn values_in(shapes: &Shapes) -> u128 {
     sum(&shapes.values().map(|shape| product(shape)).collect::<Vec<u128>>())
 }
 
-/// Refuses names and shapes that differ from those in `expected`.
-///
-/// # Errors
-/// [`Error::Shape`] naming the first weight that is missing, left over or of another shape.
-pub(crate) fn require_shapes<'a>(
-    expected: &Shapes,
-    stored: impl IntoIterator<Item = (&'a str, &'a [usize])>,
-) -> Result<()> {
-    let refused = |expected: String, got: String| Error::Shape { operation: "loading weights", expected, got };
-    let stored: BTreeMap<&str, &[usize]> = stored.into_iter().collect();
-    for (name, shape) in expected {
-        match stored.get(name.as_str()) {
-            None => return Err(refused(format!("a weight {name}"), "none".into())),
-            Some(got) if got != shape => {
-                return Err(refused(format!("{name} of shape {shape:?}"), format!("{got:?}")));
-            }
-            Some(_) => {}
-        }
-    }
-    match stored.keys().find(|name| !expected.contains_key(**name)) {
-        None => Ok(()),
-        Some(name) => Err(refused("only weights of this model".into(), format!("also {name}"))),
-    }
-}
-
 /// Where the constructor of a network takes its weights from.
 pub struct WeightSource {
     origin: Origin,

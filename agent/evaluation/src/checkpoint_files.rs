@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::Result;
 
 /// Endings of files that a model or one of its heads is read from.
-const ENDINGS: [&str; 3] = ["json", "pt", "safetensors"];
+const ENDINGS: [&str; 5] = ["ckpt", "json", "pt", "pth", "safetensors"];
 
 /// SHA-256, 64 hexadecimal digits, of the names and bytes of the model's and the heads' files in `folder`: two folders
 /// with equal digests plan alike.

@@ -17,8 +17,6 @@ use crate::{
 
 /// File with the weights of a checkpoint.
 const WEIGHTS: &str = "model.safetensors";
-/// File with the weights of a LeWorldModel that has no [`WEIGHTS`].
-const PICKLED_WEIGHTS: &str = "weights.pt";
 
 /// An agent with a learned model of any family, whole or without a part.
 #[derive(Debug, Clone)]
@@ -32,7 +30,8 @@ pub struct LearnedAgent {
 }
 
 impl LearnedAgent {
-    /// The agent with the checkpoint in `folder`, which must be of `scene` where it says its scene.
+    /// The agent with the checkpoint in `folder`, or with a LeWorldModel's file of weights, which must be of `scene`
+    /// where it says its scene.
     ///
     /// # Errors
     /// When the checkpoint is broken or of another scene.
@@ -56,8 +55,11 @@ impl LearnedAgent {
             let operation = format!("{}: scene", folder.display());
             return Err(Error::value(operation, scene, other));
         }
-        let weights = if folder.join(WEIGHTS).exists() { WEIGHTS } else { PICKLED_WEIGHTS };
-        let identity = Some(ModelIdentity::read(folder, weights, None)?);
+        let weights = Lewm::weights_file(folder)?;
+        let parent = weights.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = parent.unwrap_or(Path::new("."));
+        let name = weights.file_name().unwrap_or_default().to_string_lossy();
+        let identity = Some(ModelIdentity::read(folder, &name, None)?);
         Ok(Self { identity, files: Some(checkpoint_files::digest(folder)?), ..agent })
     }
 

@@ -220,6 +220,9 @@ impl Distillation<'_> {
     fn energies_and_gradients(&self, pairs: &StateGoalPairs, plans: &[f32]) -> Result<(Vec<f32>, Vec<f32>)> {
         let width = self.dataset.latent_width();
         let (horizon, chunk_width) = (self.planning.directive.horizon_chunks, self.dataset.chunk_width());
+        let mut plans = plans.to_vec();
+        self.planning.directive.freeze(&mut plans);
+        let plans = &plans[..];
         let plan = |index: usize| {
             let values = &plans[index * horizon * chunk_width..][..horizon * chunk_width];
             Plans::new(1, horizon, chunk_width, values.to_vec())
@@ -239,6 +242,7 @@ impl Distillation<'_> {
         };
         let through_states = self.gradients.of(&pairs.states, plans, horizon, self.threads, on_states)?;
         on_plans.iter_mut().zip(through_states).for_each(|(gradient, through)| *gradient += through);
+        self.planning.directive.freeze(&mut on_plans);
         Ok((energies, on_plans))
     }
 
@@ -264,7 +268,8 @@ impl Distillation<'_> {
             let mut rng = seed.child("planner").index(index as u64).rng();
             let found = (self.planning.planner)().act(&imagination, &mut rng, &deadline)?.plan.values().to_vec();
             let mut plans = vec![directive.hold_plan().values().to_vec(), found];
-            plans.extend(self.policy.proposals(&state, &goal)?.into_iter().flatten());
+            let proposals = self.policy.proposals(&state, &goal)?.into_iter().flatten();
+            plans.extend(proposals.map(|plan| directive.bounded(&plan)));
             let plans = Plans::new(plans.len(), directive.horizon_chunks, directive.chunk_width(), plans.concat())?;
             let energies = imagination.energies(&plans)?;
             let best = energies[2..].iter().copied().fold(f32::INFINITY, f32::min);

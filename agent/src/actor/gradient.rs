@@ -108,7 +108,7 @@ fn improve(search: &mut Search<'_>, config: &GradientConfig, mut sequences: Vec<
     let mut descent = Descent::new(config.optimiser, config.learning_rate, values);
     let mut steps = 0;
     while steps < config.iterations {
-        let Some(gradients) = search.differentiate(&sequences)? else { break };
+        let Some(gradients) = search.differentiate(&mut sequences)? else { break };
         descent.step(&mut sequences, &gradients);
         steps += 1;
     }

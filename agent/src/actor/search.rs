@@ -97,7 +97,13 @@ impl<'a> Search<'a> {
             let is_first = scored == 0 && self.best.is_none();
             let Some(plans) = self.admitted(Work::Score, count - scored, is_first)? else { break };
             let before = self.deadline.clock.now_secs();
-            let sequences: Vec<Vec<f32>> = (scored..scored + plans).map(&mut *draw).collect();
+            let directive = self.imagination.directive;
+            let drawn = |index: usize| {
+                let mut sequence = draw(index);
+                directive.freeze(&mut sequence);
+                sequence
+            };
+            let sequences: Vec<Vec<f32>> = (scored..scored + plans).map(drawn).collect();
             let all = self.plans(&sequences)?;
             let imagination = self.imagination;
             let Some(scores) = self.deadline.in_time(|cancel| imagination.scores_until(&all, cancel))? else {
@@ -124,16 +130,18 @@ impl<'a> Search<'a> {
     }
 
     /// The gradients `[N, H * A]` of the energies of `sequences [H * A]`, all imagined at once; `None` if there is no
-    /// time.
-    pub fn differentiate(&mut self, sequences: &[Vec<f32>]) -> Result<Option<Vec<f32>>> {
+    /// time. Frozen numbers of the sequences become 0, and have no gradient.
+    pub fn differentiate(&mut self, sequences: &mut [Vec<f32>]) -> Result<Option<Vec<f32>>> {
         let count = sequences.len();
         if self.admitted(Work::Differentiate, count, self.best.is_none())?.is_none_or(|plans| plans < count) {
             return Ok(None);
         }
+        let directive = self.imagination.directive;
+        sequences.iter_mut().for_each(|sequence| directive.freeze(sequence));
         let before = self.deadline.clock.now_secs();
         let (imagination, plans) = (self.imagination, self.plans(sequences)?);
         let forward = self.deadline.in_time(|cancel| imagination.forward_until(&plans, cancel))?;
-        let gradients = match forward {
+        let mut gradients = match forward {
             Some((scores, forward)) => {
                 // Plans that are scored count, also if there is no time to improve them.
                 let Some((index, rollout)) = scores.best else {
@@ -146,8 +154,11 @@ impl<'a> Search<'a> {
             None => None,
         };
         let secs = self.deadline.clock.now_secs() - before;
-        match gradients {
-            Some(_) => self.paces.gradients.add(count, secs),
+        match &mut gradients {
+            Some(gradients) => {
+                directive.freeze(gradients);
+                self.paces.gradients.add(count, secs);
+            }
             None => self.paces.gradients.add_cancelled(count, secs),
         }
         Ok(gradients)

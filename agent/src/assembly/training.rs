@@ -9,7 +9,7 @@ use crate::actor::distillation::{DistillationConfig, DistillationReport, Plannin
 use crate::configurator::{Configurator, SequenceConfigurator, Task};
 use crate::cost::GoalDistance;
 use crate::cost::critic_training::{self, CostsOfPolicy, CriticRegressionConfig, CriticRegressionReport};
-use crate::directive::Directive;
+use crate::directive::{Directive, frozen_dimensions};
 use crate::latent::Latent;
 use crate::memory::RingMemory;
 use crate::{Error, Result};
@@ -74,5 +74,6 @@ fn directive(checkpoint: &Checkpoint, task: &Task) -> Result<Directive> {
     let model = &checkpoint.config.model;
     let goal = Latent::global(vec![0.0; model.latent_width]);
     let configurator = SequenceConfigurator::new(task, vec![goal], model.action_chunk, model.action_width)?;
-    Ok(configurator.configure(&RingMemory::new(1)))
+    let frozen = frozen_dimensions(&checkpoint.config.action_space);
+    Ok(Directive { frozen, ..configurator.configure(&RingMemory::new(1)) })
 }

@@ -1,10 +1,11 @@
 //! The columns that are read from a data set, and rows of several columns side by side.
 
 use std::ops::Range;
+use std::path::Path;
 
-use crate::Result;
 use crate::cameras::{RecordedCamera, stack_size};
 use crate::episode::EpisodeShape;
+use crate::{Error, Result};
 
 /// Some elements of a column of vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,30 @@ pub(crate) fn element_names(slices: &[ColumnSlice]) -> Vec<String> {
         return Vec::new();
     }
     slices.iter().flat_map(|slice| slice.names.clone()).collect()
+}
+
+/// `slices` with `names` for their elements, one after the other.
+///
+/// # Errors
+/// [`Error::Content`] when there are not as many names as elements.
+pub(crate) fn with_names(
+    path: &Path,
+    field: &str,
+    slices: Vec<ColumnSlice>,
+    names: &[String],
+) -> Result<Vec<ColumnSlice>> {
+    let width: usize = slices.iter().map(|slice| slice.elements.len()).sum();
+    if names.len() != width {
+        let expected = format!("{width} names, one for each element");
+        return Err(Error::content(path, format!("{field}_names"), expected, names.len()));
+    }
+    let mut left = names;
+    let named = slices.into_iter().map(|slice| {
+        let (own, rest) = left.split_at(slice.elements.len());
+        left = rest;
+        ColumnSlice { names: own.to_vec(), ..slice }
+    });
+    Ok(named.collect())
 }
 
 /// Rows of `slices` side by side, `[T, sum of their widths]`; `column` gives the rows `[T, width]` of a whole column.

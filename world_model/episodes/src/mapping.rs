@@ -18,7 +18,7 @@ use mindseye_interface::config::{Validate, require_range};
 use serde::{Deserialize, Serialize};
 
 use crate::cameras::RecordedCamera;
-use crate::columns::{ColumnSlice, Columns};
+use crate::columns::{ColumnSlice, Columns, with_names};
 use crate::rows::MAX_WIDTH;
 use crate::{Error, Result};
 
@@ -42,6 +42,16 @@ pub struct Mapping {
     /// Columns that make up the true state (for probes; a robot has none), in the same notation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Vec<String>>,
+    /// Names of the elements of an action, of proprioception and of the true state, one for each, where the data have
+    /// none or others are wanted. An action with the name of an element of proprioception commands its position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action_names: Option<Vec<String>>,
+    /// See `action_names`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proprioception_names: Option<Vec<String>>,
+    /// See `action_names`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_names: Option<Vec<String>>,
     /// Timesteps per second, where the data do not record them or record them wrongly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fps: Option<f64>,
@@ -126,6 +136,9 @@ impl Mapping {
             action: mapping.action.or(defaults.action),
             proprioception: mapping.proprioception.or(defaults.proprioception),
             state: mapping.state.or(defaults.state),
+            action_names: mapping.action_names.or(defaults.action_names),
+            proprioception_names: mapping.proprioception_names.or(defaults.proprioception_names),
+            state_names: mapping.state_names.or(defaults.state_names),
             fps: mapping.fps.or(defaults.fps),
         }
     }
@@ -143,6 +156,7 @@ impl Mapping {
             proprioception: names(&columns.proprioception),
             state: names(&columns.state),
             fps,
+            ..Self::default()
         }
     }
 
@@ -157,11 +171,16 @@ impl Mapping {
         defaults: &DefaultColumns,
     ) -> Result<Columns> {
         let finder = Finder { path, available };
+        let named = |field, mapped: &Option<Vec<String>>, default: &[&str], names: &Option<Vec<String>>| {
+            let slices = finder.slices(field, mapped.as_deref(), default)?;
+            names.as_ref().map_or(Ok(slices.clone()), |names| with_names(path, field, slices, names))
+        };
+        let (own, own_names) = (&self.proprioception, &self.proprioception_names);
         Ok(Columns {
             cameras: finder.cameras(self.cameras.as_deref(), defaults)?,
-            action: finder.slices("action", self.action.as_deref(), defaults.action)?,
-            proprioception: finder.slices("proprioception", self.proprioception.as_deref(), defaults.proprioception)?,
-            state: finder.slices("state", self.state.as_deref(), defaults.state)?,
+            action: named("action", &self.action, defaults.action, &self.action_names)?,
+            proprioception: named("proprioception", own, defaults.proprioception, own_names)?,
+            state: named("state", &self.state, defaults.state, &self.state_names)?,
         })
     }
 }
@@ -333,6 +352,17 @@ mod tests {
     }
 
     #[test]
+    fn elements_are_named_by_the_mapping() -> Result<()> {
+        let text = "proprioception = ['force', 'observation.state[1..3]']\nproprioception_names = ['f', 'lift', 'pan']";
+        let mapping = mindseye_interface::config::parse::<Mapping>(text)?;
+        let columns = mapping.resolve(Path::new("data"), &available()?, &DEFAULTS)?;
+        assert_eq!(element_names(&columns.proprioception), ["f", "lift", "pan"]);
+        assert_eq!(columns.proprioception[1].names, ["lift", "pan"]);
+        assert_eq!(element_names(&columns.action), ["x", "y"], "as recorded");
+        Ok(())
+    }
+
+    #[test]
     fn a_mapping_of_missing_columns_is_refused_by_name() -> Result<()> {
         let available = available()?;
         let refused = |text: &str| -> String {
@@ -349,6 +379,7 @@ mod tests {
             ("action = ['actions[1..3]']", "0..2"),
             ("action = ['actions[1..']", "name[first..end]"),
             ("state = ['nothing']", "state nothing"),
+            ("action_names = ['x']", "action_names"),
         ] {
             assert!(refused(text).contains(names), "{text}: {}", refused(text));
         }

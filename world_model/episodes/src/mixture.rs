@@ -72,6 +72,10 @@ impl DatasetMixture {
         self.sources[0].as_ref()
     }
 
+    fn source(&self, index: usize) -> &dyn EpisodeSource {
+        self.sources[index].as_ref()
+    }
+
     /// Path of the first data set.
     pub fn path(&self) -> &Path {
         self.first().path()
@@ -105,6 +109,28 @@ impl DatasetMixture {
     /// Number of timesteps of all data sets.
     pub fn frames(&self) -> usize {
         self.sources.iter().map(|source| source.frames()).sum()
+    }
+
+    /// Number of episodes of all data sets.
+    pub fn episodes(&self) -> usize {
+        self.sources.iter().map(|source| source.len()).sum()
+    }
+
+    /// The data sets, in their order.
+    pub fn sources(&self) -> impl Iterator<Item = &dyn EpisodeSource> {
+        (0..self.sources.len()).map(|index| self.source(index))
+    }
+
+    /// The path of the data set with `episode` of all, and the episode's index there.
+    pub fn locate(&self, episode: usize) -> (&Path, usize) {
+        let mut before = 0;
+        for source in &self.sources {
+            if episode < before + source.len() {
+                return (source.path(), episode - before);
+            }
+            before += source.len();
+        }
+        (self.path(), episode)
     }
 
     /// The sidecar of the first data set, if mindseye recorded all of them; `None` if it recorded none.

@@ -9,14 +9,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::FrameCache;
 use crate::names::or_numbered;
+use crate::outliers::{RobustRange, is_constant};
 use crate::{Error, Result};
 
-/// Measurement of the bounds of each dimension. Values beyond the bounds are clamped.
+/// Measurement of the bounds of each dimension. Values beyond the bounds are clamped. A dimension without any range is
+/// constant: both bounds are its value, so that no normalised action ever moves it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
 pub enum NormalisationMethod {
-    /// Smallest and largest value. No value is clamped, but one outlier compresses all other values.
+    /// Smallest and largest value that are no outliers (see [`RobustRange`]): outliers are clamped and do not compress
+    /// the other values; without any it is the same as `MinMax`.
     #[default]
+    Robust,
+    /// Smallest and largest value. No value is clamped, but one outlier compresses all other values.
     MinMax,
     /// Mean minus and plus `deviations` standard deviations: a number above 0, usually 3. With 1, a normalised value is
     /// the field's `(x - mean) / std`, of which about a third is clamped.
@@ -55,6 +60,10 @@ impl NormalisationMethod {
             values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), extreme)
         };
         let (low, high) = match self {
+            Self::Robust => {
+                let range = RobustRange::of(values);
+                (range.low, range.high)
+            }
             Self::MinMax => extremes(values),
             Self::MeanStd { deviations } => {
                 let count = values.len().max(1) as f64;
@@ -72,12 +81,11 @@ impl NormalisationMethod {
             }
         };
         // The quantiles of a dimension that rarely changes can be equal: its extremes are its bounds then.
-        let (low, high) = if low < high { (low, high) } else { extremes(values) };
-        match low < high {
+        let (low, high) = if low < high || self == Self::Robust { (low, high) } else { extremes(values) };
+        match low <= high {
+            true if is_constant(low, high) => (low, low),
             true => (low, high),
-            // A constant dimension becomes 0; without any value, the bounds are -1 and 1.
-            false if low == high => (low - 1.0, high + 1.0),
-            false => (-1.0, 1.0),
+            false => (-1.0, 1.0), // no value at all
         }
     }
 }
@@ -215,12 +223,14 @@ mod tests {
         let mut normalised = cache(vec![vec![100.0, 3.0], vec![300.0, 3.0], vec![150.0, 3.0]])?;
         let measured = ActionNormalisation::measure(&normalised, &[], &[], NormalisationMethod::default())?;
         let space = measured.action_space();
-        assert_eq!((&space.low, &space.high), (&vec![100.0, 2.0], &vec![300.0, 4.0]));
+        assert_eq!((&space.low, &space.high), (&vec![100.0, 3.0], &vec![300.0, 3.0]), "the second never moved");
         assert_eq!((&space.names, &space.units), (&names(&["action_0", "action_1"]), &names(&["", ""])));
         measured.normalise(&mut normalised)?;
         assert_eq!(normalised.actions(), [-1.0, 0.0, 1.0, 0.0, -0.5, 0.0]);
         let again = ActionNormalisation::measure(&normalised, &[], &[], NormalisationMethod::default())?;
-        assert_eq!(again.action_space().low, [-1.0, -1.0], "normalised actions keep their bounds");
+        assert_eq!(again.action_space().low, [-1.0, 0.0], "normalised actions keep their bounds");
+        let moved = space.denormalise(&mindseye_interface::Action::new(vec![1.0, 1.0])?)?;
+        assert_eq!(moved, [300.0, 3.0], "no normalised action moves it");
         Ok(())
     }
 
@@ -249,8 +259,22 @@ mod tests {
         let (low, high, outlier) = normalised(NormalisationMethod::MinMax)?;
         assert!(high - low < 0.01 && outlier == 1.0, "compressed to {low} to {high}");
         assert_eq!(normalised(QUANTILES)?, (-1.0, 1.0, 1.0));
+        assert_eq!(normalised(NormalisationMethod::default())?, (-1.0, 1.0, 1.0));
         let (low, high, outlier) = normalised(NormalisationMethod::MeanStd { deviations: 1.0 })?;
         assert!(high - low > 0.03 && outlier == 1.0, "{low} to {high}");
+        Ok(())
+    }
+
+    /// A gripper in 0..1 beside metres: each dimension has bounds of its own.
+    #[test]
+    fn dimensions_of_different_units_each_use_the_whole_range() -> Result<()> {
+        let mut cache = cache(vec![vec![-0.002, 0.0, 0.1], vec![0.003, 1.0, 0.1], vec![0.0, 0.5, 0.1]])?;
+        let measured = ActionNormalisation::measure(&cache, &[], &[], NormalisationMethod::default())?;
+        measured.normalise(&mut cache)?;
+        let expected = [-1.0, -1.0, 0.0, 1.0, 1.0, 0.0, -0.2, 0.0, 0.0];
+        assert!(cache.actions().iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-6));
+        let held = measured.action_space().hold(&[])?;
+        assert_eq!(measured.action_space().denormalise(&held)?[2], f64::from(0.1f32), "held where it always was");
         Ok(())
     }
 
@@ -273,7 +297,7 @@ mod tests {
         actions[3][0] = 1.0;
         let cache = cache(actions)?;
         let space = ActionNormalisation::measure(&cache, &[], &[], QUANTILES)?.action_space().clone();
-        assert_eq!((space.low, space.high), (vec![0.0, 6.0], vec![1.0, 8.0]));
+        assert_eq!((space.low, space.high), (vec![0.0, 7.0], vec![1.0, 7.0]));
         Ok(())
     }
 

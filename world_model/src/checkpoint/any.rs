@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::families::jepa::{CheckpointConfig, Jepa, JepaDynamics};
+use crate::families::lewm::weights::folder_of;
 use crate::families::{LoadOptions, ModelFolder, Origin, family_of};
 use crate::heads::ensemble::{Ensemble, EnsembleDynamics};
 use crate::heads::stochastic::{StochasticDynamics, StochasticPredictor};
@@ -27,7 +28,7 @@ pub struct AnyCheckpoint {
 }
 
 impl AnyCheckpoint {
-    /// Reads a folder of any family.
+    /// Reads a folder of any family, or the weights of a LeWorldModel in a file of their own.
     ///
     /// # Errors
     /// [`Error::File`] naming the file and its problem; also when no family recognises the folder.
@@ -42,7 +43,7 @@ impl AnyCheckpoint {
     pub fn load_with(folder: &Path, options: &LoadOptions) -> Result<Self> {
         let read = family_of(folder)?.load;
         let ModelFolder { model, fingerprint, origin, statistics, config } = read(folder, options)?;
-        let heads = Heads::of(Some(folder), config.as_ref().map(|config| &config.model), fingerprint);
+        let heads = Heads::of(Some(&folder_of(folder)), config.as_ref().map(|config| &config.model), fingerprint);
         Ok(Self { model, origin, statistics, config, heads })
     }
 

@@ -1,6 +1,6 @@
 //! LeWorldModel as published (arXiv 2603.19312): a vision transformer, projectors with batch norm, and a causal
 //! predictor over three frames conditioned on actions by AdaLN-zero. Reads the folders that its authors' library writes
-//! (`config.json` with `weights.pt` or `model.safetensors`, tensors under their names).
+//! (`config.json` with `weights.pt` or `model.safetensors`) and those that people's own training leaves.
 //!
 //! Letters: `B` batch, `T` frames, `D` width of an embedding, `A` width of an action chunk.
 
@@ -10,11 +10,13 @@ mod engine;
 mod engine_weights;
 pub(crate) mod folder;
 mod layers;
+mod names;
 mod network;
 pub(crate) mod pickle;
 mod published;
 mod trainer;
 mod training;
+pub(crate) mod weights;
 
 pub use config::{ActionConfig, LewmConfig, TransformerConfig, VisionConfig};
 pub use dynamics::LewmDynamics;

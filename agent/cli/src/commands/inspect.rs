@@ -103,7 +103,9 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
 fn find(arguments: &InspectArguments) -> Result<Finding> {
     let path = &assets::resolve(&arguments.path);
     let mapping = load_mapping(arguments.mapping.as_deref())?;
-    if path.is_file() || ["meta/info.json", "ep_len.npz"].iter().any(|file| path.join(file).exists()) {
+    if path.is_file() && !Lewm::is_in(path)
+        || ["meta/info.json", "ep_len.npz"].iter().any(|file| path.join(file).exists())
+    {
         if arguments.data.is_some() {
             bail!("{}: expected a checkpoint beside --data, got a data set", path.display());
         }

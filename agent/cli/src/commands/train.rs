@@ -3,9 +3,11 @@
 mod critic;
 mod decoder;
 mod ensemble;
+mod guesses;
 mod head;
 mod model;
 mod policy;
+mod recorded;
 mod state_probe;
 mod stochastic;
 

@@ -230,7 +230,8 @@ impl<'a> CriticRollouts<'a> {
         let proposals = self.policy.config().proposals;
         let all = self.policy.proposals(&states, &goals)?;
         let starts: Vec<f32> = states.chunks_exact(width).flat_map(|state| state.repeat(proposals)).collect();
-        let plans: Vec<f32> = all.iter().flatten().flat_map(|plan| &plan[..plan_len]).copied().collect();
+        let mut plans: Vec<f32> = all.iter().flatten().flat_map(|plan| &plan[..plan_len]).copied().collect();
+        self.directive.freeze(&mut plans);
         let latents = self.engine.rollout(&starts, &plans, horizon, 1)?;
         let mut energies = Vec::new();
         for index in 0..states.len() / width {

@@ -180,6 +180,7 @@ fn default_mapping(available: &[AvailableColumn]) -> Mapping {
         proprioception: Some(if preferred.is_empty() { vectors } else { preferred }),
         state: exists(STATES).then(|| vec![STATES.into()]),
         fps: None,
+        ..Mapping::default()
     }
 }
 

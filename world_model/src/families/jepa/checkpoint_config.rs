@@ -64,6 +64,12 @@ impl CheckpointConfig {
 
     /// Reads the content of a `config.json`, and checks every field.
     pub(crate) fn parse(text: &[u8]) -> std::result::Result<Self, String> {
+        let target = serde_json::from_slice::<serde_json::Value>(text).ok();
+        if let Some(target) = target.as_ref().and_then(|config| config["_target_"].as_str()) {
+            let expected = "expected a checkpoint of mindseye, or a LeWorldModel with its encoder, predictor, \
+                            action_encoder, projector and pred_proj";
+            return Err(format!("_target_: {expected}, got {target}"));
+        }
         let config: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if config.format != FORMAT {
             return Err(format!("format: expected {FORMAT}, got {}", config.format));

@@ -115,10 +115,18 @@ struct StoredProjector {
     norm_fn: Option<Value>,
 }
 
+/// The parts of a LeWM's config.
+const PARTS: [&str; 5] = ["encoder", "predictor", "action_encoder", "projector", "pred_proj"];
 /// Default of the authors' library, whatever the width of an action chunk.
 const SMOOTHED: usize = 10;
 /// Default of the authors' library: hidden width of the action encoder over its output.
 const ACTION_SCALE: usize = 4;
+
+/// The parts of a LeWM in a `config.json`: its root, or what a whole Hydra config calls `model`.
+pub(super) fn parts_in(config: &Value) -> Option<&Value> {
+    let has_all = |value: &&Value| PARTS.iter().all(|part| value[*part].is_object());
+    [config, &config["model"]].into_iter().find(has_all)
+}
 
 impl LewmConfig {
     /// Reads a folder's `config.json`.
@@ -126,14 +134,19 @@ impl LewmConfig {
     /// # Errors
     /// [`Error::File`] when it is missing, not a LeWM's, or of sizes that we do not build.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = inputs::read(path, inputs::MAX_CONFIG_BYTES).map_err(|error| Error::file(path, error))?;
+        let text = inputs::read_if_present(path, inputs::MAX_CONFIG_BYTES).map_err(|error| Error::file(path, error))?;
+        let text = text.ok_or_else(|| Error::file(path, "expected the model's config beside its weights, got none"))?;
         Self::parse(&text).map_err(|problem| Error::file(path, problem))
     }
 
     /// Reads the content of a `config.json`.
     pub(crate) fn parse(text: &[u8]) -> std::result::Result<Self, String> {
-        let stored: Stored = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-        let config = Self::of(stored)?;
+        let whole: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let stored = match parts_in(&whole) {
+            Some(parts) if *parts != whole => Stored::deserialize(parts), // a whole Hydra config
+            _ => serde_json::from_slice(text),
+        };
+        let config = Self::of(stored.map_err(|error| error.to_string())?)?;
         config.validate().map_err(|error| error.to_string())?;
         Ok(config)
     }

@@ -1,5 +1,5 @@
-//! The folder of a LeWM: `config.json`, its weights as `model.safetensors` or PyTorch's `weights.pt`, and, where
-//! there is one, `mindseye.json` with what the authors' files lack.
+//! The folder of a LeWM: `config.json`, its weights as safetensors or in one of PyTorch's files, and, where there is
+//! one, `mindseye.json` with what the authors' files lack.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,11 +12,13 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::config::LewmConfig;
+use super::names::account;
 use super::network::Lewm;
 use super::pickle::PickledWeights;
 use super::published::{ActionStatistics, PublishedLewm};
-use crate::families::{LoadOptions, ModelFolder, Origin, config_in};
-use crate::parameters::{Shapes, require_shapes, values_in};
+use super::weights::folder_of;
+use crate::families::{LoadOptions, ModelFolder, Origin};
+use crate::parameters::{Shapes, values_in};
 use crate::{Error, Result, fingerprint};
 
 /// Name of the file beside a published model.
@@ -35,8 +37,8 @@ struct Sidecar {
 }
 
 /// See [`crate::families::Family`].
-pub(crate) fn load(folder: &Path, options: &LoadOptions) -> Result<ModelFolder> {
-    let path = folder.join(SIDECAR);
+pub(crate) fn load(model: &Path, options: &LoadOptions) -> Result<ModelFolder> {
+    let path = folder_of(model).join(SIDECAR);
     let text = inputs::read_if_present(&path, inputs::MAX_CONFIG_BYTES).map_err(|error| Error::file(&path, error))?;
     let sidecar: Sidecar = match text {
         Some(text) => serde_json::from_slice(&text).map_err(|error| Error::file(&path, error))?,
@@ -51,26 +53,23 @@ pub(crate) fn load(folder: &Path, options: &LoadOptions) -> Result<ModelFolder> 
         origin.validate(width).map_err(|error| Error::file(&path, format!("origin.{error}")))?;
     }
     let actions = options.action_statistics.as_ref().unwrap_or(&actions);
-    let lewm = Lewm::load(folder)?;
+    let lewm = Lewm::load(model)?;
     let fingerprint = fingerprint::of_weights(lewm.weights())?;
     let model = PublishedLewm::new(lewm, width, actions).map_err(|error| Error::file(&path, error))?;
     Ok(ModelFolder { model: Arc::new(model), fingerprint, origin, statistics: None, config: None })
 }
 
 impl Lewm {
-    /// Whether `folder` holds a LeWM: a `config.json` that says so.
-    pub fn is_in(folder: &Path) -> bool {
-        let config = config_in(folder);
-        config["_target_"].as_str().is_some_and(|target| target.to_lowercase().ends_with("lewm"))
-    }
-
-    /// Reads the networks in a folder as published: `model.safetensors` if it is there, else `weights.pt`. Of the
-    /// latter only a list of tensors is interpreted: no code in the file is ever run.
+    /// Reads the networks at `path`: a folder with weights as [`Lewm::weights_file`] finds them, or such a file, with
+    /// the `config.json` beside it. Names are read as several versions of the authors' libraries and their wrappers
+    /// write them, numbers of any precision. Of PyTorch's files only a list of tensors is interpreted: no code in them
+    /// is ever run.
     ///
     /// # Errors
-    /// [`Error::File`] that names the file, and the weight that is missing, left over, of another shape or not finite.
-    pub fn load(folder: &Path) -> Result<Self> {
-        Self::load_within(folder, MemoryLimit::default())
+    /// [`Error::File`] that names the file, and the weights that are missing, left over, of another shape or not
+    /// finite.
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::load_within(path, MemoryLimit::default())
     }
 
     /// As [`Lewm::load`], with a limit of memory. What the model needs is summed up first, and names and shapes are
@@ -78,47 +77,45 @@ impl Lewm {
     ///
     /// # Errors
     /// As [`Lewm::load`], and when the weights need more memory.
-    pub fn load_within(folder: &Path, memory: MemoryLimit) -> Result<Self> {
-        let config_path = folder.join("config.json");
+    pub fn load_within(path: &Path, memory: MemoryLimit) -> Result<Self> {
+        let file = Self::weights_file(path)?;
+        let config_path = folder_of(path).join("config.json");
         let config = LewmConfig::load(&config_path)?;
         let shapes = Self::shapes(&config).map_err(|error| Error::file(&config_path, error))?;
         let needed = values_in(&shapes).saturating_mul(4);
         memory.require("weights", needed).map_err(|error| Error::file(&config_path, error))?;
-        let safetensors = folder.join("model.safetensors");
-        let weights = if safetensors.exists() {
-            read_safetensors(&safetensors, &shapes, memory)?
+        let weights = if file.extension().is_some_and(|ending| ending == "safetensors") {
+            read_safetensors(&file, &shapes, memory)?
         } else {
-            read_pickled(&folder.join("weights.pt"), &shapes, memory)?
+            read_pickled(&file, &shapes, memory)?
         };
         Self::from_weights(config, weights).map_err(|error| Error::file(&config_path, error))
     }
 }
 
-/// Whether a tensor of a LeWM's file is a weight: PyTorch's batch norms store a counter beside theirs.
-fn is_weight(name: &str) -> bool {
-    !name.ends_with("num_batches_tracked")
-}
-
-/// The weights in a PyTorch file.
+/// The weights in a PyTorch file, under their published names.
 fn read_pickled(path: &Path, shapes: &Shapes, memory: MemoryLimit) -> Result<BTreeMap<String, Tensor>> {
     let file = PickledWeights::open(path, memory.bytes())?;
     let stored = file.tensors().iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice()));
-    require_shapes(shapes, stored.filter(|(name, _)| is_weight(name))).map_err(|error| Error::file(path, error))?;
-    file.read(memory, is_weight, |name, tensor| finite(path, name, &tensor))
+    let names = account(shapes, stored).map_err(|error| Error::file(path, error))?;
+    let wanted = |name: &str| names.contains_key(name);
+    let read = file.read(memory, wanted, |name, tensor| finite(path, name, &tensor))?;
+    Ok(read.into_iter().filter_map(|(name, tensor)| Some((names.get(&name)?.clone(), tensor))).collect())
 }
 
-/// The weights in a safetensors file.
+/// The weights in a safetensors file, under their published names.
 fn read_safetensors(path: &Path, shapes: &Shapes, memory: MemoryLimit) -> Result<BTreeMap<String, Tensor>> {
     let bytes = inputs::read(path, memory.bytes()).map_err(|error| Error::file(path, error))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| Error::file(path, error))?;
-    let views: Vec<_> = file.iter().filter(|(name, _)| is_weight(name)).collect();
+    let views: Vec<_> = file.iter().collect();
     let stored = views.iter().map(|(name, view)| (*name, view.shape()));
-    require_shapes(shapes, stored).map_err(|error| Error::file(path, error))?;
+    let names = account(shapes, stored).map_err(|error| Error::file(path, error))?;
     let needed = values_in(shapes).saturating_mul(4).saturating_add(bytes.len() as u128);
     memory.require(&format!("{}: tensors", path.display()), needed)?;
-    let read = views.into_iter().map(|(name, view)| {
+    let used = views.into_iter().filter_map(|(name, view)| Some((names.get(name)?, name, view)));
+    let read = used.map(|(published, name, view)| {
         let tensor = view.load(&Device::Cpu).map_err(|error| Error::file(path, format!("{name}: {error}")))?;
-        Ok((name.to_owned(), finite(path, name, &tensor)?))
+        Ok((published.clone(), finite(path, name, &tensor)?))
     });
     read.collect()
 }

@@ -22,6 +22,14 @@ pub(crate) use tensors::{StoredTensor, tensors_of};
 
 use crate::{Error, Result};
 
+/// What to do about a file with something else than a state dict.
+pub(in crate::families::lewm) fn pickled_object(got: &str) -> String {
+    format!(
+        "expected weights, got {got}, which is a program and is not run; in Python, \
+         torch.save(model.state_dict(), \"weights.pt\") writes its weights"
+    )
+}
+
 /// A PyTorch file whose list of tensors has been read, but none of their values.
 pub(super) struct PickledWeights<'a> {
     path: &'a Path,

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache};
+use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping};
 use mindseye_interface::config::require_range;
-use mindseye_interface::{ImageSize, Seed};
+use mindseye_interface::{ImageSize, Seed, config};
 use mindseye_world_model::training::{RunOptions, state_file};
 use mindseye_world_model::{Checkpoint, EncodedDataset, Head};
 use serde::Serialize;
@@ -30,6 +30,9 @@ pub struct HeadArguments {
     /// Data sets to train on.
     #[arg(long, required = true)]
     pub data: Vec<PathBuf>,
+    /// Mapping of columns (TOML), as the model was trained with: one file for all data sets, or one for each.
+    #[arg(long)]
+    pub mapping: Vec<PathBuf>,
     /// Folder for the checkpoint with the head; may be that of the checkpoint itself.
     #[arg(long)]
     pub out: PathBuf,
@@ -45,13 +48,14 @@ pub(super) struct Inputs<'a> {
     pub checkpoint: &'a Checkpoint,
     pub options: RunOptions<'a>,
     data: &'a [PathBuf],
+    mappings: &'a [Mapping],
 }
 
 impl Inputs<'_> {
     /// The recorded episodes as the model takes them, with every `stride`-th image.
     pub fn frames(&self, stride: usize) -> Result<FrameCache> {
         let (model, progress) = (&self.checkpoint.config.model, self.options.progress);
-        let sources = DatasetMixture::open(self.data, &[], &[]).map_err(with_options)?;
+        let sources = DatasetMixture::open(self.data, self.mappings, &[]).map_err(with_options)?;
         let image_size = ImageSize::new(model.cameras * model.image_side, model.image_side)?;
         let options = CacheOptions {
             image_size: Some(image_size),
@@ -108,6 +112,8 @@ impl HeadArguments {
         if state.exists() && !training.resume {
             bail!("{}: expected no interrupted training, or --resume, got its state", state.display());
         }
+        let mappings = self.mapping.iter().map(|path| config::load(path));
+        let mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
         let checkpoint = Checkpoint::load_for_scene(&assets::resolve(&self.checkpoint), &self.scene)?;
         let lock = lock_folder(out, "train")?;
         let stop = stop_on_ctrl_c()?;
@@ -116,7 +122,7 @@ impl HeadArguments {
         let options = training.options(seed, &lock, stop, &progress)?;
         let options = RunOptions { resume: state.exists(), model: Some(checkpoint.fingerprint()), ..options };
         let trained = pool(training.threads)?
-            .install(|| train(&Inputs { checkpoint: &checkpoint, options, data: &self.data }))?;
+            .install(|| train(&Inputs { checkpoint: &checkpoint, options, data: &self.data, mappings: &mappings }))?;
         let finished = trained.is_some();
         let report = trained.map(|(head, report)| -> Result<R> {
             lock.still_here()?;

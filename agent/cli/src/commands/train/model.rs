@@ -1,11 +1,11 @@
 //! Training of a world model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping, NormalisationMethod, Sidecar};
+use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping, Sidecar, action_ranges};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ImageSize, Seed, config};
 use mindseye_world_model::checkpoint::{Checkpoint, Origin};
@@ -17,6 +17,8 @@ use mindseye_world_model::training::{
 use serde::Serialize;
 
 use super::TrainingFlags;
+use super::guesses::{Announced, Guesses, secs_per_step};
+use super::recorded::{Scaling, TakenFor, fit_to_episodes, normalise, usual_frames};
 use crate::assets;
 use crate::commands::{lock_folder, pool, print_json, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
@@ -58,13 +60,21 @@ pub struct ModelArguments {
     #[arg(long)]
     recipe: Option<PathBuf>,
     /// Checkpoint to start from instead of fresh weights (its model shaped as the recipe's), for example with more
-    /// episodes.
+    /// episodes. Of data of other tools its model and the bounds of its actions are kept.
     #[arg(long, alias = "from", conflicts_with = "resume")]
     init_from: Option<PathBuf>,
     /// Optimiser steps of the model instead of the recipe's; the finetuning is as in the recipe. With --init-from, 0
     /// keeps the encoder and trains the predictor alone (without finetuning in the recipe, a new decoder only).
     #[arg(long)]
     steps: Option<usize>,
+    /// Control steps per action chunk, the model's time step, instead of the recipe's; of data of other tools half a
+    /// second by default.
+    #[arg(long)]
+    action_chunk: Option<usize>,
+    /// Which values of recorded actions become -1 and 1. Not of mindseye's own data, which say it, nor with
+    /// --init-from, whose bounds are kept.
+    #[arg(long, value_enum, default_value = "robust")]
+    normalise: Scaling,
     #[command(flatten)]
     training: TrainingFlags,
     /// Folder for decoded frames, which the next training from the same data reuses. By default the user's cache
@@ -103,12 +113,13 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     let sidecar = sources.sidecar()?;
     let scene = sidecar.map_or(&arguments.scene, |sidecar| &sidecar.scene).clone();
     let control_step_secs = sources.control_step_secs(arguments.fps).map_err(with_options)?;
-    let recipe = read_recipe(arguments, &sources, sidecar)?;
+    let start = arguments.init_from.as_ref().map(|path| Checkpoint::load_for_scene(path, &scene)).transpose()?;
+    let known = if sidecar.is_none() { known(arguments, start.as_ref(), out)? } else { None };
+    let (recipe, chunk) = read_recipe(arguments, &sources, sidecar, known.as_ref(), control_step_secs)?;
     let taken = [STATE_FILE, "config.json"].iter().any(|file| out.join(file).exists());
     if !flags.resume && taken {
         bail!("{}: expected a folder without a run, or --resume, got a run or a checkpoint", out.display());
     }
-    let start = arguments.init_from.as_ref().map(|path| Checkpoint::load_for_scene(path, &scene)).transpose()?;
     let start = start.as_ref().map(|start| StartingPoint {
         model: &start.model,
         recipe: &start.config.recipe,
@@ -119,9 +130,39 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     let progress = TerminalProgress::stopped_by(stop);
     let pool = pool(flags.threads)?;
     let mut cache = pool.install(|| load(arguments, &sources, &recipe, &progress))?;
-    let action_space = sources.normalise_actions(&mut cache, NormalisationMethod::MinMax)?;
+    let (ranges, outliers) = if sidecar.is_none() { action_ranges(&cache) } else { Default::default() };
+    let known_from = known.as_ref().map(|known| (known, arguments.init_from.as_deref().unwrap_or(out)));
+    let mut kept = Vec::new();
+    let tell = |line: &str| {
+        if !flags.resume {
+            kept.push(format!("  {line}"))
+        }
+    };
+    let action_space = normalise(&sources, &mut cache, &ranges, arguments.normalise, known_from, tell)?;
     let data = TrainingData::new(cache, &recipe)?;
     let options = flags.options(Seed::new(flags.seed), &lock, stop, &progress)?;
+    let guesses = Guesses {
+        sources: &sources,
+        recipe: &recipe,
+        data: &data,
+        fps: arguments.fps,
+        control_step_secs,
+        chunk: &chunk,
+        space: &action_space,
+        ranges: &ranges,
+        outliers: &outliers,
+        proprioception: recipe.model.proprioception_width > 0,
+    };
+    let pace = if start.is_none() { secs_per_step(&recipe, &data, &options)? } else { None };
+    let mut lines = guesses.lines()?;
+    lines.extend(kept);
+    lines.push(guesses.steps(pace));
+    if sidecar.is_none() && !flags.resume {
+        let (action_space, model) = (action_space.clone(), recipe.model.clone());
+        TakenFor { action_space, model, control_step_secs }.keep(out)?;
+    }
+    let announced = Announced::new(&progress, lines);
+    let options = RunOptions { progress: &announced, ..options };
     let started = Instant::now();
     let TrainedModel { model, report: training, waited_secs } =
         train(&recipe, &data, start, &options, &|step, validation| note(&progress, step, validation))?;
@@ -135,6 +176,7 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
         let checkpoint = pool.install(of_run)?;
         lock.still_here()?;
         checkpoint.save(out)?;
+        TakenFor::forget(out)?;
         let state = out.join(state_file("decoder"));
         // Of a run that had ended before, the decoder beside it is that of the same weights.
         report.decoder = flags.resume && !state.exists() && checkpoint.has_head_in::<Decoder>(out);
@@ -157,12 +199,24 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     print(&report, &recipe, flags.json, elapsed_secs)
 }
 
-/// The recipe; the action width of another tool's data is theirs.
+/// What other tools' recordings were taken for before: by the run that continues, or by the model to start from.
+fn known(arguments: &ModelArguments, start: Option<&Checkpoint>, out: &Path) -> Result<Option<TakenFor>> {
+    match start {
+        Some(start) => Ok(Some(TakenFor::of(start))),
+        None if arguments.training.resume => TakenFor::of_run(out),
+        None => Ok(None),
+    }
+}
+
+/// The recipe, and where the length of its chunk comes from; the action width of another tool's data is theirs, and the
+/// rest of the shipped recipe is fitted to them, or to the model that is `known`.
 fn read_recipe(
     arguments: &ModelArguments,
     sources: &DatasetMixture,
     sidecar: Option<&Sidecar>,
-) -> Result<TrainingConfig> {
+    known: Option<&TakenFor>,
+    control_step_secs: f64,
+) -> Result<(TrainingConfig, String)> {
     let path = match (&arguments.recipe, sidecar) {
         (Some(path), _) => path.clone(),
         (None, Some(sidecar)) => assets::recipe(&sidecar.scene)?,
@@ -185,12 +239,33 @@ fn read_recipe(
         }
         recipe.model.proprioception_width = shape.proprioception;
     }
+    let mut chunk = "by the recipe".to_owned();
+    if let Some(asked) = arguments.action_chunk {
+        require_range("--action-chunk", asked, 1, 10_000)?;
+        (recipe.model.action_chunk, chunk) = (asked, "as asked for".into());
+    }
+    if sidecar.is_none() && arguments.recipe.is_none() {
+        if let Some(known) = known {
+            recipe.model = known.model.clone();
+        }
+        let of_model = known.map(|known| known.model.action_chunk);
+        let asked = of_model.or(arguments.action_chunk);
+        chunk = fit_to_episodes(&mut recipe, control_step_secs, usual_frames(sources)?, asked);
+    }
+    if let Some(expected) = known.map(|known| known.control_step_secs)
+        && (control_step_secs / expected - 1.0).abs() > 0.01
+    {
+        let data = sources.path().display();
+        bail!(
+            "{data}: control step: expected {expected:.4} s as the model was trained with, got {control_step_secs:.4} s"
+        );
+    }
     if let Some(steps) = arguments.steps {
         require_range("--steps", steps, 0, 100_000_000)?;
         recipe.steps = steps;
     }
     recipe.require_memory(arguments.training.memory()?).with_context(|| format!("{}", path.display()))?;
-    Ok(recipe)
+    Ok((recipe, chunk))
 }
 
 fn load(

@@ -1,6 +1,6 @@
 //! Recorded episodes for training: windows of a training and a validation part.
 
-use mindseye_episodes::{FrameCache, Split, WindowBatch, Windows};
+use mindseye_episodes::{FrameCache, RobustRange, Split, WindowBatch, Windows};
 use mindseye_interface::Seed;
 use mindseye_interface::config::Validate;
 use mindseye_interface::image::median_rgb;
@@ -67,6 +67,11 @@ impl TrainingData {
     /// Number of training episodes.
     pub fn training_episodes(&self) -> usize {
         self.split.training.len()
+    }
+
+    /// Indices of the episodes that are kept for validation, ascending.
+    pub fn validation_episodes(&self) -> &[usize] {
+        &self.split.validation
     }
 
     /// Number of training windows.
@@ -196,7 +201,7 @@ impl TrainingData {
     pub fn statistics(&self) -> Result<DataStatistics> {
         let (action_mean, action_std) = mean_and_std(self.cache.actions(), self.cache.action_width());
         let (proprioception_mean, proprioception_std) =
-            mean_and_std(self.cache.proprioception(), self.cache.proprioception_width());
+            robust_mean_and_std(self.cache.proprioception(), self.cache.proprioception_width());
         Ok(DataStatistics {
             episodes: self.cache.episodes().len(),
             frames: self.cache.len(),
@@ -234,6 +239,19 @@ pub(crate) struct Fingerprint {
     /// Weights of the data sets; none where every window counts the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     weights: Vec<f64>,
+}
+
+/// As [`mean_and_std`], without outliers: a glitch of a sensor does not compress what it measures otherwise.
+fn robust_mean_and_std(values: &[f32], width: usize) -> (Vec<f64>, Vec<f64>) {
+    let column = |index: usize| {
+        let mut column: Vec<f32> = values.iter().skip(index).step_by(width.max(1)).copied().collect();
+        let outliers = RobustRange::of(&column).outliers;
+        let mut index = 0..;
+        column.retain(|_| index.next().is_some_and(|index| outliers.binary_search(&index).is_err()));
+        let (mean, std) = mean_and_std(&column, 1);
+        (mean[0], std[0])
+    };
+    (0..width).map(column).unzip()
 }
 
 /// Mean and standard deviation of the columns of `values [N, width]`.
@@ -290,5 +308,21 @@ impl Batches<'_> {
         };
         let first = step % per_epoch * self.batch;
         order.iter().cycle().skip(first).take(self.batch).copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{mean_and_std, robust_mean_and_std};
+
+    #[test]
+    fn a_glitch_of_a_sensor_does_not_compress_what_it_measures() {
+        let mut values: Vec<f32> = (0..200).flat_map(|step| [(step as f32 * 0.7).sin(), 0.25]).collect();
+        assert_eq!(robust_mean_and_std(&values, 2), mean_and_std(&values, 2), "equal bits without one");
+        let clean = mean_and_std(&values, 2);
+        (values[40], values[81]) = (4e5, -7e5);
+        let (mean, std) = robust_mean_and_std(&values, 2);
+        assert!((mean[0] - clean.0[0]).abs() < 0.01 && (std[0] - clean.1[0]).abs() < 0.01, "{mean:?} {std:?}");
+        assert_eq!((mean[1], std[1]), (0.25, 0.0), "a joint that never moved");
     }
 }

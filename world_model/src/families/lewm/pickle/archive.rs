@@ -8,6 +8,7 @@ use mindseye_interface::inputs;
 use zip::ZipArchive;
 
 use super::machine::MAX_LIST_BYTES;
+use super::pickled_object;
 
 /// Most entries: one per storage, and a few more. Listing an entry takes ten times its bytes in the file.
 const MAX_ENTRIES: u64 = 100_000;
@@ -35,7 +36,11 @@ impl Archive {
         if entries > MAX_ENTRIES {
             return Err(format!("expected at most {MAX_ENTRIES} entries, got {entries}"));
         }
-        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| error.to_string())?;
+        let is_pickle = starts_as_pickle(&mut file).map_err(|error| error.to_string())?;
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| match is_pickle {
+            true => pickled_object("a pickle as PyTorch before 1.6 wrote it"),
+            false => error.to_string(),
+        })?;
         let names = zip.file_names().flatten();
         let lists: Vec<String> = names
             .filter(|name| *name == LIST || name.ends_with("/data.pkl") && name.matches('/').count() == 1)
@@ -84,6 +89,14 @@ impl Archive {
         }
         Ok(storage)
     }
+}
+
+/// Whether the file begins as pickles do, and no zip archive.
+fn starts_as_pickle(file: &mut File) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    file.take(1).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start == [0x80])
 }
 
 /// Entries that the end of the archive promises, before they are listed; 0 where there is no such end.

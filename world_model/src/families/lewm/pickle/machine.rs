@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::pickled_object;
 use super::values::{Id, Name, Value, kind, known_name};
 
 /// Most bytes of a list of tensors, unpacked: that of a model of a thousand tensors has 200 kB.
@@ -242,7 +243,10 @@ impl Machine<'_> {
 
     fn named(&self, module: &Range<u32>, name: &Range<u32>) -> Result<Name, String> {
         let (module, name) = (self.pickle.text(module)?, self.pickle.text(name)?);
-        known_name(module, name).ok_or_else(|| format!("expected a name that a state dict needs, got {module}.{name}"))
+        known_name(module, name).ok_or_else(|| {
+            let advice = pickled_object("a pickled Python object");
+            format!("expected a name that a state dict needs, got {module}.{name}: {advice}")
+        })
     }
 
     fn memoise(&mut self, number: u32) -> Result<(), String> {

@@ -23,6 +23,9 @@ pub(crate) struct StoredTensor {
     elements: usize,
 }
 
+/// Names under which trainers' checkpoints have a state dict.
+const INNER: [&str; 3] = ["state_dict", "model_state_dict", "model"];
+
 /// The tensors of a pickled state dict. Values that are no tensors are passed over; a tensor that makes no sense is
 /// refused by its name.
 ///
@@ -31,9 +34,17 @@ pub(crate) struct StoredTensor {
 pub(crate) fn tensors_of(list: &[u8]) -> Result<Vec<StoredTensor>, String> {
     let (pickle, root) = Pickle::read(list).map_err(|reason| format!("data.pkl: {reason}"))?;
     let items = match pickle.value(root) {
-        Value::Dict(number) => pickle.dicts.get(*number as usize).map(Vec::as_slice).unwrap_or_default(),
+        Value::Dict(number) => items_of(&pickle, *number),
         other => return Err(format!("data.pkl: expected a state dict, got {}", kind(other))),
     };
+    // The checkpoint of a trainer has its state dict beside other things.
+    let inner = items.iter().find_map(|&(name, value)| match (pickle.value(name), pickle.value(value)) {
+        (Value::Text(name), Value::Dict(number)) if INNER.iter().any(|inner| pickle.text(name) == Ok(inner)) => {
+            Some(items_of(&pickle, *number))
+        }
+        _ => None,
+    });
+    let items = inner.unwrap_or(items);
     let (mut tensors, mut names) = (Vec::new(), BTreeSet::new());
     for &(name, value) in items {
         let (Value::Text(name), Value::Call(..)) = (pickle.value(name), pickle.value(value)) else { continue };
@@ -48,6 +59,10 @@ pub(crate) fn tensors_of(list: &[u8]) -> Result<Vec<StoredTensor>, String> {
         return Err("data.pkl: expected a state dict of tensors, got none".into());
     }
     Ok(tensors)
+}
+
+fn items_of<'a>(pickle: &'a Pickle<'_>, number: u32) -> &'a [(Id, Id)] {
+    pickle.dicts.get(number as usize).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// A parameter is a tensor in one more call, a tensor of a type of its own in another.

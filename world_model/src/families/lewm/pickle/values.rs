@@ -52,6 +52,7 @@ pub(super) fn known_name(module: &str, name: &str) -> Option<Name> {
         ("torch", "HalfStorage") => Name::Storage(DType::F16),
         ("torch", "BFloat16Storage") => Name::Storage(DType::BF16),
         ("torch", "ByteStorage") => Name::Storage(DType::U8),
+        ("torch", "IntStorage") => Name::Storage(DType::I32),
         ("torch", "LongStorage") => Name::Storage(DType::I64),
         ("torch", "Tensor") | ("torch.nn.parameter", "Parameter") => Name::TensorType,
         _ => return None,
