@@ -10,9 +10,10 @@ use rayon::prelude::*;
 
 use super::episode_row::EpisodeRow;
 use super::episodes_table::read_rows;
-use super::frames_table::{DEFAULT_FEATURES, read_frames};
+use super::frames_table::{EpisodePlace, read_frames};
 use super::images_table::fill_from_table;
 use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, info_path};
+use super::picture::{TEXTS, available_column};
 use super::sidecar_file::read_sidecar;
 use super::statistics_file::read_action_statistics;
 use super::tables::TableFile;
@@ -34,7 +35,10 @@ pub struct Dataset {
     root: PathBuf,
     pub(super) info: Info,
     columns: Columns,
-    fps: f64,
+    /// Timesteps per second: that of the mapping, and that of the description, which is also tried for the timestamps.
+    rates: Vec<f64>,
+    /// What is not read, and why.
+    notes: Vec<String>,
     shape: EpisodeShape,
     pub(super) rows: Vec<EpisodeRow>,
     /// Index of the first timestep in each data file.
@@ -72,8 +76,9 @@ impl Dataset {
         let info = Info::read(path)?;
         let available: Vec<AvailableColumn> = info.features.0.iter().filter_map(available_column).collect();
         let columns = mapping.resolve(&info_path(path), &available, &DEFAULT_COLUMNS)?;
+        columns.cameras.iter().try_for_each(|camera| info.check_camera(path, &camera.column))?;
         let shape = columns.shape()?;
-        let (rows, _) = read_rows(path, &info)?;
+        let (rows, _) = read_rows(path, &info, &columns.cameras)?;
         let mut file_starts = BTreeMap::new();
         for row in &rows {
             file_starts.entry(row.data).or_insert(row.first_frame);
@@ -82,14 +87,16 @@ impl Dataset {
         let tasks = if info.total_tasks == 0 { Vec::new() } else { read_tasks(path, &info)? };
         let sidecar = read_sidecar(path, info.features.get(ACTION).map_or(0, Feature::width))?;
         let sidecar = sidecar.filter(|_| columns.action_is(ACTION));
-        let fps = mapping.fps.unwrap_or(f64::from(info.fps));
-        let videos = Mutex::default();
-        Ok(Self { root: path.to_path_buf(), info, columns, fps, shape, rows, file_starts, tasks, sidecar, videos })
+        let mut rates: Vec<f64> = mapping.fps.into_iter().chain([info.fps]).collect();
+        rates.dedup();
+        let (root, videos, notes) = (path.to_path_buf(), Mutex::default(), unread(&available));
+        Ok(Self { root, info, columns, rates, notes, shape, rows, file_starts, tasks, sidecar, videos })
     }
 
-    /// Timesteps per second, a whole number.
+    /// Timesteps per second as `info.json` says, rounded to a whole number; see
+    /// [`EpisodeSource::frames_per_second`].
     pub fn fps(&self) -> u32 {
-        self.info.fps
+        self.info.fps.round() as u32
     }
 
     /// Size of the recorded images.
@@ -119,32 +126,39 @@ impl Dataset {
         Ok(start..start.saturating_add(row.length))
     }
 
-    /// Reads the numbers of episode `index` from the open file that holds it.
-    fn read_numbers(&self, table: &TableFile, index: usize) -> Result<EpisodeArrays> {
-        let rows = self.rows_of(index)?;
-        let first_frame = self.row(index)?.first_frame;
-        read_frames(table, &self.columns, &self.info, rows.start, rows.len(), (index, first_frame))
+    /// Reads the numbers of episode `index` from the open file that holds it; returns the rate of its timestamps as
+    /// well.
+    fn read_numbers(&self, table: &TableFile, index: usize) -> Result<(EpisodeArrays, f64)> {
+        let (rows, first_frame) = (self.rows_of(index)?, self.row(index)?.first_frame);
+        let place = EpisodePlace { episode: index, first_frame, start: rows.start, length: rows.len() };
+        read_frames(table, &self.columns, &self.rates, place)
     }
 
-    /// Decodes the images of episode `index` into `target` as `options` say.
-    fn fill_images(&self, table: &TableFile, index: usize, options: ImageOptions, target: &mut [u8]) -> Result<()> {
+    /// Decodes the images of episode `index`, whose timestamps run at `rate`, into `target` as `options` say.
+    fn fill_images(
+        &self,
+        table: &TableFile,
+        (index, rate): (usize, f64),
+        options: ImageOptions,
+        target: &mut [u8],
+    ) -> Result<()> {
         let rows = self.rows_of(index)?;
         fill_stack(&self.columns.cameras, options, target, &mut |camera, ImageOptions { stride, size }, target| {
             if self.info.features.get(&camera.column).is_some_and(Feature::is_image) {
                 return fill_from_table(table, (index, rows.clone()), camera, ImageOptions { stride, size }, target);
             }
-            self.decode_video(camera, index, rows.len(), stride, &mut |timestep, image| {
+            self.decode_video(camera, (index, rate), rows.len(), stride, &mut |timestep, image| {
                 fit(image, size, &mut target[timestep * size.rgb_len()..(timestep + 1) * size.rgb_len()]);
             })
         })
     }
 
-    /// Decodes the images of every `stride`-th timestep of episode `index`, `length` timesteps long, from the video
-    /// file of `camera`.
+    /// Decodes the images of every `stride`-th timestep of episode `index`, `length` timesteps long at `rate` per
+    /// second, from the video file of `camera`.
     fn decode_video(
         &self,
         camera: &RecordedCamera,
-        index: usize,
+        (index, rate): (usize, f64),
         length: usize,
         stride: usize,
         each: &mut dyn FnMut(usize, &Image),
@@ -155,16 +169,13 @@ impl Dataset {
         };
         let path = self.info.video_file(&self.root, column, place.file);
         let video = self.video(&path)?;
-        let mut numbers = Vec::with_capacity(length.div_ceil(stride));
-        for frame in (0..length).step_by(stride) {
-            let number = video.frame_at(place.from_secs + frame as f64 / f64::from(self.info.fps))?;
-            if numbers.last().is_some_and(|last| *last >= number) {
-                let field = format!("episode {index} frame {frame}");
-                let expected = format!("an image of its own ({} frames a second)", self.info.fps);
-                return Err(Error::content(&path, field, expected, "the one of the timestep before"));
-            }
-            numbers.push(number);
-        }
+        // The frames of a video that was written at the described rate follow each other at that one, where the
+        // timestamps run at the mapping's.
+        let rates = self.rates.iter().copied().filter(|other| *other != rate);
+        let follow = |numbers: &Vec<usize>| numbers.windows(2).all(|pair| pair[1] == pair[0] + stride);
+        let numbers = |rate: f64| frame_numbers(&video, &path, (index, rate), place.from_secs, (length, stride));
+        let followed = std::iter::once(rate).chain(rates).find_map(|rate| numbers(rate).ok().filter(follow));
+        let numbers = followed.map_or_else(|| numbers(rate), Ok)?;
         video.images(&numbers, camera.size, each)
     }
 
@@ -206,7 +217,11 @@ impl EpisodeSource for Dataset {
     }
 
     fn frames_per_second(&self) -> Option<f64> {
-        Some(self.fps)
+        self.rates.first().copied()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
@@ -231,7 +246,7 @@ impl EpisodeSource for Dataset {
     }
 
     fn mapping(&self) -> Mapping {
-        Mapping::of(&self.columns, Some(self.fps))
+        Mapping::of(&self.columns, self.frames_per_second())
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
@@ -254,6 +269,7 @@ impl EpisodeSource for Dataset {
             bytes_on_disk: folder_bytes(self.path())?,
             action: read_action_statistics(self.path())?,
             sidecar: self.sidecar().cloned(),
+            notes: self.notes.clone(),
         })
     }
 
@@ -278,9 +294,9 @@ impl EpisodeSource for Dataset {
         let table = self.open_file(self.row(first.episode)?.data)?;
         // Numbers are read by one reader, in order; images are read in small parts and decoded in parallel.
         let packed = part.into_iter().map(|request| Ok((self.read_numbers(&table, request.episode)?, request)));
-        let packed: Vec<(EpisodeArrays, ReadRequest<'_>)> = packed.collect::<Result<_>>()?;
-        let decode = |(arrays, request): (EpisodeArrays, ReadRequest<'_>)| -> Result<EpisodeArrays> {
-            self.fill_images(&table, request.episode, options, request.images)?;
+        let packed: Vec<((EpisodeArrays, f64), ReadRequest<'_>)> = packed.collect::<Result<_>>()?;
+        let decode = |((arrays, rate), request): ((EpisodeArrays, f64), ReadRequest<'_>)| -> Result<EpisodeArrays> {
+            self.fill_images(&table, (request.episode, rate), options, request.images)?;
             done(self.row(request.episode)?.length);
             Ok(arrays)
         };
@@ -289,13 +305,34 @@ impl EpisodeSource for Dataset {
     }
 }
 
-/// The column of a feature that can be mapped: colour images and vectors, but no counters of timesteps.
-fn available_column((name, feature): &(String, Feature)) -> Option<AvailableColumn> {
-    let kind = match feature.shape[..] {
-        [height, width, _] if feature.is_camera() => ColumnKind::Image(ImageSize::new(height, width).ok()?),
-        _ if feature.is_image() || feature.is_video() || feature.dtype == "string" => return None,
-        _ if DEFAULT_FEATURES.contains(&name.as_str()) => return None,
-        _ => ColumnKind::Vector(feature.width()),
+/// The numbers of the frames of a video at every `stride`-th timestep of episode `index`, `length` timesteps long at
+/// `rate` per second from `from_secs` on.
+fn frame_numbers(
+    video: &Video,
+    path: &Path,
+    (index, rate): (usize, f64),
+    from_secs: f64,
+    (length, stride): (usize, usize),
+) -> Result<Vec<usize>> {
+    let mut numbers = Vec::with_capacity(length.div_ceil(stride));
+    for frame in (0..length).step_by(stride) {
+        let number = video.frame_at(from_secs + frame as f64 / rate)?;
+        if numbers.last().is_some_and(|last| *last >= number) {
+            let field = format!("episode {index} frame {frame}");
+            let expected = format!("an image of its own ({rate} frames a second)");
+            return Err(Error::content(path, field, expected, "the one of the timestep before"));
+        }
+        numbers.push(number);
+    }
+    Ok(numbers)
+}
+
+/// One line for each column that cannot be read.
+fn unread(available: &[AvailableColumn]) -> Vec<String> {
+    let line = |column: &AvailableColumn| match &column.kind {
+        // Texts describe the task, and are nothing to learn from.
+        ColumnKind::Unread(what) if what != TEXTS => Some(format!("{}: not read: {what}", column.name)),
+        _ => None,
     };
-    Some(AvailableColumn { name: name.clone(), kind, elements: feature.element_names() })
+    available.iter().filter_map(line).collect()
 }

@@ -26,6 +26,9 @@ impl Display for DatasetSummary {
             let (first, seed) = (recording.first_episode, recording.seed.value());
             write!(text, "\n  from episode {first}: policy {}, seed {seed}, factors {factors}", recording.policy)?;
         }
+        for note in &self.notes {
+            write!(text, "\n  {note}")?;
+        }
         match &self.sidecar {
             Some(sidecar) => write!(text, "\n  scene {}, control step {} s", sidecar.scene, sidecar.control_step_secs),
             None => Ok(()),
