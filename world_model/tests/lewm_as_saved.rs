@@ -31,7 +31,7 @@ fn write_pickled(path: &Path, list: impl FnOnce(Vec<u8>) -> Vec<u8>, storage: im
     let mut list = Some(list);
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).unwrap();
-        let (name, mut bytes) = (entry.name().to_owned(), Vec::new());
+        let (name, mut bytes) = (entry.name().unwrap().into_owned(), Vec::new());
         entry.read_to_end(&mut bytes).unwrap();
         let bytes = match name.as_str() {
             name if name.ends_with("data.pkl") => list.take().unwrap()(bytes),

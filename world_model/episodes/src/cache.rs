@@ -5,6 +5,7 @@ mod frames;
 mod header;
 mod key;
 mod load;
+mod missing;
 mod positioned;
 mod size;
 mod store;

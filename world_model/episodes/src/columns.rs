@@ -118,3 +118,21 @@ pub(crate) fn side_by_side(
     }
     Ok(joined)
 }
+
+/// [`side_by_side`] for actions. Where one slice has no value in the last row (NaN), the whole row becomes NaN: no
+/// action was taken there.
+///
+/// # Errors
+/// The error of `column`.
+pub(crate) fn actions_side_by_side(
+    slices: &[ColumnSlice],
+    column: impl FnMut(&ColumnSlice) -> Result<Vec<f32>>,
+) -> Result<Vec<f32>> {
+    let mut actions = side_by_side(slices, column)?;
+    let width = slices.iter().map(|slice| slice.elements.len()).sum::<usize>();
+    let last = actions.len().saturating_sub(width);
+    if actions[last..].iter().any(|value| value.is_nan()) {
+        actions[last..].fill(f32::NAN);
+    }
+    Ok(actions)
+}

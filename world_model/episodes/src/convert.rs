@@ -11,12 +11,15 @@ use crate::lerobot::info_path;
 use crate::lerobot::writer::DatasetWriter;
 use crate::names::or_numbered;
 use crate::sidecar::Sidecar;
-use crate::source::EpisodeSource;
+use crate::source::{EpisodeSource, read_whole};
 use crate::spec::{DatasetSpec, ImageStorage, WriteMode, is_plain_name};
 use crate::{Error, Result};
 
 /// Name of the camera where the recorded one is no valid name in a LeRobot folder.
 const DEFAULT_CAMERA: &str = "front";
+
+/// Largest relative difference of a rate from a whole number that is taken for rounding.
+const WHOLE_TO: f64 = 1e-4;
 
 /// Formats that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub enum OutputFormat {
 pub struct ConvertOptions {
     /// Format of the new data set.
     pub format: OutputFormat,
-    /// Timesteps per second; `None` takes the recorded rate, rounded to a whole number.
+    /// Timesteps per second; `None` takes the recorded rate, which must be a whole number for a LeRobot folder.
     pub frames_per_second: Option<u32>,
     /// Task of episodes that have none, in words.
     pub task: String,
@@ -134,8 +137,18 @@ pub fn convert(
         OutputFormat::Hdf5 => {
             let mut writer =
                 SwmWriter::create(out, &spec, WriteMode::Error)?.with_limit_bytes(options.memory_limit_bytes);
-            copy(parts, options, progress, &mut |task, episode| {
-                writer.begin_task(task).and_then(|()| writer.add_episode(episode)) //
+            if options.frames_per_second.is_none()
+                && let Some(rate) = parts.first().and_then(|part| part.source.frames_per_second())
+            {
+                writer = writer.with_frames_per_second(rate);
+            }
+            copy(parts, options, progress, &mut |task, episode, ends_without_action| {
+                writer.begin_task(task)?;
+                writer.add_episode(episode)?;
+                if ends_without_action {
+                    writer.end_without_action();
+                }
+                Ok(())
             })?;
             let frames = writer.frames();
             writer.finish()?;
@@ -162,7 +175,7 @@ fn write_lerobot(
     progress: &dyn Progress,
 ) -> Result<usize> {
     let mut writer = DatasetWriter::create_staged(staged.path(), spec)?;
-    copy(parts, options, progress, &mut |task, episode| {
+    copy(parts, options, progress, &mut |task, episode, _| {
         staged.still_here()?;
         writer.begin_task(task).and_then(|()| writer.add_episode(episode))
     })?;
@@ -170,25 +183,32 @@ fn write_lerobot(
     writer.finish().map(|_| frames)
 }
 
-/// Reads the episodes of `parts` and passes each with its task to `add`.
+/// Reads the episodes of `parts` and passes each to `add`, with its task, and whether it ends without an action.
 fn copy(
     parts: &[SourceEpisodes<'_>],
     options: &ConvertOptions,
     progress: &dyn Progress,
-    add: &mut dyn FnMut(&str, &EpisodeData) -> Result<()>,
+    add: &mut dyn FnMut(&str, &EpisodeData, bool) -> Result<()>,
 ) -> Result<()> {
     let total = parts.iter().map(|part| part.episodes.len()).sum();
     in_stage("convert", "converting", total, parts, progress, &mut |source, episode| {
-        let read = read(source, episode)?;
-        add(&task(source, episode, options)?, &read)
+        let (read, ends_without_action) = read(source, episode)?;
+        add(&task(source, episode, options)?, &read, ends_without_action)
     })
 }
 
-/// Reads and checks an episode, as it will be written; errors name it.
-fn read(source: &dyn EpisodeSource, episode: usize) -> Result<EpisodeData> {
-    let read = source.read_episode(episode).and_then(|read| {
-        read.check(episode, source.shape(), source.sidecar().is_some())?;
-        Ok(read)
+/// Reads and checks an episode, as it will be written; errors name it. Also whether it ends without an action: the one
+/// before is repeated then, which lies within the range of the others as 0 may not.
+fn read(source: &dyn EpisodeSource, episode: usize) -> Result<(EpisodeData, bool)> {
+    let shape = source.shape();
+    let read = read_whole(source, episode).and_then(|(arrays, pixels)| {
+        let mut read = EpisodeData::from_parts(&pixels, &arrays, shape)?;
+        let ends_without_action = arrays.ends_without_action(shape.action);
+        if ends_without_action && let [.., before, last] = &mut read.actions[..] {
+            last.clone_from(before);
+        }
+        read.check(episode, shape, source.sidecar().is_some())?;
+        Ok((read, ends_without_action))
     });
     read.map_err(|error| error.in_episode(source.path(), episode))
 }
@@ -255,7 +275,9 @@ fn spec(parts: &[SourceEpisodes<'_>], options: &ConvertOptions) -> Result<Datase
     };
     let (shape, rate) = (*first.shape(), whole_rate(first, options)?);
     for other in parts.iter().map(|part| part.source) {
-        if *other.shape() != shape || whole_rate(other, options)? != rate {
+        let is_other_rate =
+            options.frames_per_second.is_none() && other.frames_per_second() != first.frames_per_second();
+        if *other.shape() != shape || whole_rate(other, options)? != rate || is_other_rate {
             let describe = |source: &dyn EpisodeSource| {
                 format!("{:?} at {:?} timesteps per second", source.shape(), source.frames_per_second())
             };
@@ -291,12 +313,19 @@ fn task(source: &dyn EpisodeSource, episode: usize, options: &ConvertOptions) ->
     Ok(source.episode(episode)?.tasks.into_iter().next().unwrap_or_else(|| options.task.clone()))
 }
 
-/// Timesteps per second as a whole number, which LeRobot requires.
+/// Timesteps per second as a whole number, which LeRobot requires; HDF5 files keep the rate as it is.
 fn whole_rate(source: &dyn EpisodeSource, options: &ConvertOptions) -> Result<u32> {
     match (options.frames_per_second, source.frames_per_second()) {
         (Some(rate), _) => Ok(rate),
-        (None, Some(rate)) => Ok(rate.round() as u32),
         (None, None) => Err(Error::UnknownRate { path: source.path().to_path_buf() }),
+        (None, Some(rate)) => {
+            let whole = rate.round();
+            if options.format != OutputFormat::Hdf5 && (whole < 1.0 || (rate - whole).abs() > WHOLE_TO * whole) {
+                let expected = format!("a whole number in a LeRobot folder (--fps {} gives one)", whole.max(1.0));
+                return Err(Error::content(source.path(), "frames per second", expected, rate));
+            }
+            Ok(whole.max(1.0) as u32)
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use mindseye_interface::{Image, ImageSize};
 
 use crate::{Error, Result};
 
-/// The numbers of one episode, without its images.
+/// The numbers of one episode, without its images. In the last row of `actions` all values may be NaN: nothing was done
+/// after the last image, and some recorders say so. [`crate::FrameCache`] and [`EpisodeData`] have 0 there.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EpisodeArrays {
     /// Actions `[T, A]`.
@@ -15,7 +16,8 @@ pub struct EpisodeArrays {
     pub proprioception: Vec<f32>,
 }
 
-/// One episode in memory: `T` timesteps. `actions[t]` is the action of timestep `t`.
+/// One episode in memory: `T` timesteps. `actions[t]` is the action of timestep `t`; 0 in the last row where none was
+/// recorded.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EpisodeData {
     /// `T` images of one size: the stack of all cameras at each timestep.
@@ -39,6 +41,14 @@ pub struct EpisodeShape {
     pub state: usize,
     /// Width `A` of an action.
     pub action: usize,
+}
+
+impl EpisodeArrays {
+    /// Whether the last action, of `width` values, says that there was none.
+    pub(crate) fn ends_without_action(&self, width: usize) -> bool {
+        let last = self.actions.len().saturating_sub(width);
+        width > 0 && self.actions.len() >= width && self.actions[last..].iter().all(|value| value.is_nan())
+    }
 }
 
 impl EpisodeData {
@@ -65,7 +75,12 @@ impl EpisodeData {
         };
         let proprioception = split(&arrays.proprioception, shape.proprioception);
         let states = split(&arrays.states, shape.state);
-        let actions = split(&arrays.actions, shape.action);
+        let mut actions = split(&arrays.actions, shape.action);
+        if arrays.ends_without_action(shape.action)
+            && let Some(last) = actions.last_mut()
+        {
+            last.fill(0.0);
+        }
         Ok(Self { frames, proprioception, states, actions })
     }
 

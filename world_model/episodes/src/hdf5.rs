@@ -1,16 +1,25 @@
 //! HDF5 files of stable-worldmodel and of robomimic.
 
+mod bitshuffle;
 mod blosc;
+mod bytes;
 mod columns;
+mod dense_links;
+mod file;
+mod filters;
+mod link_message;
+mod links;
 mod notes;
+mod pictures;
 mod robomimic;
 mod swm_file;
+mod tree;
 mod writer;
 
 use std::path::Path;
 
-pub(crate) use columns::is_hdf5;
-use columns::open_file;
+pub(crate) use file::is_hdf5;
+use file::open_file;
 use robomimic::RobomimicFile;
 use swm_file::SwmFile;
 pub use writer::SwmWriter;
@@ -25,7 +34,8 @@ use crate::source::EpisodeSource;
 /// [`crate::Error::File`] when the file is broken; [`crate::Error::Content`] when a column is missing or contradicts
 /// the others.
 pub(crate) fn open(path: &Path, mapping: &Mapping) -> Result<Box<dyn EpisodeSource>> {
-    let groups = open_file(path)?.root().groups().map_err(|error| columns::broken(path, error))?;
+    let file = open_file(path)?;
+    let groups = tree::Tree::new(&file, path).root().groups(&file, path)?;
     if groups.iter().any(|group| group == robomimic::DATA) {
         return Ok(Box::new(RobomimicFile::open_with(path, mapping)?));
     }

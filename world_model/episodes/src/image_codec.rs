@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
 use mindseye_interface::{Image, ImageSize};
 
 /// PNG bytes of `image`, with fast lossless compression.
@@ -20,15 +20,8 @@ pub fn encode_png(image: &Image) -> std::result::Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Decodes PNG `bytes` of an image of `size`. The size is checked before memory is allocated.
-///
-/// # Errors
-/// The defect of the bytes, on one line.
-pub(crate) fn decode_png(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
-    decode(bytes, ImageFormat::Png, size)
-}
-
-/// Decodes PNG or JPEG `bytes` like `decode_png`.
+/// Decodes PNG or JPEG `bytes` of an image of `size`, which is checked before memory is allocated. Grey becomes equal
+/// colours, opacity is dropped.
 ///
 /// # Errors
 /// The defect of the bytes, on one line.
@@ -72,6 +65,10 @@ fn decode(bytes: &[u8], format: ImageFormat, size: ImageSize) -> std::result::Re
     let (width, height) = decoder.dimensions();
     if (height as usize, width as usize) != (size.height(), size.width()) {
         return Err(format!("{height}x{width} pixels where {}x{} were expected", size.height(), size.width()));
+    }
+    // Sixteen bits of grey are distances, and would be almost black as a picture.
+    if matches!(decoder.color_type(), ColorType::L16 | ColorType::La16) {
+        return Err("grey of 16 bits (a depth picture?), which is not read".into());
     }
     let decoded = image::DynamicImage::from_decoder(decoder).map_err(|error| one_line(&error))?;
     Image::new(size, decoded.into_rgb8().into_raw()).map_err(|error| error.to_string())
@@ -142,10 +139,10 @@ mod tests {
         let pixels = (0..size.rgb_len()).map(|value| (value * 37 % 251) as u8).collect();
         let image = Image::new(size, pixels).unwrap();
         let bytes = encode_png(&image).unwrap();
-        assert_eq!(decode_png(&bytes, size).unwrap(), image);
-        assert!(decode_png(&bytes, ImageSize::square(5).unwrap()).unwrap_err().contains("5x7"));
+        assert_eq!(decode_image(&bytes, size).unwrap(), image);
+        assert!(decode_image(&bytes, ImageSize::square(5).unwrap()).unwrap_err().contains("5x7"));
         for length in [0, 7, 20, bytes.len() / 2, bytes.len() - 13] {
-            let error = decode_png(&bytes[..length], size).unwrap_err();
+            let error = decode_image(&bytes[..length], size).unwrap_err();
             assert!(!error.contains('\n'), "{error}");
         }
     }

@@ -74,35 +74,49 @@ pub(crate) struct AvailableColumn {
     pub kind: ColumnKind,
     /// Names of the elements of vectors; empty where there are none.
     pub elements: Vec<String>,
+    /// Whether images are coloured. Others are taken by default only where there is no coloured one.
+    pub is_colour: bool,
+}
+
+impl AvailableColumn {
+    /// A column without names of elements; images are taken to be coloured.
+    pub fn new(name: impl Into<String>, kind: ColumnKind) -> Self {
+        let is_colour = matches!(kind, ColumnKind::Image(_));
+        Self { name: name.into(), kind, elements: Vec::new(), is_colour }
+    }
+
+    /// The order in which cameras are taken by default: coloured ones first, and those that are called depth last.
+    pub fn camera_rank(&self) -> (bool, bool) {
+        (self.name.to_lowercase().contains("depth"), !self.is_colour)
+    }
 }
 
 /// The content of a column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ColumnKind {
     /// Images of this size.
     Image(ImageSize),
     /// Vectors of this width.
     Vector(usize),
+    /// Something that is not read, in words. It is refused when it is asked for.
+    Unread(String),
 }
 
 impl ColumnKind {
-    /// The content of a column of `shape` with rows along the first axis: images `[_, height, width, 3]`, or vectors.
-    pub fn of(shape: &[u64]) -> Option<Self> {
+    /// The content of a column of numbers of `shape`, with rows along the first axis.
+    pub fn numbers(shape: &[u64]) -> Self {
         match *shape {
-            [_, height, width, 3] if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
-                ImageSize::new(height as usize, width as usize).ok().map(Self::Image)
-            }
-            [_, width] if (1..=MAX_WIDTH).contains(&width) => Some(Self::Vector(width as usize)),
-            [_] => Some(Self::Vector(1)),
-            _ => None,
+            [_, width] if (1..=MAX_WIDTH).contains(&width) => Self::Vector(width as usize),
+            [_] => Self::Vector(1),
+            _ => Self::Unread(format!("{shape:?}")),
         }
     }
 
     /// The image size, for a column of images.
-    pub fn image_size(self) -> Option<ImageSize> {
+    pub fn image_size(&self) -> Option<ImageSize> {
         match self {
-            Self::Image(size) => Some(size),
-            Self::Vector(_) => None,
+            Self::Image(size) => Some(*size),
+            Self::Vector(_) | Self::Unread(_) => None,
         }
     }
 }
@@ -196,9 +210,13 @@ impl Finder<'_> {
         self.available.iter().find(|column| column.name == name)
     }
 
-    /// The names of all columns, for messages.
+    /// The names of all columns, for messages, with what is wrong about those that are not read.
     fn all_names(&self) -> String {
-        self.available.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+        let name = |column: &AvailableColumn| match &column.kind {
+            ColumnKind::Unread(what) => format!("{} ({what})", column.name),
+            _ => column.name.clone(),
+        };
+        self.available.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
     fn require(&self, name: &str, field: &str) -> Result<&AvailableColumn> {
@@ -212,19 +230,24 @@ impl Finder<'_> {
     fn cameras(&self, mapped: Option<&[String]>, defaults: &DefaultColumns) -> Result<Vec<RecordedCamera>> {
         let mut cameras = Vec::new();
         for name in mapped.unwrap_or_default() {
-            match self.require(name, "camera")?.kind {
-                ColumnKind::Image(size) => cameras.push(defaults.camera(name, size)),
-                ColumnKind::Vector(width) => {
-                    let got = format!("{width} numbers");
-                    return Err(Error::content(self.path, format!("camera {name}"), "images", got));
+            let got = match &self.require(name, "camera")?.kind {
+                ColumnKind::Image(size) => {
+                    cameras.push(defaults.camera(name, *size));
+                    continue;
                 }
-            }
+                ColumnKind::Vector(width) => format!("{width} numbers"),
+                ColumnKind::Unread(what) => what.clone(),
+            };
+            return Err(Error::content(self.path, format!("camera {name}"), "images", got));
         }
         if cameras.is_empty() {
             let camera = |column: &AvailableColumn| Some(defaults.camera(&column.name, column.kind.image_size()?));
             let default = match defaults.cameras {
                 Some(names) => names.iter().find_map(|name| self.find(name).and_then(camera)),
-                None => self.available.iter().find_map(camera),
+                None => {
+                    let cameras = self.available.iter().filter(|column| column.kind.image_size().is_some());
+                    cameras.min_by_key(|column| column.camera_rank()).and_then(camera)
+                }
             };
             let missing = || {
                 let named = |names: &[&str]| format!("images called {}", names.join(" or "));
@@ -241,6 +264,10 @@ impl Finder<'_> {
     fn slices(&self, field: &str, mapped: Option<&[String]>, defaults: &[&str]) -> Result<Vec<ColumnSlice>> {
         let Some(mapped) = mapped else {
             let default = defaults.iter().find_map(|name| self.find(name));
+            // Only without an action is there nothing to learn.
+            let is_asked_for =
+                |column: &&AvailableColumn| field == "action" || !matches!(column.kind, ColumnKind::Unread(_));
+            let default = default.filter(is_asked_for);
             return default.map(|column| slice(self.path, column, None)).into_iter().collect();
         };
         let one = |text: &String| {
@@ -266,8 +293,10 @@ fn split(text: &str) -> Option<(&str, Option<Range<usize>>)> {
 
 fn slice(path: &Path, column: &AvailableColumn, elements: Option<Range<usize>>) -> Result<ColumnSlice> {
     let name = &column.name;
-    let ColumnKind::Vector(width) = column.kind else {
-        return Err(Error::content(path, name, "numbers", "images"));
+    let width = match &column.kind {
+        ColumnKind::Vector(width) => *width,
+        ColumnKind::Image(_) => return Err(Error::content(path, name, "numbers", "images")),
+        ColumnKind::Unread(what) => return Err(Error::content(path, name, "numbers", what)),
     };
     let elements = elements.unwrap_or(0..width);
     if elements.is_empty() || elements.end > width {
@@ -293,16 +322,11 @@ mod tests {
 
     fn available() -> Result<Vec<AvailableColumn>> {
         let images = |name: &str, side| -> Result<AvailableColumn> {
-            Ok(AvailableColumn {
-                name: name.into(),
-                kind: ColumnKind::Image(ImageSize::square(side)?),
-                elements: vec![],
-            })
+            Ok(AvailableColumn::new(name, ColumnKind::Image(ImageSize::square(side)?)))
         };
         let numbers = |name: &str, elements: &[&str]| AvailableColumn {
-            name: name.into(),
-            kind: ColumnKind::Vector(elements.len()),
             elements: elements.iter().map(ToString::to_string).collect(),
+            ..AvailableColumn::new(name, ColumnKind::Vector(elements.len()))
         };
         Ok(vec![
             images("images.front", 8)?,

@@ -117,7 +117,8 @@ impl ActionNormalisation {
     ) -> Result<Self> {
         method.check()?;
         let width = cache.action_width();
-        let column = |index: usize| cache.actions().iter().skip(index).step_by(width).copied().collect::<Vec<f32>>();
+        let taken = cache.taken_actions();
+        let column = |index: usize| taken.iter().skip(index).step_by(width).copied().collect::<Vec<f32>>();
         let (low, high): (Vec<f32>, Vec<f32>) = (0..width).map(|index| method.bounds(&mut column(index))).unzip();
         let names = or_numbered(action_names.to_vec(), width, "action");
         let neutral = |index: usize| {
@@ -162,6 +163,7 @@ impl ActionNormalisation {
     pub fn normalise(&self, cache: &mut FrameCache) -> Result<()> {
         self.require_width(cache.action_width())?;
         scale(cache.actions_mut(), &self.low, &self.high);
+        cache.clear_missing_actions();
         Ok(())
     }
 

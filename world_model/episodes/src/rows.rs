@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use crate::columns::ColumnSlice;
 use crate::{Error, Result};
 
 /// Largest width of a vector; a wider one is taken for a broken file.
@@ -48,26 +49,62 @@ pub(crate) fn width(path: &Path, name: &str, shape: &[u64], rows: u64) -> Result
     }
 }
 
-/// Returns `values [count, width]` of column `name` after checking that they are complete and finite.
+/// Returns `values [count, width]` of column `name`, which `slice` is of, after checking that they are complete, and that those of
+/// `slice` are finite.
 ///
 /// # Errors
 /// [`Error::Content`] that names the episode and the frame.
 pub(crate) fn finite(
     path: &Path,
     episode: usize,
-    name: &str,
-    [count, width]: [usize; 2],
+    (name, slice): (&str, &ColumnSlice),
+    count: usize,
     values: Vec<f32>,
 ) -> Result<Vec<f32>> {
+    check(path, episode, (name, slice), count, &values, count)?;
+    Ok(values)
+}
+
+/// [`finite`] for actions: in the last row, all of `slice` may be NaN. Nothing is done after the last picture, and
+/// stable-worldmodel's recorder says so.
+///
+/// # Errors
+/// As [`finite`].
+pub(crate) fn finite_but_last(
+    path: &Path,
+    episode: usize,
+    (name, slice): (&str, &ColumnSlice),
+    count: usize,
+    values: Vec<f32>,
+) -> Result<Vec<f32>> {
+    let last = values.len().checked_sub(slice.width).and_then(|last| values[last..].get(slice.elements.clone()));
+    let none = last.is_some_and(|last| last.iter().all(|value| value.is_nan()));
+    check(path, episode, (name, slice), count, &values, count - usize::from(none))?;
+    Ok(values)
+}
+
+/// Checks that there are `count` rows, and that `slice` is finite in the first `finite` of them.
+fn check(
+    path: &Path,
+    episode: usize,
+    (name, slice): (&str, &ColumnSlice),
+    count: usize,
+    values: &[f32],
+    finite: usize,
+) -> Result<()> {
+    let (width, elements) = (slice.width, &slice.elements);
     if values.len() != count * width {
         let field = format!("episode {episode} {name}");
         return Err(Error::content(path, field, format!("{} values", count * width), values.len()));
     }
-    match values.iter().position(|value| !value.is_finite()) {
-        None => Ok(values),
-        Some(bad) => {
+    let is_bad = |(index, value): &(usize, &f32)| {
+        !value.is_finite() && (slice.is_whole() || elements.contains(&(index % width)))
+    };
+    match values[..finite * width].iter().enumerate().find(is_bad) {
+        None => Ok(()),
+        Some((bad, value)) => {
             let field = format!("episode {episode} frame {} {name}[{}]", bad / width, bad % width);
-            Err(Error::content(path, field, "a finite number", values[bad]))
+            Err(Error::content(path, field, "a finite number", value))
         }
     }
 }
@@ -107,10 +144,32 @@ mod tests {
         }
     }
 
+    fn slice(elements: Range<usize>) -> ColumnSlice {
+        ColumnSlice { column: "action".into(), width: 2, elements, names: Vec::new() }
+    }
+
     #[test]
     fn values_that_are_not_finite_are_located() {
-        let poisoned = finite(Path::new("file"), 3, "action", [2, 2], vec![0.0, 1.0, 2.0, f32::NAN]);
-        let error = poisoned.map_err(|error| error.to_string());
+        let path = Path::new("file");
+        let poisoned = |elements| finite(path, 3, ("action", &slice(elements)), 2, vec![0.0, 1.0, 2.0, f32::NAN]);
+        let error = poisoned(0..2).map_err(|error| error.to_string());
         assert_eq!(error, Err("file: episode 3 frame 1 action[1]: expected a finite number, got NaN".into()));
+        assert!(poisoned(0..1).is_ok(), "an element that nobody asked for");
+    }
+
+    #[test]
+    fn the_last_row_of_actions_may_be_nan_as_a_whole() {
+        const NAN: f32 = f32::NAN;
+        let read = |elements, values: &[f32]| {
+            finite_but_last(Path::new("file"), 0, ("action", &slice(elements)), 2, values.to_vec())
+                .map_err(|error| error.to_string())
+        };
+        assert!(read(0..2, &[0.0, 1.0, NAN, NAN]).is_ok());
+        assert!(read(0..2, &[0.0, 1.0, 2.0, NAN]).is_err_and(|error| error.contains("frame 1 action[1]")));
+        assert!(read(0..1, &[0.0, 1.0, NAN, 3.0]).is_ok());
+        assert!(read(0..2, &[NAN, NAN, 0.0, 1.0]).is_err_and(|error| error.contains("frame 0 action[0]")));
+        assert!(read(0..2, &[NAN, NAN, NAN, NAN]).is_err_and(|error| error.contains("frame 0 action[0]")));
+        assert!(read(0..2, &[0.0, 1.0, f32::INFINITY, NAN]).is_err());
+        assert!(finite_but_last(Path::new("file"), 0, ("action", &slice(0..2)), 0, Vec::new()).is_ok());
     }
 }

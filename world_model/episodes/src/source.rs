@@ -97,6 +97,11 @@ pub trait EpisodeSource: Debug + Send + Sync {
     /// The columns that are read, including the default ones.
     fn mapping(&self) -> Mapping;
 
+    /// What the user should know about how the data are read, for example which columns are not: one line each.
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+
     /// What mindseye recorded beside the data; `None` for data of other tools.
     fn sidecar(&self) -> Option<&Sidecar> {
         None
@@ -129,23 +134,32 @@ pub trait EpisodeSource: Debug + Send + Sync {
     /// # Errors
     /// As [`EpisodeSource::read`].
     fn read_episode(&self, index: usize) -> Result<EpisodeData> {
-        let (length, shape) = (self.episode(index)?.length, *self.shape());
-        let needed_bytes = (length as u64).saturating_mul(shape.image_size.rgb_len() as u64);
-        if needed_bytes > MAX_EPISODE_BYTES {
-            let what = "one episode's images";
-            return Err(Error::Memory { what, limit_bytes: MAX_EPISODE_BYTES, needed_bytes });
-        }
-        // The images are there twice for a while: end to end, and one by one.
-        let numbers = shape.action + shape.state + shape.proprioception;
-        let needed = sum(&[2 * u128::from(needed_bytes), product(&[length, numbers, 8])]);
-        let field = format!("{}: episode {index}", printable_path(self.path()));
-        MemoryLimit::of_this_machine().require(&field, needed)?;
-        let mut pixels = vec![0; length * shape.image_size.rgb_len()];
-        let request = ReadRequest { episode: index, images: &mut pixels };
-        let options = ImageOptions { stride: 1, size: shape.image_size };
-        let arrays = self.read(vec![request], options, &|_| ())?.pop().unwrap_or_default();
-        EpisodeData::from_parts(&pixels, &arrays, &shape)
+        let (arrays, pixels) = read_whole(self, index)?;
+        EpisodeData::from_parts(&pixels, &arrays, self.shape())
     }
+}
+
+/// Reads the whole of episode `index`: its numbers, and its images `[T, C * H, W, 3]`.
+///
+/// # Errors
+/// As [`EpisodeSource::read`].
+pub(crate) fn read_whole<S: EpisodeSource + ?Sized>(source: &S, index: usize) -> Result<(EpisodeArrays, Vec<u8>)> {
+    let (length, shape) = (source.episode(index)?.length, *source.shape());
+    let needed_bytes = (length as u64).saturating_mul(shape.image_size.rgb_len() as u64);
+    if needed_bytes > MAX_EPISODE_BYTES {
+        let what = "one episode's images";
+        return Err(Error::Memory { what, limit_bytes: MAX_EPISODE_BYTES, needed_bytes });
+    }
+    // The images are there twice for a while: end to end, and one by one.
+    let numbers = shape.action + shape.state + shape.proprioception;
+    let needed = sum(&[2 * u128::from(needed_bytes), product(&[length, numbers, 8])]);
+    let field = format!("{}: episode {index}", printable_path(source.path()));
+    MemoryLimit::of_this_machine().require(&field, needed)?;
+    let mut pixels = vec![0; length * shape.image_size.rgb_len()];
+    let request = ReadRequest { episode: index, images: &mut pixels };
+    let options = ImageOptions { stride: 1, size: shape.image_size };
+    let arrays = source.read(vec![request], options, &|_| ())?.pop().unwrap_or_default();
+    Ok((arrays, pixels))
 }
 
 /// Summary of a source that records only its episodes and `features`.
@@ -172,5 +186,6 @@ pub(crate) fn plain_summary(
         bytes_on_disk,
         action: None,
         sidecar: None,
+        notes: source.notes().to_vec(),
     })
 }

@@ -34,6 +34,9 @@ pub struct DatasetSummary {
     pub action: Option<ActionSummary>,
     /// The origin of data that mindseye recorded.
     pub sidecar: Option<Sidecar>,
+    /// What the user should know, see [`crate::EpisodeSource::notes`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One column of a data set.

@@ -122,3 +122,25 @@ fn an_episode_with_more_than_two_gibibytes_of_images_is_read_a_few_rows_at_a_tim
     assert!(read.frames.iter().all(|frame| *frame == recorded.frames[7]));
     assert_eq!(read.actions, recorded.actions);
 }
+
+/// Symptom: none yet. Codecs of the library write as much as the bytes of a page say, whatever its header promised: of
+/// gzip, brotli and LZ4 a few kilobytes could fill the memory. Fix: the bytes are counted before.
+#[test]
+fn a_page_that_unpacks_to_more_than_it_promises_is_refused() {
+    for compression in ["gzip", "brotli"] {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&fixture(&format!("as_people_have_it/tables_{compression}")), folder.path());
+        let path = folder.path().join(DATA);
+        let metadata = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let column = metadata.metadata().row_group(0).columns().iter();
+        let column = column.clone().find(|column| column.column_path().string() == "timestamp").unwrap();
+        let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset()) as usize;
+        let mut bytes = fs::read(&path).unwrap();
+        // The kind of the page, and its size: fields 1 and 2, numbers of one byte.
+        assert!(bytes[start] == 0x15 && bytes[start + 2] == 0x15 && bytes[start + 3] < 128);
+        bytes[start + 3] = 2;
+        fs::write(&path, bytes).unwrap();
+        let error = read_error(folder.path());
+        assert!(error.contains("timestamp: expected whole pages, got a page of more than the 1 bytes"), "{error}");
+    }
+}

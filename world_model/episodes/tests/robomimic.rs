@@ -168,7 +168,7 @@ fn contradictions_within_and_between_demonstrations_are_named() {
     );
     refused(|demo| demo.cameras[0].1 = [2, 2, 2, 3], &["obs/agentview_rgb", "expected 3 images of 2x2, got 2"]);
     refused(|demo| demo.cameras[0].1 = [3, 3, 2, 3], &["data/demo_1", "expected 3 images of 2x2, got 3 images of 3x2"]);
-    refused(|demo| demo.cameras[0].1 = [3, 2, 2, 1], &["obs/agentview_rgb", "[N, height, width, 3] of u8"]);
+    refused(|demo| demo.cameras[0].1 = [3, 2, 2, 2], &["obs/agentview_rgb", "[T, height, width, 3] of u8"]);
     let wider = |demo: &mut Demo| demo.observations[1] = ("ee_pos", vec![1.0; 9], vec![3, 3]);
     refused(wider, &["data/demo_1", "expected 2 wide, got 3"]);
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use mindseye_episodes::{DatasetSummary, Mapping, open_with};
+use mindseye_episodes::{DatasetSummary, Mapping, is_recording, open_with};
 use mindseye_plots::model_report::{self, ModelReport};
 use mindseye_world_model::checkpoint::CheckpointConfig;
 use mindseye_world_model::training::STATE_FILE;
@@ -103,9 +103,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
 fn find(arguments: &InspectArguments) -> Result<Finding> {
     let path = &assets::resolve(&arguments.path);
     let mapping = load_mapping(arguments.mapping.as_deref())?;
-    if path.is_file() && !Lewm::is_in(path)
-        || ["meta/info.json", "ep_len.npz"].iter().any(|file| path.join(file).exists())
-    {
+    if is_recording(path) && !path.join("config.json").exists() && !Lewm::is_in(path) {
         if arguments.data.is_some() {
             bail!("{}: expected a checkpoint beside --data, got a data set", path.display());
         }
@@ -143,6 +141,12 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
             config: checkpoint.config,
             on_data,
         })));
+    }
+    // Of a name of the hub, the error says how to download it.
+    if let Err(error @ mindseye_episodes::Error::Content { .. }) = open_with(path, &mapping)
+        && !path.exists()
+    {
+        return Err(error.into());
     }
     bail!(
         "{}: expected a data set (meta/info.json, ep_len.npz) or a checkpoint (config.json), got neither",

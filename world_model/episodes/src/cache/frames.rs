@@ -37,6 +37,8 @@ pub struct FrameCache {
     pub(super) states: Vec<f32>,
     pub(super) proprioception: Vec<f32>,
     episodes: Vec<Range<usize>>,
+    /// Timesteps without an action, ascending, see [`FrameCache::taken_actions`].
+    pub(super) without_action: Vec<usize>,
     pub(super) notes: Vec<String>,
 }
 
@@ -108,6 +110,7 @@ impl FrameCache {
             states: Vec::new(),
             proprioception: Vec::new(),
             episodes: Vec::new(),
+            without_action: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -203,7 +206,7 @@ impl FrameCache {
         &self.episodes
     }
 
-    /// All actions `[F, A]`.
+    /// All actions `[F, A]`; 0 where none was taken.
     pub fn actions(&self) -> &[f32] {
         &self.actions
     }
@@ -238,6 +241,7 @@ impl FrameCache {
         self.states.extend(other.states);
         self.proprioception.extend(other.proprioception);
         self.episodes.extend(other.episodes.into_iter().map(|range| range.start + timesteps..range.end + timesteps));
+        self.without_action.extend(other.without_action.iter().map(|timestep| timestep + timesteps));
         self.notes.extend(other.notes);
         self.sets.extend(other.sets.into_iter().map(|(first, weight)| (first + episode, weight)));
         Ok(())

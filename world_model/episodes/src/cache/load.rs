@@ -94,6 +94,7 @@ impl FrameCache {
         let mut cache = Self::empty(shape, options.stride)
             .with_state_names(source.state_names())
             .with_camera_names(source.camera_names());
+        cache.notes = source.notes().to_vec();
         let lengths = lengths(source, options)?;
         let size = Size::of(&lengths, shape, options.stride);
         size.check_index(source.path())?;
@@ -120,8 +121,7 @@ impl FrameCache {
                 Found::Nothing => (),
                 _ => {
                     let path = printable_path(&path);
-                    cache.notes =
-                        vec![format!("{path}: decoded frames that were changed or are incomplete: made anew")];
+                    cache.notes.push(format!("{path}: decoded frames that were changed or are incomplete: made anew"));
                 }
             }
             match Store::begin(&path, &header) {
@@ -142,7 +142,7 @@ impl FrameCache {
                     }
                 }
                 Err(error) if size.check_memory(options.memory_limit_bytes).is_ok() => {
-                    cache.notes = vec![format!("{error}: decoded frames are kept in memory instead")];
+                    cache.notes.push(format!("{error}: decoded frames are kept in memory instead"));
                     return cache.load_to_memory(source, &header.lengths, report);
                 }
                 Err(error) => return Err(error),
@@ -157,6 +157,7 @@ impl FrameCache {
         let decoding = Decoding { source, lengths, stride: self.stride, image_size };
         let numbers = decoding.run(report, Target::Memory(&mut images))?;
         [self.actions, self.states, self.proprioception] = numbers;
+        self.mark_missing_actions();
         self.images = vec![(0, Images::Memory(images))];
         Ok(self)
     }
@@ -175,6 +176,7 @@ impl FrameCache {
         let [actions, states, proprioception] = stored.numbers;
         self.images = vec![(0, Images::File(Arc::new(stored.images)))];
         (self.actions, self.states, self.proprioception) = (actions, states, proprioception);
+        self.mark_missing_actions();
         self
     }
 

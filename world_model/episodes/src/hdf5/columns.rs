@@ -3,19 +3,24 @@
 use std::ops::Range;
 use std::path::Path;
 
-use hdf5_pure::{Chunk, DType, Dataset, File, Group};
-use mindseye_interface::{Image, ImageSize, inputs};
+use hdf5_pure::{Chunk, DType, Dataset, File, Layout};
+use mindseye_interface::{Image, ImageSize};
 use rayon::prelude::*;
 
-use super::blosc;
+use super::file::broken;
+use super::filters;
+use super::pictures::{EXPECTED, Pictures, Value, bytes_of_floats};
+use super::tree::Node;
 use crate::cameras::ImageOptions;
+use crate::columns::ColumnSlice;
 use crate::image_codec::fit;
+use crate::mapping::{AvailableColumn, ColumnKind};
 use crate::rows;
 use crate::summary::FeatureSummary;
 use crate::{Error, Result};
 
-/// Largest compression ratio that is accepted (deflate reaches 1032).
-const MAX_COMPRESSION: u64 = 1100;
+/// Bytes of pictures of floats that are in memory at once.
+const FLOATS_AT_ONCE: usize = 64 << 20;
 
 /// One column of an open file: rows along its first axis.
 pub(super) struct Column<'a> {
@@ -32,30 +37,19 @@ pub(super) struct SharedColumn {
 }
 
 impl<'a> Column<'a> {
-    /// The column `name` of `file` at `path`.
+    /// The column `inside` of group `node` of `file` at `path`; `name` is its whole name. A path from the root would
+    /// read the list of all groups on the way, for every column.
     ///
     /// # Errors
     /// [`Error::Content`] when it states more values than the file can hold.
-    pub fn open(file: &File, path: &'a Path, name: &'a str) -> Result<Self> {
-        let data = file.dataset(name).map_err(|error| broken(path, error))?;
-        Self::of(data, file.file_size(), path, name)
-    }
-
-    /// The column `inside` of `group` in a file of `file_bytes` bytes; `name` is its whole name. A path from the root
-    /// would read the list of all groups on the way, for every column.
-    ///
-    /// # Errors
-    /// As [`Column::open`].
-    pub fn open_in(group: &Group, inside: &str, file_bytes: u64, path: &'a Path, name: &'a str) -> Result<Self> {
-        let data = group.dataset(inside).map_err(|error| broken(path, error))?;
-        Self::of(data, file_bytes, path, name)
+    pub fn open(node: &Node, inside: &str, file: &File, path: &'a Path, name: &'a str) -> Result<Self> {
+        Self::of(node.dataset(inside, file, path, name)?, file.file_size(), path, name)
     }
 
     fn of(data: Dataset, file_bytes: u64, path: &'a Path, name: &'a str) -> Result<Self> {
         let shape = data.shape().map_err(|error| broken(path, error))?;
         let element = data.element_size().map_err(|error| broken(path, error))?;
-        let factor = if data.filters().is_empty() { 1 } else { MAX_COMPRESSION };
-        let most = file_bytes.saturating_mul(factor);
+        let most = file_bytes.saturating_mul(filters::largest_ratio(&data));
         // A chunk is decompressed as a whole.
         let chunk = data.chunk_shape().map_err(|error| broken(path, error))?.unwrap_or_default();
         for (what, sides) in [("values", &shape), ("values in a chunk", &chunk)] {
@@ -78,12 +72,22 @@ impl<'a> Column<'a> {
         Self { path, name, data: shared.data.clone(), shape: shared.shape.clone() }
     }
 
-    /// Returns the column after checking that all of its chunks lie within the `file_bytes` bytes of the file.
-    /// The library would otherwise allocate memory for chunks that the file does not have.
+    /// Returns the column after checking that its values can be read: that they are in this file, by filters that are
+    /// known, and that all chunks lie within the `file_bytes` bytes of the file. The library would otherwise allocate
+    /// memory for chunks that the file does not have.
     ///
     /// # Errors
-    /// [`Error::Content`] when a chunk ends behind the file.
+    /// [`Error::Content`] when a chunk ends behind the file, or for values that cannot be read.
     pub fn within(self, file_bytes: u64) -> Result<Self> {
+        if matches!(self.data.layout(), Ok(Layout::Virtual)) {
+            let got = "a virtual dataset, made of others (h5py copies them: file[NAME] = other[NAME][:])";
+            return Err(Error::content(self.path, self.name, "values in this file", got));
+        }
+        if let Some(filter) = filters::unknown(&self.data) {
+            let got = format!("{filter} (h5repack -f GZIP=4 FILE NEW_FILE makes a file that is read)");
+            let expected = "values that are not compressed, or by gzip, LZF, Blosc, LZ4, Zstandard or bitshuffle";
+            return Err(Error::content(self.path, self.name, expected, got));
+        }
         // If the list of chunks cannot be read, reading rows reports why.
         let chunks = if self.data.is_chunked() { self.data.chunks().unwrap_or_default() } else { Vec::new() };
         let end = |chunk: &Chunk| chunk.address.saturating_add(chunk.storage_size);
@@ -96,20 +100,33 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Number of rows, and the size of their images.
+    /// The layout of the column's pictures.
     ///
     /// # Errors
-    /// [`Error::Content`] when this is no column of images.
-    pub fn images(&self) -> Result<(u64, ImageSize)> {
+    /// [`Error::Content`] when this is no column of pictures.
+    pub fn pictures(&self) -> Result<Pictures> {
         let kind = self.data.dtype().map_err(|error| broken(self.path, error))?;
-        match (&self.shape[..], kind) {
-            (&[rows, height, width, 3], DType::U8) if height.max(width) <= ImageSize::MAX_SIDE as u64 => {
-                Ok((rows, ImageSize::new(height as usize, width as usize)?))
-            }
-            (other, kind) => {
-                let got = format!("{other:?} of {kind}");
-                Err(Error::content(self.path, self.name, "[N, height, width, 3] of u8", got))
-            }
+        let pictures = Pictures::of(&self.shape, &kind);
+        let got = || format!("{:?} of {}", self.shape, kind_name(&kind));
+        pictures.ok_or_else(|| Error::content(self.path, self.name, EXPECTED, got()))
+    }
+
+    /// What the column holds, under the name that a mapping uses. What cannot be read is refused when it is asked for.
+    pub fn available(&self, name: &str) -> AvailableColumn {
+        let Ok(kind) = self.data.dtype() else {
+            return AvailableColumn::new(name, ColumnKind::Unread("values of an unknown type".into()));
+        };
+        match Pictures::of(&self.shape, &kind) {
+            Some(pictures) => AvailableColumn {
+                is_colour: pictures.is_colour(),
+                ..AvailableColumn::new(name, ColumnKind::Image(pictures.size))
+            },
+            None => match ColumnKind::numbers(&self.shape) {
+                ColumnKind::Unread(shape) => {
+                    AvailableColumn::new(name, ColumnKind::Unread(format!("{shape} of {}", kind_name(&kind))))
+                }
+                numbers => AvailableColumn::new(name, numbers),
+            },
         }
     }
 
@@ -137,24 +154,32 @@ impl<'a> Column<'a> {
         self.data.read_i64().map_err(|error| broken(self.path, error))
     }
 
-    /// Rows `range`, each of `width` finite numbers.
-    pub fn numbers(&self, range: &Range<usize>, width: usize, episode: usize) -> Result<Vec<f32>> {
+    /// Rows `range` of the column of `slice`, whose values must be finite there.
+    pub fn numbers(&self, range: &Range<usize>, slice: &ColumnSlice, episode: usize) -> Result<Vec<f32>> {
+        rows::finite(self.path, episode, (self.name, slice), range.len(), self.values(range)?)
+    }
+
+    /// [`Column::numbers`] of actions: the last row may be NaN, see [`rows::finite_but_last`].
+    pub fn actions(&self, range: &Range<usize>, slice: &ColumnSlice, episode: usize) -> Result<Vec<f32>> {
+        rows::finite_but_last(self.path, episode, (self.name, slice), range.len(), self.values(range)?)
+    }
+
+    /// The values of rows `range`, as `f32`.
+    fn values(&self, range: &Range<usize>) -> Result<Vec<f32>> {
         let (start, count) = (range.start as u64, range.len() as u64);
         let kind = self.data.dtype().map_err(|error| broken(self.path, error))?;
-        let values = if blosc::is_used(&self.data) {
-            let bytes = blosc::read_rows(&self.data, self.path, start, count)?;
-            blosc::floats(&bytes, &kind).ok_or_else(|| {
-                Error::content(self.path, self.name, "numbers", format!("{kind:?} compressed with Blosc")) //
-            })?
-        } else {
-            let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
-            let read = match kind {
-                DType::F32 => self.data.read_f32_rows(start, count),
-                _ => self.data.read_f64_rows(start, count).map(narrow),
-            };
-            read.map_err(|error| broken(self.path, error))?
+        if filters::are_used(&self.data) {
+            let bytes = filters::read_rows(&self.data, self.path, self.name, start, count)?;
+            return filters::floats(&bytes, &kind).ok_or_else(|| {
+                Error::content(self.path, self.name, "numbers", format!("packed values of {}", kind_name(&kind))) //
+            });
+        }
+        let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        let read = match kind {
+            DType::F32 => self.data.read_f32_rows(start, count),
+            _ => self.data.read_f64_rows(start, count).map(narrow),
         };
-        rows::finite(self.path, episode, self.name, [range.len(), width], values)
+        read.map_err(|error| broken(self.path, error))
     }
 
     /// Writes the images, recorded at size `own`, of rows `first`, `first + stride`, ... to `target` until it is full,
@@ -164,15 +189,20 @@ impl<'a> Column<'a> {
         // rows are read.
         const ROWS_AT_ONCE: usize = 64;
         let ImageOptions { stride, size } = options;
+        let pictures = self.pictures()?;
+        let rows_at_once = match pictures.value {
+            Value::U8 => ROWS_AT_ONCE,
+            _ => (FLOATS_AT_ONCE / pictures.bytes().max(1)).clamp(1, ROWS_AT_ONCE),
+        };
         let chunk = self.data.chunk_shape().map_err(|error| broken(self.path, error))?;
         let share = chunk.and_then(|chunk| chunk.first().copied()).unwrap_or(1) >= stride as u64;
-        let count = if share { (ROWS_AT_ONCE / stride).max(1) } else { ROWS_AT_ONCE };
+        let count = if share { (rows_at_once / stride).max(1) } else { rows_at_once };
         for (number, targets) in target.chunks_mut(count * size.rgb_len()).enumerate() {
             let rows = (0..targets.len() / size.rgb_len()).map(|image| first + (number * count + image) * stride);
             let (bytes, step) = match (share, rows.clone().next(), rows.clone().next_back()) {
-                (true, Some(first), Some(last)) => (self.image_rows(&(first..last + 1), own)?, stride),
+                (true, Some(first), Some(last)) => (self.image_rows(&(first..last + 1), &pictures)?, stride),
                 _ => {
-                    let single = rows.map(|row| self.image_rows(&(row..row + 1), own));
+                    let single = rows.map(|row| self.image_rows(&(row..row + 1), &pictures));
                     (single.collect::<Result<Vec<_>>>()?.concat(), 1)
                 }
             };
@@ -186,36 +216,34 @@ impl<'a> Column<'a> {
     }
 
     /// The images of rows `range`, `[rows, H, W, 3]`.
-    fn image_rows(&self, range: &Range<usize>, own: ImageSize) -> Result<Vec<u8>> {
+    fn image_rows(&self, range: &Range<usize>, pictures: &Pictures) -> Result<Vec<u8>> {
         let (start, count) = (range.start as u64, range.len() as u64);
-        let bytes = if blosc::is_used(&self.data) {
-            blosc::read_rows(&self.data, self.path, start, count)?
-        } else {
-            self.data.read_u8_rows(start, count).map_err(|error| broken(self.path, error))?
+        let bytes = match pictures.value {
+            Value::U8 if filters::are_used(&self.data) => {
+                filters::read_rows(&self.data, self.path, self.name, start, count)?
+            }
+            Value::U8 => self.data.read_u8_rows(start, count).map_err(|error| broken(self.path, error))?,
+            Value::F32 | Value::F64 => bytes_of_floats(&self.values(range)?).map_err(|got| {
+                Error::content(
+                    self.path,
+                    format!("{} rows {range:?}", self.name),
+                    "pictures of floats from 0 to 1",
+                    got,
+                )
+            })?,
         };
-        let expected = range.len() * own.rgb_len();
+        let expected = range.len() * pictures.values();
         if bytes.len() != expected {
-            return Err(Error::content(self.path, self.name, format!("{expected} bytes"), bytes.len()));
+            return Err(Error::content(self.path, self.name, format!("{expected} values"), bytes.len()));
         }
-        Ok(bytes)
+        if pictures.are_rgb_bytes() {
+            return Ok(bytes);
+        }
+        Ok(bytes.par_chunks_exact(pictures.values()).flat_map_iter(|values| pictures.rgb(values)).collect())
     }
 }
 
-/// Whether the file at `path` begins like an HDF5 file.
-pub(crate) fn is_hdf5(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.is_file()) && hdf5_pure::is_hdf5(path).unwrap_or(false)
-}
-
-/// Opens the HDF5 file at `path` for reading parts of it.
-///
-/// # Errors
-/// [`Error::File`] when it is missing or broken.
-pub(super) fn open_file(path: &Path) -> Result<File> {
-    inputs::open(path, u64::MAX).map_err(|error| Error::file(path, "opening", error))?; // a regular file
-    File::open_streaming(path).map_err(|error| broken(path, error))
-}
-
-/// The error of the HDF5 parser.
-pub(super) fn broken(path: &Path, error: hdf5_pure::Error) -> Error {
-    Error::file(path, "reading HDF5", error)
+/// The name of a type, as in `u8`.
+fn kind_name(kind: &DType) -> String {
+    kind.to_string()
 }

@@ -118,9 +118,9 @@ impl Notes {
     ///
     /// # Errors
     /// [`Error::Content`] that names the field.
-    pub fn check(&self, path: &Path, kind: impl Fn(&str) -> Option<ColumnKind>) -> Result<()> {
+    pub fn check<'a>(&self, path: &Path, kind: impl Fn(&str) -> Option<&'a ColumnKind>) -> Result<()> {
         let width = |name: &str| match kind(name) {
-            Some(ColumnKind::Vector(width)) => width,
+            Some(ColumnKind::Vector(width)) => *width,
             _ => 0,
         };
         for (field, names, column) in [

@@ -12,12 +12,15 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hdf5_pure::{AttrValue, File, Group};
+use hdf5_pure::{AttrValue, File};
 use mindseye_interface::ImageSize;
 
-use super::columns::{Column, broken, open_file};
+use super::columns::Column;
+use super::file::{broken, open_file};
+use super::pictures::{EXPECTED, Pictures};
+use super::tree::{Node, Tree};
 use crate::cameras::{ImageOptions, RecordedCamera, fill_stack};
-use crate::columns::{ColumnSlice, Columns, element_names, side_by_side};
+use crate::columns::{ColumnSlice, Columns, actions_side_by_side, element_names, side_by_side};
 use crate::episode::{EpisodeArrays, EpisodeShape};
 use crate::mapping::{AvailableColumn, ColumnKind, DefaultColumns, Mapping};
 use crate::rows::{self, MAX_FRAMES, missing};
@@ -46,18 +49,17 @@ const OBSERVATIONS: &str = "obs/";
 struct Demo {
     /// `data/demo_<i>`.
     name: String,
-    own: Group,
-    observations: Group,
+    own: Node,
+    observations: Node,
     length: usize,
 }
 
 impl Demo {
-    /// The column `column`, as in `obs/agentview_image`, of the file at `path` of `file_bytes` bytes; `name` is its
-    /// whole name.
-    fn column<'a>(&self, column: &str, file_bytes: u64, path: &'a Path, name: &'a str) -> Result<Column<'a>> {
+    /// The column `column`, as in `obs/agentview_image`, of `file` at `path`; `name` is its whole name.
+    fn column<'a>(&self, column: &str, file: &File, path: &'a Path, name: &'a str) -> Result<Column<'a>> {
         match column.strip_prefix(OBSERVATIONS) {
-            Some(inside) => Column::open_in(&self.observations, inside, file_bytes, path, name),
-            None => Column::open_in(&self.own, column, file_bytes, path, name),
+            Some(inside) => Column::open(&self.observations, inside, file, path, name),
+            None => Column::open(&self.own, column, file, path, name),
         }
     }
 }
@@ -93,69 +95,81 @@ impl RobomimicFile {
     /// [`Error::File`] when it is broken; [`Error::Content`] when a dataset is missing or contradicts the others.
     pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
         let file = open_file(path)?;
-        let data = file.group(DATA).map_err(|error| broken(path, error))?;
+        let mut tree = Tree::new(&file, path);
+        let root = tree.root();
+        let data = tree.group(&root, "", DATA, None)?;
+        // To find a group by its name, the list of all is read.
+        let mut opened = data.opened(path)?;
         let number = |group: &str| group.strip_prefix("demo_")?.parse::<u64>().ok();
-        let mut groups: Vec<(u64, String, Group)> = Vec::new();
-        for (name, group) in data.iter_groups().map_err(|error| broken(path, error))? {
-            groups.extend(number(&name).map(|number| (number, format!("{DATA}/{name}"), group)));
+        let mut names: Vec<(u64, String)> = Vec::new();
+        let all = if opened.is_empty() { data.groups(&file, path)? } else { opened.keys().cloned().collect() };
+        for name in all {
+            names.extend(number(&name).map(|number| (number, name)));
         }
-        groups.sort_by(|(number, name, _), (other, other_name, _)| (number, name).cmp(&(other, other_name)));
-        let mut demos = Vec::with_capacity(groups.len());
-        for (_, name, own) in groups {
-            let observations = own.group("obs").map_err(|error| {
-                Error::content(path, format!("{name}/obs"), "a group of datasets", error) //
-            })?;
+        names.sort();
+        let mut demos = Vec::with_capacity(names.len());
+        for (_, demo) in names {
+            let name = format!("{DATA}/{demo}");
+            let own = tree.group(&data, DATA, &demo, opened.remove(&demo))?;
+            let observations = tree.group(&own, &name, "obs", None)?;
             demos.push(Demo { name, own, observations, length: 0 });
         }
+        drop(tree);
         let Some(first) = demos.first() else {
             return Err(Error::content(path, DATA, "groups demo_0, demo_1, ...", "none"));
         };
-        let bytes = file.file_size();
-        let available = available_columns(first, bytes, path)?;
+        let available = available_columns(first, &file, path)?;
         let defaults = default_mapping(&available);
         if mapping.cameras.is_none() && defaults.cameras.is_none() {
+            // Pictures of another kind are named: there the advice to add some leads nowhere.
+            let unread = available.iter().find_map(|column| match &column.kind {
+                ColumnKind::Unread(what) if column.name.starts_with(OBSERVATIONS) => Some((&column.name, what)),
+                _ => None,
+            });
+            if let Some((name, what)) = unread {
+                return Err(Error::content(path, format!("{}/{name}", first.name), EXPECTED, what));
+            }
             let names = available.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
             let got = format!("only {names} (robomimic's dataset_states_to_obs.py --camera_names adds some)");
-            return Err(Error::content(path, format!("{}/obs", first.name), "images [T, height, width, 3] of u8", got));
+            return Err(Error::content(path, format!("{}/obs", first.name), EXPECTED, got));
         }
         let columns = mapping.or(defaults).resolve(path, &available, &NO_DEFAULTS)?;
         let shape = columns.shape()?;
         for demo in &mut demos {
-            demo.length = demonstration_length(&columns, demo, bytes, path)?;
+            demo.length = demonstration_length(&columns, demo, &file, path)?;
         }
         let frames = demos.iter().map(|demo| demo.length).sum();
-        let rate = || rate(data.attrs().ok()?.get("env_args"));
+        let rate = || rate(data.group.attrs().ok()?.get("env_args"));
         let frames_per_second = mapping.fps.or_else(rate);
         Ok(Self { path: path.to_path_buf(), file, columns, shape, demos, frames, frames_per_second })
     }
 }
 
-/// The columns of a demonstration, with their whole names.
-fn datasets_of(demo: &Demo, path: &Path) -> Result<Vec<(String, String)>> {
+/// The columns of a demonstration: the prefix of their group, and their names.
+fn datasets_of(demo: &Demo, file: &File, path: &Path) -> Result<Vec<(String, String)>> {
     let mut names = Vec::new();
-    for (group, inside, prefix) in [(&demo.own, "", ""), (&demo.observations, "/obs", OBSERVATIONS)] {
-        let all = datasets(group, path, &format!("{}{inside}", demo.name))?;
-        names.extend(all.into_iter().map(|name| (prefix.to_owned(), name)));
+    for (node, prefix) in [(&demo.own, ""), (&demo.observations, OBSERVATIONS)] {
+        names.extend(datasets(node, file, path)?.into_iter().map(|name| (prefix.to_owned(), name)));
     }
     Ok(names)
 }
 
 /// The columns of a demonstration.
-fn available_columns(demo: &Demo, file_bytes: u64, path: &Path) -> Result<Vec<AvailableColumn>> {
+fn available_columns(demo: &Demo, file: &File, path: &Path) -> Result<Vec<AvailableColumn>> {
     let mut available = Vec::new();
-    for (prefix, dataset) in datasets_of(demo, path)? {
+    for (prefix, dataset) in datasets_of(demo, file, path)? {
         let name = format!("{prefix}{dataset}");
         let full = format!("{}/{name}", demo.name);
-        let column = demo.column(&name, file_bytes, path, &full)?;
-        let readable = |kind: &ColumnKind| matches!(kind, ColumnKind::Vector(_)) || column.images().is_ok();
-        let kind = ColumnKind::of(&column.shape).filter(readable);
-        let elements = match kind {
-            Some(ColumnKind::Vector(width)) if !prefix.is_empty() => {
-                (0..width).map(|element| format!("{dataset}_{element}")).collect()
-            }
-            _ => Vec::new(),
+        let mut column = match demo.column(&name, file, path, &full) {
+            Ok(column) => column.available(&name),
+            Err(error) => AvailableColumn::new(&name, ColumnKind::Unread(error.to_string())),
         };
-        available.extend(kind.map(|kind| AvailableColumn { name, kind, elements }));
+        if let ColumnKind::Vector(width) = &column.kind
+            && !prefix.is_empty()
+        {
+            column.elements = (0..*width).map(|element| format!("{dataset}_{element}")).collect();
+        }
+        available.push(column);
     }
     Ok(available)
 }
@@ -165,7 +179,7 @@ fn default_mapping(available: &[AvailableColumn]) -> Mapping {
     let is_camera = |column: &&AvailableColumn| column.kind.image_size().is_some();
     let cameras = || available.iter().filter(is_camera);
     let preferred = CAMERAS.iter().find_map(|name| cameras().find(|column| column.name == *name));
-    let camera = preferred.or_else(|| cameras().next());
+    let camera = preferred.or_else(|| cameras().min_by_key(|column| column.camera_rank()));
     let is_proprioception = |column: &&AvailableColumn| {
         let name = column.name.strip_prefix(OBSERVATIONS);
         matches!(column.kind, ColumnKind::Vector(_)) && name.is_some_and(|name| !OBJECTS.contains(&name))
@@ -188,10 +202,10 @@ fn default_mapping(available: &[AvailableColumn]) -> Mapping {
 ///
 /// # Errors
 /// [`Error::Content`] when it lacks one of `columns`, or has it with another length, width or image size.
-fn demonstration_length(columns: &Columns, demo: &Demo, file_bytes: u64, path: &Path) -> Result<usize> {
+fn demonstration_length(columns: &Columns, demo: &Demo, file: &File, path: &Path) -> Result<usize> {
     let group = demo.name.as_str();
-    let own = datasets(&demo.own, path, group)?;
-    let observations = datasets(&demo.observations, path, &format!("{group}/obs"))?;
+    let own = datasets(&demo.own, file, path)?;
+    let observations = datasets(&demo.observations, file, path)?;
     let open = |name: &str, check: &dyn Fn(&Column<'_>) -> Result<()>| -> Result<()> {
         let (names, last) = match name.strip_prefix(OBSERVATIONS) {
             Some(observation) => (&observations, observation),
@@ -201,7 +215,7 @@ fn demonstration_length(columns: &Columns, demo: &Demo, file_bytes: u64, path: &
         if !names.iter().any(|name| name == last) {
             return Err(missing(path, &[&full], names));
         }
-        check(&demo.column(name, file_bytes, path, &full)?.within(file_bytes)?)
+        check(&demo.column(name, file, path, &full)?.within(file.file_size())?)
     };
     let rows = std::cell::Cell::new(None::<u64>);
     let first = columns.slices().map(|slice| slice.column.as_str()).next().unwrap_or(&columns.cameras[0].column);
@@ -212,7 +226,7 @@ fn demonstration_length(columns: &Columns, demo: &Demo, file_bytes: u64, path: &
     let rows = rows.get().unwrap_or(0);
     let length = usize::try_from(rows).ok().filter(|length| (1..=MAX_FRAMES).contains(length));
     let length = length.ok_or_else(|| Error::content(path, group, format!("{first} of at least 1 timestep"), rows))?;
-    let attributes = demo.own.attrs().map_err(|error| broken(path, error))?;
+    let attributes = demo.own.group.attrs().map_err(|error| broken(path, error))?;
     if let Some(samples) = attributes.get("num_samples").and_then(AttrValue::as_i64)
         && samples != length as i64
     {
@@ -229,7 +243,7 @@ fn demonstration_length(columns: &Columns, demo: &Demo, file_bytes: u64, path: &
     }
     for RecordedCamera { column: name, size, .. } in &columns.cameras {
         open(name, &|column| {
-            let (images, own) = column.images()?;
+            let Pictures { rows: images, size: own, .. } = column.pictures()?;
             if (images, own) == (rows, *size) {
                 return Ok(());
             }
@@ -241,9 +255,9 @@ fn demonstration_length(columns: &Columns, demo: &Demo, file_bytes: u64, path: &
     Ok(length)
 }
 
-/// Names of the datasets in `group`, called `name`, sorted.
-fn datasets(group: &Group, path: &Path, name: &str) -> Result<Vec<String>> {
-    let mut names = group.datasets().map_err(|error| Error::content(path, name, "a group of datasets", error))?;
+/// Names of the datasets in `node`, sorted.
+fn datasets(node: &Node, file: &File, path: &Path) -> Result<Vec<String>> {
+    let mut names = node.datasets(file, path)?;
     names.sort();
     Ok(names)
 }
@@ -307,10 +321,11 @@ impl EpisodeSource for RobomimicFile {
     fn summary(&self) -> Result<DatasetSummary> {
         let mut features = Vec::new();
         if let Some(demo) = self.demos.first() {
-            for (prefix, dataset) in datasets_of(demo, &self.path)? {
+            for (prefix, dataset) in datasets_of(demo, &self.file, &self.path)? {
                 let name = format!("{prefix}{dataset}");
-                let column = demo.column(&name, self.file.file_size(), &self.path, &name)?.summary()?;
-                features.push(FeatureSummary { name, ..column });
+                // Only what is read must be right: other columns are left out where they cannot be described.
+                let column = demo.column(&name, &self.file, &self.path, &name).and_then(|column| column.summary());
+                features.extend(column.map(|column| FeatureSummary { name, ..column }));
             }
         }
         plain_summary(self, features, self.file.file_size())
@@ -329,19 +344,23 @@ impl EpisodeSource for RobomimicFile {
         let one = |request: ReadRequest<'_>| -> Result<EpisodeArrays> {
             let episode = request.episode;
             let demo = rows::episode(&self.path, &self.demos, episode)?;
-            let (bytes, name) = (self.file.file_size(), |column: &str| format!("{}/{column}", demo.name));
+            let name = |column: &str| format!("{}/{column}", demo.name);
             let column = |slice: &ColumnSlice| {
                 let (name, rows) = (name(&slice.column), 0..demo.length);
-                demo.column(&slice.column, bytes, &self.path, &name)?.numbers(&rows, slice.width, episode)
+                demo.column(&slice.column, &self.file, &self.path, &name)?.numbers(&rows, slice, episode)
+            };
+            let action = |slice: &ColumnSlice| {
+                let (name, rows) = (name(&slice.column), 0..demo.length);
+                demo.column(&slice.column, &self.file, &self.path, &name)?.actions(&rows, slice, episode)
             };
             let arrays = EpisodeArrays {
-                actions: side_by_side(&self.columns.action, column)?,
+                actions: actions_side_by_side(&self.columns.action, action)?,
                 states: side_by_side(&self.columns.state, column)?,
                 proprioception: side_by_side(&self.columns.proprioception, column)?,
             };
             fill_stack(&self.columns.cameras, options, request.images, &mut |camera, options, target| {
                 let name = name(&camera.column);
-                demo.column(&camera.column, bytes, &self.path, &name)?.fill(0, camera.size, options, target)
+                demo.column(&camera.column, &self.file, &self.path, &name)?.fill(0, camera.size, options, target)
             })?;
             done(demo.length);
             Ok(arrays)

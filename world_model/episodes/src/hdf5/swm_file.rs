@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 
 use hdf5_pure::File;
 
-use super::columns::{Column, SharedColumn, broken, open_file};
+use super::columns::{Column, SharedColumn};
+use super::file::open_file;
 use super::notes::Notes;
+use super::tree::{Node, Tree};
 use crate::cameras::{ImageOptions, RecordedCamera, fill_stack};
-use crate::columns::{ColumnSlice, Columns, element_names, side_by_side};
+use crate::columns::{ColumnSlice, Columns, actions_side_by_side, element_names, side_by_side};
 use crate::episode::{EpisodeArrays, EpisodeShape};
 use crate::mapping::{AvailableColumn, ColumnKind, Mapping};
 use crate::rows::{self, missing};
@@ -27,6 +29,7 @@ use crate::{Error, Result};
 pub(super) struct SwmFile {
     path: PathBuf,
     file: File,
+    root: Node,
     shape: EpisodeShape,
     columns: Columns,
     /// The columns that are read, by name.
@@ -51,21 +54,23 @@ impl SwmFile {
     /// [`Error::File`] when it is broken; [`Error::Content`] when a column is missing or contradicts the others.
     pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Self> {
         let file = open_file(path)?;
-        let names = file.root().datasets().map_err(|error| broken(path, error))?;
+        let root = Tree::new(&file, path).root();
+        let names = root.datasets(&file, path)?;
         let mut notes = Notes::read(&file, path)?;
         let mut available = Vec::with_capacity(names.len());
         for name in &names {
-            let shape = file.dataset(name).and_then(|column| column.shape()).map_err(|error| broken(path, error))?;
             let elements = notes.as_ref().map(|notes| notes.elements(name)).unwrap_or_default();
-            let kind = ColumnKind::of(&shape);
-            available.extend(kind.map(|kind| AvailableColumn { name: name.clone(), kind, elements }));
+            available.push(match Column::open(&root, name, &file, path, name) {
+                Ok(column) => AvailableColumn { elements, ..column.available(name) },
+                Err(error) => AvailableColumn::new(name, ColumnKind::Unread(error.to_string())),
+            });
         }
         let columns = mapping.resolve(path, &available, &DEFAULT_COLUMNS)?;
         let (mut rows, mut open) = (None, BTreeMap::new());
         for RecordedCamera { column: name, .. } in &columns.cameras {
-            let column = Column::open(&file, path, name)?.within(file.file_size())?;
+            let column = Column::open(&root, name, &file, path, name)?.within(file.file_size())?;
             open.insert(name.clone(), column.shared());
-            let (own, _) = column.images()?;
+            let own = column.pictures()?.rows;
             let rows = *rows.get_or_insert(own);
             if own != rows {
                 return Err(Error::content(path, name, format!("{rows} images"), own));
@@ -73,7 +78,7 @@ impl SwmFile {
         }
         let rows = rows.unwrap_or(0);
         for slice in columns.slices() {
-            let column = Column::open(&file, path, &slice.column)?.within(file.file_size())?;
+            let column = Column::open(&root, &slice.column, &file, path, &slice.column)?.within(file.file_size())?;
             column.width(rows)?;
             open.insert(slice.column.clone(), column.shared());
         }
@@ -81,23 +86,23 @@ impl SwmFile {
             if !names.iter().any(|available| available == name) {
                 return Err(missing(path, &[name], &names));
             }
-            Column::open(&file, path, name)?.within(file.file_size())?.integers()
+            Column::open(&root, name, &file, path, name)?.within(file.file_size())?.integers()
         };
         let episodes = rows::episodes(path, &integers(LENGTHS)?, &integers(OFFSETS)?, rows)?;
         let frames = episodes.iter().map(Range::len).sum();
         let shape = columns.shape()?;
         if let Some(notes) = &mut notes {
-            notes.check(path, |name| available.iter().find(|column| column.name == name).map(|column| column.kind))?;
+            notes.check(path, |name| available.iter().find(|column| column.name == name).map(|column| &column.kind))?;
             notes.sidecar = notes.sidecar.take().filter(|_| columns.action_is(ACTIONS[0]));
         }
         let fps = mapping.fps.or(notes.as_ref().map(|notes| notes.frames_per_second));
-        Ok(Self { path: path.to_path_buf(), file, shape, columns, open, fps, episodes, frames, notes })
+        Ok(Self { path: path.to_path_buf(), file, root, shape, columns, open, fps, episodes, frames, notes })
     }
 
     fn column<'a>(&'a self, name: &'a str) -> Result<Column<'a>> {
         match self.open.get(name) {
             Some(shared) => Ok(Column::from_shared(shared, &self.path, name)),
-            None => Column::open(&self.file, &self.path, name),
+            None => Column::open(&self.root, name, &self.file, &self.path, name),
         }
     }
 }
@@ -158,12 +163,13 @@ impl EpisodeSource for SwmFile {
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
-        let names = self.file.root().datasets().map_err(|error| broken(&self.path, error))?;
-        let feature = |name: &String| -> Result<FeatureSummary> {
+        let names = self.root.datasets(&self.file, &self.path)?;
+        // Only what is read must be right: other columns are left out where they cannot be described.
+        let feature = |name: &String| -> Option<FeatureSummary> {
             let element_names = self.notes.as_ref().map(|notes| notes.elements(name)).unwrap_or_default();
-            Ok(FeatureSummary { element_names, ..self.column(name)?.summary()? })
+            Some(FeatureSummary { element_names, ..self.column(name).ok()?.summary().ok()? })
         };
-        let features = names.iter().map(feature).collect::<Result<_>>()?;
+        let features = names.iter().filter_map(feature).collect();
         Ok(DatasetSummary {
             tasks: self.notes.as_ref().map(Notes::texts).unwrap_or_default(),
             sidecar: self.sidecar().cloned(),
@@ -183,9 +189,10 @@ impl EpisodeSource for SwmFile {
     ) -> Result<Vec<EpisodeArrays>> {
         let one = |request: ReadRequest<'_>| -> Result<EpisodeArrays> {
             let range = rows::episode(&self.path, &self.episodes, request.episode)?;
-            let column = |slice: &ColumnSlice| self.column(&slice.column)?.numbers(range, slice.width, request.episode);
+            let column = |slice: &ColumnSlice| self.column(&slice.column)?.numbers(range, slice, request.episode);
+            let action = |slice: &ColumnSlice| self.column(&slice.column)?.actions(range, slice, request.episode);
             let arrays = EpisodeArrays {
-                actions: side_by_side(&self.columns.action, column)?,
+                actions: actions_side_by_side(&self.columns.action, action)?,
                 states: side_by_side(&self.columns.state, column)?,
                 proprioception: side_by_side(&self.columns.proprioception, column)?,
             };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hdf5_pure::{AttrValue, DatasetBuilder, FileBuilder, MaxExtent, make_u8_type};
 use mindseye_interface::files;
 
-use super::columns::is_hdf5;
+use super::file::is_hdf5;
 use super::notes::{NOTES, Notes};
 use crate::episode::{EpisodeData, EpisodeShape};
 use crate::rows::MAX_FRAMES;
@@ -81,6 +81,22 @@ impl SwmWriter {
     pub fn with_limit_bytes(mut self, bytes: u64) -> Self {
         self.limit_bytes = bytes;
         self
+    }
+
+    /// Sets the timesteps per second, which need be no whole number here; ignored unless it is finite and above 0.
+    #[must_use]
+    pub fn with_frames_per_second(mut self, rate: f64) -> Self {
+        if rate.is_finite() && rate > 0.0 {
+            self.notes.frames_per_second = rate;
+        }
+        self
+    }
+
+    /// Replaces the last action of the last episode by NaN, as stable-worldmodel's recorder does: nothing is done after
+    /// the last image.
+    pub fn end_without_action(&mut self) {
+        let last = self.actions.len().saturating_sub(self.shape.action);
+        self.actions[last..].fill(f32::NAN);
     }
 
     /// Number of episodes so far.

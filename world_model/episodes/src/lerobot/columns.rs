@@ -1,5 +1,6 @@
 //! Conversion of Arrow columns to plain vectors, with checks, and back.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -51,7 +52,62 @@ pub(crate) fn uniform_list(values: ArrayRef, length: usize) -> ArrayRef {
     Arc::new(ListArray::new(element(values.data_type().clone()), offsets, values, None))
 }
 
+/// Whether `array` holds nothing but nulls, at some level of its lists.
+fn is_empty(array: &ArrayRef) -> bool {
+    let inside = |values: ArrayRef| !values.is_empty() && is_empty(&values);
+    if !array.is_empty() && array.logical_null_count() == array.len() {
+        return true;
+    }
+    (0..array.len()).all(|row| array.is_null(row) || list_of(array, row).is_some_and(inside)) && !array.is_empty()
+}
+
+/// Whether a value is missing in `array`, at any level of its lists.
+fn has_null(array: &ArrayRef) -> bool {
+    array.logical_null_count() > 0
+        || (0..array.len()).any(|row| list_of(array, row).is_some_and(|values| has_null(&values)))
+}
+
+/// Whether there is a null at any level, perhaps outside of the rows of a part.
+fn may_have_null(array: &ArrayRef) -> bool {
+    let inside = match array.data_type() {
+        DataType::FixedSizeList(..) => array.as_fixed_size_list().values(),
+        DataType::List(_) => array.as_list::<i32>().values(),
+        DataType::LargeList(_) => array.as_list::<i64>().values(),
+        _ => return array.logical_null_count() > 0,
+    };
+    array.null_count() > 0 || may_have_null(inside)
+}
+
+/// The values of list number `row`; `None` for other columns than lists.
+fn list_of(array: &ArrayRef, row: usize) -> Option<ArrayRef> {
+    match array.data_type() {
+        DataType::FixedSizeList(..) => Some(array.as_fixed_size_list().value(row)),
+        DataType::List(_) => Some(array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => Some(array.as_list::<i64>().value(row)),
+        _ => None,
+    }
+}
+
 impl Rows {
+    /// Rows `range`.
+    pub fn part(&self, range: Range<usize>) -> Self {
+        Self { path: self.path.clone(), batch: self.batch.slice(range.start, range.len()) }
+    }
+
+    /// Whether no row has a value of column `name`: nulls, or lists of nothing but nulls.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when there is no such column.
+    pub fn is_empty(&self, name: &str) -> Result<bool> {
+        Ok(is_empty(self.column(name)?))
+    }
+
+    /// The first row without a whole value of column `name`.
+    fn gap(&self, name: &str) -> Option<usize> {
+        let column = self.column(name).ok().filter(|column| may_have_null(column))?;
+        (0..self.batch.num_rows()).find(|row| has_null(&column.slice(*row, 1)))
+    }
+
     fn column(&self, name: &str) -> Result<&ArrayRef> {
         self.batch.column_by_name(name).ok_or_else(|| self.wrong(name, "a column", "none"))
     }
@@ -89,6 +145,30 @@ impl Rows {
     pub fn vectors(&self, name: &str, width: usize) -> Result<Vec<f32>> {
         let values = self.cast(name, &self.leaves(name, width)?, &DataType::Float32)?;
         Ok(values.as_primitive::<Float32Type>().values().to_vec())
+    }
+
+    /// [`Rows::vectors`] of the episode whose rows these are, where the last row may have no value: it becomes NaN.
+    ///
+    /// # Errors
+    /// [`Error::Content`] that names `episode` and the frame when a value is missing elsewhere.
+    pub fn vectors_but_last(&self, name: &str, width: usize, episode: usize) -> Result<Vec<f32>> {
+        let rows = self.batch.num_rows();
+        let none = rows > 0 && self.part(rows - 1..rows).is_empty(name)?;
+        let whole = self.part(0..rows - usize::from(none));
+        let mut values = whole.values_of(name, width, episode)?;
+        values.resize(values.len() + width * usize::from(none), f32::NAN);
+        Ok(values)
+    }
+
+    /// [`Rows::vectors`] of the episode whose rows these are.
+    ///
+    /// # Errors
+    /// [`Error::Content`] that names `episode` and the frame when a value is missing.
+    pub fn values_of(&self, name: &str, width: usize, episode: usize) -> Result<Vec<f32>> {
+        match self.gap(name) {
+            Some(frame) => Err(self.wrong(&format!("episode {episode} frame {frame} {name}"), "a value", "none")),
+            None => self.vectors(name, width),
+        }
     }
 
     /// [`Rows::vectors`] with double precision.
@@ -148,9 +228,10 @@ impl Rows {
         Ok(array.as_string::<i32>().iter().map(|text| text.unwrap_or_default().to_string()).collect())
     }
 
-    /// Lists of texts, one list per row.
+    /// Lists of texts, one list per row; empty where a row has none.
     pub fn text_lists(&self, name: &str) -> Result<Vec<Vec<String>>> {
-        let array = self.cast(name, self.column(name)?, &DataType::List(element(DataType::Utf8)))?;
+        let (column, texts) = (self.column(name)?, DataType::List(element(DataType::Utf8)));
+        let array = cast(column, &texts).map_err(|_| self.wrong(name, "lists of texts", column.data_type()))?;
         let texts = |list: Option<ArrayRef>| match list {
             Some(list) => list.as_string::<i32>().iter().flatten().map(String::from).collect(),
             None => Vec::new(),
@@ -158,11 +239,16 @@ impl Rows {
         Ok(array.as_list::<i32>().iter().map(texts).collect())
     }
 
-    /// PNG bytes, one image per row. Rows that share bytes in the file share them in memory.
+    /// Bytes of an encoded picture per row. Rows that share bytes in the file share them in memory.
     pub fn images(&self, name: &str) -> Result<BinaryViewArray> {
         let column = self.column(name)?;
-        let wrong = || self.wrong(name, "struct{bytes, path}", column.data_type());
-        let bytes = column.as_struct_opt().and_then(|images| images.column_by_name("bytes")).ok_or_else(wrong)?;
+        let bytes = match column.data_type() {
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => column,
+            kind => {
+                let bytes = column.as_struct_opt().and_then(|images| images.column_by_name("bytes"));
+                bytes.ok_or_else(|| self.wrong(name, "struct{bytes, path}", kind))?
+            }
+        };
         Ok(self.cast(name, bytes, &DataType::BinaryView)?.as_binary_view().clone())
     }
 }

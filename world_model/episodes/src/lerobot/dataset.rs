@@ -10,10 +10,11 @@ use rayon::prelude::*;
 
 use super::episode_row::EpisodeRow;
 use super::episodes_table::read_rows;
-use super::frames_table::{DEFAULT_FEATURES, read_frames};
+use super::frames_table::{EpisodePlace, read_frames};
 use super::images_table::fill_from_table;
 use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, info_path};
 use super::moments::EpisodesVideo;
+use super::picture::{TEXTS, available_column};
 use super::sidecar_file::read_sidecar;
 use super::statistics_file::read_action_statistics;
 use super::tables::TableFile;
@@ -35,7 +36,10 @@ pub struct Dataset {
     root: PathBuf,
     pub(super) info: Info,
     columns: Columns,
-    fps: f64,
+    /// Timesteps per second: that of the mapping, and that of the description, which is also tried for the timestamps.
+    rates: Vec<f64>,
+    /// What is not read, and why.
+    notes: Vec<String>,
     shape: EpisodeShape,
     pub(super) rows: Vec<EpisodeRow>,
     /// Index of the first timestep in each data file.
@@ -73,8 +77,9 @@ impl Dataset {
         let info = Info::read(path)?;
         let available: Vec<AvailableColumn> = info.features.0.iter().filter_map(available_column).collect();
         let columns = mapping.resolve(&info_path(path), &available, &DEFAULT_COLUMNS)?;
+        columns.cameras.iter().try_for_each(|camera| info.check_camera(path, &camera.column))?;
         let shape = columns.shape()?;
-        let (rows, _) = read_rows(path, &info)?;
+        let (rows, _) = read_rows(path, &info, &columns.cameras)?;
         let mut file_starts = BTreeMap::new();
         for row in &rows {
             file_starts.entry(row.data).or_insert(row.first_frame);
@@ -83,14 +88,16 @@ impl Dataset {
         let tasks = if info.total_tasks == 0 { Vec::new() } else { read_tasks(path, &info)? };
         let sidecar = read_sidecar(path, info.features.get(ACTION).map_or(0, Feature::width))?;
         let sidecar = sidecar.filter(|_| columns.action_is(ACTION));
-        let fps = mapping.fps.unwrap_or(f64::from(info.fps));
-        let videos = Mutex::default();
-        Ok(Self { root: path.to_path_buf(), info, columns, fps, shape, rows, file_starts, tasks, sidecar, videos })
+        let mut rates: Vec<f64> = mapping.fps.into_iter().chain([info.fps]).collect();
+        rates.dedup();
+        let (root, videos, notes) = (path.to_path_buf(), Mutex::default(), unread(&available));
+        Ok(Self { root, info, columns, rates, notes, shape, rows, file_starts, tasks, sidecar, videos })
     }
 
-    /// Timesteps per second, a whole number.
+    /// Timesteps per second as `info.json` says, rounded to a whole number; see
+    /// [`EpisodeSource::frames_per_second`].
     pub fn fps(&self) -> u32 {
-        self.info.fps
+        self.info.fps.round() as u32
     }
 
     /// Size of the recorded images.
@@ -122,9 +129,9 @@ impl Dataset {
 
     /// Reads the numbers of episode `index` from the open file that holds it.
     fn read_numbers(&self, table: &TableFile, index: usize) -> Result<EpisodeArrays> {
-        let rows = self.rows_of(index)?;
-        let first_frame = self.row(index)?.first_frame;
-        read_frames(table, &self.columns, &self.info, rows.start, rows.len(), (index, first_frame))
+        let (rows, first_frame) = (self.rows_of(index)?, self.row(index)?.first_frame);
+        let place = EpisodePlace { episode: index, first_frame, start: rows.start, length: rows.len() };
+        read_frames(table, &self.columns, &self.rates, place)
     }
 
     /// Decodes the images of episode `index` into `target` as `options` say.
@@ -167,7 +174,7 @@ impl Dataset {
             return Ok(video.clone());
         }
         let video = Video::open(&path)?;
-        let video = Arc::new(EpisodesVideo::new(video, (column, place), &self.rows, &self.info));
+        let video = Arc::new(EpisodesVideo::new(video, (column, place), &self.rows, &self.info, &self.rates));
         videos.insert(path, video.clone());
         Ok(video)
     }
@@ -199,7 +206,11 @@ impl EpisodeSource for Dataset {
     }
 
     fn frames_per_second(&self) -> Option<f64> {
-        Some(self.fps)
+        self.rates.first().copied()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn episode(&self, index: usize) -> Result<EpisodeMeta> {
@@ -224,7 +235,7 @@ impl EpisodeSource for Dataset {
     }
 
     fn mapping(&self) -> Mapping {
-        Mapping::of(&self.columns, Some(self.fps))
+        Mapping::of(&self.columns, self.frames_per_second())
     }
 
     fn summary(&self) -> Result<DatasetSummary> {
@@ -247,6 +258,7 @@ impl EpisodeSource for Dataset {
             bytes_on_disk: folder_bytes(self.path())?,
             action: read_action_statistics(self.path())?,
             sidecar: self.sidecar().cloned(),
+            notes: self.notes.clone(),
         })
     }
 
@@ -282,13 +294,12 @@ impl EpisodeSource for Dataset {
     }
 }
 
-/// The column of a feature that can be mapped: colour images and vectors, but no counters of timesteps.
-fn available_column((name, feature): &(String, Feature)) -> Option<AvailableColumn> {
-    let kind = match feature.shape[..] {
-        [height, width, _] if feature.is_camera() => ColumnKind::Image(ImageSize::new(height, width).ok()?),
-        _ if feature.is_image() || feature.is_video() || feature.dtype == "string" => return None,
-        _ if DEFAULT_FEATURES.contains(&name.as_str()) => return None,
-        _ => ColumnKind::Vector(feature.width()),
+/// One line for each column that cannot be read.
+fn unread(available: &[AvailableColumn]) -> Vec<String> {
+    let line = |column: &AvailableColumn| match &column.kind {
+        // Texts describe the task, and are nothing to learn from.
+        ColumnKind::Unread(what) if what != TEXTS => Some(format!("{}: not read: {what}", column.name)),
+        _ => None,
     };
-    Some(AvailableColumn { name: name.clone(), kind, elements: feature.element_names() })
+    available.iter().filter_map(line).collect()
 }

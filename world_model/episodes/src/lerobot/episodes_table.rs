@@ -13,6 +13,7 @@ use super::info::{Feature, FilePlace, Info};
 use super::statistics::{Statistics, VECTORS};
 use super::tables::{TableFile, write_table};
 use super::v21;
+use crate::cameras::RecordedCamera;
 use crate::{Error, Result};
 
 /// Bytes that a row of the table takes while it is read, about.
@@ -52,12 +53,16 @@ fn table_files(root: &Path) -> Result<Vec<FilePlace>> {
     Ok(places)
 }
 
-/// The committed rows, and the last file that they are in. Rows beyond `info.total_episodes` belong to a segment that
+/// The committed rows, with the places of the videos of `cameras`, and the last file that they are in. Rows beyond `info.total_episodes` belong to a segment that
 /// was interrupted before `info.json` was rewritten, and are ignored.
 ///
 /// # Errors
 /// [`Error::Content`] when the tables contradict `info`.
-pub(crate) fn read_rows(root: &Path, info: &Info) -> Result<(Vec<EpisodeRow>, Option<FilePlace>)> {
+pub(crate) fn read_rows(
+    root: &Path,
+    info: &Info,
+    cameras: &[RecordedCamera],
+) -> Result<(Vec<EpisodeRow>, Option<FilePlace>)> {
     let (mut rows, mut last) = (Vec::new(), None);
     if info.is_v21() {
         rows = v21::read_rows(root, info)?;
@@ -67,7 +72,7 @@ pub(crate) fn read_rows(root: &Path, info: &Info) -> Result<(Vec<EpisodeRow>, Op
                 break;
             }
             let path = episodes_file(root, place);
-            read_file(&path, info, &mut rows)?;
+            read_file(&path, info, cameras, &mut rows)?;
             rows.truncate(info.total_episodes);
             last = Some(place);
         }
@@ -83,7 +88,7 @@ pub(crate) fn read_rows(root: &Path, info: &Info) -> Result<(Vec<EpisodeRow>, Op
     Ok((rows, last))
 }
 
-fn read_file(path: &Path, info: &Info, rows: &mut Vec<EpisodeRow>) -> Result<()> {
+fn read_file(path: &Path, info: &Info, cameras: &[RecordedCamera], rows: &mut Vec<EpisodeRow>) -> Result<()> {
     let table = TableFile::open(path)?;
     let columns = [
         "episode_index",
@@ -100,18 +105,23 @@ fn read_file(path: &Path, info: &Info, rows: &mut Vec<EpisodeRow>) -> Result<()>
         [columns[0], columns[1], columns[3], columns[4], columns[5], columns[6]].map(|name| batch.counts(name));
     let (index, length, chunk, file, from, to) = (index?, length?, chunk?, file?, from?, to?);
     let mut videos = vec![BTreeMap::new(); table.rows()];
-    for (camera, _) in info.features.0.iter().filter(|(_, feature)| feature.is_video()) {
+    let is_video = |camera: &&RecordedCamera| info.features.get(&camera.column).is_some_and(Feature::is_video);
+    for RecordedCamera { column: camera, .. } in cameras.iter().filter(is_video) {
         let names = ["chunk_index", "file_index", "from_timestamp"].map(|part| format!("videos/{camera}/{part}"));
         let batch = table.read(&[&names[0], &names[1], &names[2]], 0, table.rows())?;
-        let (chunk, file) = (batch.counts(&names[0])?, batch.counts(&names[1])?);
-        let from = batch.vectors_f64(&names[2], 1)?;
         for (row, videos) in videos.iter_mut().enumerate() {
-            if !(from[row].is_finite() && from[row] >= 0.0) {
-                let field = format!("row {row} {}", names[2]);
-                return Err(Error::content(path, field, "seconds from the start", from[row]));
+            // An episode without this camera has nulls here; it is refused when it is read.
+            let one = batch.part(row..row + 1);
+            if one.is_empty(&names[0])? && one.is_empty(&names[1])? {
+                continue;
             }
-            let file = FilePlace { chunk: chunk[row], file: file[row] };
-            videos.insert(camera.clone(), VideoPlace { file, from_secs: from[row] });
+            let (chunk, file) = (one.counts(&names[0])?[0], one.counts(&names[1])?[0]);
+            let from_secs = one.vectors_f64(&names[2], 1)?[0];
+            if !(from_secs.is_finite() && from_secs >= 0.0) {
+                let field = format!("row {row} {}", names[2]);
+                return Err(Error::content(path, field, "seconds from the start", from_secs));
+            }
+            videos.insert(camera.clone(), VideoPlace { file: FilePlace { chunk, file }, from_secs });
         }
     }
     for (row, tasks) in batch.text_lists("tasks")?.into_iter().enumerate() {
@@ -221,7 +231,7 @@ pub(crate) fn write_rows(
 }
 
 /// The four `videos/<camera>/<part>` columns of one camera.
-fn video_columns(camera: &str, rows: &[EpisodeRow], fps: u32) -> Vec<(String, ArrayRef)> {
+fn video_columns(camera: &str, rows: &[EpisodeRow], fps: f64) -> Vec<(String, ArrayRef)> {
     let places = || rows.iter().map(|row| row.videos.get(camera));
     let integers = |of: fn(FilePlace) -> usize| -> ArrayRef {
         Arc::new(Int64Array::from_iter(places().map(|place| place.map(|place| of(place.file) as i64))))
@@ -235,7 +245,7 @@ fn video_columns(camera: &str, rows: &[EpisodeRow], fps: u32) -> Vec<(String, Ar
         (name("chunk_index"), integers(|place| place.chunk)),
         (name("file_index"), integers(|place| place.file)),
         (name("from_timestamp"), seconds(&|_, from| from)),
-        (name("to_timestamp"), seconds(&|row, from| from + row.length as f64 / f64::from(fps))),
+        (name("to_timestamp"), seconds(&|row, from| from + row.length as f64 / fps)),
     ]
 }
 

@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use super::columns::{element, image_column, image_type, vector_column};
 use super::info::{ACTION, CAMERA_PREFIX, Feature, Info, PROPRIOCEPTION, STATE};
 use super::named::Named;
-use super::tables::{TableFile, write_table};
-use crate::columns::{ColumnSlice, Columns, side_by_side};
+use super::tables::{Rows, TableFile, write_table};
+use crate::columns::{ColumnSlice, Columns, actions_side_by_side, side_by_side};
 use crate::episode::EpisodeArrays;
+use crate::rows;
 use crate::{Error, Result};
 
 /// Names of the default features, in LeRobot's order; `timestamp` is float32, the others are int64.
@@ -27,7 +28,7 @@ pub(crate) const DEFAULT_FEATURES: [&str; 5] = ["timestamp", "frame_index", "epi
 const BATCH_BYTES: usize = 1 << 30;
 
 /// Largest difference of a timestamp from `frame_index / fps`, in durations of a frame.
-const TIME_TOLERANCE: f32 = 0.1;
+const TIME_TOLERANCE: f64 = 0.1;
 
 /// One episode with compressed images, ready to be written.
 #[derive(Debug, Clone)]
@@ -50,11 +51,11 @@ pub(crate) struct EncodedEpisode {
 
 impl EncodedEpisode {
     /// The default feature called `name`, `[T]`.
-    pub fn default_feature(&self, name: &str, fps: u32) -> Vec<f64> {
+    pub fn default_feature(&self, name: &str, fps: f64) -> Vec<f64> {
         let frames = 0..self.images.len();
         let constant = |value: usize| vec![value as f64; self.images.len()];
         match name {
-            "timestamp" => frames.map(|frame| frame as f64 / f64::from(fps)).collect(),
+            "timestamp" => frames.map(|frame| frame as f64 / fps).collect(),
             "frame_index" => frames.map(|frame| frame as f64).collect(),
             "index" => frames.map(|frame| (self.first_frame + frame) as f64).collect(),
             "episode_index" => constant(self.episode),
@@ -77,7 +78,7 @@ impl EncodedEpisode {
     }
 
     /// The column of a feature; of images only those of `frames`.
-    fn column(&self, name: &str, feature: &Feature, fps: u32, frames: &Range<usize>) -> ArrayRef {
+    fn column(&self, name: &str, feature: &Feature, fps: f64, frames: &Range<usize>) -> ArrayRef {
         if feature.is_image() {
             let names = frames.clone().map(|frame| format!("frame-{frame:06}.png"));
             return image_column(&self.images[frames.clone()], names.collect());
@@ -175,19 +176,29 @@ fn hugging_face(features: &Named<Feature>) -> String {
     format!("{{\"info\": {{\"features\": {{{}}}}}}}", members.join(", "))
 }
 
-/// Reads rows `start..start + length` of a data file as the numbers of episode `episode`, whose first timestep has
-/// index `first_frame` over the data set.
+/// The episode whose numbers are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EpisodePlace {
+    pub episode: usize,
+    /// Index of its first timestep over the data set.
+    pub first_frame: usize,
+    /// Its first row in the data file.
+    pub start: usize,
+    pub length: usize,
+}
+
+/// Reads the numbers of an episode from a data file. Its timestamps must run at the first or another one of `rates`, in
+/// timesteps per second. A last action of NaN says that none followed, see
+/// [`EpisodeArrays`].
 ///
 /// # Errors
 /// [`Error::Content`] that names the episode, the frame and the column; [`Error::Interface`] when the numbers need more
 /// memory than there is.
-pub(crate) fn read_frames(
+pub(super) fn read_frames(
     table: &TableFile,
     columns: &Columns,
-    info: &Info,
-    start: usize,
-    length: usize,
-    (episode, first_frame): (usize, usize),
+    rates: &[f64],
+    EpisodePlace { episode, first_frame, start, length }: EpisodePlace,
 ) -> Result<EpisodeArrays> {
     let mut names = vec!["episode_index", "frame_index", "index", "timestamp"];
     for name in columns.slices().map(|slice| slice.column.as_str()) {
@@ -207,27 +218,34 @@ pub(crate) fn read_frames(
             return Err(Error::content(&rows.path, field, first + frame * step, got));
         }
     }
-    // The timestamp selects the frame of a video.
-    let fps = info.fps;
-    for (frame, got) in rows.vectors("timestamp", 1)?.into_iter().enumerate() {
-        let expected = frame as f32 / fps as f32;
-        if (got - expected).abs().is_nan() || (got - expected).abs() > TIME_TOLERANCE / fps as f32 {
-            let field = format!("episode {episode} frame {frame} timestamp");
-            let expected = format!("{expected:.4} seconds (frame_index / fps)");
-            return Err(Error::content(&rows.path, field, expected, got));
-        }
-    }
-    let column = |ColumnSlice { column: name, width, .. }: &ColumnSlice| -> Result<Vec<f32>> {
-        let values = rows.vectors(name, *width)?;
-        if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
-            let field = format!("episode {episode} frame {} {name}[{}]", bad / width, bad % width);
-            return Err(Error::content(&rows.path, field, "a finite number", values[bad]));
-        }
-        Ok(values)
+    check_rate(&rows, &rows.values_of("timestamp", 1, episode)?, rates, episode)?;
+    let read = |slice: &ColumnSlice| rows.values_of(&slice.column, slice.width, episode);
+    let column = |slice: &ColumnSlice| rows::finite(&rows.path, episode, (&slice.column, slice), length, read(slice)?);
+    let action = |slice: &ColumnSlice| {
+        let values = rows.vectors_but_last(&slice.column, slice.width, episode)?;
+        rows::finite_but_last(&rows.path, episode, (&slice.column, slice), length, values)
     };
     Ok(EpisodeArrays {
         proprioception: side_by_side(&columns.proprioception, column)?,
         states: side_by_side(&columns.state, column)?,
-        actions: side_by_side(&columns.action, column)?,
+        actions: actions_side_by_side(&columns.action, action)?,
     })
+}
+
+/// Refuses `timestamps` that run at none of `rates`.
+fn check_rate(rows: &Rows, timestamps: &[f32], rates: &[f64], episode: usize) -> Result<()> {
+    let stray = |rate: f64| {
+        timestamps.iter().enumerate().find(|&(frame, got)| {
+            let difference = (f64::from(*got) - frame as f64 / rate).abs();
+            difference.is_nan() || difference > TIME_TOLERANCE / rate
+        })
+    };
+    let mut first_stray = None;
+    for &rate in rates {
+        let Some((frame, got)) = stray(rate) else { return Ok(()) };
+        first_stray = first_stray.or(Some((frame, *got, rate)));
+    }
+    let (frame, got, rate) = first_stray.unwrap_or((0, f32::NAN, f64::NAN));
+    let expected = format!("{:.4} seconds (frame_index / fps)", frame as f64 / rate);
+    Err(Error::content(&rows.path, format!("episode {episode} frame {frame} timestamp"), expected, got))
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::tables::TableFile;
 use crate::cameras::{ImageOptions, RecordedCamera};
-use crate::image_codec::{decode_png, fit};
+use crate::image_codec::{decode_image, fit};
 use crate::{Error, Result};
 
 /// Images that are in memory compressed, of one episode.
@@ -45,9 +45,9 @@ pub(super) fn fill_from_table(
         rest = after;
         let decode = |(place, target): (Option<(usize, &[u8])>, &mut [u8])| -> Result<()> {
             let Some((row, bytes)) = place else { return Ok(()) };
-            let image = decode_png(bytes, camera.size).map_err(|reason| {
+            let image = decode_image(bytes, camera.size).map_err(|reason| {
                 let field = format!("episode {episode} frame {} {}", frame + row, camera.column);
-                Error::content(table.path(), field, "a PNG image", reason)
+                Error::content(table.path(), field, "a PNG or JPEG image", reason)
             })?;
             fit(&image, size, target);
             Ok(())

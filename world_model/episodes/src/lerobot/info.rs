@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use mindseye_interface::{ImageSize, files, inputs};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::named::Named;
@@ -27,7 +27,7 @@ pub(crate) const VERSION_21: &str = "v2.1";
 /// Most bytes of a file of JSON in `meta`; a larger one is taken for a broken file.
 pub(crate) const MAX_BYTES: u64 = 256 << 20;
 /// Largest width of a vector; a wider one is taken for a broken file.
-const MAX_WIDTH: usize = 1 << 16;
+pub(super) const MAX_WIDTH: usize = 1 << 16;
 
 /// One column: element type, shape, and a name per element.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,13 +93,8 @@ impl Feature {
         self.dtype == "video"
     }
 
-    /// Whether this is a colour camera.
-    pub fn is_camera(&self) -> bool {
-        self.has_images() && !self.is_depth()
-    }
-
     /// Whether this is a depth camera, by one of the keys that LeRobot has used for it.
-    fn is_depth(&self) -> bool {
+    pub fn is_depth(&self) -> bool {
         let details = ["info", "video_info"].into_iter().filter_map(|key| self.other.get(key));
         let mut flags = details.flat_map(|info| ["is_depth_map", "video.is_depth_map"].map(|key| info.get(key)));
         flags.any(|flag| flag.and_then(Value::as_bool) == Some(true))
@@ -125,8 +120,9 @@ impl Feature {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Info {
     pub codebase_version: String,
-    #[serde(deserialize_with = "whole_number")]
-    pub fps: u32,
+    /// Timesteps per second, above 0; mostly a whole number.
+    #[serde(deserialize_with = "rate", serialize_with = "whole_where_it_is")]
+    pub fps: f64,
     pub features: Named<Feature>,
     pub total_episodes: usize,
     pub total_frames: usize,
@@ -160,14 +156,19 @@ pub(crate) fn default_video_files_size() -> u64 {
     200
 }
 
-/// Accepts 10 and 10.0: older files hold either.
-fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u32, D::Error> {
+/// Accepts 10, 10.0 and 29.97.
+fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
     let value = f64::deserialize(deserializer)?;
-    if value.fract() == 0.0 && (1.0..=100_000.0).contains(&value) {
-        Ok(value as u32)
+    if (1e-3..=100_000.0).contains(&value) {
+        Ok(value)
     } else {
-        Err(serde::de::Error::custom(format!("fps: expected a whole number from 1 to 100000, got {value}")))
+        Err(serde::de::Error::custom(format!("fps: expected a number from 0.001 to 100000, got {value}")))
     }
+}
+
+/// Writes 10.0 as 10, which the official library requires.
+fn whole_where_it_is<S: Serializer>(fps: &f64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    if fps.fract() == 0.0 { serializer.serialize_u32(*fps as u32) } else { serializer.serialize_f64(*fps) }
 }
 
 /// Where `info.json` of the data set in `root` is.
@@ -206,20 +207,6 @@ impl Info {
     }
 
     fn check(&self, path: &Path) -> Result<()> {
-        for (name, feature) in &self.features.0 {
-            let width = feature.shape.iter().try_fold(1usize, |width, &side| width.checked_mul(side));
-            let field = || format!("features.{name}.shape");
-            if feature.is_camera() {
-                let size = match feature.shape[..] {
-                    [height, width, 3] => ImageSize::new(height, width).map_err(|error| error.to_string()),
-                    _ => Err(format!("{:?}", feature.shape)),
-                };
-                size.map_err(|got| Error::content(path, field(), "[height, width, 3]", got))?;
-            } else if !feature.has_images() && !matches!(width, Some(1..=MAX_WIDTH)) {
-                let got = format!("{:?}", feature.shape);
-                return Err(Error::content(path, field(), format!("1 to {MAX_WIDTH} elements"), got));
-            }
-        }
         if self.chunks_size == 0 {
             return Err(Error::content(path, "chunks_size", "at least 1", 0));
         }
@@ -232,11 +219,18 @@ impl Info {
                 return Err(Error::content(path, field, format!("a relative path with {number}"), template));
             }
         }
-        for (name, _) in self.features.0.iter().filter(|(_, feature)| feature.is_video()) {
-            let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-            if self.video_path.is_none() || !inside {
-                return Err(Error::content(path, "video_path", format!("where the images of {name} are"), "none"));
-            }
+        Ok(())
+    }
+
+    /// Checks that camera `name` has images in the table, or video files at a place within the data set.
+    ///
+    /// # Errors
+    /// [`Error::Content`] when there is no such place.
+    pub fn check_camera(&self, root: &Path, name: &str) -> Result<()> {
+        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        if self.features.get(name).is_some_and(Feature::is_video) && (self.video_path.is_none() || !inside) {
+            let expected = format!("where the images of {name} are");
+            return Err(Error::content(&info_path(root), "video_path", expected, "none"));
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ pub(super) fn fresh_info(path: &Path, spec: &DatasetSpec) -> Result<Info> {
     let (proprioception, state, action) = (&spec.proprioception_names, &spec.state_names, &spec.action_names);
     Ok(Info {
         codebase_version: VERSION.into(),
-        fps: spec.frames_per_second,
+        fps: f64::from(spec.frames_per_second),
         features: features(&spec.camera, camera, proprioception, state, action),
         total_episodes: 0,
         total_frames: 0,

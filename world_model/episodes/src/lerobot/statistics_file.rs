@@ -16,7 +16,8 @@ fn statistics_path(root: &Path) -> PathBuf {
     root.join("meta").join("stats.json")
 }
 
-/// Statistics of the actions; `None` where the data set has none.
+/// Statistics of the actions, which are only shown; `None` where the data set has none that can be read. Python writes
+/// NaN to JSON, which is none, for columns that nobody reads.
 pub(super) fn read_action_statistics(root: &Path) -> Result<Option<ActionSummary>> {
     let path = statistics_path(root);
     let text = match inputs::read_text(&path, MAX_BYTES) {
@@ -24,16 +25,12 @@ pub(super) fn read_action_statistics(root: &Path) -> Result<Option<ActionSummary
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file(&path, "reading", error)),
     };
-    let parsed = serde_json::from_str::<BTreeMap<String, BTreeMap<String, Value>>>(&text);
-    let all = parsed.map_err(|error| Error::content(&path, "statistics", "objects of numbers", error))?;
-    let Some(action) = all.get(ACTION) else { return Ok(None) };
-    let vector = |name: &str| -> Result<Vec<f64>> {
-        let value = action.get(name).cloned().unwrap_or_default();
-        serde_json::from_value(value)
-            .map_err(|error| Error::content(&path, format!("action.{name}"), "a list of numbers", error))
-    };
-    let (min, max, mean, std) = (vector("min")?, vector("max")?, vector("mean")?, vector("std")?);
-    Ok(Some(ActionSummary { min, max, mean, std }))
+    let parsed = serde_json::from_str::<BTreeMap<String, Value>>(&text).ok();
+    let action = parsed.as_ref().and_then(|all| all.get(ACTION));
+    let vector = |name: &str| serde_json::from_value::<Vec<f64>>(action?.get(name)?.clone()).ok();
+    let summary =
+        || Some(ActionSummary { min: vector("min")?, max: vector("max")?, mean: vector("mean")?, std: vector("std")? });
+    Ok(summary())
 }
 
 /// Writes `stats.json`: cameras as `[[[r]], [[g]], [[b]]]`, all other features as vectors.

@@ -1,9 +1,10 @@
 //! Parquet files, written atomically and read in slices of rows.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -18,6 +19,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::pages::unpacked_sizes;
 use crate::guard::guarded;
 use crate::{Error, Result};
 
@@ -74,6 +76,8 @@ pub(crate) struct TableFile {
     path: PathBuf,
     file: File,
     metadata: ArrowReaderMetadata,
+    /// Sizes of the unpacked pages by row group and column, of those that have been read; see [`unpacked_sizes`].
+    pages: Mutex<BTreeMap<(usize, usize), Arc<[u64]>>>,
 }
 
 impl TableFile {
@@ -86,7 +90,7 @@ impl TableFile {
                 .map_err(|error| Error::file(path, FOOTER, error))?;
             Ok(with_views(metadata))
         })?;
-        Ok(Self { path: path.to_path_buf(), file, metadata })
+        Ok(Self { path: path.to_path_buf(), file, metadata, pages: Mutex::default() })
     }
 
     /// Path of the file.
@@ -148,6 +152,8 @@ impl TableFile {
         const ROWS_AT_ONCE: usize = 1 << 16; // a broken footer may state any number of rows
         self.require_memory(columns)?;
         let mut batches = Vec::new();
+        // A page is dropped when its values are out; a dictionary stays.
+        self.require_pages(columns, &(start..start.saturating_add(length)), 2, 1)?;
         let schema =
             self.stream(&self.file, columns, start..start.saturating_add(length), ROWS_AT_ONCE, &mut |rows| {
                 batches.push(rows.batch);
@@ -169,9 +175,56 @@ impl TableFile {
         rows_at_once: usize,
         visit: &mut dyn FnMut(Rows) -> Result<()>,
     ) -> Result<()> {
+        // The images are views of their pages.
+        self.require_pages(columns, &range, rows_at_once + 1, rayon::current_num_threads())?;
         // Copies of an open file share one position.
         let file = inputs::open(&self.path, u64::MAX).map_err(|error| Error::file(&self.path, "opening", error))?;
         self.stream(&file, columns, range, rows_at_once, visit).map(drop)
+    }
+
+    /// Holds the memory that `held` pages of each of `columns` take, unpacked, against the memory there is, when
+    /// `readers` read rows `range` at once.
+    fn require_pages(&self, columns: &[&str], range: &Range<usize>, held: usize, readers: usize) -> Result<()> {
+        let metadata = self.metadata.metadata();
+        let (mut first_row, mut needed) = (0usize, BTreeMap::<usize, Vec<u64>>::new());
+        for (number, group) in metadata.row_groups().iter().enumerate() {
+            let rows = first_row..first_row.saturating_add(usize::try_from(group.num_rows()).unwrap_or(0));
+            first_row = rows.end;
+            if rows.end <= range.start || rows.start >= range.end {
+                continue;
+            }
+            for column in 0..group.num_columns() {
+                let name = &group.schema_descr().get_column_root(column).name();
+                if columns.contains(name) {
+                    let sizes = self.page_sizes(number, column)?;
+                    needed.entry(column).or_default().extend(sizes.iter().take(held));
+                }
+            }
+        }
+        let column_bytes = |sizes: &mut Vec<u64>| {
+            sizes.sort_unstable_by(|one, other| other.cmp(one));
+            sizes.iter().take(held).map(|size| u128::from(*size)).sum::<u128>()
+        };
+        let bytes: u128 = needed.values_mut().map(column_bytes).sum();
+        let field = format!("{}: pages of {}", printable_path(&self.path), columns.join(", "));
+        Ok(MemoryLimit::of_this_machine().require(&field, bytes * readers as u128)?)
+    }
+
+    /// Sizes of the unpacked pages of a column of a row group, largest first.
+    fn page_sizes(&self, group: usize, column: usize) -> Result<Arc<[u64]>> {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sizes) = pages.get(&(group, column)) {
+            return Ok(sizes.clone());
+        }
+        let file = inputs::open(&self.path, u64::MAX).map_err(|error| Error::file(&self.path, "opening", error))?;
+        let chunk = self.metadata.metadata().row_group(group).column(column);
+        let sizes: Arc<[u64]> = guarded(&self.path, READING, || {
+            let broken = |got| Error::content(&self.path, chunk.column_path().string(), "whole pages", got);
+            unpacked_sizes(&file, chunk).map_err(broken)
+        })?
+        .into();
+        pages.insert((group, column), sizes.clone());
+        Ok(sizes)
     }
 
     fn stream(

@@ -157,7 +157,7 @@ impl DatasetWriter {
             };
             return Err(Error::content(&field, "features to append", describe(&info), describe(fresh)));
         }
-        let (_, last_rows) = read_rows(path, &info)?;
+        let (_, last_rows) = read_rows(path, &info, existing.cameras())?;
         let statistics = read_statistics(path, &info)?;
         let mut writer = Self::with_info(path, spec, info);
         let chunks_size = writer.info.chunks_size;
@@ -209,7 +209,9 @@ impl DatasetWriter {
         episode.check(number, &self.shape, self.spec.sidecar.is_some())?;
         let (encoded, expected) = match self.spec.image_storage {
             ImageStorage::Png => (episode.frames.par_iter().map(encode_png).collect(), "a PNG encoding"),
-            ImageStorage::Av1 => (encode(&episode.frames, self.shape.image_size, self.info.fps), "an AV1 encoding"),
+            ImageStorage::Av1 => {
+                (encode(&episode.frames, self.shape.image_size, self.spec.frames_per_second), "an AV1 encoding")
+            }
         };
         let images: Vec<Vec<u8>> = encoded.map_err(|reason| Error::episode(number, "image", expected, reason))?;
         let flat = |rows: &[Vec<f32>]| rows.iter().flatten().copied().collect::<Vec<f32>>();
@@ -301,7 +303,7 @@ impl DatasetWriter {
         }
         let (camera, first_frame) = (format!("{CAMERA_PREFIX}{}", self.spec.camera), self.info.total_frames);
         let row = |encoded: &EncodedEpisode| {
-            let from_secs = (encoded.first_frame - first_frame) as f64 / f64::from(self.info.fps);
+            let from_secs = (encoded.first_frame - first_frame) as f64 / self.info.fps;
             let place = VideoPlace { file: self.next_video, from_secs };
             EpisodeRow {
                 length: encoded.images.len(),
@@ -345,7 +347,7 @@ impl DatasetWriter {
         let camera = format!("{CAMERA_PREFIX}{}", self.spec.camera);
         let path = self.info.video_file(&self.root, &camera, self.next_video);
         let episodes: Vec<&[Vec<u8>]> = self.pending.iter().map(|encoded| encoded.images.as_slice()).collect();
-        let bytes = mp4(&episodes, self.shape.image_size, self.info.fps)
+        let bytes = mp4(&episodes, self.shape.image_size, self.spec.frames_per_second)
             .map_err(|reason| Error::file(&path, "encoding", reason))?;
         self.make_folder_of(&path, self.next_video)?;
         files::write_whole(&path, &bytes).map_err(|error| Error::file(&path, "writing", error))

@@ -34,6 +34,9 @@ impl Display for DatasetSummary {
                 printable(&recording.policy)
             )?;
         }
+        for note in &self.notes {
+            write!(text, "\n  {note}")?;
+        }
         match &self.sidecar {
             Some(Sidecar { scene, control_step_secs, .. }) => {
                 write!(text, "\n  scene {}, control step {control_step_secs} s", printable(scene))

@@ -18,7 +18,7 @@ use super::images::EpisodeImages;
 use super::npz;
 use super::{DEFAULT_COLUMNS, IMAGES, LENGTHS, OFFSETS};
 use crate::cameras::{ImageOptions, RecordedCamera, fill_stack};
-use crate::columns::{ColumnSlice, Columns, side_by_side};
+use crate::columns::{ColumnSlice, Columns, actions_side_by_side, side_by_side};
 use crate::episode::{EpisodeArrays, EpisodeShape};
 use crate::mapping::{AvailableColumn, ColumnKind, DefaultColumns, Mapping};
 use crate::rows::{self, missing};
@@ -69,8 +69,7 @@ impl SwmFolder {
             let name = name.clone();
             match EpisodeImages::find(path, &name, lengths.len()) {
                 Some(Ok((images, size))) => {
-                    let kind = ColumnKind::Image(size);
-                    available.push(AvailableColumn { name: name.clone(), kind, elements: Vec::new() });
+                    available.push(AvailableColumn::new(&name, ColumnKind::Image(size)));
                     found.push((name, images));
                 }
                 Some(Err(error)) => first_error = first_error.or(Some(error)),
@@ -86,11 +85,10 @@ impl SwmFolder {
         }
         for name in names {
             let header = npz::read_header(&npz_path(path, &name));
-            let kind = header.ok().and_then(|header| ColumnKind::of(header.shape()));
+            let kind = header.ok().map(|header| ColumnKind::numbers(header.shape()));
             let kind = kind.filter(|kind| matches!(kind, ColumnKind::Vector(_)));
             // A column that cannot be read is refused when it is requested, with the reason.
-            let kind = kind.unwrap_or(ColumnKind::Vector(1));
-            available.push(AvailableColumn { name, kind, elements: Vec::new() });
+            available.push(AvailableColumn::new(name, kind.unwrap_or(ColumnKind::Vector(1))));
         }
         let columns = mapping.resolve(path, &available, &DefaultColumns { cameras: None, ..DEFAULT_COLUMNS })?;
         require_memory(path, &columns)?;
@@ -184,10 +182,9 @@ impl NumberColumn {
         Ok(Self { path, name: name.into(), rows, width, values: array.floats() })
     }
 
-    /// Rows `range` of `episode`, checked to be finite.
-    fn rows(&self, range: &Range<usize>, episode: usize) -> Result<Vec<f32>> {
-        let values = self.values.get(range.start * self.width..range.end * self.width).unwrap_or_default();
-        rows::finite(&self.path, episode, &self.name, [range.len(), self.width], values.to_vec())
+    /// Rows `range`.
+    fn rows(&self, range: &Range<usize>) -> Vec<f32> {
+        self.values.get(range.start * self.width..range.end * self.width).unwrap_or_default().to_vec()
     }
 }
 
@@ -265,12 +262,20 @@ impl EpisodeSource for SwmFolder {
         let one = |request: ReadRequest<'_>| -> Result<EpisodeArrays> {
             let episode = request.episode;
             let range = rows::episode(&self.root, &self.episodes, episode)?;
-            let column = |slice: &ColumnSlice| {
+            let numbers = |slice: &ColumnSlice| {
                 let column = self.numbers.iter().find(|column| column.name == slice.column);
-                column.ok_or_else(|| missing(&self.root, &[&slice.column], &[]))?.rows(range, episode)
+                column.ok_or_else(|| missing(&self.root, &[&slice.column], &[]))
+            };
+            let column = |slice: &ColumnSlice| {
+                let column = numbers(slice)?;
+                rows::finite(&column.path, episode, (&column.name, slice), range.len(), column.rows(range))
+            };
+            let action = |slice: &ColumnSlice| {
+                let column = numbers(slice)?;
+                rows::finite_but_last(&column.path, episode, (&column.name, slice), range.len(), column.rows(range))
             };
             let arrays = EpisodeArrays {
-                actions: side_by_side(&self.columns.action, column)?,
+                actions: actions_side_by_side(&self.columns.action, action)?,
                 states: side_by_side(&self.columns.state, column)?,
                 proprioception: side_by_side(&self.columns.proprioception, column)?,
             };

@@ -199,7 +199,7 @@ impl TrainingData {
     /// # Errors
     /// [`Error::Episodes`] when the file of decoded frames was changed or cut off.
     pub fn statistics(&self) -> Result<DataStatistics> {
-        let (action_mean, action_std) = mean_and_std(self.cache.actions(), self.cache.action_width());
+        let (action_mean, action_std) = mean_and_std(&self.cache.taken_actions(), self.cache.action_width());
         let (proprioception_mean, proprioception_std) =
             robust_mean_and_std(self.cache.proprioception(), self.cache.proprioception_width());
         Ok(DataStatistics {
