@@ -65,8 +65,9 @@ pub use statistics::{LatentMetric, LatentStatistics};
 /// Training of models and heads: the loop of all, and the training of a JEPA.
 pub mod training {
     pub use crate::families::jepa::training::{
-        Batch, DataConfig, DataStatistics, PredictorFinetuning, RolloutError, STATE_FILE, Start, StartingPoint,
-        TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation, train, validate,
+        Batch, DataConfig, DataStatistics, Guesses, PredictorFinetuning, RolloutError, STATE_FILE, Start,
+        StartingPoint, TakenFor, TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation,
+        fit_to_episodes, normalise, secs_per_step, train, usual_frames, validate,
     };
     pub use crate::families::jepa::{LossConfig, encode_batch};
     pub use crate::linear_probe::{Probe, ProbeErrors};

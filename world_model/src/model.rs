@@ -243,9 +243,8 @@ pub trait Dynamics: Debug + Send + Sync {
     /// Vector-Jacobian product: from gradients of an energy on the predicted states, `upstream [N, S, H, P, D]`, to
     /// those on the plans, `[N, H, A]`; as long as they are wanted.
     ///
-    /// # Errors
-    /// [`Error::Cancelled`] where `cancel` says so; [`Error::Shape`] when `upstream` has another size; [`Error::NotDifferentiable`] for a recording of other
-    /// dynamics.
+    /// # Errors [`Error::Cancelled`] where `cancel` says so; [`Error::Shape`] when `upstream` has another size;
+    /// [`Error::NotDifferentiable`] for a recording of other dynamics.
     fn vjp(&self, _recording: Recording, _upstream: &[f32], _cancel: Cancel<'_>) -> Result<Vec<f32>> {
         Err(Error::NotDifferentiable { part: "world model" })
     }

@@ -29,8 +29,8 @@ use mindseye_interface::{FolderLock, GoalKind, ImageSize, config, files};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use serde::Serialize;
 
-use crate::assets;
 use crate::streams::{note, say};
+use mindseye_assets as assets;
 
 /// A robot that looks before it leaps: records episodes, learns a world model from them, and acts by imagining what its
 /// actions would lead to.

@@ -1,6 +1,5 @@
 //! The `mindseye` binary: arguments in, library calls, printed results out. One verb per file in `commands/`.
 
-mod assets;
 mod commands;
 mod progress;
 mod streams;

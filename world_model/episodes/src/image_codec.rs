@@ -66,9 +66,9 @@ fn decode(bytes: &[u8], format: ImageFormat, size: ImageSize) -> std::result::Re
     if (height as usize, width as usize) != (size.height(), size.width()) {
         return Err(format!("{height}x{width} pixels where {}x{} were expected", size.height(), size.width()));
     }
-    // Sixteen bits of grey are distances, and would be almost black as a picture.
+    // Sixteen bits of grey are distances, and would be almost black as a image.
     if matches!(decoder.color_type(), ColorType::L16 | ColorType::La16) {
-        return Err("grey of 16 bits (a depth picture?), which is not read".into());
+        return Err("grey of 16 bits (a depth image?), which is not read".into());
     }
     let decoded = image::DynamicImage::from_decoder(decoder).map_err(|error| one_line(&error))?;
     Image::new(size, decoded.into_rgb8().into_raw()).map_err(|error| error.to_string())

@@ -10,12 +10,14 @@
 //! fps = 30.0
 //! ```
 
-use std::ops::Range;
+mod slices;
+
 use std::path::Path;
 
 use mindseye_interface::ImageSize;
 use mindseye_interface::config::{Validate, require_range};
 use serde::{Deserialize, Serialize};
+use slices::{slice, split};
 
 use crate::cameras::RecordedCamera;
 use crate::columns::{ColumnSlice, Columns, with_names};
@@ -281,30 +283,6 @@ impl Finder<'_> {
         };
         mapped.iter().map(one).collect()
     }
-}
-
-/// `name` and the range of `name[first..end]`.
-fn split(text: &str) -> Option<(&str, Option<Range<usize>>)> {
-    let Some((name, range)) = text.rsplit_once('[') else { return Some((text, None)) };
-    let range = range.strip_suffix(']')?;
-    let (first, end) = range.split_once("..")?;
-    Some((name, Some(first.trim().parse().ok()?..end.trim().parse().ok()?)))
-}
-
-fn slice(path: &Path, column: &AvailableColumn, elements: Option<Range<usize>>) -> Result<ColumnSlice> {
-    let name = &column.name;
-    let width = match &column.kind {
-        ColumnKind::Vector(width) => *width,
-        ColumnKind::Image(_) => return Err(Error::content(path, name, "numbers", "images")),
-        ColumnKind::Unread(what) => return Err(Error::content(path, name, "numbers", what)),
-    };
-    let elements = elements.unwrap_or(0..width);
-    if elements.is_empty() || elements.end > width {
-        let got = format!("{}..{}", elements.start, elements.end);
-        return Err(Error::content(path, format!("elements of {name}"), format!("a part of 0..{width}"), got));
-    }
-    let names = column.elements.get(elements.clone()).filter(|_| column.elements.len() == width);
-    Ok(ColumnSlice { column: name.clone(), width, names: names.map(<[String]>::to_vec).unwrap_or_default(), elements })
 }
 
 #[cfg(test)]

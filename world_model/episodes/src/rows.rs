@@ -49,8 +49,8 @@ pub(crate) fn width(path: &Path, name: &str, shape: &[u64], rows: u64) -> Result
     }
 }
 
-/// Returns `values [count, width]` of column `name`, which `slice` is of, after checking that they are complete, and that those of
-/// `slice` are finite.
+/// Returns `values [count, width]` of column `name`, which `slice` is of, after checking that they are complete, and
+/// that those of `slice` are finite.
 ///
 /// # Errors
 /// [`Error::Content`] that names the episode and the frame.
@@ -65,7 +65,7 @@ pub(crate) fn finite(
     Ok(values)
 }
 
-/// [`finite`] for actions: in the last row, all of `slice` may be NaN. Nothing is done after the last picture, and
+/// [`finite`] for actions: in the last row, all of `slice` may be NaN. Nothing is done after the last image, and
 /// stable-worldmodel's recorder says so.
 ///
 /// # Errors

@@ -40,7 +40,7 @@ fn all(source: &dyn EpisodeSource) -> Vec<EpisodeData> {
     (0..source.len()).map(|episode| source.read_episode(episode).unwrap()).collect()
 }
 
-/// Compares the pictures of all `episodes` with the probes of their writer, within `tolerance`.
+/// Compares the images of all `episodes` with the probes of their writer, within `tolerance`.
 fn compare(episodes: &[EpisodeData], probes: &Value, tolerance: i64) {
     let places = expected()["probes"].clone();
     let frames: Vec<_> = episodes.iter().flat_map(|episode| &episode.frames).collect();
@@ -56,7 +56,7 @@ fn compare(episodes: &[EpisodeData], probes: &Value, tolerance: i64) {
     }
 }
 
-/// Symptom: one column that nobody reads (depth as numbers, 16-bit pictures, an empty list, a gap, NaN in stats.json)
+/// Symptom: one column that nobody reads (depth as numbers, 16-bit images, an empty list, a gap, NaN in stats.json)
 /// sank the data set, as did tables of zstd, JPEG, and shapes with the channels first. Cause: every feature of
 /// info.json was checked. Fix: columns are chosen first, and only those must be right.
 #[test]
@@ -78,7 +78,7 @@ fn only_the_columns_that_are_read_must_be_right() {
             "cameras = ['observation.images.depth']",
             "episode 0 frame 0 observation.images.depth: expected a PNG or JPEG image, got grey of 16 bits",
         ),
-        ("cameras = ['observation.images.tof']", "camera observation.images.tof: expected images, got depth pictures"),
+        ("cameras = ['observation.images.tof']", "camera observation.images.tof: expected images, got depth images"),
         ("proprioception = ['observation.depth']", "observation.depth: expected numbers, got [300, 300] numbers"),
         ("proprioception = ['observation.nothing']", "observation.nothing: expected numbers, got [0] numbers"),
         ("proprioception = ['note']", "note: expected numbers, got texts"),
@@ -150,8 +150,8 @@ fn the_last_action_of_an_episode_may_be_none() {
 }
 
 #[test]
-fn pictures_of_any_order_kind_and_number_of_channels_are_read() {
-    assert_eq!(opened("pictures.hdf5", "").camera_names(), ["chw_image"], "the first coloured one");
+fn images_of_any_order_kind_and_number_of_channels_are_read() {
+    assert_eq!(opened("images.hdf5", "").camera_names(), ["chw_image"], "the first coloured one");
     for (camera, probes) in [
         ("chw_image", "rgb"),
         ("float_image", "rgb"),
@@ -160,15 +160,15 @@ fn pictures_of_any_order_kind_and_number_of_channels_are_read() {
         ("grey_image", "grey"),
         ("grey_1_image", "grey"),
     ] {
-        let source = opened("pictures.hdf5", &format!("cameras = ['obs/{camera}']"));
-        compare(&all(source.as_ref()), &expected()["pictures"][probes], 0);
+        let source = opened("images.hdf5", &format!("cameras = ['obs/{camera}']"));
+        compare(&all(source.as_ref()), &expected()["images"][probes], 0);
     }
     for (camera, reason) in [
         ("wide_image", "camera obs/wide_image: expected images, got [2, 24, 32, 3] of u16"),
-        ("loud_image", "obs/loud_image rows 0..2: expected pictures of floats from 0 to 1, got 20"),
+        ("loud_image", "obs/loud_image rows 0..2: expected images of floats from 0 to 1, got 20"),
         ("poses", "camera obs/poses: expected images, got [2, 4, 4, 4] of f32"),
     ] {
-        let error = refused("pictures.hdf5", &format!("cameras = ['obs/{camera}']"));
+        let error = refused("images.hdf5", &format!("cameras = ['obs/{camera}']"));
         assert!(error.contains(reason), "{error}");
     }
 }
@@ -188,7 +188,7 @@ fn soft_links_are_followed_and_links_that_lead_elsewhere_are_refused_by_name() {
             compare(&[read], &expected["front"][episode % 2], 0);
         }
         for (column, reason) in [
-            ("obs/elsewhere", "a link to /pictures in another file, other.hdf5, which is not followed"),
+            ("obs/elsewhere", "a link to /images in another file, other.hdf5, which is not followed"),
             ("obs/circle", "a soft link in a circle"),
             ("obs/virtual", "a virtual dataset"),
         ] {

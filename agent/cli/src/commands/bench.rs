@@ -16,8 +16,8 @@ use mindseye_world_model::{Checkpoint, Precision};
 use serde::Serialize;
 
 use super::{load_task, print_json};
-use crate::assets;
 use crate::streams::say;
+use mindseye_assets as assets;
 
 /// Measure speed. The best of several rounds counts, so that other work of the machine counts little; plan gives
 /// percentiles over all ticks.

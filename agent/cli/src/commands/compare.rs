@@ -14,8 +14,8 @@ use mindseye_plots::{evaluation::planner_chart, write_png};
 use super::goals::GoalArguments;
 use super::resumable::ResumableStudy;
 use super::{Protocol, SceneArguments, load_task, print_json, write_json};
-use crate::assets;
 use crate::streams::say;
+use mindseye_assets as assets;
 
 /// Compare planners: success and planning time of each, at several numbers of plans per tick, on the same held-out
 /// pairs.

@@ -13,8 +13,8 @@ use mindseye_sim::scenes::{push_t, two_room};
 use mindseye_world_model::Checkpoint;
 
 use super::{load_task, pool, print_json};
-use crate::assets;
 use crate::streams::say;
+use mindseye_assets as assets;
 
 /// Watch the agent work: it solves fresh episodes in simulation, planning in imagination at every action chunk.
 ///

@@ -18,8 +18,8 @@ use super::branches::{self, BranchesArguments};
 use super::goals::GoalArguments;
 use super::resumable::ResumableStudy;
 use super::{SceneArguments, load_task, print_json};
-use crate::assets;
 use crate::streams::{note, say};
+use mindseye_assets as assets;
 
 /// Measure a world model: success of the agent that plans with it, on held-out episodes, beside its baselines.
 ///

@@ -12,8 +12,8 @@ use mindseye_world_model::{Checkpoint, Head, Lewm, LewmConfig};
 use serde::Serialize;
 
 use super::{load_mapping, print_json};
-use crate::assets;
 use crate::streams::say;
+use mindseye_assets as assets;
 
 /// Describe a data set or a checkpoint: what it holds, where it comes from, how good it is. Everything in it is read
 /// and checked.

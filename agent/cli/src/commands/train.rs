@@ -3,11 +3,10 @@
 mod critic;
 mod decoder;
 mod ensemble;
-mod guesses;
 mod head;
 mod model;
 mod policy;
-mod recorded;
+mod scaling;
 mod state_probe;
 mod stochastic;
 

@@ -1,4 +1,5 @@
-//! Columns compressed by Blosc (HDF5 filter 32001) with LZ4 or Zstandard and byte shuffle, as in stable-worldmodel's older recorder.
+//! Columns compressed by Blosc (HDF5 filter 32001) with LZ4 or Zstandard and byte shuffle, as in stable-worldmodel's
+//! older recorder.
 //!
 //! A chunk is a 16-byte header (version, LZ4 version, flags, size of a value; then total, block and compressed size as
 //! little-endian `u32`), the offsets of its blocks, and the blocks, each split into streams with their own compressed

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::file::broken;
 use super::filters;
-use super::pictures::{EXPECTED, Pictures, Value, bytes_of_floats};
+use super::image_column::{EXPECTED, Images, Value, bytes_of_floats};
 use super::tree::Node;
 use crate::cameras::ImageOptions;
 use crate::columns::ColumnSlice;
@@ -19,7 +19,7 @@ use crate::rows;
 use crate::summary::FeatureSummary;
 use crate::{Error, Result};
 
-/// Bytes of pictures of floats that are in memory at once.
+/// Bytes of images of floats that are in memory at once.
 const FLOATS_AT_ONCE: usize = 64 << 20;
 
 /// One column of an open file: rows along its first axis.
@@ -100,15 +100,15 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// The layout of the column's pictures.
+    /// The layout of the column's images.
     ///
     /// # Errors
-    /// [`Error::Content`] when this is no column of pictures.
-    pub fn pictures(&self) -> Result<Pictures> {
+    /// [`Error::Content`] when this is no column of images.
+    pub fn images(&self) -> Result<Images> {
         let kind = self.data.dtype().map_err(|error| broken(self.path, error))?;
-        let pictures = Pictures::of(&self.shape, &kind);
+        let images = Images::of(&self.shape, &kind);
         let got = || format!("{:?} of {}", self.shape, kind_name(&kind));
-        pictures.ok_or_else(|| Error::content(self.path, self.name, EXPECTED, got()))
+        images.ok_or_else(|| Error::content(self.path, self.name, EXPECTED, got()))
     }
 
     /// What the column holds, under the name that a mapping uses. What cannot be read is refused when it is asked for.
@@ -116,10 +116,10 @@ impl<'a> Column<'a> {
         let Ok(kind) = self.data.dtype() else {
             return AvailableColumn::new(name, ColumnKind::Unread("values of an unknown type".into()));
         };
-        match Pictures::of(&self.shape, &kind) {
-            Some(pictures) => AvailableColumn {
-                is_colour: pictures.is_colour(),
-                ..AvailableColumn::new(name, ColumnKind::Image(pictures.size))
+        match Images::of(&self.shape, &kind) {
+            Some(images) => AvailableColumn {
+                is_colour: images.is_colour(),
+                ..AvailableColumn::new(name, ColumnKind::Image(images.size))
             },
             None => match ColumnKind::numbers(&self.shape) {
                 ColumnKind::Unread(shape) => {
@@ -189,10 +189,10 @@ impl<'a> Column<'a> {
         // rows are read.
         const ROWS_AT_ONCE: usize = 64;
         let ImageOptions { stride, size } = options;
-        let pictures = self.pictures()?;
-        let rows_at_once = match pictures.value {
+        let images = self.images()?;
+        let rows_at_once = match images.value {
             Value::U8 => ROWS_AT_ONCE,
-            _ => (FLOATS_AT_ONCE / pictures.bytes().max(1)).clamp(1, ROWS_AT_ONCE),
+            _ => (FLOATS_AT_ONCE / images.bytes().max(1)).clamp(1, ROWS_AT_ONCE),
         };
         let chunk = self.data.chunk_shape().map_err(|error| broken(self.path, error))?;
         let share = chunk.and_then(|chunk| chunk.first().copied()).unwrap_or(1) >= stride as u64;
@@ -200,9 +200,9 @@ impl<'a> Column<'a> {
         for (number, targets) in target.chunks_mut(count * size.rgb_len()).enumerate() {
             let rows = (0..targets.len() / size.rgb_len()).map(|image| first + (number * count + image) * stride);
             let (bytes, step) = match (share, rows.clone().next(), rows.clone().next_back()) {
-                (true, Some(first), Some(last)) => (self.image_rows(&(first..last + 1), &pictures)?, stride),
+                (true, Some(first), Some(last)) => (self.image_rows(&(first..last + 1), &images)?, stride),
                 _ => {
-                    let single = rows.map(|row| self.image_rows(&(row..row + 1), &pictures));
+                    let single = rows.map(|row| self.image_rows(&(row..row + 1), &images));
                     (single.collect::<Result<Vec<_>>>()?.concat(), 1)
                 }
             };
@@ -216,30 +216,25 @@ impl<'a> Column<'a> {
     }
 
     /// The images of rows `range`, `[rows, H, W, 3]`.
-    fn image_rows(&self, range: &Range<usize>, pictures: &Pictures) -> Result<Vec<u8>> {
+    fn image_rows(&self, range: &Range<usize>, images: &Images) -> Result<Vec<u8>> {
         let (start, count) = (range.start as u64, range.len() as u64);
-        let bytes = match pictures.value {
+        let bytes = match images.value {
             Value::U8 if filters::are_used(&self.data) => {
                 filters::read_rows(&self.data, self.path, self.name, start, count)?
             }
             Value::U8 => self.data.read_u8_rows(start, count).map_err(|error| broken(self.path, error))?,
             Value::F32 | Value::F64 => bytes_of_floats(&self.values(range)?).map_err(|got| {
-                Error::content(
-                    self.path,
-                    format!("{} rows {range:?}", self.name),
-                    "pictures of floats from 0 to 1",
-                    got,
-                )
+                Error::content(self.path, format!("{} rows {range:?}", self.name), "images of floats from 0 to 1", got)
             })?,
         };
-        let expected = range.len() * pictures.values();
+        let expected = range.len() * images.values();
         if bytes.len() != expected {
             return Err(Error::content(self.path, self.name, format!("{expected} values"), bytes.len()));
         }
-        if pictures.are_rgb_bytes() {
+        if images.are_rgb_bytes() {
             return Ok(bytes);
         }
-        Ok(bytes.par_chunks_exact(pictures.values()).flat_map_iter(|values| pictures.rgb(values)).collect())
+        Ok(bytes.par_chunks_exact(images.values()).flat_map_iter(|values| images.rgb(values)).collect())
     }
 }
 

@@ -17,7 +17,7 @@ use mindseye_interface::ImageSize;
 
 use super::columns::Column;
 use super::file::{broken, open_file};
-use super::pictures::{EXPECTED, Pictures};
+use super::image_column::{EXPECTED, Images};
 use super::tree::{Node, Tree};
 use crate::cameras::{ImageOptions, RecordedCamera, fill_stack};
 use crate::columns::{ColumnSlice, Columns, actions_side_by_side, element_names, side_by_side};
@@ -121,7 +121,7 @@ impl RobomimicFile {
         let available = available_columns(first, &file, path)?;
         let defaults = default_mapping(&available);
         if mapping.cameras.is_none() && defaults.cameras.is_none() {
-            // Pictures of another kind are named: there the advice to add some leads nowhere.
+            // Images of another kind are named: there the advice to add some leads nowhere.
             let unread = available.iter().find_map(|column| match &column.kind {
                 ColumnKind::Unread(what) if column.name.starts_with(OBSERVATIONS) => Some((&column.name, what)),
                 _ => None,
@@ -243,7 +243,7 @@ fn demonstration_length(columns: &Columns, demo: &Demo, file: &File, path: &Path
     }
     for RecordedCamera { column: name, size, .. } in &columns.cameras {
         open(name, &|column| {
-            let Pictures { rows: images, size: own, .. } = column.pictures()?;
+            let Images { rows: images, size: own, .. } = column.images()?;
             if (images, own) == (rows, *size) {
                 return Ok(());
             }

@@ -70,7 +70,7 @@ impl SwmFile {
         for RecordedCamera { column: name, .. } in &columns.cameras {
             let column = Column::open(&root, name, &file, path, name)?.within(file.file_size())?;
             open.insert(name.clone(), column.shared());
-            let own = column.pictures()?.rows;
+            let own = column.images()?.rows;
             let rows = *rows.get_or_insert(own);
             if own != rows {
                 return Err(Error::content(path, name, format!("{rows} images"), own));

@@ -239,7 +239,7 @@ impl Rows {
         Ok(array.as_list::<i32>().iter().map(texts).collect())
     }
 
-    /// Bytes of an encoded picture per row. Rows that share bytes in the file share them in memory.
+    /// Bytes of an encoded image per row. Rows that share bytes in the file share them in memory.
     pub fn images(&self, name: &str) -> Result<BinaryViewArray> {
         let column = self.column(name)?;
         let bytes = match column.data_type() {

@@ -53,8 +53,8 @@ fn table_files(root: &Path) -> Result<Vec<FilePlace>> {
     Ok(places)
 }
 
-/// The committed rows, with the places of the videos of `cameras`, and the last file that they are in. Rows beyond `info.total_episodes` belong to a segment that
-/// was interrupted before `info.json` was rewritten, and are ignored.
+/// The committed rows, with the places of the videos of `cameras`, and the last file that they are in. Rows beyond
+/// `info.total_episodes` belong to a segment that was interrupted before `info.json` was rewritten, and are ignored.
 ///
 /// # Errors
 /// [`Error::Content`] when the tables contradict `info`.

@@ -13,10 +13,10 @@ use mindseye_world_model::{Checkpoint, EncodedDataset, Head};
 use serde::Serialize;
 
 use super::TrainingFlags;
-use crate::assets;
 use crate::commands::{lock_folder, pool, print_json, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
+use mindseye_assets as assets;
 
 /// Arguments of every head.
 #[derive(Debug, Args)]

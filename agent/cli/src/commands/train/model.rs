@@ -5,21 +5,20 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use mindseye_assets as assets;
 use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping, Sidecar, action_ranges};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ImageSize, Seed, config};
 use mindseye_world_model::checkpoint::{Checkpoint, Origin};
 use mindseye_world_model::heads::decoder::{Decoder, DecoderTrainingConfig, train_decoder};
 use mindseye_world_model::training::{
-    RunOptions, STATE_FILE, StartingPoint, TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation,
-    state_file, train,
+    Guesses, RunOptions, STATE_FILE, StartingPoint, TakenFor, TrainedModel, TrainingConfig, TrainingData,
+    TrainingReport, Validation, fit_to_episodes, normalise, secs_per_step, state_file, train, usual_frames,
 };
 use serde::Serialize;
 
 use super::TrainingFlags;
-use super::guesses::{Announced, Guesses, secs_per_step};
-use super::recorded::{Scaling, TakenFor, fit_to_episodes, normalise, usual_frames};
-use crate::assets;
+use super::scaling::{Announced, Scaling};
 use crate::commands::{lock_folder, pool, print_json, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
@@ -138,7 +137,7 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
             kept.push(format!("  {line}"))
         }
     };
-    let action_space = normalise(&sources, &mut cache, &ranges, arguments.normalise, known_from, tell)?;
+    let action_space = normalise(&sources, &mut cache, &ranges, arguments.normalise.method(), known_from, tell)?;
     let data = TrainingData::new(cache, &recipe)?;
     let options = flags.options(Seed::new(flags.seed), &lock, stop, &progress)?;
     let guesses = Guesses {
@@ -202,8 +201,8 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
 /// What other tools' recordings were taken for before: by the run that continues, or by the model to start from.
 fn known(arguments: &ModelArguments, start: Option<&Checkpoint>, out: &Path) -> Result<Option<TakenFor>> {
     match start {
-        Some(start) => Ok(Some(TakenFor::of(start))),
-        None if arguments.training.resume => TakenFor::of_run(out),
+        Some(start) => Ok(Some(TakenFor::of(&start.config))),
+        None if arguments.training.resume => Ok(TakenFor::of_run(out)?),
         None => Ok(None),
     }
 }

@@ -1,4 +1,4 @@
-//! Every timestep of a LeRobot folder has the frame of its moment, or its episode is refused by name.
+//! Every timestep of a LeRobot folder has the frame of its timestep, or its episode is refused by name.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
@@ -34,16 +34,16 @@ fn changed(name: &str, change: impl FnOnce(&Path)) -> tempfile::TempDir {
     folder
 }
 
-/// Asserts that the frames of all episodes that are read are those of their moments; returns the errors of the others.
+/// Asserts that the frames of all episodes that are read are those of their timesteps; returns the other errors.
 fn check(name: &str, root: &Path) -> Vec<(usize, String)> {
     let text = fs::read(fixture("video_cases").join(name).join("expected.json")).unwrap();
     let expected: Value = serde_json::from_slice(&text).unwrap();
-    let mut moments = expected["pixels"].as_array().unwrap().iter();
+    let mut timesteps = expected["pixels"].as_array().unwrap().iter();
     let lengths: Vec<usize> =
         (0..).map_while(|index| Some(Dataset::open(root).unwrap().episode(index).ok()?.length)).collect();
     let mut errors = Vec::new();
     for (index, episode) in episodes(root).into_iter().enumerate() {
-        let expected: Vec<&Value> = moments.by_ref().take(lengths[index]).collect();
+        let expected: Vec<&Value> = timesteps.by_ref().take(lengths[index]).collect();
         let episode = match episode {
             Ok(episode) => episode,
             Err(error) => {

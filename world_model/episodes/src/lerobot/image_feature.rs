@@ -1,4 +1,4 @@
-//! What a feature of a data set holds: pictures of some size, numbers, or something that is not read. Nothing is
+//! What a feature of a data set holds: images of some size, numbers, or something that is not read. Nothing is
 //! refused here: only a column that is asked for must be readable.
 
 use mindseye_interface::ImageSize;
@@ -16,7 +16,7 @@ pub(super) fn available_column((name, feature): &(String, Feature)) -> Option<Av
         return None;
     }
     let elements = if feature.has_images() { Vec::new() } else { feature.element_names() };
-    let (kind, is_colour) = match picture(feature) {
+    let (kind, is_colour) = match image(feature) {
         Some(Ok((size, channels))) => (ColumnKind::Image(size), channels != 1),
         Some(Err(got)) => (ColumnKind::Unread(got), false),
         None => (numbers(feature), false),
@@ -24,21 +24,21 @@ pub(super) fn available_column((name, feature): &(String, Feature)) -> Option<Av
     Some(AvailableColumn { name: name.clone(), kind, elements, is_colour })
 }
 
-/// Size and number of channels of a camera's pictures; `None` for other features, the reason where they are not read.
-fn picture(feature: &Feature) -> Option<Result<(ImageSize, usize), String>> {
+/// Size and number of channels of a camera's images; `None` for other features, the reason where they are not read.
+fn image(feature: &Feature) -> Option<Result<(ImageSize, usize), String>> {
     if !feature.has_images() {
         return None;
     }
     if feature.is_depth() {
-        return Some(Err("depth pictures, which are not read".into()));
+        return Some(Err("depth images, which are not read".into()));
     }
     let sides = sides(&feature.shape, &feature.element_names());
     let size = sides.and_then(|[height, width, channels]| Some((ImageSize::new(height, width).ok()?, channels)));
-    let size = size.ok_or_else(|| format!("pictures of shape {:?}", feature.shape));
+    let size = size.ok_or_else(|| format!("images of shape {:?}", feature.shape));
     Some(size)
 }
 
-/// Height, width and channels of pictures of `shape`, in the order that `names` say. Where these contradict the number
+/// Height, width and channels of images of `shape`, in the order that `names` say. Where these contradict the number
 /// of channels (1, 3 or 4), or say nothing, the place of that number tells the order.
 fn sides(shape: &[usize], names: &[String]) -> Option<[usize; 3]> {
     let is_channels = |side: usize| matches!(side, 1 | 3 | 4);
@@ -64,7 +64,7 @@ fn sides(shape: &[usize], names: &[String]) -> Option<[usize; 3]> {
     }
 }
 
-/// What a feature without pictures holds.
+/// What a feature without images holds.
 fn numbers(feature: &Feature) -> ColumnKind {
     if feature.dtype == "string" || feature.dtype == "language" {
         return ColumnKind::Unread(TEXTS.into());

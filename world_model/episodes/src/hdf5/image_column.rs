@@ -1,18 +1,18 @@
-//! Columns of pictures: bytes or floats from 0 to 1, of 1, 3 or 4 channels, which come first or last.
+//! Columns of images: bytes or floats from 0 to 1, of 1, 3 or 4 channels, which come first or last.
 
 use hdf5_pure::DType;
 use mindseye_interface::ImageSize;
 
-/// Shortest side of pictures of floats: smaller arrays are poses and the like.
+/// Shortest side of images of floats: smaller arrays are poses and the like.
 const SHORTEST_SIDE: u64 = 8;
-/// What columns of pictures are, for messages.
+/// What columns of images are, for messages.
 pub(super) const EXPECTED: &str =
-    "pictures [T, height, width, 3] of u8 (also [T, 3, height, width], grey, or floats from 0 to 1)";
+    "images [T, height, width, 3] of u8 (also [T, 3, height, width], grey, or floats from 0 to 1)";
 
-/// The layout of a column of pictures.
+/// The layout of a column of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pictures {
-    /// Number of pictures.
+pub(super) struct Images {
+    /// Number of images.
     pub rows: u64,
     pub size: ImageSize,
     channels: usize,
@@ -28,8 +28,8 @@ pub(super) enum Value {
     F64,
 }
 
-impl Pictures {
-    /// The layout of a column of `shape` and `kind`; `None` when it holds no pictures that can be read.
+impl Images {
+    /// The layout of a column of `shape` and `kind`; `None` when it holds no images that can be read.
     pub fn of(shape: &[u64], kind: &DType) -> Option<Self> {
         let value = match kind {
             DType::U8 => Value::U8,
@@ -51,7 +51,7 @@ impl Pictures {
         Some(Self { rows, size, channels: channels as usize, channels_first, value })
     }
 
-    /// Whether the pictures are coloured.
+    /// Whether the images are coloured.
     pub fn is_colour(&self) -> bool {
         self.channels != 1
     }
@@ -61,12 +61,12 @@ impl Pictures {
         self.value == Value::U8 && self.channels == 3 && !self.channels_first
     }
 
-    /// Values of a picture.
+    /// Values of a image.
     pub fn values(&self) -> usize {
         self.size.height() * self.size.width() * self.channels
     }
 
-    /// Bytes of a picture in the file.
+    /// Bytes of a image in the file.
     pub fn bytes(&self) -> usize {
         let value_bytes = match self.value {
             Value::U8 => 1,
@@ -76,7 +76,7 @@ impl Pictures {
         self.values() * value_bytes
     }
 
-    /// The RGB bytes of the picture of `values`. Grey becomes equal colours, the fourth channel (opacity) is dropped.
+    /// The RGB bytes of the image of `values`. Grey becomes equal colours, the fourth channel (opacity) is dropped.
     pub fn rgb(&self, values: &[u8]) -> Vec<u8> {
         let pixels = self.size.height() * self.size.width();
         let value = |pixel: usize, channel: usize| match self.channels_first {
@@ -105,8 +105,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_of_every_order_become_rgb() {
-        let rgb = |shape: &[u64], values: &[u8]| Pictures::of(shape, &DType::U8).map(|pictures| pictures.rgb(values));
+    fn images_of_every_order_become_rgb() {
+        let rgb = |shape: &[u64], values: &[u8]| Images::of(shape, &DType::U8).map(|images| images.rgb(values));
         assert_eq!(rgb(&[9, 1, 2, 3], &[1, 2, 3, 4, 5, 6]), Some(vec![1, 2, 3, 4, 5, 6]));
         assert_eq!(rgb(&[9, 3, 1, 2], &[1, 4, 2, 5, 3, 6]), Some(vec![1, 2, 3, 4, 5, 6]));
         assert_eq!(rgb(&[9, 1, 2, 4], &[1, 2, 3, 0, 4, 5, 6, 0]), Some(vec![1, 2, 3, 4, 5, 6]));
@@ -120,7 +120,7 @@ mod tests {
             (&[9, 24, 0, 3], DType::U8),
             (&[9, 1 << 40, 24, 3], DType::U8),
         ] {
-            assert_eq!(Pictures::of(shape, &kind), None, "{shape:?}");
+            assert_eq!(Images::of(shape, &kind), None, "{shape:?}");
         }
     }
 

@@ -3,13 +3,13 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::Result;
 use mindseye_episodes::{ActionOutlier, DatasetMixture, EpisodeSource, RobustRange};
 use mindseye_interface::{ActionSpace, Progress};
-use mindseye_world_model::training::{RunOptions, TrainingConfig, TrainingData, train};
 
 use super::recorded::short;
-use crate::progress::TerminalProgress;
+use super::{TrainingConfig, TrainingData, train};
+use crate::Result;
+use crate::trainer::RunOptions;
 
 /// Most dimensions, episodes or outliers that are listed.
 const LISTED: usize = 16;
@@ -25,18 +25,25 @@ const STEPS_OF_DECODER: f64 = 0.4;
 
 /// What is said.
 pub struct Guesses<'a> {
+    /// The recordings.
     pub sources: &'a DatasetMixture,
+    /// How the model is trained.
     pub recipe: &'a TrainingConfig,
+    /// What it is trained on.
     pub data: &'a TrainingData,
     /// `--fps`, where it was given.
     pub fps: Option<f64>,
+    /// Duration of a control step, seconds.
     pub control_step_secs: f64,
     /// Where the length of a chunk comes from.
     pub chunk: &'a str,
+    /// Bounds of the actions.
     pub space: &'a ActionSpace,
     /// Of actions as recorded; empty of data that mindseye normalised.
     pub ranges: &'a [RobustRange],
+    /// Values of actions far from all others.
     pub outliers: &'a [ActionOutlier],
+    /// Whether the encoder takes proprioception.
     pub proprioception: bool,
 }
 
@@ -180,34 +187,6 @@ fn listed(items: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = items.collect();
     let more = if all.len() > LISTED { format!(", and {} more", all.len() - LISTED) } else { String::new() };
     format!("{}{more}", all.get(..LISTED.min(all.len())).unwrap_or_default().join(", "))
-}
-
-/// Progress that says `lines` before the first stage begins: what is refused before is refused in one line.
-pub struct Announced<'a> {
-    progress: &'a TerminalProgress,
-    lines: Mutex<Vec<String>>,
-}
-
-impl<'a> Announced<'a> {
-    pub fn new(progress: &'a TerminalProgress, lines: Vec<String>) -> Self {
-        Self { progress, lines: Mutex::new(lines) }
-    }
-}
-
-impl Progress for Announced<'_> {
-    fn begin(&self, stage: &str, total: usize, unit: &str) {
-        let lines = self.lines.lock().map(|mut lines| std::mem::take(&mut *lines)).unwrap_or_default();
-        lines.iter().for_each(|line| self.progress.note(line));
-        self.progress.begin(stage, total, unit);
-    }
-
-    fn advance(&self, done: usize, note: &str) -> bool {
-        self.progress.advance(done, note)
-    }
-
-    fn end(&self) {
-        self.progress.end();
-    }
 }
 
 /// Seconds of a step of the joint training, by trying some; nothing of it is kept. None of short trainings.

@@ -3,15 +3,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use mindseye_episodes::{ActionNormalisation, DatasetMixture, FrameCache, NormalisationMethod, RobustRange};
-use mindseye_interface::{ActionSpace, inputs};
-use mindseye_world_model::training::TrainingConfig;
-use mindseye_world_model::{Checkpoint, ModelConfig};
+use mindseye_interface::{ActionSpace, files, inputs};
 use serde::{Deserialize, Serialize};
 
-use crate::commands::write_json;
+use super::TrainingConfig;
+use crate::families::jepa::checkpoint_config::CheckpointConfig;
+use crate::families::jepa::config::ModelConfig;
+use crate::{Error, Result};
 
 /// Duration of an action chunk by default, seconds.
 const CHUNK_SECS: f64 = 0.5;
@@ -21,31 +20,6 @@ const MOST_OF_EPISODE: f64 = 0.75;
 const TAKEN_FOR: &str = "recorded.json";
 /// Share of the values of a dimension beyond the bounds of a model above which they are in other units.
 const OTHER_UNITS: f64 = 0.5;
-
-/// Which values of recorded actions become -1 and 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Scaling {
-    /// Smallest and largest, without glitches: at most a thousandth of the values, far from all others.
-    Robust,
-    /// Smallest and largest, glitches included.
-    MinMax,
-    /// Three standard deviations around the mean.
-    MeanStd,
-    /// The 1 % and the 99 % quantile.
-    Quantiles,
-}
-
-impl Scaling {
-    /// The method of the library.
-    pub fn method(self) -> NormalisationMethod {
-        match self {
-            Self::Robust => NormalisationMethod::Robust,
-            Self::MinMax => NormalisationMethod::MinMax,
-            Self::MeanStd => NormalisationMethod::MeanStd { deviations: 3.0 },
-            Self::Quantiles => NormalisationMethod::Quantile { low: 0.01, high: 0.99 },
-        }
-    }
-}
 
 /// What the recordings of a run were taken for: of a run that continues, or of the model that it starts from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,9 +34,8 @@ pub struct TakenFor {
 }
 
 impl TakenFor {
-    /// What the recordings of `checkpoint` were taken for.
-    pub fn of(checkpoint: &Checkpoint) -> Self {
-        let config = &checkpoint.config;
+    /// What the recordings of the checkpoint with this `config` were taken for.
+    pub fn of(config: &CheckpointConfig) -> Self {
         let (action_space, model) = (config.action_space.clone(), config.model.clone());
         Self { action_space, model, control_step_secs: config.control_step_secs }
     }
@@ -73,14 +46,14 @@ impl TakenFor {
     /// When the file is broken.
     pub fn of_run(out: &Path) -> Result<Option<Self>> {
         if out.join("config.json").exists() {
-            let config = Checkpoint::load_config(out)?;
+            let config = CheckpointConfig::load(out)?;
             let (action_space, model) = (config.action_space, config.model);
             return Ok(Some(Self { action_space, model, control_step_secs: config.control_step_secs }));
         }
         let path = out.join(TAKEN_FOR);
         let text = inputs::read_if_present(&path, inputs::MAX_CONFIG_BYTES);
-        let text = text.with_context(|| format!("{}", path.display()))?;
-        text.map(|text| serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))).transpose()
+        let text = text.map_err(|error| Error::file(&path, error))?;
+        text.map(|text| serde_json::from_slice(&text).map_err(|error| Error::file(&path, error))).transpose()
     }
 
     /// Keeps it in `out`, for --resume.
@@ -88,7 +61,9 @@ impl TakenFor {
     /// # Errors
     /// When it cannot be written.
     pub fn keep(&self, out: &Path) -> Result<()> {
-        write_json(&out.join(TAKEN_FOR), self)
+        let path = out.join(TAKEN_FOR);
+        let text = serde_json::to_vec_pretty(self).map_err(|error| Error::file(&path, error))?;
+        files::write_whole_with_folders(&path, &text).map_err(|error| Error::file(&path, error))
     }
 
     /// Removes what [`TakenFor::keep`] wrote: the finished checkpoint says it.
@@ -98,9 +73,7 @@ impl TakenFor {
     pub fn forget(out: &Path) -> Result<()> {
         let path = out.join(TAKEN_FOR);
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("{}", path.display()))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(&path, error)),
             _ => Ok(()),
         }
     }
@@ -149,7 +122,7 @@ pub fn usual_frames(sources: &DatasetMixture) -> Result<usize> {
     Ok(lengths.get(lengths.len() / 2).copied().unwrap_or(0))
 }
 
-/// Normalises the actions of `cache` as `known` has them, else as `scaling` measures them, and returns their space. A
+/// Normalises the actions of `cache` as `known` has them, else as `method` measures them, and returns their space. A
 /// line for what does not fit goes to `tell`.
 ///
 /// # Errors
@@ -158,20 +131,21 @@ pub fn normalise(
     sources: &DatasetMixture,
     cache: &mut FrameCache,
     ranges: &[RobustRange],
-    scaling: Scaling,
+    method: NormalisationMethod,
     known: Option<(&TakenFor, &Path)>,
     mut tell: impl FnMut(&str),
 ) -> Result<ActionSpace> {
     let (Some((known, path)), None) = (known, sources.sidecar()?) else {
-        return Ok(sources.normalise_actions(cache, scaling.method())?);
+        return Ok(sources.normalise_actions(cache, method)?);
     };
-    let (space, data) = (&known.action_space, sources.path().display());
+    let space = &known.action_space;
+    let refused = |reason: String| Error::file(sources.path(), reason);
     let (names, own) = (sources.action_names(), sources.proprioception_names());
     let measured = ActionNormalisation::measure(cache, &names, &own, NormalisationMethod::Robust)?;
     let is_named = |names: &[String]| names.iter().enumerate().any(|(index, name)| *name != format!("action_{index}"));
     let (expected, got) = (&space.names, &measured.action_space().names);
     if is_named(expected) && is_named(got) && expected != got {
-        bail!("{data}: actions: expected {expected:?} as in {}, got {got:?}", path.display());
+        return Err(refused(format!("actions: expected {expected:?} as in {}, got {got:?}", path.display())));
     }
     for (index, name) in expected.iter().enumerate() {
         let (Some(&low), Some(&high), Some(range)) = (space.low.get(index), space.high.get(index), ranges.get(index))
@@ -181,11 +155,8 @@ pub fn normalise(
         let span = format!("{} to {}", short(range.low.into()), short(range.high.into()));
         if low == high {
             if !range.is_constant() {
-                bail!(
-                    "{data}: action {name}: expected what never moved in {}, {}, got {span}: train without --from",
-                    path.display(),
-                    short(low)
-                );
+                let held = format!("what never moved in {}, {}", path.display(), short(low));
+                return Err(refused(format!("action {name}: expected {held}, got {span}: train without --from")));
             }
             continue;
         }
@@ -195,9 +166,8 @@ pub fn normalise(
         let share = values.filter(beyond).count() as f64 / cache.len().max(1) as f64;
         let bounds = format!("{} to {} of {}", short(low), short(high), path.display());
         if share > OTHER_UNITS {
-            bail!(
-                "{data}: action {name}: expected values within {bounds}, got {span}: other units? Train without --from"
-            );
+            let reason = format!("action {name}: expected values within {bounds}, got {span}: other units? ");
+            return Err(refused(reason + "Train without --from"));
         }
         if share > 0.0 {
             let percent = short((100.0 * share).max(0.01));
@@ -228,7 +198,7 @@ mod tests {
 
     /// Chunk, frames of a window, and frames of the finetuning's, for control steps at `rate` and episodes of `frames`.
     fn fitted(rate: f64, frames: usize, chunk: Option<usize>) -> Result<([usize; 3], String)> {
-        let path = crate::assets::recipe("recorded")?;
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/recipes/recorded.toml");
         let mut recipe: TrainingConfig = mindseye_interface::config::load(&path)?;
         let why = fit_to_episodes(&mut recipe, 1.0 / rate, frames, chunk);
         Ok(([recipe.model.action_chunk, recipe.data.frames, recipe.finetuning.frames], why))
