@@ -321,7 +321,7 @@ mod tests {
         std::os::unix::fs::symlink(path("mine.txt"), path("link")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", path("zero")).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
-        File::create(path("sparse")).unwrap().set_len(1 << 50).unwrap();
+        File::create(path("sparse")).unwrap().set_len(1 << 42).unwrap();
         for (name, reason) in [("link", "regular"), ("zero", "regular"), ("pipe", "regular"), ("sparse", "memory")] {
             let error = Journal::open(&path(name), "1").unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(reason), "{error}");

@@ -16,6 +16,7 @@ mod delivery;
 mod encode;
 mod ffmpeg;
 mod h264;
+mod h264_stream;
 mod mp4;
 mod mp4_writer;
 mod yuv;

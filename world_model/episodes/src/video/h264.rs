@@ -1,7 +1,5 @@
 //! Decoding of H.264, the codec of most cameras, phones and older recorders.
 
-mod parameters;
-
 use std::ops::Range;
 
 use openh264::OpenH264API;
@@ -10,55 +8,13 @@ use openh264::formats::YUVSource as _;
 
 use super::colours::Label;
 use super::delivery::{Delivery, FrameVisitor};
+use super::h264_stream::{SEQUENCE, Sequence, Stream, unit_type, units};
 use super::mp4::Track;
 use super::yuv::{Yuv, packed};
 use crate::{Error, Result};
-use parameters::{INSTANT_REFRESH, SEQUENCE, Sequence, unit_type};
 
 /// Start code before every unit of a byte stream (Annex B).
 const START: [u8; 4] = [0, 0, 0, 1];
-
-/// Packing of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stream {
-    /// Parameter sets, to be preceded by a start code each.
-    sets: Vec<Vec<u8>>,
-    /// Bytes of the length field before every unit.
-    length_bytes: usize,
-}
-
-impl Stream {
-    /// Reads an `avcC` record (ISO/IEC 14496-15, 5.3.3.1.2).
-    pub fn read(record: &[u8]) -> Option<Self> {
-        let length_bytes = usize::from(record.get(4)? & 3) + 1;
-        let mut sets = Vec::new();
-        let mut place = 5;
-        for mask in [0x1f, 0xff] {
-            let count = record.get(place)? & mask;
-            place += 1;
-            for _ in 0..count {
-                let length = usize::from(u16::from_be_bytes([*record.get(place)?, *record.get(place + 1)?]));
-                sets.push(record.get(place + 2..place + 2 + length)?.to_vec());
-                place += 2 + length;
-            }
-        }
-        Some(Self { sets, length_bytes })
-    }
-
-    /// What the decoder lacks for this stream, the first sample of which is `first`; `None` if nothing.
-    pub fn lacking(&self, first: &[u8]) -> Option<String> {
-        let inside = units(first, self.length_bytes).unwrap_or_default();
-        let sets = self.sets.iter().map(Vec::as_slice).chain(inside);
-        sets.filter(|unit| unit_type(unit) == Some(SEQUENCE)).filter_map(Sequence::read).find_map(|set| set.lacking())
-    }
-
-    /// Whether a sample begins a sequence that depends on nothing before it. A container's key frame may be another: a
-    /// picture with a recovery point, at which this decoder cannot begin.
-    fn begins(&self, sample: &[u8]) -> bool {
-        let units = units(sample, self.length_bytes).unwrap_or_default();
-        units.iter().any(|unit| unit_type(unit) == Some(INSTANT_REFRESH))
-    }
-}
 
 /// Decodes pictures `range`, starting at the last place before them where decoding can begin. `Ok(false)` when there is
 /// none.
@@ -131,19 +87,6 @@ fn push_unit(stream: &mut Vec<u8>, bytes: &[u8]) {
     stream.extend_from_slice(bytes);
 }
 
-/// The units of a sample, each preceded by its length; `None` if a length is too large.
-fn units(sample: &[u8], length_bytes: usize) -> Option<Vec<&[u8]>> {
-    let (mut units, mut rest) = (Vec::new(), sample);
-    while !rest.is_empty() {
-        let (length, after) = rest.split_at_checked(length_bytes)?;
-        let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
-        let (unit, after) = after.split_at_checked(length)?;
-        units.push(unit);
-        rest = after;
-    }
-    Some(units)
-}
-
 fn planes(decoded: &DecodedYUV<'_>, set: Option<Sequence>, container: Label) -> std::result::Result<Yuv, String> {
     let colours = set.map(|set| set.label).unwrap_or_default().or(container).colours()?;
     let ((width, height), strides) = (decoded.dimensions(), decoded.strides());
@@ -157,27 +100,4 @@ fn planes(decoded: &DecodedYUV<'_>, set: Option<Sequence>, container: Label) -> 
     yuv.u = packed(decoded.u(), strides.1, width, height).ok_or_else(short)?;
     yuv.v = packed(decoded.v(), strides.2, width, height).ok_or_else(short)?;
     Ok(yuv)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn length_prefixed_units_are_split_and_cut_ones_refused() {
-        let all = |sample: &[u8], length_bytes| units(sample, length_bytes).map(|units| units.concat());
-        assert_eq!(all(&[0, 2, 7, 8, 0, 1, 9], 2), Some(vec![7, 8, 9]));
-        assert_eq!(all(&[0, 3, 7, 8], 2), None);
-        assert_eq!(all(&[0], 2), None);
-    }
-
-    #[test]
-    fn parameter_sets_are_parsed_and_cut_ones_refused() {
-        let record = [1, 100, 0, 10, 0xff, 0xe1, 0, 2, 7, 8, 1, 0, 1, 9];
-        let expected = Stream { sets: vec![vec![7, 8], vec![9]], length_bytes: 4 };
-        assert_eq!(Stream::read(&record), Some(expected));
-        for length in 0..record.len() {
-            assert_eq!(Stream::read(&record[..length]), None, "{length} bytes");
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::boxes::{Boxes, Fault, Fields, child};
 use crate::video::colours::Label;
-use crate::video::h264::Stream;
+use crate::video::h264_stream::Stream;
 
 /// Codec of a track.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,18 +3,18 @@
 use crate::video::colours::Label;
 
 /// Type of a unit that is a sequence parameter set.
-pub(super) const SEQUENCE: u8 = 7;
+pub(in crate::video) const SEQUENCE: u8 = 7;
 /// Type of a unit that is a slice of a picture at which decoding can begin.
-pub(super) const INSTANT_REFRESH: u8 = 5;
+pub(in crate::video) const INSTANT_REFRESH: u8 = 5;
 
 /// Type of a unit.
-pub(super) fn unit_type(unit: &[u8]) -> Option<u8> {
+pub(in crate::video) fn unit_type(unit: &[u8]) -> Option<u8> {
     unit.first().map(|header| header & 0x1f)
 }
 
 /// Part of a sequence parameter set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sequence {
+pub(in crate::video) struct Sequence {
     profile: u8,
     /// 0 to 3: grey, 4:2:0, 4:2:2, 4:4:4.
     chroma: u32,
