@@ -315,7 +315,10 @@ impl<'a> Search<'a> {
             let secs = self.deadline.clock.now_secs() - before;
             match tried {
                 Some(()) => self.pace_mut(work).add_part(chunks, secs),
-                None => return Ok(self.pace_mut(work).add_cancelled_part(chunks, secs)),
+                None => {
+                    self.pace_mut(work).add_cancelled_part(chunks, secs);
+                    return Ok(());
+                }
             }
             longest = chunks;
         }

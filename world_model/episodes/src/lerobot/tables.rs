@@ -70,6 +70,9 @@ pub(crate) fn write_table(
     files::write_whole(path, &bytes).map_err(|error| Error::file(path, "writing", error))
 }
 
+/// Sizes of unpacked pages by row group and column.
+type PageSizes = BTreeMap<(usize, usize), Arc<[u64]>>;
+
 /// A Parquet file whose footer has been read.
 #[derive(Debug)]
 pub(crate) struct TableFile {
@@ -77,7 +80,7 @@ pub(crate) struct TableFile {
     file: File,
     metadata: ArrowReaderMetadata,
     /// Sizes of the unpacked pages by row group and column, of those that have been read; see [`unpacked_sizes`].
-    pages: Mutex<BTreeMap<(usize, usize), Arc<[u64]>>>,
+    pages: Mutex<PageSizes>,
 }
 
 impl TableFile {
