@@ -65,11 +65,12 @@ pub use statistics::{LatentMetric, LatentStatistics};
 /// Training of models and heads: the loop of all, and the training of a JEPA.
 pub mod training {
     pub use crate::families::jepa::training::{
-        Batch, DataConfig, DataStatistics, Guesses, PredictorFinetuning, RolloutError, STATE_FILE, Start,
-        StartingPoint, TakenFor, TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation,
-        fit_to_episodes, normalise, secs_per_step, train, usual_frames, validate,
+        Batch, DataConfig, DataStatistics, PredictorFinetuning, RolloutError, STATE_FILE, Start, StartingPoint,
+        TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation, train, validate,
     };
-    pub use crate::families::jepa::{LossConfig, encode_batch};
+    pub use crate::families::jepa::{
+        Guesses, LossConfig, TakenFor, encode_batch, fit_to_episodes, normalise, secs_per_step, usual_frames,
+    };
     pub use crate::linear_probe::{Probe, ProbeErrors};
     pub use crate::trainer::{
         Collective, Objective, PartialGradients, Run, RunOptions, SingleWorker, ThreadWorker, Trainer, each_part, fit,

@@ -7,11 +7,13 @@ mod dynamics;
 mod encoder;
 pub(crate) mod encoding;
 pub(crate) mod folder;
+mod guesses;
 pub(crate) mod losses;
 mod model;
 mod network;
 mod plan_gradient;
 mod predictor;
+mod recorded;
 mod rollout;
 pub mod training;
 
@@ -20,8 +22,10 @@ pub use config::{EncoderConfig, KeypointConfig, ModelConfig, PatchConfig, Predic
 pub use dynamics::JepaDynamics;
 pub use encoder::SensorBatch;
 pub use encoding::encode_batch;
+pub use guesses::{Guesses, secs_per_step};
 pub use losses::LossConfig;
 pub use network::Jepa;
 pub use plan_gradient::{PlanGradient, PlanRecording};
 pub use predictor::Predictor;
+pub use recorded::{TakenFor, fit_to_episodes, normalise, usual_frames};
 pub use rollout::RolloutEngine;

@@ -7,10 +7,8 @@ mod data;
 mod data_statistics;
 mod diagnostics;
 mod finetuning;
-mod guesses;
 mod joint;
 mod memory;
-mod recorded;
 
 use mindseye_interface::Seed;
 use serde::{Deserialize, Serialize};
@@ -20,8 +18,6 @@ pub use config::{DataConfig, PredictorFinetuning, TrainingConfig};
 pub use data::{Batch, TrainingData};
 pub use data_statistics::DataStatistics;
 pub use diagnostics::{RolloutError, Validation, validate};
-pub use guesses::{Guesses, secs_per_step};
-pub use recorded::{TakenFor, fit_to_episodes, normalise, usual_frames};
 
 use finetuning::FinetuningObjective;
 use joint::{JointObjective, Networks};

@@ -7,7 +7,7 @@ use mindseye_episodes::{ActionOutlier, DatasetMixture, EpisodeSource, RobustRang
 use mindseye_interface::{ActionSpace, Progress};
 
 use super::recorded::short;
-use super::{TrainingConfig, TrainingData, train};
+use super::training::{TrainingConfig, TrainingData, train};
 use crate::Result;
 use crate::trainer::RunOptions;
 

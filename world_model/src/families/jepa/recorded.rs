@@ -7,7 +7,7 @@ use mindseye_episodes::{ActionNormalisation, DatasetMixture, FrameCache, Normali
 use mindseye_interface::{ActionSpace, files, inputs};
 use serde::{Deserialize, Serialize};
 
-use super::TrainingConfig;
+use super::training::TrainingConfig;
 use crate::families::jepa::checkpoint_config::CheckpointConfig;
 use crate::families::jepa::config::ModelConfig;
 use crate::{Error, Result};
