@@ -320,7 +320,7 @@ mod tests {
         std::fs::write(path("mine.txt"), "").unwrap();
         std::os::unix::fs::symlink(path("mine.txt"), path("link")).unwrap();
         std::os::unix::fs::symlink("/dev/zero", path("zero")).unwrap();
-        // No process is started for it: it would hold the locks of other tests for a moment.
+        // No process is started for it: it would inherit the locks of other tests.
         let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
         File::create(path("sparse")).unwrap().set_len(1 << 42).unwrap();
         for (name, reason) in [("link", "regular"), ("zero", "regular"), ("socket", "regular"), ("sparse", "memory")] {
