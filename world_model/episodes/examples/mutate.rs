@@ -17,7 +17,7 @@ use mindseye_episodes::open;
 use mindseye_interface::{Rng, Seed};
 use rand::Rng as _;
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 14] = [
     "lerobot_v3_tiny_image",
     "lerobot_v3_tiny",
     "lerobot_v3_tiny_h264",
@@ -27,6 +27,11 @@ const ALL: [&str; 9] = [
     "swm_video_tiny",
     "swm_folder_tiny",
     "robomimic_tiny",
+    "as_people_have_it", // its HDF5 files
+    "as_people_have_it/everything_zstd",
+    "as_people_have_it/tables_gzip",
+    "as_people_have_it/tables_brotli",
+    "as_people_have_it/rate_29_97",
 ];
 const SLOW: Duration = Duration::from_secs(10);
 

@@ -35,7 +35,9 @@ use crate::source::EpisodeSource;
 /// the others.
 pub(crate) fn open(path: &Path, mapping: &Mapping) -> Result<Box<dyn EpisodeSource>> {
     let file = open_file(path)?;
-    let groups = tree::Tree::new(&file, path).root().groups(&file, path)?;
+    let mut tree = tree::Tree::new(&file, path);
+    let root = tree.root();
+    let groups = tree.groups(&root)?;
     if groups.iter().any(|group| group == robomimic::DATA) {
         return Ok(Box::new(RobomimicFile::open_with(path, mapping)?));
     }

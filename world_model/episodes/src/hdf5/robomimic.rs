@@ -102,7 +102,7 @@ impl RobomimicFile {
         let mut opened = data.opened(path)?;
         let number = |group: &str| group.strip_prefix("demo_")?.parse::<u64>().ok();
         let mut names: Vec<(u64, String)> = Vec::new();
-        let all = if opened.is_empty() { data.groups(&file, path)? } else { opened.keys().cloned().collect() };
+        let all = if opened.is_empty() { tree.groups(&data)? } else { opened.keys().cloned().collect() };
         for name in all {
             names.extend(number(&name).map(|number| (number, name)));
         }

@@ -20,6 +20,8 @@ pub(super) struct Tree<'a> {
     file: &'a File,
     /// `None` where the links cannot be listed: then the library sees what it sees.
     links: Option<Links>,
+    /// The groups in groups that soft links lead to, each opened in one pass.
+    siblings: BTreeMap<String, BTreeMap<String, Group>>,
 }
 
 /// One group. Names that are soft links lead to a path without any, or to a reason why not.
@@ -33,7 +35,7 @@ pub(super) struct Node {
 impl<'a> Tree<'a> {
     /// The names of `file` at `path`.
     pub fn new(file: &'a File, path: &'a Path) -> Self {
-        Self { path, file, links: Links::open(path, file.superblock()).ok() }
+        Self { path, file, links: Links::open(path, file.superblock()).ok(), siblings: BTreeMap::new() }
     }
 
     /// The root group.
@@ -52,13 +54,45 @@ impl<'a> Tree<'a> {
         let (group, plain) = match (opened, parent.soft.get(name)) {
             (Some(group), _) => (Ok(group), full.clone()),
             (None, None) => (parent.group.group(name), full.clone()),
-            (None, Some(Ok(target))) => (self.file.group(target), target.clone()),
+            (None, Some(Ok(target))) => (self.target(target), target.clone()),
             (None, Some(Err(reason))) => return Err(refused(reason.clone())),
         };
         let group = group.map_err(|error| refused(error.to_string()))?;
         let parts: Vec<String> = plain.split('/').filter(|part| !part.is_empty()).map(String::from).collect();
         let address = self.locate(&parts).ok().map(|(_, address)| address);
         Ok(self.node(group, &parts, address))
+    }
+
+    /// Names of the groups in `node`, soft links among them, also those that lead nowhere.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the library cannot list them.
+    pub fn groups(&mut self, node: &Node) -> Result<Vec<String>> {
+        if node.soft.is_empty() {
+            return node.group.groups().map_err(|error| broken(self.path, error));
+        }
+        let mut names: Vec<String> = node.hard.iter().filter(|name| node.group.group(name).is_ok()).cloned().collect();
+        for (name, target) in &node.soft {
+            if target.as_ref().map_or(true, |target| self.target(target).is_ok()) {
+                names.push(name.clone());
+            }
+        }
+        Ok(names)
+    }
+
+    /// The group at `path` from the root, without soft links. To find one by its name, the list of all beside it is
+    /// read; so all of them are opened the first time.
+    fn target(&mut self, path: &str) -> std::result::Result<Group, hdf5_pure::Error> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if !self.siblings.contains_key(parent) {
+            let group = if parent.is_empty() { Ok(self.file.root()) } else { self.file.group(parent) };
+            let all = group.and_then(|group| Ok(group.iter_groups()?.collect()));
+            self.siblings.insert(parent.into(), all.unwrap_or_default());
+        }
+        match self.siblings.get(parent).and_then(|all| all.get(name)) {
+            Some(group) => Ok(group.clone()),
+            None => self.file.group(path),
+        }
     }
 
     /// The group at `address`, whose path is `parts`.
@@ -136,20 +170,6 @@ impl Node {
         let hard = self.hard.iter().filter(|name| self.group.dataset(name).is_ok());
         let is_dataset = |target: &Parsed<String>| target.as_ref().map_or(true, |target| file.dataset(target).is_ok());
         let soft = self.soft.iter().filter(|(_, target)| is_dataset(target)).map(|(name, _)| name);
-        Ok(hard.chain(soft).cloned().collect())
-    }
-
-    /// Names of the groups, soft links among them, also those that lead nowhere.
-    ///
-    /// # Errors
-    /// [`Error::File`] when the library cannot list them.
-    pub fn groups(&self, file: &File, path: &Path) -> Result<Vec<String>> {
-        if self.soft.is_empty() {
-            return self.group.groups().map_err(|error| broken(path, error));
-        }
-        let hard = self.hard.iter().filter(|name| self.group.group(name).is_ok());
-        let is_group = |target: &Parsed<String>| target.as_ref().map_or(true, |target| file.group(target).is_ok());
-        let soft = self.soft.iter().filter(|(_, target)| is_group(target)).map(|(name, _)| name);
         Ok(hard.chain(soft).cloned().collect())
     }
 
