@@ -57,6 +57,7 @@ fn few_steps(path: &Path) {
         recipe.insert(field.into(), toml::Value::Integer(steps)).unwrap();
     }
     recipe["model"].as_table_mut().unwrap().insert("image_side".into(), toml::Value::Integer(32));
+    recipe["model"].as_table_mut().unwrap().insert("whitening".into(), toml::Value::Boolean(false));
     recipe["finetuning"].as_table_mut().unwrap().insert("steps".into(), toml::Value::Integer(2));
     std::fs::write(path, toml::to_string(&recipe).unwrap()).unwrap();
 }

@@ -20,8 +20,8 @@ const LEAST_STEPS: usize = 200;
 /// Steps that are tried for it, the first not timed.
 const TRIED: usize = 3;
 /// What a step of the finetuning and of the decoder takes, in steps of the joint training.
-const STEPS_OF_FINETUNING: f64 = 0.25;
-const STEPS_OF_DECODER: f64 = 0.4;
+const STEPS_OF_FINETUNING: f64 = 0.5;
+const STEPS_OF_DECODER: f64 = 0.25;
 
 /// What is said.
 pub struct Guesses<'a> {
