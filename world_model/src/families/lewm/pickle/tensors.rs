@@ -39,7 +39,7 @@ pub(crate) fn tensors_of(list: &[u8]) -> Result<Vec<StoredTensor>, String> {
     };
     // The checkpoint of a trainer has its state dict beside other things.
     let inner = items.iter().find_map(|&(name, value)| match (pickle.value(name), pickle.value(value)) {
-        (Value::Text(name), Value::Dict(number)) if INNER.iter().any(|inner| pickle.text(name) == Ok(inner)) => {
+        (Value::Text(name), Value::Dict(number)) if pickle.text(name).is_ok_and(|name| INNER.contains(&name)) => {
             Some(items_of(&pickle, *number))
         }
         _ => None,
