@@ -22,6 +22,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use mindseye_agent::Task;
 use mindseye_agent::directive::terms;
+use mindseye_assets as assets;
 use mindseye_episodes::Mapping;
 use mindseye_evaluation::LearnedAgent;
 use mindseye_interface::config::require_range;
@@ -30,7 +31,6 @@ use mindseye_sim::{Factor, Factors, SceneOptions};
 use serde::Serialize;
 
 use crate::streams::{note, say};
-use mindseye_assets as assets;
 
 /// A robot that looks before it leaps: records episodes, learns a world model from them, and acts by imagining what its
 /// actions would lead to.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
+use mindseye_assets as assets;
 use mindseye_bench::{
     DataBench, DataSource, EncodingBench, LewmBench, PlanningBench, ScalingBench, SimulationBench, TrainingBench,
 };
@@ -17,7 +18,6 @@ use serde::Serialize;
 
 use super::{load_task, print_json};
 use crate::streams::say;
-use mindseye_assets as assets;
 
 /// Measure speed. The best of several rounds counts, so that other work of the machine counts little; plan gives
 /// percentiles over all ticks.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use mindseye_agent::assembly::Overrides;
 use mindseye_agent::configurator::PlannerConfig;
+use mindseye_assets as assets;
 use mindseye_evaluation::comparison::compare_planners;
 use mindseye_evaluation::{Evaluation, Perturbation};
 use mindseye_interface::config::{self, require_range};
@@ -15,7 +16,6 @@ use super::goals::GoalArguments;
 use super::resumable::ResumableStudy;
 use super::{Protocol, SceneArguments, load_task, print_json, write_json};
 use crate::streams::say;
-use mindseye_assets as assets;
 
 /// Compare planners: success and planning time of each, at several numbers of plans per tick, on the same held-out
 /// pairs.

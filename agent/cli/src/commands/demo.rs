@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use mindseye_assets as assets;
 use mindseye_interface::config::require_range;
 use mindseye_interface::{GoalKind, Seed};
 use mindseye_plots::{Demo, DemoEpisode, DemoReport};
@@ -14,7 +15,6 @@ use mindseye_world_model::Checkpoint;
 
 use super::{load_task, pool, print_json};
 use crate::streams::say;
-use mindseye_assets as assets;
 
 /// Watch the agent work: it solves fresh episodes in simulation, planning in imagination at every action chunk.
 ///

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use mindseye_assets as assets;
 use mindseye_evaluation::{
     Evaluation, EvaluationEnd, LearnedAgent, Method, NoOp, Oracle, OracleDynamics, Perturbation, Protocol,
     RandomActions,
@@ -19,7 +20,6 @@ use super::goals::GoalArguments;
 use super::resumable::ResumableStudy;
 use super::{SceneArguments, load_task, print_json};
 use crate::streams::{note, say};
-use mindseye_assets as assets;
 
 /// Measure a world model: success of the agent that plans with it, on held-out episodes, beside its baselines.
 ///

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use mindseye_assets as assets;
 use mindseye_episodes::{DatasetSummary, Mapping, is_recording, open_with};
 use mindseye_plots::model_report::{self, ModelReport};
 use mindseye_world_model::checkpoint::CheckpointConfig;
@@ -13,7 +14,6 @@ use serde::Serialize;
 
 use super::{load_mapping, print_json};
 use crate::streams::say;
-use mindseye_assets as assets;
 
 /// Describe a data set or a checkpoint: what it holds, where it comes from, how good it is. Everything in it is read
 /// and checked.

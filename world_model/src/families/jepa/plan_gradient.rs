@@ -154,7 +154,7 @@ impl PlanGradient {
         let done = if threads > 1 {
             groups.collect::<Vec<_>>().into_par_iter().try_for_each(back)
         } else {
-            { groups }.try_for_each(back)
+            groups.map(back).collect()
         };
         tapes.into_iter().for_each(|tape| self.pool.give(tape));
         done.map(|()| gradients)

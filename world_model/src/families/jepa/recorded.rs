@@ -46,9 +46,7 @@ impl TakenFor {
     /// When the file is broken.
     pub fn of_run(out: &Path) -> Result<Option<Self>> {
         if out.join("config.json").exists() {
-            let config = CheckpointConfig::load(out)?;
-            let (action_space, model) = (config.action_space, config.model);
-            return Ok(Some(Self { action_space, model, control_step_secs: config.control_step_secs }));
+            return Ok(Some(Self::of(&CheckpointConfig::load(out)?)));
         }
         let path = out.join(TAKEN_FOR);
         let text = inputs::read_if_present(&path, inputs::MAX_CONFIG_BYTES);

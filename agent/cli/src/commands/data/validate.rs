@@ -7,6 +7,7 @@ use clap::Args;
 use mindseye_episodes::{
     BrokenEpisode, ConvertOptions, Converted, SourceEpisodes, ValidationReport, convert, open_with, validate,
 };
+use mindseye_interface::text::printable;
 use serde::Serialize;
 
 use crate::commands::{load_mapping, print_json, with_options};
@@ -42,6 +43,9 @@ struct Report {
     validation: ValidationReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     repaired: Option<Converted>,
+    /// What of the data set is not read, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 /// Runs the command.
@@ -62,7 +66,7 @@ pub fn run(arguments: &ValidateArguments) -> Result<()> {
         }
         None => None,
     };
-    let report = Report { validation, repaired };
+    let report = Report { validation, repaired, notes: source.notes().to_vec() };
     if arguments.json {
         print_json(&report)?;
     } else {
@@ -74,9 +78,10 @@ pub fn run(arguments: &ValidateArguments) -> Result<()> {
     }
 }
 
-fn print(Report { validation, repaired }: &Report) {
+fn print(Report { validation, repaired, notes }: &Report) {
     let ValidationReport { path, format, episodes, frames, broken } = validation;
     say!("{} ({format}): {episodes} episodes, {frames} frames, {} broken", path.display(), broken.len());
+    notes.iter().for_each(|note| say!("  {}", printable(note)));
     broken.iter().for_each(|BrokenEpisode { episode, reason }| say!("  episode {episode}: {reason}"));
     if let Some(Converted { path, episodes, frames, .. }) = repaired {
         say!("{}: {episodes} episodes, {frames} frames", path.display());

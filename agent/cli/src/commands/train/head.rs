@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use mindseye_assets as assets;
 use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ImageSize, Seed, config};
@@ -16,7 +17,6 @@ use super::TrainingFlags;
 use crate::commands::{lock_folder, pool, print_json, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
-use mindseye_assets as assets;
 
 /// Arguments of every head.
 #[derive(Debug, Args)]

@@ -112,7 +112,11 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     let sidecar = sources.sidecar()?;
     let scene = sidecar.map_or(&arguments.scene, |sidecar| &sidecar.scene).clone();
     let control_step_secs = sources.control_step_secs(arguments.fps).map_err(with_options)?;
-    let start = arguments.init_from.as_ref().map(|path| Checkpoint::load_for_scene(path, &scene)).transpose()?;
+    let start = arguments
+        .init_from
+        .as_ref()
+        .map(|path| Checkpoint::load_for_scene(&assets::resolve(path), &scene))
+        .transpose()?;
     let known = if sidecar.is_none() { known(arguments, start.as_ref(), out)? } else { None };
     let (recipe, chunk) = read_recipe(arguments, &sources, sidecar, known.as_ref(), control_step_secs)?;
     let taken = [STATE_FILE, "config.json"].iter().any(|file| out.join(file).exists());
@@ -217,7 +221,7 @@ fn read_recipe(
     control_step_secs: f64,
 ) -> Result<(TrainingConfig, String)> {
     let path = match (&arguments.recipe, sidecar) {
-        (Some(path), _) => path.clone(),
+        (Some(path), _) => assets::resolve(path),
         (None, Some(sidecar)) => assets::recipe(&sidecar.scene)?,
         (None, None) => assets::recipe(RECORDED)?,
     };
