@@ -149,12 +149,13 @@ impl PlanGradient {
             });
         }
         let mut gradients = vec![0.0; plans * plan_len];
-        let groups = upstream.chunks(group * rollout_len).zip(gradients.chunks_mut(group * plan_len)).zip(&mut tapes);
+        let mut groups =
+            upstream.chunks(group * rollout_len).zip(gradients.chunks_mut(group * plan_len)).zip(&mut tapes);
         let back = |((upstream, gradients), tape): Group<'_>| self.back(upstream, horizon, gradients, tape, cancel);
         let done = if threads > 1 {
             groups.collect::<Vec<_>>().into_par_iter().try_for_each(back)
         } else {
-            groups.map(back).collect()
+            groups.try_for_each(back)
         };
         tapes.into_iter().for_each(|tape| self.pool.give(tape));
         done.map(|()| gradients)
