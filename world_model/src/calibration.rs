@@ -34,6 +34,8 @@ impl std::fmt::Display for Calibration {
 
 /// Horizons that are reported, action chunks.
 pub(crate) const HORIZONS: [usize; 3] = [1, 3, 5];
+/// The longest of them.
+pub(crate) const MOST_CHUNKS: usize = HORIZONS[HORIZONS.len() - 1];
 /// Most starts measured.
 const MOST: usize = 3000;
 
@@ -46,7 +48,7 @@ pub(crate) fn calibrate<E: From<Error> + Send>(
     sample: impl Fn(&[f32], &[f32]) -> std::result::Result<Vec<f32>, E> + Sync,
     episodes: &EncodedDataset,
 ) -> std::result::Result<Vec<Calibration>, E> {
-    let horizon = HORIZONS[HORIZONS.len() - 1];
+    let horizon = MOST_CHUNKS;
     let all = episodes.require_starts(horizon + 1)?;
     let starts: Vec<usize> = all.iter().copied().step_by(all.len().div_ceil(MOST)).collect();
     let width = episodes.latent_width();

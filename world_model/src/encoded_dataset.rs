@@ -134,6 +134,25 @@ impl EncodedDataset {
         (some(false), some(true))
     }
 
+    /// [`EncodedDataset::split`] for measuring on windows of `frames` frames: of fewer than `every` episodes the last is
+    /// held out.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where one of the two data sets has no such window: with one episode, or with short ones.
+    pub(crate) fn hold_out(&self, every: usize, frames: usize) -> Result<(Self, Self)> {
+        let (kept, held_out) = self.split(every.min(self.episodes.len()).max(1));
+        if kept.starts(frames).is_empty() || held_out.starts(frames).is_empty() {
+            let expected = format!(
+                "two or more episodes of {frames} frames, an action chunk apart: one to train on, one in {every} to \
+                 measure on"
+            );
+            let of_both = [&kept, &held_out].map(|dataset| dataset.starts(frames).len());
+            let got = format!("{} episodes; {} and {} such windows", self.episodes.len(), of_both[0], of_both[1]);
+            return Err(Error::Data { field: "episodes", expected, got });
+        }
+        Ok((kept, held_out))
+    }
+
     /// As many episodes as there are, drawn with replacement: a bootstrap sample.
     #[must_use]
     pub(crate) fn resampled(&self, seed: Seed) -> Self {
@@ -227,6 +246,18 @@ mod tests {
         assert_eq!(windows.latents.chunks(2).map(|latent| latent[0]).collect::<Vec<_>>(), [0., 1., 2., 5., 6., 7.]);
         assert_eq!(windows.chunks, [0.0, 10.0, 50.0, 60.0]);
         assert!(EncodedDataset::new(vec![0.0; 17], vec![0.0; 9], (2, 1), vec![0..4, 4..9]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn of_few_episodes_the_last_is_held_out_and_what_cannot_be_measured_is_refused_first() -> Result<()> {
+        let episodes = counted()?;
+        let (kept, held_out) = episodes.hold_out(10, 1)?;
+        assert_eq!((kept.episodes().len(), held_out.episodes()), (2, &[4..9][..]));
+        let too_long = episodes.hold_out(10, 4).unwrap_err().to_string();
+        assert!(too_long.contains("3 episodes; 0 and 2 such windows"), "{too_long}");
+        let alone = EncodedDataset { episodes: vec![0..9], ..episodes };
+        assert!(alone.hold_out(10, 1).is_err(), "one episode cannot be both");
         Ok(())
     }
 

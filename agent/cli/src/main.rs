@@ -1,6 +1,7 @@
 //! The `mindseye` binary: arguments in, library calls, printed results out. One verb per file in `commands/`.
 
 mod commands;
+mod out_of_memory;
 mod progress;
 mod streams;
 
@@ -16,7 +17,7 @@ use crate::streams::note;
 /// Training allocates and frees the same large buffers at every step; glibc returns each to the system and faults it in
 /// again.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: out_of_memory::EndsWithALine<mimalloc::MiMalloc> = out_of_memory::EndsWithALine(mimalloc::MiMalloc);
 
 /// Makes candle run every tensor operation on the calling thread: work is divided outside (see ARCHITECTURE.md), and
 /// candle's own helper threads spin while they wait, which took a quarter of the processor when it was measured. Its

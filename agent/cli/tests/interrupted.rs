@@ -13,8 +13,8 @@ use mindseye_episodes::{EpisodeData, open};
 use support::{end, json, short_recipe, start, succeed, tree, wait_until};
 
 const EPISODES: usize = 1500;
-/// Longest mean time to the next kill.
-const LONGEST: Duration = Duration::from_millis(300);
+/// Longest mean time to the next kill: a recorder that goes on from many files takes a while to begin on a busy machine.
+const LONGEST: Duration = Duration::from_secs(3);
 
 fn arguments(out: &str, episodes: usize) -> Vec<String> {
     let steps = "--scene two_room --steps 6 --image-side 16 --episodes-per-file 3 --threads 2 --seed 5";

@@ -48,6 +48,11 @@ impl<const N: usize> Durations<N> {
         };
     }
 
+    /// How many there were, forgotten ones, too.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
     /// The median; `None` before the first.
     pub fn typical_secs(&self) -> Option<f64> {
         (self.seen > 0).then_some(self.typical_secs)

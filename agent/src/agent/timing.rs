@@ -6,12 +6,17 @@ use mindseye_interface::Clock;
 
 use crate::actor::pace::{Durations, Pace};
 
-/// Most of the budget that is kept free for rare delays.
-const MOST_OF_BUDGET: f64 = 0.35;
+/// Most of the budget that is kept free for rare delays: on a machine whose cores are all busy with other processes a
+/// thread may not run for several of the scheduler's slices of 3 to 4 ms in turn.
+const MOST_OF_BUDGET: f64 = 0.5;
+/// What the longest delay is multiplied by: the next longest is longer.
+const FACTOR_OF_LONGEST: f64 = 1.25;
 /// Ticks whose closing parts are remembered: enough for a delay that one tick in some hundred has.
 const REMEMBERED: usize = 512;
-/// Share of the budget that is kept free before the first tick has been timed.
-const AT_FIRST: f64 = 0.2;
+/// Fewer ticks than these say little about rare delays.
+const FEW: usize = 16;
+/// Least share of the budget that is kept free while few ticks have been timed.
+const AT_FIRST: f64 = 0.35;
 
 /// What is known from former ticks of the time after a search.
 #[derive(Debug, Clone, Default)]
@@ -27,12 +32,16 @@ pub(super) struct TickTimes {
 
 impl TickTimes {
     /// How long before the end of a budget of `budget_secs` a search has to end, seconds: what follows typically takes
-    /// so long, or, where that is little of the budget, so long at most.
+    /// so long, or, where that is little of the budget, somewhat longer than it ever took.
     pub fn margin_secs(&self, budget_secs: f64) -> f64 {
-        let Some((typical, longest)) = self.closing.typical_secs().zip(self.closing.longest_secs()) else {
-            return if budget_secs == f64::INFINITY { 0.0 } else { AT_FIRST * budget_secs };
-        };
-        typical.max(longest.min(MOST_OF_BUDGET * budget_secs))
+        if budget_secs == f64::INFINITY {
+            return 0.0;
+        }
+        let (typical_secs, longest_secs) =
+            self.closing.typical_secs().zip(self.closing.longest_secs()).unwrap_or_default();
+        let at_first_secs = if self.closing.seen() < FEW { AT_FIRST * budget_secs } else { 0.0 };
+        let rare_secs = (FACTOR_OF_LONGEST * longest_secs).max(at_first_secs);
+        typical_secs.max(rare_secs.min(MOST_OF_BUDGET * budget_secs))
     }
 
     /// The closing part began `since_secs` ago, at `now_secs` on the tick's clock.
@@ -82,20 +91,20 @@ mod tests {
     #[test]
     fn what_follows_a_search_is_expected_to_take_what_it_took() {
         let mut times = TickTimes::default();
-        assert_eq!((times.margin_secs(1.0), times.margin_secs(f64::INFINITY)), (0.2, 0.0));
-        for secs in [0.125, 0.25, 0.125, 0.25, 0.125, 0.25, 0.125, 0.125] {
+        assert_eq!((times.margin_secs(1.0), times.margin_secs(f64::INFINITY)), (AT_FIRST, 0.0));
+        let tick = |times: &mut TickTimes, secs: f64, deadline_secs: f64| {
             times.close(10.0, 0.0);
-            times.end(10.0 + secs, f64::INFINITY);
-        }
-        assert_eq!(times.margin_secs(4.0), 0.25, "rare delays, where there is time for them");
+            times.end(10.0 + secs, deadline_secs);
+        };
+        (0..FEW / 2).for_each(|_| tick(&mut times, 0.125, f64::INFINITY));
+        assert_eq!(times.margin_secs(1.0), AT_FIRST, "a few ticks say little");
+        (0..FEW).for_each(|index| tick(&mut times, if index == 3 { 0.25 } else { 0.125 }, f64::INFINITY));
+        assert_eq!(times.margin_secs(4.0), 1.25 * 0.25, "rare delays, where there is time for them");
         assert_eq!(times.margin_secs(0.5), MOST_OF_BUDGET * 0.5, "a part of a short budget");
         assert_eq!(times.margin_secs(0.1), 0.125, "what it always takes");
         times.end(50.0, 0.0);
-        assert_eq!(times.margin_secs(4.0), 0.25, "a tick that failed before its end says nothing");
-        for _ in 0..2 {
-            times.close(10.0, 0.0);
-            times.end(10.125, 9.5); // the last group ended half a second after the deadline
-        }
-        assert_eq!(times.margin_secs(4.0), 0.625);
+        assert_eq!(times.margin_secs(4.0), 1.25 * 0.25, "a tick that failed before its end says nothing");
+        tick(&mut times, 0.125, 9.5); // the last group ended half a second after the deadline
+        assert_eq!(times.margin_secs(4.0), 1.25 * 0.625);
     }
 }

@@ -18,7 +18,7 @@ use serde_json::json;
 pub use dynamics::EnsembleDynamics;
 
 use crate::Result;
-use crate::calibration::{Calibration, calibrate};
+use crate::calibration::{Calibration, MOST_CHUNKS, calibrate};
 use crate::encoded_dataset::EncodedDataset;
 use crate::families::jepa::RolloutEngine;
 use crate::families::jepa::losses::prediction_in_steps;
@@ -194,7 +194,7 @@ const HELD_OUT_EVERY: usize = 10;
 /// are not trained on; `None` when it was stopped. Measures on the current rayon pool.
 ///
 /// # Errors
-/// Those of [`train_ensemble`].
+/// Those of [`train_ensemble`]; [`crate::Error::Data`] before it begins, without episodes to measure on.
 pub fn fit_ensemble(
     model: &Jepa,
     dataset: &EncodedDataset,
@@ -202,7 +202,7 @@ pub fn fit_ensemble(
     training: &EnsembleTrainingConfig,
     options: &RunOptions<'_>,
 ) -> Result<Option<(Ensemble, EnsembleReport)>> {
-    let (train, held_out) = dataset.split(HELD_OUT_EVERY);
+    let (train, held_out) = dataset.hold_out(HELD_OUT_EVERY, MOST_CHUNKS + 1)?;
     let config = EnsembleConfig::for_model(model.config(), members);
     let (latent_width, chunk_width) = (config.latent_width, config.chunk_width);
     let ensemble = Ensemble::initialise(config, options.seed.child("weights"))?;

@@ -93,7 +93,7 @@ const HELD_OUT_EVERY: usize = 5;
 /// not trained on; `None` when it was stopped.
 ///
 /// # Errors
-/// [`Error::Data`] without true states, or with fewer than five episodes; those of [`train_state_probe`].
+/// [`Error::Data`] without true states, or with a single episode; those of [`train_state_probe`].
 pub fn fit_state_probe(
     model: &ModelConfig,
     dataset: &EncodedDataset,
@@ -105,11 +105,7 @@ pub fn fit_state_probe(
         let expected = "true states beside the images (a column mapped to `state`)".into();
         return Err(Error::Data { field: "states", expected, got: "none".into() });
     }
-    let (train, held_out) = dataset.split(HELD_OUT_EVERY);
-    if held_out.episodes().is_empty() {
-        let (expected, got) = (format!("{HELD_OUT_EVERY} or more"), dataset.episodes().len().to_string());
-        return Err(Error::Data { field: "episodes", expected, got });
-    }
+    let (train, held_out) = dataset.hold_out(HELD_OUT_EVERY, 1)?;
     let (samples, unseen) = (StateSamples::of(&train), StateSamples::of(&held_out));
     let config = StateProbeConfig::for_model(model, names.to_vec(), step_scales(dataset));
     let Some(probe) = train_state_probe(config, &samples, training, options)? else {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Draws, StochasticConfig, StochasticEngine, StochasticPredictor, StochasticReport, report};
 use crate::Result;
-use crate::calibration::{Calibration, calibrate};
+use crate::calibration::{Calibration, MOST_CHUNKS, calibrate};
 use crate::encoded_dataset::{EncodedDataset, LatentWindows};
 use crate::families::jepa::Jepa;
 use crate::ops::{Precision, product, tensor, with_values};
@@ -100,7 +100,7 @@ const SAMPLES: usize = 8;
 /// on the current rayon pool.
 ///
 /// # Errors
-/// Those of [`train_stochastic`].
+/// Those of [`train_stochastic`]; [`crate::Error::Data`] before it begins, without episodes to measure on.
 pub fn fit_stochastic(
     model: &Jepa,
     dataset: &EncodedDataset,
@@ -108,7 +108,7 @@ pub fn fit_stochastic(
     training: &StochasticTrainingConfig,
     options: &RunOptions<'_>,
 ) -> Result<Option<(StochasticPredictor, StochasticTrainingReport)>> {
-    let (train, held_out) = dataset.split(HELD_OUT_EVERY);
+    let (train, held_out) = dataset.hold_out(HELD_OUT_EVERY, MOST_CHUNKS + 1)?;
     let seed = options.seed;
     let config = StochasticConfig::for_model(model.config(), codes);
     let predictor = StochasticPredictor::beginning_at(model, config, seed.child("weights"))?;
