@@ -10,6 +10,7 @@ pub mod evaluate;
 mod former;
 mod goals;
 pub mod inspect;
+pub mod plan;
 pub mod record;
 mod resumable;
 mod shell;
@@ -61,6 +62,7 @@ pub enum Command {
     #[command(name = "teach", hide = true)] // the old name of `train HEAD`
     Former(former::FormerArguments),
     Evaluate(evaluate::EvaluateArguments),
+    Plan(plan::PlanArguments),
     Compare(compare::CompareArguments),
     Ablate(ablate::AblateArguments),
     /// The name of `evaluate branches` before.
@@ -85,6 +87,7 @@ impl Command {
             Self::Train(arguments) => train::run(arguments),
             Self::Former(arguments) => former::run(arguments),
             Self::Evaluate(arguments) => evaluate::run(arguments),
+            Self::Plan(arguments) => plan::run(arguments),
             Self::Compare(arguments) => compare::run(arguments),
             Self::Ablate(arguments) => ablate::run(arguments),
             Self::Branches(arguments) => branches::run(arguments),
