@@ -5,6 +5,7 @@
 
 mod acting;
 mod executed;
+mod expected_distances;
 mod goals;
 mod history;
 mod report;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use mindseye_interface::{Action, ActionSpace, Clock, Observation, Seed};
 use mindseye_world_model::{Adaptation, Transitions};
 
+pub use self::expected_distances::ExpectedDistances;
 pub use self::report::TickReport;
 
 use self::executed::ExecutedActions;
@@ -158,6 +160,12 @@ impl Agent {
     /// Without this call the next tick takes the whole chunk as executed.
     pub fn report_executed(&mut self, steps: usize) {
         self.executed.report(steps);
+    }
+
+    /// In place of the last chunk `actions` were executed, at most a chunk of them: the world answered to these.
+    pub fn report_executed_actions(&mut self, actions: &[Action]) {
+        let values: Vec<f32> = actions.iter().flat_map(|action| action.values().iter().copied()).collect();
+        self.executed.replace(&values, actions.first().map_or(1, |action| action.values().len()));
     }
 
     /// One tick: from an observation to a chunk of actions. Errors do not escape: the agent then holds still and

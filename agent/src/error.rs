@@ -73,7 +73,13 @@ pub enum Error {
         /// Why, on one line.
         reason: String,
     },
-    /// A goal image cannot be read.
+    /// A tick that had to hold still.
+    #[error("planning: {reason}")]
+    Tick {
+        /// Why, on one line.
+        reason: String,
+    },
+    /// An image cannot be read.
     #[error("{field}: {}: {reason}", path.display())]
     GoalFile {
         /// The field that names the file.

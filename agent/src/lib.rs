@@ -33,9 +33,10 @@ mod model_source;
 pub mod perception;
 mod pooling;
 mod removed_fields;
+pub mod session;
 pub mod world_model;
 
-pub use agent::{Agent, Modules, TickReport};
+pub use agent::{Agent, ExpectedDistances, Modules, TickReport};
 pub use configurator::{Configurator, RunGoal, Task};
 pub use control_loop::run;
 pub use directive::Directive;

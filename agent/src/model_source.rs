@@ -140,6 +140,15 @@ impl ModelSource {
         }
     }
 
+    /// Duration of a control step of the model's episodes, seconds, where it is known.
+    pub fn control_step_secs(&self) -> Option<f64> {
+        match self {
+            Self::Jepa(checkpoint) => Some(checkpoint.config.control_step_secs),
+            Self::Any(checkpoint) => checkpoint.origin.as_ref().map(|origin| origin.control_step_secs),
+            Self::Model(_) => None,
+        }
+    }
+
     /// The colour of most pixels of the training images, where it is known.
     pub fn background_rgb(&self) -> Option<[u8; 3]> {
         let config = match self {

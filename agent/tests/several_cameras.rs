@@ -4,7 +4,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use mindseye_agent::{Agent, Task};
+use mindseye_agent::session::{CameraImage, PlanningSession, generic_task};
+use mindseye_agent::{Agent, ModelSource, Task};
 use mindseye_episodes::{EpisodeData, FrameCache};
 use mindseye_interface::config::parse;
 use mindseye_interface::{ActionSpace, Frame, Goal, Image, ImageSize, ManualClock, Observation, Seed};
@@ -125,4 +126,40 @@ fn a_camera_that_is_missing_or_shows_another_size_is_an_error_by_name_and_the_bo
         assert_eq!(report.action_chunk, [0.0; 2 * CHUNK]);
     }
     assert_eq!(agent.tick(&whole, &clock).error, None, "and goes on with the next observation");
+}
+
+#[test]
+fn a_session_takes_images_by_camera_scales_them_and_needs_no_task() {
+    let source = ModelSource::from(checkpoint());
+    let task = generic_task(&source).unwrap();
+    let mut session = PlanningSession::new(&source, &task, Seed::new(0), None).unwrap();
+    let images = |place: [f32; 2]| -> Vec<CameraImage> {
+        let frames = observation(place).frames.into_iter();
+        frames
+            .map(|frame| CameraImage { camera: Some(frame.camera.to_string()), image: (*frame.image).clone() })
+            .collect()
+    };
+    let mut goal = images([9.0, 3.0]);
+    goal.reverse(); // by name, in any order
+    session.set_goal(goal, &[]).unwrap();
+    let clock = ManualClock::default();
+    let error = session.plan(images([2.0, 10.0])[..1].to_vec(), &[], &clock).unwrap_err().to_string();
+    assert!(error.contains("2 cameras (front, side)") && error.contains("got 1"), "{error}");
+    let mut unknown = images([2.0, 10.0]);
+    unknown[1].camera = Some("wrist".into());
+    let error = session.plan(unknown, &[], &clock).unwrap_err().to_string();
+    assert!(error.contains("front, side") && error.contains("wrist"), "{error}");
+    let mut large = images([2.0, 10.0]);
+    let own = large[1].image.clone();
+    let doubled = (0..4 * SIDE * SIDE).flat_map(|index| own.rgb(index / (2 * SIDE) / 2, index % (2 * SIDE) / 2));
+    large[1].image = Image::new(ImageSize::square(2 * SIDE).unwrap(), doubled.collect()).unwrap();
+    let (plan, notes) = session.plan(large, &[], &clock).unwrap();
+    assert_eq!(notes, ["image of side: scaled from 32x32 to 16x16 pixels, as in training"]);
+    let mut whole = PlanningSession::new(&source, &task, Seed::new(0), None).unwrap();
+    whole.set_goal(images([9.0, 3.0]), &[]).unwrap();
+    let expected = whole.plan(images([2.0, 10.0]), &[], &clock).unwrap().0;
+    assert_eq!(plan.actions.actions, expected.actions.actions, "the same image, twice as large, gives the same plan");
+    assert_eq!((&plan.actions.names[..], plan.actions.step_secs), (&["x".to_owned(), "y".to_owned()][..], Some(0.1)));
+    let total: f64 = plan.actions.actions.iter().take(CHUNK).map(|action| action[0] - action[1]).sum();
+    assert!(total > 0.0, "right and up: {:?}", plan.actions.actions);
 }

@@ -10,6 +10,7 @@ pub mod two_room;
 
 use std::collections::BTreeMap;
 
+use mindseye_interface::text::did_you_mean;
 use mindseye_interface::{Error, ImageSize, Result, Seed, Simulator};
 
 use crate::demonstration::{Demonstrator, NamedDemonstrator};
@@ -145,7 +146,9 @@ impl Scene {
 }
 
 fn unknown<T>(field: &str, known: impl Iterator<Item = &'static str>, got: &str) -> Result<T> {
-    Err(Error::field(field, format!("one of {}", known.collect::<Vec<_>>().join(", ")), got))
+    let known: Vec<&str> = known.collect();
+    let got = format!("{got}{}", did_you_mean(got, known.iter().copied()));
+    Err(Error::field(field, format!("one of {}", known.join(", ")), got))
 }
 
 /// The scene called `name`.

@@ -7,6 +7,11 @@ use mindseye_interface::files;
 
 include!(concat!(env!("OUT_DIR"), "/carried_assets.rs"));
 
+/// Names of the carried files below `folder`, which ends with a slash.
+pub(super) fn names(folder: &'static str) -> impl Iterator<Item = &'static str> {
+    FILES.iter().filter_map(move |(name, _)| name.strip_prefix(folder))
+}
+
 /// Path of the carried asset `relative` in the cache folder; none if the binary does not carry it.
 ///
 /// A folder of assets that belong together (all tasks, one checkpoint) is written whole or not at all, once per

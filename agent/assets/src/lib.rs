@@ -55,6 +55,11 @@ pub fn task(scene: &str) -> Result<PathBuf> {
     find(&format!("tasks/{scene}.toml"))
 }
 
+/// Names of the tasks that the program carries.
+pub fn tasks() -> Vec<&'static str> {
+    carried::names("tasks/").filter_map(|name| name.strip_suffix(".toml")).collect()
+}
+
 /// The training recipe that comes with `scene`.
 ///
 /// # Errors

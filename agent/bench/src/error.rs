@@ -37,4 +37,13 @@ pub enum Error {
     /// An episode failed.
     #[error(transparent)]
     Evaluation(#[from] mindseye_evaluation::Error),
+    /// A chart could not be drawn or written.
+    #[error(transparent)]
+    Plots(#[from] mindseye_plots::Error),
+    /// A file that a measurement needs was not supplied.
+    #[error(transparent)]
+    Files(Box<dyn std::error::Error + Send + Sync>),
+    /// A report has no JSON.
+    #[error("writing JSON")]
+    Json(#[from] serde_json::Error),
 }

@@ -13,6 +13,7 @@
 //! # Ok::<(), mindseye_bench::Error>(())
 //! ```
 
+mod command;
 mod data;
 mod display;
 mod encoding;
@@ -25,6 +26,7 @@ mod simulation;
 mod timing;
 mod training;
 
+pub use command::{BenchArguments, ShippedFiles};
 pub use data::{CachedSpeed, DataBench, DataSource, DataSpeed};
 pub use encoding::{EncodingBench, EncodingSpeed};
 pub use error::{Error, Result};

@@ -10,12 +10,13 @@ pub mod evaluate;
 mod former;
 mod goals;
 pub mod inspect;
+pub mod plan;
 pub mod record;
 mod resumable;
 mod shell;
 pub mod train;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -26,6 +27,7 @@ use mindseye_assets as assets;
 use mindseye_episodes::Mapping;
 use mindseye_evaluation::LearnedAgent;
 use mindseye_interface::config::require_range;
+use mindseye_interface::text::did_you_mean;
 use mindseye_interface::{FolderLock, GoalKind, ImageSize, config, files};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use serde::Serialize;
@@ -60,6 +62,7 @@ pub enum Command {
     #[command(name = "teach", hide = true)] // the old name of `train HEAD`
     Former(former::FormerArguments),
     Evaluate(evaluate::EvaluateArguments),
+    Plan(plan::PlanArguments),
     Compare(compare::CompareArguments),
     Ablate(ablate::AblateArguments),
     /// The name of `evaluate branches` before.
@@ -84,6 +87,7 @@ impl Command {
             Self::Train(arguments) => train::run(arguments),
             Self::Former(arguments) => former::run(arguments),
             Self::Evaluate(arguments) => evaluate::run(arguments),
+            Self::Plan(arguments) => plan::run(arguments),
             Self::Compare(arguments) => compare::run(arguments),
             Self::Ablate(arguments) => ablate::run(arguments),
             Self::Branches(arguments) => branches::run(arguments),
@@ -188,13 +192,30 @@ impl Protocol {
 /// # Errors
 /// When the file is broken, or weighs a cost term that does not exist.
 pub fn load_task(path: Option<&Path>, scene: &str) -> Result<Task> {
-    let path = path.map_or_else(|| assets::task(scene), |path| Ok(assets::resolve(path)))?;
+    let path = path.map_or_else(|| assets::task(scene), named_task)?;
     let task: Task = config::load_with(&path, &assets::resolve)?;
+    // A task of a scene is settings like any others for a model of somebody's robot.
+    if let Some(other) = task.scene.as_deref().filter(|other| *other != scene && mindseye_sim::scene(scene).is_ok()) {
+        bail!("{}: scene: expected a task for {scene}, got one for {other}", path.display());
+    }
     let terms = terms::ALL;
     if let Some(name) = task.weights.keys().find(|name| !terms.contains(&name.as_str())) {
         bail!("{}: weights: expected terms of {}, got {name}", path.display(), terms.join(", "));
     }
     Ok(task)
+}
+
+/// The task in the file `path`, or the shipped one of that name.
+fn named_task(path: &Path) -> Result<PathBuf> {
+    let (resolved, name) = (assets::resolve(path), path.to_string_lossy());
+    if !resolved.exists() && assets::tasks().contains(&&*name) {
+        return assets::task(&name);
+    }
+    if !resolved.exists() {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        bail!("--task {name}: expected a file or a shipped task, got none{}", did_you_mean(&stem, assets::tasks()));
+    }
+    Ok(resolved)
 }
 
 /// The mapping in `path`, or an empty one: every column is guessed.
@@ -222,6 +243,17 @@ pub fn lock_folder(out: &Path, verb: &str) -> Result<FolderLock> {
     let lock = FolderLock::acquire(out, verb)?;
     lock.note().iter().for_each(|note| note!("{note}"));
     Ok(lock)
+}
+
+/// Refuses a folder for outputs inside one of the `data` sets, which are never written to.
+///
+/// # Errors
+/// Naming both.
+pub fn require_outside(out: &Path, data: &[PathBuf]) -> Result<()> {
+    match data.iter().find(|data| files::is_within(out, data)) {
+        Some(data) => bail!("--out {}: expected a folder outside the data {}", out.display(), data.display()),
+        None => Ok(()),
+    }
 }
 
 /// Writes `document` as JSON to `path`, whole or not at all.

@@ -106,6 +106,48 @@ pub struct TickView<'a> {
     pub distance: f64,
 }
 
+/// What a listener sees after a control step within a chunk.
+#[derive(Debug, Clone, Copy)]
+pub struct StepView<'a> {
+    /// The first camera's image.
+    pub image: &'a Image,
+    /// Control steps done.
+    pub step: usize,
+    /// Distance to the goal, in the task's unit.
+    pub distance: f64,
+}
+
+/// What watches an episode. It cannot change it; its error ends it.
+pub trait EpisodeListener {
+    /// Called after every tick, before its chunk is executed.
+    ///
+    /// # Errors
+    /// The listener's own.
+    fn on_tick(&mut self, view: &TickView<'_>) -> Result<()>;
+
+    /// Whether images of the control steps within chunks are asked for; by default they are not rendered.
+    fn wants_steps(&self) -> bool {
+        false
+    }
+
+    /// Called after every control step of a chunk but its last, which the next tick or the end shows.
+    ///
+    /// # Errors
+    /// The listener's own.
+    fn on_step(&mut self, _view: &StepView<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A listener that is called after ticks only.
+struct Ticks<'a>(&'a mut dyn FnMut(&TickView<'_>) -> Result<()>);
+
+impl EpisodeListener for Ticks<'_> {
+    fn on_tick(&mut self, view: &TickView<'_>) -> Result<()> {
+        (self.0)(view)
+    }
+}
+
 /// Control steps over which the strict predicate must hold at the end.
 pub const HOLD_STEPS: usize = 5;
 
@@ -115,6 +157,14 @@ impl Episode<'_> {
     /// # Errors
     /// When the world or the controller cannot be built, the simulator fails, or `on_tick` does.
     pub fn run(&self, on_tick: &mut dyn FnMut(&TickView<'_>) -> Result<()>) -> Result<EpisodeResult> {
+        self.run_watched(&mut Ticks(on_tick))
+    }
+
+    /// As [`Episode::run`], for a listener that may ask for the images of all control steps.
+    ///
+    /// # Errors
+    /// As [`Episode::run`].
+    pub fn run_watched(&self, listener: &mut dyn EpisodeListener) -> Result<EpisodeResult> {
         let mut simulator = self.benchmark.environment()?;
         let unlimited = Task { budget_ms: f64::INFINITY, ..self.task.clone() };
         let task = if self.real_time { self.task } else { &unlimited };
@@ -136,7 +186,7 @@ impl Episode<'_> {
             controller.set_goals(goals.first())?;
             simulator.reset(self.pair.episode)?;
         }
-        self.measure(goals, controller.as_mut(), simulator.as_mut(), &clock, on_tick)
+        self.measure(goals, controller.as_mut(), simulator.as_mut(), &clock, listener)
     }
 
     /// An episode that is not measured.
@@ -153,7 +203,10 @@ impl Episode<'_> {
         while steps < self.budget_steps {
             let report = controller.tick(simulator, &observation, clock)?;
             let until = report.directive.replan_every.min(self.budget_steps - steps);
-            observation = execute(simulator, &report.action_chunk, until, |_| steps += 1)?;
+            observation = execute(simulator, &report.action_chunk, until, false, |_, _| {
+                steps += 1;
+                Ok(())
+            })?;
             controller.report_executed(until);
         }
         controller.start_episode();
@@ -166,7 +219,7 @@ impl Episode<'_> {
         controller: &mut dyn Controller,
         simulator: &mut dyn Simulator,
         clock: &SystemClock,
-        on_tick: &mut dyn FnMut(&TickView<'_>) -> Result<()>,
+        listener: &mut dyn EpisodeListener,
     ) -> Result<EpisodeResult> {
         let mut observation = simulator.set_state(&self.pair.start)?;
         let mut image = first_image(&observation)?;
@@ -185,12 +238,15 @@ impl Episode<'_> {
             goal = goals.image()?;
             let report = controller.tick(simulator, &observation, clock)?;
             let (step, distance) = (result.steps, result.final_distance);
-            on_tick(&TickView { image: &image, goal: &goal, report: &report, step, distance })?;
+            listener.on_tick(&TickView { image: &image, goal: &goal, report: &report, step, distance })?;
             let steps = report.directive.replan_every.min(self.budget_steps - result.steps);
             let chunk = result.count_tick(report, self.task.budget_ms);
-            observation = execute(simulator, &chunk, steps, |simulator| {
+            let rendered = listener.wants_steps();
+            observation = execute(simulator, &chunk, steps, rendered, |simulator, image| {
                 let is_strict = result.check_step(simulator, &mut goals);
                 strict_steps = if is_strict { strict_steps + 1 } else { 0 };
+                let (step, distance) = (result.steps, result.final_distance);
+                image.map_or(Ok(()), |image| listener.on_step(&StepView { image, step, distance }))
             })?;
             controller.report_executed(steps);
             image = observation.image().cloned().unwrap_or(image);
@@ -289,13 +345,14 @@ fn first_image(observation: &Observation) -> Result<Image> {
     observation.image().cloned().ok_or_else(|| Error::value("start", "an image", "none"))
 }
 
-/// Executes an action chunk `[A]` control step by control step, at most `steps` of them; `after` is called after
-/// each. Only the last step is rendered.
+/// Executes an action chunk `[A]` control step by control step, at most `steps` of them; `after` is called after each,
+/// with the first camera's image of all but the last where they are to be `rendered`. Else only the last is.
 fn execute(
     simulator: &mut dyn Simulator,
     chunk: &[f32],
     steps: usize,
-    mut after: impl FnMut(&dyn Simulator),
+    rendered: bool,
+    mut after: impl FnMut(&dyn Simulator, Option<&Image>) -> Result<()>,
 ) -> Result<Observation> {
     let width = simulator.action_space().width();
     let actions: Vec<&[f32]> = chunk.chunks_exact(width).take(steps).collect();
@@ -303,10 +360,16 @@ fn execute(
         return Err(Error::value("action chunk", "at least one action", "none"));
     };
     for action in before {
-        simulator.step_blind(&Action::new(action.to_vec())?)?;
-        after(simulator);
+        let action = Action::new(action.to_vec())?;
+        if rendered {
+            let step = simulator.step(&action)?;
+            after(simulator, step.observation.image())?;
+        } else {
+            simulator.step_blind(&action)?;
+            after(simulator, None)?;
+        }
     }
     let step = simulator.step(&Action::new(last.to_vec())?)?;
-    after(simulator);
+    after(simulator, None)?;
     Ok(step.observation)
 }

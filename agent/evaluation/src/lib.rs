@@ -24,6 +24,7 @@ mod evaluation;
 mod goals;
 pub mod interval;
 mod journal;
+mod measured;
 mod method;
 mod methods;
 mod perturbation;
@@ -31,13 +32,14 @@ mod protocol;
 mod rates;
 
 pub use critic_accuracy::{CriticAccuracy, r2};
-pub use episode::{Episode, EpisodeResult, HOLD_STEPS, TickView};
+pub use episode::{Episode, EpisodeListener, EpisodeResult, HOLD_STEPS, StepView, TickView};
 pub use error::{Error, Result};
 pub use evaluation::{
     Evaluation, EvaluationEnd, EvaluationOutcome, EvaluationReport, PairReport, Settings, SuccessWithin,
 };
 pub use goals::{GoalChange, GoalSequence, GoalState};
 pub use journal::Journal;
+pub use measured::MeasuredRate;
 pub use method::{Controller, EpisodeStart, Method, MethodIdentity, ModelIdentity};
 pub use methods::{LearnedAgent, NoOp, Oracle, OracleDynamics, RandomActions};
 pub use perturbation::Perturbation;

@@ -1,10 +1,13 @@
 //! Configs are plain serde structs in TOML: read once, validated once, never mutated.
 
+mod former_names;
+
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use self::former_names::without_former_names;
 use crate::text::is_printable;
 use crate::{Error, Result, inputs, text};
 
@@ -46,7 +49,7 @@ pub fn load_with<T: DeserializeOwned + Validate>(path: &Path, find: &dyn Fn(&Pat
     let text = read(path)?;
     let mut config: T = if table(path, &text)?.contains_key("base") {
         let merged = with_bases(path, find)?;
-        let config: T = T::deserialize(merged).map_err(|error| file_error(error.message().replace('\n', " ")))?;
+        let config: T = T::deserialize(merged).map_err(|error| file_error(reason(&error)))?;
         config.validate().map_err(|error| file_error(error.to_string()))?;
         config
     } else {
@@ -121,8 +124,12 @@ fn same_kind(base: &Table, own: &Table) -> bool {
 
 fn located(text: &str, error: &toml::de::Error) -> Error {
     let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    let reason = error.message().replace('\n', " ");
-    Error::field(format!("line {line}"), "a valid config", reason)
+    Error::field(format!("line {line}"), "a valid config", reason(error))
+}
+
+/// The parser's message on one line.
+fn reason(error: &toml::de::Error) -> String {
+    without_former_names(&error.message().replace('\n', " "))
 }
 
 /// Parses and validates TOML text.

@@ -161,3 +161,33 @@ fn remove_unlocked(folder: &Path, is_ours: &dyn Fn(&str) -> bool) -> std::io::Re
     }
     Ok(removed)
 }
+
+/// Whether `path`, which need not exist, is `folder` or lies in it; links are followed.
+pub fn is_within(path: &Path, folder: &Path) -> bool {
+    let Ok(folder) = folder.canonicalize() else { return false };
+    let Ok(whole) = std::path::absolute(path) else { return false };
+    // What does not exist yet lies where the nearest folder above it does.
+    let existing = whole.ancestors().find_map(|ancestor| ancestor.canonicalize().ok());
+    folder.is_dir() && existing.is_some_and(|existing| existing.starts_with(&folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_a_folder_is_found_before_it_exists() {
+        let root = tempfile::tempdir().unwrap();
+        let data = root.path().join("data");
+        std::fs::create_dir_all(data.join("meta")).unwrap();
+        for inside in ["data", "data/run", "data/meta/new/run", "data/../data/run"] {
+            assert!(is_within(&root.path().join(inside), &data), "{inside}");
+        }
+        for outside in ["data2", "run", "."] {
+            assert!(!is_within(&root.path().join(outside), &data), "{outside}");
+        }
+        let file = root.path().join("data.hdf5");
+        std::fs::write(&file, "").unwrap();
+        assert!(!is_within(&file, &file) && !is_within(&data, &root.path().join("none")));
+    }
+}

@@ -36,6 +36,36 @@ pub fn one_line(message: &str) -> String {
     printable(&joined).into_owned()
 }
 
+/// The one of `known` that somebody who wrote `name` may have meant: the same letters and digits, or few others.
+pub fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = |text: &str| -> Vec<char> {
+        text.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).take(64).collect()
+    };
+    let wanted = letters(name);
+    let distances = known.into_iter().map(|known| (edits(&wanted, &letters(known)), known));
+    let (distance, known) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= wanted.len().div_ceil(4)).then_some(known)
+}
+
+/// Letters to be added, left out or replaced to make `to` of `from` (Levenshtein).
+fn edits(from: &[char], to: &[char]) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (above, letter) in from.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
+        for (left, other) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != other);
+            diagonal = row[left + 1];
+            row[left + 1] = replaced.min(row[left] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+/// ` (did you mean push_t?)`, or nothing: see [`closest`].
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    closest(name, known).map_or_else(String::new, |known| format!(" (did you mean {known}?)"))
+}
+
 /// Whether `text` can be printed as it is: neither control nor invisible characters.
 pub fn is_printable(text: &str) -> bool {
     !text.chars().any(acts_on_terminal)
@@ -68,6 +98,17 @@ fn acts_on_terminal(letter: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistyped_name_is_recognised_and_another_is_not() {
+        let scenes = ["two_room", "push_t", "bridge"];
+        for mistyped in ["pusht", "push-t", "Push_T", "psuh_t"] {
+            assert_eq!(closest(mistyped, scenes), Some("push_t"), "{mistyped}");
+        }
+        assert_eq!(closest("bridg", scenes), Some("bridge"));
+        assert_eq!((closest("attic", scenes), closest("", scenes), closest("x", [])), (None, None, None));
+        assert_eq!(did_you_mean("tworoom", scenes), " (did you mean two_room?)");
+    }
 
     #[test]
     fn ordinary_text_of_any_script_is_shown_as_it_is() {

@@ -122,6 +122,19 @@ impl Canvas {
         }
     }
 
+    /// Draws a circle of `radius` pixels around `centre`, two pixels wide.
+    pub fn ring(&mut self, centre: (f64, f64), radius: f64, colour: Rgb) {
+        let reach = radius.max(0.0).ceil() as i64 + 2;
+        let (middle_x, middle_y) = (centre.0.round() as i64, centre.1.round() as i64);
+        for (row, column) in (-reach..=reach).flat_map(|row| (-reach..=reach).map(move |column| (row, column))) {
+            let (x, y) = (middle_x + column, middle_y + row);
+            let away = ((x as f64 - centre.0).hypot(y as f64 - centre.1) - radius).abs();
+            if let (Ok(left), Ok(top)) = (usize::try_from(x), usize::try_from(y)) {
+                self.blend(left, top, colour, (1.5 - away) as f32);
+            }
+        }
+    }
+
     /// All bytes for a drawing library, row-major `[H, W, 3]`, with width and height.
     pub(crate) fn buffer(&mut self) -> (&mut [u8], (u32, u32)) {
         let size = self.image.size();

@@ -59,6 +59,9 @@ pub enum Error {
     /// The learned model failed.
     #[error(transparent)]
     Model(#[from] mindseye_world_model::Error),
+    /// An agent's part failed.
+    #[error(transparent)]
+    Agent(#[from] mindseye_agent::Error),
     /// An episode that is filmed failed.
     #[error(transparent)]
     Evaluation(#[from] mindseye_evaluation::Error),

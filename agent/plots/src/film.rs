@@ -19,6 +19,8 @@ pub struct Tick<'a> {
     pub goal: &'a Image,
     /// Decoded states of the best plan, one per action chunk; the first eight are shown.
     pub imagined: &'a [Image],
+    /// Where the robot is in these states, as shares of an image's width and height; empty where nothing reads it.
+    pub imagined_robot: &'a [[f64; 2]],
     /// Planning time, milliseconds.
     pub planning_ms: f64,
     /// Cost of the goal term now, in latent units.
@@ -48,6 +50,8 @@ pub struct Film {
     episode: String,
     budget_steps: usize,
     step_hundredths: u16,
+    /// Places for imagined states.
+    imagined: usize,
     costs: Vec<(usize, f64)>,
     distances: Vec<(usize, f64)>,
     last: Option<Shown>,
@@ -58,17 +62,23 @@ pub struct Film {
 struct Shown {
     goal: Image,
     imagined: Vec<Image>,
+    imagined_robot: Vec<[f64; 2]>,
     planning_ms: f64,
 }
 
 /// Side of the large images, pixels.
 const PANEL: usize = 224;
+/// The same where few imagined states are shown.
+const LARGE_PANEL: usize = 256;
 const GAP: usize = 16;
-/// Most imagined states shown, and how many side by side.
+/// So many imagined states are few.
+const FEW: usize = 4;
+/// Most imagined states shown.
 const IMAGINED: usize = 8;
-const ACROSS: usize = 4;
 const TOP: usize = 78;
 const CURVES: usize = 150;
+/// Radius of the ring around an imagined robot, as a share of the image's side.
+const RING: f64 = 0.05;
 /// Time for which the end of an episode is shown, hundredths of a second.
 const END_HUNDREDTHS: u16 = 150;
 
@@ -83,10 +93,17 @@ impl Film {
             episode: String::new(),
             budget_steps,
             step_hundredths,
+            imagined: IMAGINED,
             costs: Vec::new(),
             distances: Vec::new(),
             last: None,
         }
+    }
+
+    /// The same with places for `states` imagined states of a tick, 1 to 8 (the default); fewer are drawn larger.
+    #[must_use]
+    pub fn imagining(self, states: usize) -> Self {
+        Self { imagined: states.clamp(1, IMAGINED), ..self }
     }
 
     /// Starts an episode called `name`.
@@ -97,17 +114,18 @@ impl Film {
         self.last = None;
     }
 
-    /// Adds a tick, shown for `steps` control steps: until the next tick, or until the next call of [`Film::step`].
+    /// Adds a tick, shown for a control step: [`Film::step`] shows the others until the next tick.
     ///
     /// # Errors
     /// When the images are too large for a frame, or of another size than before.
-    pub fn tick(&mut self, tick: &Tick<'_>, steps: usize) -> Result<()> {
+    pub fn tick(&mut self, tick: &Tick<'_>) -> Result<()> {
         self.costs.push((tick.step, tick.cost));
         self.distances.push((tick.step, tick.distance));
-        let imagined = tick.imagined.iter().take(IMAGINED).cloned().collect();
-        self.last = Some(Shown { goal: tick.goal.clone(), imagined, planning_ms: tick.planning_ms });
+        let imagined = tick.imagined.iter().take(self.imagined).cloned().collect();
+        let (goal, imagined_robot) = (tick.goal.clone(), tick.imagined_robot.to_vec());
+        self.last = Some(Shown { goal, imagined, imagined_robot, planning_ms: tick.planning_ms });
         let status = format!("step {}, planned in {:.1} ms", tick.step, tick.planning_ms);
-        self.show(tick.camera, &status, INK, self.step_hundredths.saturating_mul(steps.try_into().unwrap_or(u16::MAX)))
+        self.show(tick.camera, &status, INK, self.step_hundredths)
     }
 
     /// Adds a control step between two ticks.
@@ -160,11 +178,13 @@ impl Film {
     /// Draws a frame: three panels, and two curves under them.
     fn frame(&self, camera: &Image, status: &str, rgb: Rgb) -> Result<Canvas> {
         let side = camera.size().height().max(camera.size().width());
-        let scale = (PANEL / side).max(1);
-        let small_scale = (PANEL / 2 / side).max(1);
+        // Up to four imagined states are in two rows of two, half as large as other images; more in two rows of four.
+        let few = self.imagined <= FEW;
+        let scale = (if few { LARGE_PANEL } else { PANEL } / side).max(1);
+        let (across, small_scale) = if few { (2, (scale / 2).max(1)) } else { (4, (PANEL / 2 / side).max(1)) };
         let (panel, small) = (side * scale, side * small_scale);
         let strip_left = 3 * GAP + 2 * panel;
-        let width = strip_left + ACROSS * (small + 2) + GAP;
+        let width = strip_left + across * (small + 2) + GAP;
         let curves_top = TOP + panel.max(2 * small + 2) + GAP;
         let mut canvas = Canvas::new(width, curves_top + CURVES + GAP / 2)?;
         canvas.heading(GAP, GAP - 4, &format!("{}: {}", self.title, self.episode), INK);
@@ -172,14 +192,21 @@ impl Film {
         let captions = TOP - LETTER - 6;
         canvas.text(GAP, captions, "camera", MUTED);
         canvas.text(2 * GAP + panel, captions, "goal", MUTED);
-        canvas.text(strip_left, captions, "best plan, imagined and decoded", MUTED);
+        let marked = self.last.as_ref().is_some_and(|shown| !shown.imagined_robot.is_empty());
+        let ring = if marked { "; ring: robot" } else { "" };
+        canvas.text(strip_left, captions, &format!("best plan, imagined{ring}"), MUTED);
         canvas.draw_image(GAP, TOP, camera, scale, rgb);
         if let Some(shown) = &self.last {
             canvas.draw_image(2 * GAP + panel, TOP, &shown.goal, scale, FAINT);
             for (index, image) in shown.imagined.iter().enumerate() {
-                let (row, column) = (index / ACROSS, index % ACROSS);
+                let (row, column) = (index / across, index % across);
                 let (left, top) = (strip_left + column * (small + 2), TOP + row * (small + 2));
                 canvas.draw_image(left, top, image, small_scale, FAINT);
+                if let Some([across, down]) = shown.imagined_robot.get(index) {
+                    let (width, height) = (image.size().width() * small_scale, image.size().height() * small_scale);
+                    let centre = (left as f64 + across * width as f64, top as f64 + down * height as f64);
+                    canvas.ring(centre, RING * (small_scale * side) as f64, CURVE);
+                }
             }
         }
         let half = (width - 2 * GAP) / 2;
@@ -231,11 +258,12 @@ mod tests {
             camera: &camera,
             goal: &goal,
             imagined: &imagined,
+            imagined_robot: &[[0.5, 0.5]],
             planning_ms: 1.0,
             cost: 2.0,
             distance: 0.5,
         };
-        film.tick(&tick, 1).unwrap();
+        film.tick(&tick).unwrap();
         film.step(1, &image(2), 0.4).unwrap();
         film.end(2, &image(3), 0.01, Outcome::Reached { steps: 2 }).unwrap();
         assert_eq!(film.len(), 3);

@@ -3,7 +3,7 @@
 use mindseye_episodes::{EpisodeData, EpisodeSource, image_codec::resized};
 use mindseye_interface::{Image, ImageSize};
 
-use crate::{Animation, BAD, CURVE, Canvas, FAINT, GOOD, INK, LETTER, Result};
+use crate::{Animation, BAD, CURVE, Canvas, FAINT, GOOD, INK, LETTER, Result, Rgb};
 
 /// Evenly spaced episodes of a data set.
 pub struct DatasetPreview<'a> {
@@ -24,6 +24,12 @@ const FRAME_HUNDREDTHS: u16 = 8;
 const CURVES: usize = 40;
 /// Distance between parts, pixels.
 const GAP: usize = 10;
+/// Colours of the curves of the dimensions, in turn.
+const COLOURS: [Rgb; 4] = [CURVE, GOOD, BAD, INK];
+/// Most names in a line of the legend.
+const MOST_NAMES: usize = 8;
+/// Height of the title and the legend, pixels.
+const HEAD: usize = 3 * (LETTER + GAP / 2) + 2 * GAP;
 
 impl<'a> DatasetPreview<'a> {
     /// Reads at most `count` episodes of `source`, evenly spaced, the first and the last among them.
@@ -48,10 +54,11 @@ impl<'a> DatasetPreview<'a> {
     pub fn sheet(&self, images: usize) -> Result<Canvas> {
         let row = SIDE + 2 * CURVES + 4 * GAP + LETTER;
         let width = GAP + images * (SIDE + GAP);
-        let mut canvas = Canvas::new(width, 3 * GAP + LETTER + self.episodes.len() * row)?;
+        let mut canvas = Canvas::new(width, HEAD + GAP + self.episodes.len() * row)?;
         canvas.text(GAP, GAP, &self.title(), INK);
+        legend(&mut canvas, self.source, &self.episodes, GAP, GAP + LETTER + GAP / 2);
         for (place, (index, episode)) in self.episodes.iter().enumerate() {
-            let top = 3 * GAP + place * row;
+            let top = HEAD + place * row;
             let task = self.source.episode(*index)?.tasks.join("; ");
             canvas.text(GAP, top, &format!("episode {index}, {} frames  {task}", episode.len()), FAINT);
             for (column, &frame) in evenly_spaced(episode.len(), images).iter().enumerate() {
@@ -82,10 +89,11 @@ impl<'a> DatasetPreview<'a> {
         let across = self.episodes.len().clamp(1, 3);
         let (cell, row) = (FILM_SIDE + GAP, FILM_SIDE + 2 * CURVES + 4 * GAP + LETTER);
         let width = (GAP + across * cell).max(5 * FILM_SIDE / 2);
-        let mut canvas = Canvas::new(width, 3 * GAP + LETTER + self.episodes.len().div_ceil(across) * row)?;
+        let mut canvas = Canvas::new(width, HEAD + GAP + self.episodes.len().div_ceil(across) * row)?;
         canvas.text(GAP, GAP, &self.title(), INK);
+        legend(&mut canvas, self.source, &self.episodes, GAP, GAP + LETTER + GAP / 2);
         for (place, (index, episode)) in self.episodes.iter().enumerate() {
-            let (left, top) = (GAP + place % across * cell, 3 * GAP + place / across * row);
+            let (left, top) = (GAP + place % across * cell, HEAD + place / across * row);
             let timestep = timestep.min(episode.len().saturating_sub(1));
             canvas.text(left, top, &format!("episode {index}: {timestep}"), FAINT);
             let image = fitted(&episode.frames[timestep], FILM_SIDE)?;
@@ -111,9 +119,40 @@ fn fitted(image: &Image, side: usize) -> Result<Image> {
     Ok(Image::new(size, resized(image, size))?)
 }
 
+/// What the two boxes of curves show, as a legend: the actions, and the true state or, without one, proprioception. In
+/// each, the colours are those of the dimensions in their order.
+fn legend(canvas: &mut Canvas, source: &dyn EpisodeSource, episodes: &[(usize, EpisodeData)], left: usize, top: usize) {
+    let shape = source.shape();
+    let named = |names: Vec<String>, width: usize| -> Vec<String> {
+        if names.len() == width { names } else { (0..width).map(|index| index.to_string()).collect() }
+    };
+    let lower = if episodes.iter().any(|(_, episode)| has_state(episode)) {
+        ("lower curves, state", named(source.state_names(), shape.state))
+    } else {
+        ("lower curves, proprioception", named(source.proprioception_names(), shape.proprioception))
+    };
+    let upper = ("upper curves, action", named(source.action_names(), shape.action));
+    for (row, (what, names)) in [upper, lower].into_iter().enumerate() {
+        let (mut left, top) = (left, top + row * (LETTER + GAP / 2));
+        canvas.text(left, top, &format!("{what}:"), INK);
+        left += Canvas::text_width(&format!("{what}: "));
+        for (index, name) in names.iter().enumerate().take(MOST_NAMES) {
+            canvas.text(left, top, name, COLOURS[index % COLOURS.len()]);
+            left += Canvas::text_width(name) + GAP;
+        }
+        if names.len() > MOST_NAMES {
+            canvas.text(left, top, &format!("and {} more", names.len() - MOST_NAMES), FAINT);
+        }
+    }
+}
+
+fn has_state(episode: &EpisodeData) -> bool {
+    !episode.states.iter().all(Vec::is_empty)
+}
+
 /// Curves of the actions, and under them of the true state (without one, of proprioception), for the first `timesteps`.
 fn curves(canvas: &mut Canvas, episode: &EpisodeData, (left, top, width): (usize, usize, usize), timesteps: usize) {
-    let state = if episode.states.iter().all(Vec::is_empty) { &episode.proprioception } else { &episode.states };
+    let state = if has_state(episode) { &episode.states } else { &episode.proprioception };
     for (number, values) in [&episode.actions, state].into_iter().enumerate() {
         let area = (left, top + number * (CURVES + GAP / 2), width);
         canvas.frame(area.0, area.1, area.2, CURVES, FAINT);
@@ -135,7 +174,7 @@ fn dimensions(canvas: &mut Canvas, values: &[Vec<f32>], (left, top, width): (usi
             (left as f64 + 2.0 + across * (width as f64 - 5.0), top as f64 + 3.0 + (1.0 - up) * height)
         };
         let points: Vec<(f64, f64)> = values.iter().enumerate().take(timesteps).map(place).collect();
-        let colour = [CURVE, GOOD, BAD, INK][dimension % 4];
+        let colour = COLOURS[dimension % COLOURS.len()];
         points.windows(2).for_each(|pair| canvas.line(pair[0], pair[1], colour));
     }
 }

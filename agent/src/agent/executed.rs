@@ -18,6 +18,8 @@ pub(super) struct ExecutedActions {
     pending: Option<Vec<f32>>,
     /// How many steps of it were executed, where that was reported.
     reported: Option<usize>,
+    /// Whether other actions than those of the chunk were executed.
+    replaced: bool,
 }
 
 impl ExecutedActions {
@@ -30,6 +32,15 @@ impl ExecutedActions {
     pub fn returned(&mut self, tick: u64, chunk: &[f32]) {
         self.ticks.push_back((self.step, tick));
         self.pending = Some(chunk.to_vec());
+        self.replaced = false;
+    }
+
+    /// Not that chunk was executed but `actions`, normalised, of `width` numbers each and at most a chunk of them.
+    pub fn replace(&mut self, actions: &[f32], width: usize) {
+        let Some(pending) = &mut self.pending else { return };
+        self.replaced = !pending.starts_with(actions);
+        self.reported = Some(actions.len() / width.max(1));
+        *pending = actions.to_vec();
     }
 
     /// Only the first `steps` control steps of that chunk were executed.
@@ -51,7 +62,7 @@ impl ExecutedActions {
         while self.ticks.front().is_some_and(|(step, _)| oldest.is_some_and(|oldest| *step < oldest)) {
             self.ticks.pop_front();
         }
-        if steps == chunk {
+        if steps == chunk && !std::mem::take(&mut self.replaced) {
             return (steps, Arrival::WholeChunk);
         }
         let aligned = self.ticks.front().filter(|(step, _)| Some(*step) == oldest);
@@ -91,6 +102,7 @@ mod tests {
             ticks: actions.ticks.clone(),
             pending: actions.pending.clone(),
             reported: actions.reported,
+            replaced: actions.replaced,
         };
         copy.advance(4, 1).1
     }
@@ -120,5 +132,23 @@ mod tests {
         actions.returned(2, &[1.0; 4]);
         actions.report(2);
         assert_eq!(actions.advance(4, 1), (2, Arrival::WithinChunk));
+    }
+
+    #[test]
+    fn other_actions_than_the_planned_ones_lead_to_what_is_observed_next() {
+        let mut actions = ExecutedActions::default();
+        actions.advance(2, 1);
+        actions.returned(0, &[1.0, 2.0]);
+        actions.replace(&[1.0, 2.0], 1);
+        assert_eq!(actions.advance(2, 1), (2, Arrival::WholeChunk));
+        actions.returned(1, &[3.0, 4.0]);
+        actions.replace(&[3.0, 9.0], 1);
+        assert_eq!(actions.advance(2, 1), (2, Arrival::Replanned { tick: 1, executed: vec![3.0, 9.0] }));
+        actions.returned(2, &[5.0, 6.0]);
+        actions.replace(&[], 1);
+        assert_eq!(actions.advance(2, 1).0, 0);
+        actions.returned(3, &[5.0, 6.0]);
+        actions.replace(&[5.0], 1);
+        assert_eq!(actions.advance(2, 1), (1, Arrival::WithinChunk));
     }
 }

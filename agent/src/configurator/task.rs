@@ -22,6 +22,9 @@ use crate::removed_fields;
 pub struct Task {
     /// For people and reports.
     pub name: String,
+    /// Scene that it is for: it is refused in another one. None (the default): any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scene: Option<String>,
     /// Planning horizon, action chunks, 1 to 1000. Longer horizons find paths around obstacles, and trust the model for
     /// longer.
     #[serde(alias = "horizon_blocks")]

@@ -1,228 +1,31 @@
 //! `mindseye bench`: how fast this machine simulates, trains and plans.
 
-use std::fmt::Display;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::error::Error;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use clap::{Args, Subcommand, ValueEnum};
+use mindseye_agent::Task;
 use mindseye_assets as assets;
-use mindseye_bench::{
-    DataBench, DataSource, EncodingBench, LewmBench, PlanningBench, ScalingBench, SimulationBench, TrainingBench,
-};
-use mindseye_interface::config::require_range;
-use mindseye_interface::{Seed, config};
-use mindseye_plots::write_png;
-use mindseye_world_model::{Checkpoint, Precision};
-use serde::Serialize;
+pub use mindseye_bench::BenchArguments;
+use mindseye_bench::ShippedFiles;
 
-use super::{load_task, print_json};
+use super::load_task;
 use crate::streams::say;
 
-/// Measure speed. The best of several rounds counts, so that other work of the machine counts little; plan gives
-/// percentiles over all ticks.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  \
-    mindseye bench sim\n  \
-    mindseye bench plan --scene push_t --threads 2 --rounds 20\n  \
-    mindseye bench scaling --out speed\n\n\
-    Example: mindseye bench train --help lists the options of one measurement.")]
-pub struct BenchArguments {
-    /// What to measure.
-    #[command(subcommand)]
-    measurement: Measurement,
-}
+/// The files that come with the program.
+struct Assets;
 
-#[derive(Debug, Subcommand)]
-enum Measurement {
-    /// Physics and camera on one core: control steps per second.
-    #[command(after_help = "Example: mindseye bench sim --scene push_t")]
-    Sim {
-        #[command(flatten)]
-        scene: Scene,
-        #[command(flatten)]
-        run: Run,
-    },
-    /// Optimiser steps per second with the recipe of a scene, on scripted episodes.
-    #[command(after_help = "Example: mindseye bench train --scene push_t --threads 2")]
-    Train {
-        #[command(flatten)]
-        scene: Scene,
-        #[command(flatten)]
-        threads: Threads,
-        #[command(flatten)]
-        run: Run,
-    },
-    /// Ticks of the shipped agent: percentiles of its planning time, predicted states, memory.
-    #[command(after_help = "Examples:\n  \
-        mindseye bench plan --scene push_t --threads 2 --rounds 20\n  \
-        mindseye bench plan --scene push_t --deadline-ms 30\n  \
-        mindseye bench plan --deadline-ms 20 --samples 100000 --horizon 50 --rounds 100")]
-    Plan {
-        #[command(flatten)]
-        scene: Scene,
-        /// Task file (TOML); by default the shipped one of the scene.
-        #[arg(long)]
-        task: Option<PathBuf>,
-        /// How the world model's weights are kept.
-        #[arg(long, value_enum, default_value_t = Weights::F32)]
-        precision: Weights,
-        /// Stop planning after so many milliseconds, as on a robot, and count what came too late. By default nothing
-        /// is cut short.
-        #[arg(long)]
-        deadline_ms: Option<f64>,
-        /// Samples of the planner, in place of the task's.
-        #[arg(long)]
-        samples: Option<usize>,
-        /// Planning horizon in action chunks, in place of the task's.
-        #[arg(long)]
-        horizon: Option<usize>,
-        #[command(flatten)]
-        threads: Threads,
-        #[command(flatten)]
-        run: Run,
-    },
-    /// How the time of a rollout grows with the number of plans, their length, and the number of threads.
-    #[command(after_help = "Example: mindseye bench scaling --scene push_t --out speed")]
-    Scaling {
-        #[command(flatten)]
-        scene: Scene,
-        /// Task file (TOML); by default the shipped one of the scene.
-        #[arg(long)]
-        task: Option<PathBuf>,
-        /// Folder for scaling.png.
-        #[arg(long)]
-        out: Option<PathBuf>,
-        #[command(flatten)]
-        threads: Threads,
-        #[command(flatten)]
-        run: Run,
-    },
-    /// Milliseconds from image to latent with the shipped checkpoint, on one thread.
-    #[command(after_help = "Example: mindseye bench encode --scene push_t --batch 8")]
-    Encode {
-        #[command(flatten)]
-        scene: Scene,
-        /// Images at a time.
-        #[arg(long, default_value_t = 1)]
-        batch: usize,
-        #[command(flatten)]
-        run: Run,
-    },
-    /// Frames decoded per second, and windows out of decoded frames.
-    #[command(after_help = "Example: mindseye bench data --data my_recording --rounds 3")]
-    Data {
-        /// A data set; by default a fresh recording of the scene.
-        #[arg(long)]
-        data: Option<PathBuf>,
-        /// Name of the scene that is recorded.
-        #[arg(long, default_value = "two_room", conflicts_with = "data")]
-        scene: String,
-        #[command(flatten)]
-        threads: Threads,
-        #[command(flatten)]
-        run: Run,
-    },
-    /// LeWorldModel in its published size, with random weights: what planning, training and encoding take.
-    #[command(after_help = "Examples:\n  \
-        mindseye bench lewm plan --rounds 1\n  \
-        mindseye bench lewm train --batch 8")]
-    Lewm {
-        /// What to measure.
-        #[command(subcommand)]
-        work: LewmWork,
-        #[command(flatten)]
-        threads: Threads,
-        #[command(flatten)]
-        run: Run,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum LewmWork {
-    /// A plan as its authors make it: CEM, 300 samples, 30 iterations, 5 chunks.
-    Plan {
-        /// How the weights are kept.
-        #[arg(long, value_enum, default_value_t = Weights::F32)]
-        precision: Weights,
-    },
-    /// An optimiser step.
-    Train {
-        /// Windows of four images at a time.
-        #[arg(long, default_value_t = 8)]
-        batch: usize,
-    },
-    /// Images to embeddings.
-    Encode {
-        /// Images at a time.
-        #[arg(long, default_value_t = 1)]
-        batch: usize,
-    },
-}
-
-/// Arguments of every measurement.
-#[derive(Debug, Args)]
-struct Run {
-    /// Rounds; of plan: episodes.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// Root of every random choice.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Print one JSON document on stdout.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Run {
-    /// The rounds, the seed, and whether to print JSON.
-    fn settings(&self) -> Result<(usize, Seed, bool)> {
-        require_range("--rounds", self.rounds, 1, 1000)?;
-        Ok((self.rounds, Seed::new(self.seed), self.json))
+impl ShippedFiles for Assets {
+    fn checkpoint(&self, scene: &str) -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
+        Ok(assets::checkpoint(scene)?)
     }
-}
 
-#[derive(Debug, Args)]
-struct Scene {
-    /// Name of the scene.
-    #[arg(long, default_value = "two_room")]
-    scene: String,
-}
-
-impl Scene {
-    fn checkpoint(&self) -> Result<Checkpoint> {
-        Ok(Checkpoint::load_for_scene(&assets::checkpoint(&self.scene)?, &self.scene)?)
+    fn recipe(&self, scene: &str) -> Result<PathBuf, Box<dyn Error + Send + Sync>> {
+        Ok(assets::recipe(scene)?)
     }
-}
 
-#[derive(Debug, Args)]
-struct Threads {
-    /// Threads.
-    #[arg(long, default_value_t = super::default_threads())]
-    threads: usize,
-}
-
-impl Threads {
-    fn count(&self) -> Result<usize> {
-        Ok(require_range("--threads", self.threads, 1, 1024).map(|()| self.threads)?)
-    }
-}
-
-/// How weights are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Weights {
-    /// As they were trained.
-    F32,
-    /// In sixteen bits.
-    Bf16,
-}
-
-impl From<Weights> for Precision {
-    fn from(weights: Weights) -> Self {
-        match weights {
-            Weights::F32 => Self::F32,
-            Weights::Bf16 => Self::Bf16,
-        }
+    fn task(&self, named: Option<&Path>, scene: &str) -> Result<Task, Box<dyn Error + Send + Sync>> {
+        Ok(load_task(named, scene)?)
     }
 }
 
@@ -231,85 +34,6 @@ impl From<Weights> for Precision {
 /// # Errors
 /// When an argument makes no sense or a shipped file is missing.
 pub fn run(arguments: &BenchArguments) -> Result<()> {
-    match &arguments.measurement {
-        Measurement::Sim { scene: Scene { scene }, run } => {
-            let (rounds, seed, json) = run.settings()?;
-            print("sim", &SimulationBench { scene: scene.clone(), rounds, seed }.measure()?, json)
-        }
-        Measurement::Train { scene: Scene { scene }, threads, run } => {
-            let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);
-            let (scene, recipe) = (scene.clone(), config::load(&assets::recipe(scene)?)?);
-            print("train", &TrainingBench { scene, recipe, threads, rounds, seed }.measure()?, json)
-        }
-        Measurement::Plan { scene, task, precision, deadline_ms, samples, horizon, threads, run } => {
-            let ((episodes, seed, json), threads) = (run.settings()?, threads.count()?);
-            let checkpoint = Arc::new(scene.checkpoint()?);
-            let (scene, deadline_ms) = (scene.scene.clone(), *deadline_ms);
-            let mut task = load_task(task.as_deref(), &scene)?;
-            if *precision != Weights::F32 {
-                task.precision = (*precision).into();
-            }
-            let (samples, horizon_chunks, task) = (*samples, *horizon, &task);
-            let bench = PlanningBench {
-                scene,
-                checkpoint,
-                task,
-                samples,
-                horizon_chunks,
-                deadline_ms,
-                threads,
-                episodes,
-                seed,
-            };
-            print("plan", &bench.measure()?, json)
-        }
-        Measurement::Scaling { scene, task, out, threads, run } => {
-            let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);
-            let (checkpoint, task) = (&scene.checkpoint()?, &load_task(task.as_deref(), &scene.scene)?);
-            let scene = scene.scene.clone();
-            let scaling = ScalingBench { scene, checkpoint, task, threads, rounds, seed }.measure()?;
-            if let Some(folder) = out {
-                write_png(&folder.join("scaling.png"), scaling.chart().draw()?.image())?;
-            }
-            print("scaling", &scaling, json)
-        }
-        Measurement::Encode { scene, batch, run } => {
-            let ((rounds, _, json), batch) = (run.settings()?, batch_size(*batch)?);
-            let (scene, checkpoint) = (scene.scene.clone(), &scene.checkpoint()?);
-            print("encode", &EncodingBench { scene, checkpoint, batch, rounds }.measure()?, json)
-        }
-        Measurement::Data { data, scene, threads, run } => {
-            let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);
-            let source = data.clone().map_or_else(|| DataSource::Scene(scene.clone()), DataSource::Dataset);
-            print("data", &DataBench { source, threads, rounds, seed }.measure()?, json)
-        }
-        Measurement::Lewm { work, threads, run } => {
-            let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);
-            let bench = LewmBench { threads, rounds, seed };
-            match *work {
-                LewmWork::Plan { precision } => print("lewm_plan", &bench.planning(precision.into())?, json),
-                LewmWork::Train { batch } => print("lewm_speed", &bench.training(batch_size(batch)?)?, json),
-                LewmWork::Encode { batch } => print("lewm_speed", &bench.encoding(batch_size(batch)?)?, json),
-            }
-        }
-    }
-}
-
-fn batch_size(batch: usize) -> Result<usize> {
-    Ok(require_range("--batch", batch, 1, 10_000).map(|()| batch)?)
-}
-
-fn print<R: Serialize + Display>(bench: &'static str, report: &R, json: bool) -> Result<()> {
-    /// A report with the name of its measurement.
-    #[derive(Serialize)]
-    struct Named<'a, R> {
-        bench: &'static str,
-        #[serde(flatten)]
-        report: &'a R,
-    }
-    if json {
-        return print_json(&Named { bench, report });
-    }
-    say!("{report}");
+    say!("{}", arguments.run(&Assets)?);
     Ok(())
 }

@@ -2,25 +2,29 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use mindseye_assets as assets;
+use mindseye_evaluation::MeasuredRate;
+use mindseye_interface::GoalKind;
 use mindseye_interface::config::require_range;
-use mindseye_interface::{GoalKind, Seed};
 use mindseye_plots::{Demo, DemoEpisode, DemoReport};
 use mindseye_sim::SceneOptions;
 use mindseye_sim::scenes::{push_t, two_room};
 use mindseye_world_model::Checkpoint;
 
 use super::{load_task, pool, print_json};
+use crate::progress::{Interrupted, stop_on_ctrl_c};
 use crate::streams::say;
 
 /// Watch the agent work: it solves fresh episodes in simulation, planning in imagination at every action chunk.
 ///
 /// Needs no network and no display. Prints every episode with its planning time and writes a film: the camera, the
 /// goal, the plan as the agent imagines it (drawn by a decoder that planning never uses), the goal cost and the true
-/// distance.
+/// distance. The episodes are the first ones of `mindseye evaluate` with the same --seed (of hard goals where the scene
+/// has them), and have the same outcomes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     mindseye demo\n  \
@@ -60,10 +64,12 @@ pub struct DemoArguments {
 
 /// Scenes that are shown if none is named; the first one if the film is one file.
 const SHOWN: [&str; 2] = [two_room::NAME, push_t::NAME];
-/// Control steps per episode.
-const BUDGET_STEPS: usize = 100;
-/// Control steps from start to goal, in scenes without hard pairs of their own.
-const GOAL_OFFSET: usize = 40;
+/// Control steps from start to goal, in scenes without hard pairs of their own: as `mindseye evaluate` has it.
+const GOAL_OFFSET: usize = 25;
+/// Side of the floor that the camera shows, in all scenes, metres.
+const FLOOR_SIDE_M: f64 = 1.0;
+/// Latest change of the goal, control steps.
+const LATEST_SWITCH: usize = 99;
 
 /// Runs the command.
 ///
@@ -72,22 +78,35 @@ const GOAL_OFFSET: usize = 40;
 pub fn run(arguments: &DemoArguments) -> Result<()> {
     require_range("--episodes", arguments.episodes, 1, 50)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
-    require_range("--switch-after", arguments.switch_after.unwrap_or(1), 1, BUDGET_STEPS - 1)?;
+    require_range("--switch-after", arguments.switch_after.unwrap_or(1), 1, LATEST_SWITCH)?;
+    let stop = stop_on_ctrl_c()?;
     let one_film = arguments.out.as_deref().is_some_and(is_film);
-    let reports: Vec<DemoReport> = match &arguments.scene {
-        Some(scene) => vec![show(arguments, scene)?],
+    let scenes: Vec<String> = match &arguments.scene {
+        Some(scene) => vec![scene.clone()],
         None if arguments.checkpoint.is_some() => {
             let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), SHOWN[0])?;
-            vec![show(arguments, &Checkpoint::load_config(&folder)?.scene)?]
+            vec![Checkpoint::load_config(&folder)?.scene]
         }
-        None if one_film => vec![show(arguments, SHOWN[0])?],
-        None => SHOWN.iter().map(|scene| show(arguments, scene)).collect::<Result<_>>()?,
+        None if one_film => vec![SHOWN[0].to_owned()],
+        None => SHOWN.map(str::to_owned).to_vec(),
     };
-    match (&reports[..], arguments.json) {
-        (_, false) => Ok(()),
-        ([report], true) => print_json(report),
-        (reports, true) => print_json(&reports),
+    let mut reports: Vec<DemoReport> = Vec::new();
+    for scene in &scenes {
+        if !reports.iter().any(|report| report.interrupted) {
+            reports.push(show(arguments, scene, stop)?);
+        }
     }
+    match (&reports[..], arguments.json) {
+        (_, false) => {}
+        ([report], true) => print_json(report)?,
+        (reports, true) => print_json(&reports)?,
+    }
+    if stop.load(Ordering::Relaxed) && reports.iter().any(|report| report.interrupted) {
+        let done: usize = reports.iter().map(|report| report.episodes.len()).sum();
+        let of = arguments.episodes * scenes.len();
+        return Err(Interrupted(format!("stopped after {done} of {of} episodes; the film shows them")).into());
+    }
+    Ok(())
 }
 
 /// Whether `path` names a film and not a folder.
@@ -110,7 +129,7 @@ fn film_path(out: Option<&Path>, scene: &str) -> Result<PathBuf> {
 }
 
 /// One scene.
-fn show(arguments: &DemoArguments, scene: &str) -> Result<DemoReport> {
+fn show(arguments: &DemoArguments, scene: &str, stop: &AtomicBool) -> Result<DemoReport> {
     mindseye_sim::scene(scene)?;
     let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), scene)?;
     let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, scene)?);
@@ -119,21 +138,26 @@ fn show(arguments: &DemoArguments, scene: &str) -> Result<DemoReport> {
     let benchmark = mindseye_sim::benchmark(scene, &options)?;
     let film = film_path(arguments.out.as_deref(), scene)?;
     let hard = benchmark.scene().has_hard_pairs();
+    let goals = if hard { GoalKind::Hard } else { GoalKind::Offset { goal_offset: GOAL_OFFSET } };
+    let is_like_measured = arguments.switch_after.is_none();
     let demo = Demo {
         benchmark: &benchmark,
         checkpoint,
         task: &task,
-        goals: if hard { GoalKind::Hard } else { GoalKind::Offset { goal_offset: GOAL_OFFSET } },
+        goals,
         episodes: arguments.episodes,
-        budget_steps: BUDGET_STEPS,
+        budget_steps: arguments.switch_after.unwrap_or(0) + goals.default_budget(),
         switch_after: arguments.switch_after,
-        seed: Seed::new(arguments.seed).child("demo"),
+        seed: arguments.seed,
         threads: arguments.threads,
+        floor_side_m: FLOOR_SIDE_M,
+        measured: if is_like_measured { MeasuredRate::find(&folder, &task.name, goals)? } else { None },
+        stop,
     };
     if !arguments.json {
         let back = |after: usize| format!("; after {after} control steps the goal becomes the start");
         let back = arguments.switch_after.map_or_else(String::new, back);
-        say!("{scene}: {} fresh episodes, goals given as images{back}", arguments.episodes);
+        say!("{scene}: {} held-out episodes, {goals}, given as images{back}", arguments.episodes);
     }
     let mut done = |number: usize, episode: &DemoEpisode| {
         if !arguments.json {

@@ -14,7 +14,7 @@ use mindseye_world_model::{Checkpoint, EncodedDataset, Head};
 use serde::Serialize;
 
 use super::TrainingFlags;
-use crate::commands::{lock_folder, pool, print_json, with_options};
+use crate::commands::{lock_folder, pool, print_json, require_outside, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
 
@@ -108,6 +108,7 @@ impl HeadArguments {
         if out.join("config.json").exists() && *out != self.checkpoint {
             bail!("{}: expected a folder without a checkpoint, got one with", out.display());
         }
+        require_outside(out, &self.data)?;
         let state = out.join(state_file(names.state));
         if state.exists() && !training.resume {
             bail!("{}: expected no interrupted training, or --resume, got its state", state.display());

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::TrainingFlags;
 use super::scaling::{Announced, Scaling};
-use crate::commands::{lock_folder, pool, print_json, with_options};
+use crate::commands::{lock_folder, pool, print_json, require_outside, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
 
@@ -106,6 +106,7 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     let flags = &arguments.training;
     require_range("--threads", flags.threads, 1, 1024)?;
     let out = arguments.out.as_deref().context("--out: expected a folder, got none")?;
+    require_outside(out, &arguments.data)?;
     let mappings = arguments.mapping.iter().map(|path| config::load(path));
     let mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
     let sources = DatasetMixture::open(&arguments.data, &mappings, &arguments.weights).map_err(with_options)?;
