@@ -238,3 +238,30 @@ fn data_inspect_names_the_command_that_replaces_it() {
     let help = String::from_utf8(help.stdout).unwrap();
     assert!(help.contains("convert") && !help.contains("merge") && !help.contains("Renamed"), "{help}");
 }
+
+/// Own recordings are good, and a warning is no error unless it is asked to be one.
+#[test]
+fn validate_warns_of_useless_recordings_and_not_of_own_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    for scene in ["two_room", "push_t"] {
+        succeed(folder.path(), &["record", "--scene", scene, "--episodes", "30", "--steps", "70", "--out", scene]);
+        let report = json(folder.path(), &["data", "validate", scene, "--strict", "--json"]);
+        assert_eq!(report["warnings"].as_array().unwrap().len(), 0, "{report}");
+    }
+    let small = fixture(ALL[0]);
+    let report = json(folder.path(), &["data", "validate", &small, "--json"]);
+    assert_eq!(report["warnings"][0]["kind"], "few_episodes");
+    refuse(folder.path(), &["data", "validate", &small, "--strict"], &["--strict: expected no warnings, got 2"]);
+}
+
+/// Symptom: the rate of `--fps` was that of the new data set alone; a recording with timestamps of this rate, beside a
+/// description of another, was refused.
+#[test]
+fn a_rate_that_is_given_reads_timestamps_that_run_at_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = fixture("as_people_have_it/rate_said_wrongly");
+    refuse(folder.path(), &["data", "convert", &wrong, "--out", "new"], &["timestamp: expected 0.0333"]);
+    succeed(folder.path(), &["data", "convert", &wrong, "--fps", "20", "--out", "new"]);
+    assert_eq!(json(folder.path(), &["inspect", "new", "--json"])["frames_per_second"], 20.0);
+    succeed(folder.path(), &["data", "validate", &wrong, "--fps", "20"]);
+}

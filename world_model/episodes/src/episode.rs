@@ -14,6 +14,8 @@ pub struct EpisodeArrays {
     pub states: Vec<f32>,
     /// Proprioception `[T, P]`.
     pub proprioception: Vec<f32>,
+    /// Timesteps per second by which the timestamps run; `None` where there are none.
+    pub frames_per_second: Option<f64>,
 }
 
 /// One episode in memory: `T` timesteps. `actions[t]` is the action of timestep `t`; 0 in the last row where none was

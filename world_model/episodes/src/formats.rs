@@ -50,7 +50,10 @@ pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Box<dyn EpisodeSource
         return Ok(Box::new(lerobot::dataset::Dataset::open_with(path, mapping)?));
     }
     if name.ends_with(".lance") {
-        return refused("a Lance table (swm convert PATH --format hdf5 makes a file that is read)");
+        return refused(
+            "a Lance table (in Python, stable_worldmodel.data.convert(PATH, 'new.h5', dest_format='hdf5') makes a file \
+             that is read)",
+        );
     }
     if swm::folder::is_swm_folder(path) {
         return Ok(Box::new(swm::folder::SwmFolder::open_with(path, mapping)?));

@@ -4,7 +4,7 @@
 //!   stable-worldmodel's HDF5 files and folders, and robomimic's HDF5 files.
 //! - [`DatasetWriter`] records episodes into a LeRobotDataset v3.0 folder that the official tools open; [`SwmWriter`]
 //!   writes an HDF5 file of stable-worldmodel. [`convert`] writes one or several sources as one, [`validate`] reads
-//!   every episode.
+//!   every episode, and warns of what is of no use.
 //! - [`Mapping`] assigns columns where their names are not the default ones.
 //! - [`DatasetMixture`] is several data sets with weights; [`ActionNormalisation`] maps their actions to `[-1, 1]` and
 //!   back.
@@ -39,6 +39,7 @@ mod summary;
 mod swm;
 mod validate;
 mod video;
+mod warnings;
 mod windows;
 
 pub use cache::{CacheOptions, FrameCache};
@@ -61,4 +62,5 @@ pub use spec::{DatasetSpec, ImageStorage, WriteMode};
 pub use summary::{ActionSummary, DatasetSummary, FeatureSummary};
 pub use validate::{BrokenEpisode, ValidationReport, validate};
 pub use video::{Colours, FrameVisitor, Matrix, Video, Yuv};
+pub use warnings::{Warning, WarningKind};
 pub use windows::{Split, WindowBatch, Windows};

@@ -143,6 +143,12 @@ impl DefaultColumns {
 }
 
 impl Mapping {
+    /// This mapping, with `fps` where it says no rate.
+    #[must_use]
+    pub fn or_rate(self, fps: Option<f64>) -> Self {
+        Self { fps: self.fps.or(fps), ..self }
+    }
+
     /// This mapping, with missing fields taken from `defaults`.
     #[must_use]
     pub(crate) fn or(&self, defaults: Self) -> Self {

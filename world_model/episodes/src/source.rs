@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::ops::Range;
 use std::path::Path;
 
-use mindseye_interface::MemoryLimit;
 use mindseye_interface::memory::{product, sum};
 use mindseye_interface::text::printable_path;
+use mindseye_interface::{ImageSize, MemoryLimit};
 
 use crate::cameras::{ImageOptions, RecordedCamera};
 use crate::episode::{EpisodeArrays, EpisodeData, EpisodeShape};
@@ -144,8 +144,20 @@ pub trait EpisodeSource: Debug + Send + Sync {
 /// # Errors
 /// As [`EpisodeSource::read`].
 pub(crate) fn read_whole<S: EpisodeSource + ?Sized>(source: &S, index: usize) -> Result<(EpisodeArrays, Vec<u8>)> {
+    read_scaled(source, index, source.shape().image_size)
+}
+
+/// Reads the whole of episode `index` like [`read_whole`], with images `[T, C * H, W, 3]` of `size`.
+///
+/// # Errors
+/// As [`EpisodeSource::read`].
+pub(crate) fn read_scaled<S: EpisodeSource + ?Sized>(
+    source: &S,
+    index: usize,
+    size: ImageSize,
+) -> Result<(EpisodeArrays, Vec<u8>)> {
     let (length, shape) = (source.episode(index)?.length, *source.shape());
-    let needed_bytes = (length as u64).saturating_mul(shape.image_size.rgb_len() as u64);
+    let needed_bytes = (length as u64).saturating_mul(size.rgb_len() as u64);
     if needed_bytes > MAX_EPISODE_BYTES {
         let what = "one episode's images";
         return Err(Error::Memory { what, limit_bytes: MAX_EPISODE_BYTES, needed_bytes });
@@ -155,9 +167,9 @@ pub(crate) fn read_whole<S: EpisodeSource + ?Sized>(source: &S, index: usize) ->
     let needed = sum(&[2 * u128::from(needed_bytes), product(&[length, numbers, 8])]);
     let field = format!("{}: episode {index}", printable_path(source.path()));
     MemoryLimit::of_this_machine().require(&field, needed)?;
-    let mut pixels = vec![0; length * shape.image_size.rgb_len()];
+    let mut pixels = vec![0; length * size.rgb_len()];
     let request = ReadRequest { episode: index, images: &mut pixels };
-    let options = ImageOptions { stride: 1, size: shape.image_size };
+    let options = ImageOptions { stride: 1, size };
     let arrays = source.read(vec![request], options, &|_| ())?.pop().unwrap_or_default();
     Ok((arrays, pixels))
 }

@@ -1,11 +1,13 @@
-//! Validation of a data set: every episode is read, and the broken ones are listed.
+//! Validation of a data set: every episode is read, the broken ones are listed, and what is of little use is said.
 
 use std::path::PathBuf;
 
 use mindseye_interface::Progress;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::source::EpisodeSource;
+use crate::warnings::{Observed, Warning, warnings};
 use crate::{Error, Result};
 
 /// The result of [`validate`].
@@ -21,6 +23,8 @@ pub struct ValidationReport {
     pub frames: usize,
     /// The episodes that cannot be read.
     pub broken: Vec<BrokenEpisode>,
+    /// What is readable and of little or no use to a training.
+    pub warnings: Vec<Warning>,
 }
 
 /// An episode that cannot be read.
@@ -40,19 +44,28 @@ impl ValidationReport {
     }
 }
 
-/// Reads every episode of `source`.
+/// Reads every episode of `source` on the current rayon pool: as many at once as it has threads, with images scaled to
+/// 64 pixels. Every image is decoded once.
 ///
 /// # Errors
 /// [`Error::Stopped`] when `progress` asks to stop. Broken episodes are no errors but part of the report.
 pub fn validate(source: &dyn EpisodeSource, progress: &dyn Progress) -> Result<ValidationReport> {
-    progress.begin("validate", source.len(), "episodes");
-    let mut broken = Vec::new();
+    let count = source.len();
+    progress.begin("validate", count, "episodes");
+    let (mut broken, mut observed) = (Vec::new(), Vec::new());
     let mut stopped = false;
-    for episode in 0..source.len() {
-        if let Err(error) = source.read_episode(episode) {
-            broken.push(BrokenEpisode { episode, reason: error.to_string() });
+    let at_once = rayon::current_num_threads().max(1);
+    for first in (0..count).step_by(at_once) {
+        let group = first..count.min(first + at_once);
+        let read: Vec<Result<Observed>> =
+            group.clone().into_par_iter().map(|episode| Observed::read(source, episode)).collect();
+        for (episode, read) in group.clone().zip(read) {
+            match read {
+                Ok(episode) => observed.push(episode),
+                Err(error) => broken.push(BrokenEpisode { episode, reason: error.to_string() }),
+            }
         }
-        if !progress.advance(episode + 1, "") && episode + 1 < source.len() {
+        if !progress.advance(group.end, "") && group.end < count {
             stopped = true;
             break;
         }
@@ -64,8 +77,9 @@ pub fn validate(source: &dyn EpisodeSource, progress: &dyn Progress) -> Result<V
     Ok(ValidationReport {
         path: source.path().to_path_buf(),
         format: source.format(),
-        episodes: source.len(),
+        episodes: count,
         frames: source.frames(),
         broken,
+        warnings: warnings(source, &observed),
     })
 }

@@ -121,7 +121,7 @@ fn unsupported_files_and_folders_are_refused_with_a_hint() {
     };
     refused(&file("pusht.h5.zst"), "zstd -d");
     refused(&file("notes.txt"), "another file");
-    refused(&directory("pusht.lance"), "swm convert");
+    refused(&directory("pusht.lance"), "stable_worldmodel.data.convert");
     refused(&directory("images"), "another folder");
     refused(&folder.path().join("nowhere"), "opening");
 }

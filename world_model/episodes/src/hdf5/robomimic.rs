@@ -357,6 +357,7 @@ impl EpisodeSource for RobomimicFile {
                 actions: actions_side_by_side(&self.columns.action, action)?,
                 states: side_by_side(&self.columns.state, column)?,
                 proprioception: side_by_side(&self.columns.proprioception, column)?,
+                ..EpisodeArrays::default()
             };
             fill_stack(&self.columns.cameras, options, request.images, &mut |camera, options, target| {
                 let name = name(&camera.column);

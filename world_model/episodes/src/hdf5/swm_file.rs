@@ -195,6 +195,7 @@ impl EpisodeSource for SwmFile {
                 actions: actions_side_by_side(&self.columns.action, action)?,
                 states: side_by_side(&self.columns.state, column)?,
                 proprioception: side_by_side(&self.columns.proprioception, column)?,
+                ..EpisodeArrays::default()
             };
             fill_stack(&self.columns.cameras, options, request.images, &mut |camera, options, target| {
                 self.column(&camera.column)?.fill(range.start, camera.size, options, target)

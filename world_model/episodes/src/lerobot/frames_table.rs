@@ -218,7 +218,7 @@ pub(super) fn read_frames(
             return Err(Error::content(&rows.path, field, first + frame * step, got));
         }
     }
-    check_rate(&rows, &rows.values_of("timestamp", 1, episode)?, rates, episode)?;
+    let rate = check_rate(&rows, &rows.values_of("timestamp", 1, episode)?, rates, episode)?;
     let read = |slice: &ColumnSlice| rows.values_of(&slice.column, slice.width, episode);
     let column = |slice: &ColumnSlice| rows::finite(&rows.path, episode, (&slice.column, slice), length, read(slice)?);
     let action = |slice: &ColumnSlice| {
@@ -229,11 +229,12 @@ pub(super) fn read_frames(
         proprioception: side_by_side(&columns.proprioception, column)?,
         states: side_by_side(&columns.state, column)?,
         actions: actions_side_by_side(&columns.action, action)?,
+        frames_per_second: Some(rate),
     })
 }
 
-/// Refuses `timestamps` that run at none of `rates`.
-fn check_rate(rows: &Rows, timestamps: &[f32], rates: &[f64], episode: usize) -> Result<()> {
+/// The first of `rates` at which `timestamps` run; refuses those that run at none.
+fn check_rate(rows: &Rows, timestamps: &[f32], rates: &[f64], episode: usize) -> Result<f64> {
     let stray = |rate: f64| {
         timestamps.iter().enumerate().find(|&(frame, got)| {
             let difference = (f64::from(*got) - frame as f64 / rate).abs();
@@ -242,7 +243,7 @@ fn check_rate(rows: &Rows, timestamps: &[f32], rates: &[f64], episode: usize) ->
     };
     let mut first_stray = None;
     for &rate in rates {
-        let Some((frame, got)) = stray(rate) else { return Ok(()) };
+        let Some((frame, got)) = stray(rate) else { return Ok(rate) };
         first_stray = first_stray.or(Some((frame, *got, rate)));
     }
     let (frame, got, rate) = first_stray.unwrap_or((0, f32::NAN, f64::NAN));

@@ -278,6 +278,7 @@ impl EpisodeSource for SwmFolder {
                 actions: actions_side_by_side(&self.columns.action, action)?,
                 states: side_by_side(&self.columns.state, column)?,
                 proprioception: side_by_side(&self.columns.proprioception, column)?,
+                ..EpisodeArrays::default()
             };
             let mut images = self.images.iter();
             fill_stack(&self.columns.cameras, options, request.images, &mut |camera, options, target| match images

@@ -33,7 +33,7 @@ pub struct ConvertArguments {
     /// Format of the new data set.
     #[arg(long, value_enum, default_value_t = Format::Lerobot)]
     to: Format,
-    /// Timesteps per second, where the data do not record them.
+    /// Timesteps per second, where the data do not record them, or record them wrongly.
     #[arg(long)]
     fps: Option<u32>,
     /// Text of the task, where the data do not record it.
@@ -86,7 +86,7 @@ pub fn run(arguments: &ConvertArguments) -> Result<()> {
     require_range("--fps", arguments.fps.unwrap_or(1), 1, 100_000)?;
     require_range("--episodes-per-file", arguments.episodes_per_file, 1, 1_000_000)?;
     require_range("--memory-gib", arguments.memory_gib, 0.001, 1e6)?;
-    let mapping = load_mapping(arguments.mapping.as_deref())?;
+    let mapping = load_mapping(arguments.mapping.as_deref())?.or_rate(arguments.fps.map(f64::from));
     let sources = arguments.from.iter().map(|path| open_with(path, &mapping));
     let sources = sources.collect::<mindseye_episodes::Result<Vec<_>>>()?;
     let count = arguments.max_episodes.unwrap_or(usize::MAX);

@@ -14,7 +14,7 @@ use crate::commands::{load_mapping, print_json, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
 
-/// Read every episode and list the broken ones.
+/// Read every episode, list the broken ones, and warn of what is readable and useless.
 ///
 /// With --repair, the readable episodes are written to a new data set; the old one is never changed.
 #[derive(Debug, Args)]
@@ -28,9 +28,12 @@ pub struct ValidateArguments {
     /// Folder of a new data set with the readable episodes.
     #[arg(long)]
     repair: Option<PathBuf>,
-    /// Timesteps per second of the new data set, where the old one does not record them.
+    /// Timesteps per second, where the data do not record them, or record them wrongly.
     #[arg(long)]
     fps: Option<u32>,
+    /// Exit with an error if there are warnings.
+    #[arg(long)]
+    strict: bool,
     /// Print one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -54,7 +57,7 @@ struct Report {
 /// When the data set cannot be opened, when an episode is broken and is not repaired, or when the new folder cannot be
 /// written.
 pub fn run(arguments: &ValidateArguments) -> Result<()> {
-    let mapping = load_mapping(arguments.mapping.as_deref())?;
+    let mapping = load_mapping(arguments.mapping.as_deref())?.or_rate(arguments.fps.map(f64::from));
     let source = open_with(&arguments.path, &mapping)?;
     let bar = TerminalProgress::stopped_by(stop_on_ctrl_c()?);
     let validation = validate(source.as_ref(), &bar)?;
@@ -73,16 +76,18 @@ pub fn run(arguments: &ValidateArguments) -> Result<()> {
         print(&report);
     }
     match (report.validation.broken.len(), &report.repaired) {
-        (0, _) | (_, Some(_)) => Ok(()),
+        (0, _) | (_, Some(_)) if !arguments.strict || report.validation.warnings.is_empty() => Ok(()),
+        (0, _) | (_, Some(_)) => bail!("--strict: expected no warnings, got {}", report.validation.warnings.len()),
         (count, None) => bail!("{}: expected readable episodes, got {count} broken", arguments.path.display()),
     }
 }
 
 fn print(Report { validation, repaired, notes }: &Report) {
-    let ValidationReport { path, format, episodes, frames, broken } = validation;
+    let ValidationReport { path, format, episodes, frames, broken, warnings } = validation;
     say!("{} ({format}): {episodes} episodes, {frames} frames, {} broken", path.display(), broken.len());
     notes.iter().for_each(|note| say!("  {}", printable(note)));
     broken.iter().for_each(|BrokenEpisode { episode, reason }| say!("  episode {episode}: {reason}"));
+    warnings.iter().for_each(|warning| say!("  warning: {}", warning.message));
     if let Some(Converted { path, episodes, frames, .. }) = repaired {
         say!("{}: {episodes} episodes, {frames} frames", path.display());
     }

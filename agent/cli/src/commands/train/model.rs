@@ -108,7 +108,9 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     let out = arguments.out.as_deref().context("--out: expected a folder, got none")?;
     require_outside(out, &arguments.data)?;
     let mappings = arguments.mapping.iter().map(|path| config::load(path));
-    let mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
+    let mut mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
+    mappings.resize_with(mappings.len().max(1), Mapping::default);
+    let mappings: Vec<Mapping> = mappings.into_iter().map(|mapping| mapping.or_rate(arguments.fps)).collect();
     let sources = DatasetMixture::open(&arguments.data, &mappings, &arguments.weights).map_err(with_options)?;
     let sidecar = sources.sidecar()?;
     let scene = sidecar.map_or(&arguments.scene, |sidecar| &sidecar.scene).clone();
