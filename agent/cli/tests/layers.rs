@@ -38,7 +38,7 @@ const LAYERS: [Layer; 14] = [
         ],
     },
     Layer { name: "mindseye-assets", folder: "agent/assets", may_use: &["mindseye-interface"] },
-    Layer { name: "mindseye-cameras", folder: "agent/cameras", may_use: &["mindseye-interface"] },
+    Layer { name: "mindseye-cameras", folder: "agent/cameras", may_use: &["mindseye-interface", "mindseye-episodes"] },
     Layer {
         name: "mindseye-serving",
         folder: "agent/serving",
