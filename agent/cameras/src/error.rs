@@ -83,6 +83,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Makes the error of a scheme whose place cannot be had out of why.
+    pub fn place<E: std::fmt::Display>(scheme: &'static str) -> impl Fn(E) -> Self {
+        move |why| Self::argument(scheme, "a place that there is", why)
+    }
+
     /// Shorthand for [`Error::Argument`].
     pub(crate) fn argument(field: impl Into<String>, expected: impl Into<String>, got: impl ToString) -> Self {
         Self::Argument { field: field.into(), expected: expected.into(), got: got.to_string() }

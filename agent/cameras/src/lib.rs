@@ -43,6 +43,6 @@ pub use pixels::decode_pixels;
 pub use set::{CameraSet, FrameSet};
 pub use settings::{CameraSettings, ColorMode, Crop, Rotation};
 pub use shared::Counters;
-pub use source::{Connect, SharedClock, Source, SourceDefaults, from_fn, system_clock};
+pub use source::{Connect, SharedClock, Source, SourceDefaults, from_environment, from_fn, system_clock};
 pub use sources::{Framing, JpegFraming, Sources};
 pub use survey::{CameraReport, Survey, devices, survey};

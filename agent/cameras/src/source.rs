@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mindseye_interface::{Clock, Image, SystemClock};
+use mindseye_interface::{Action, Clock, Environment, Error as InterfaceError, Image, Seed, SystemClock};
 
 use crate::error::Fault;
 use crate::frame::{CaptureTime, FrameData, Granted, RawFrame};
@@ -91,6 +91,28 @@ where
     Box::new(FromFn { next: Some(Box::new(next)) })
 }
 
+/// The first camera of `world`, which is reset with `seed` and whose robot sways, so that images change: a feed without
+/// hardware.
+pub fn from_environment(mut world: Box<dyn Environment>, seed: Seed) -> Box<dyn Connect> {
+    /// Phase of the sway from one control step to the next, radians.
+    const SWAY: f32 = 0.1;
+    let mut steps = 0u32;
+    from_fn(move || {
+        let mut next = || -> std::result::Result<Option<Image>, InterfaceError> {
+            let observation = if steps == 0 {
+                world.reset(seed)?
+            } else {
+                let axes = 0..world.action_space().low.len();
+                let sway = axes.map(|axis| (steps as f32 * SWAY + axis as f32).sin()).collect();
+                world.step(&Action::new(sway)?)?.observation
+            };
+            steps = steps.wrapping_add(1).max(1);
+            Ok(observation.image().cloned())
+        };
+        next().map_err(|error| Fault::Lasting(error.to_string()))
+    })
+}
+
 type NextImage = Box<dyn FnMut() -> std::result::Result<Option<Image>, Fault> + Send>;
 
 struct FromFn {
@@ -148,14 +170,14 @@ where
                 return Ok(None);
             }
         }
-        let now = self.clock.now_secs();
-        self.due_secs = (self.due_secs + self.period_secs).max(now);
+        self.due_secs = (self.due_secs + self.period_secs).max(self.clock.now_secs());
         let Some(data) = (self.produce)()? else {
             return Err(Fault::End("the source".into()));
         };
-        let received_secs = self.clock.now_secs();
-        let capture_time = CaptureTime::Made;
-        Ok(Some(RawFrame { driver_sequence: None, captured_secs: now, capture_time, received_secs, data }))
+        // It may have waited for something to show.
+        let (captured_secs, capture_time) = (self.clock.now_secs(), CaptureTime::Made);
+        let received_secs = captured_secs;
+        Ok(Some(RawFrame { driver_sequence: None, captured_secs, capture_time, received_secs, data }))
     }
 
     fn granted(&self) -> Granted {

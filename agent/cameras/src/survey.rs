@@ -23,9 +23,12 @@ pub fn devices() -> Vec<Device> {
     Vec::new()
 }
 
-/// What was measured of several cameras at the same time.
+/// Which cameras there are, and what was measured of several at the same time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Survey {
+    /// The video devices of this machine, where no addresses were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<Device>>,
     /// The cameras, in the order of their addresses.
     pub cameras: Vec<CameraReport>,
 }
@@ -49,7 +52,7 @@ pub struct CameraReport {
 }
 
 /// Reads the cameras at `uris` for `seconds`, after each had its first frame or 5 s, and writes an image of each to
-/// `snapshots`.
+/// `snapshots`. Without addresses the devices of this machine are listed, and read where `snapshots` are asked for.
 ///
 /// # Errors
 /// For an address that makes no sense, and a snapshot that cannot be written. A camera that gives no frame is no error:
@@ -59,6 +62,9 @@ pub fn survey(sources: &Sources, uris: &[CameraUri], seconds: f64, snapshots: Op
     if !(0.0..=86_400.0).contains(&seconds) {
         return Err(Error::argument("seconds", "0 to 86400", seconds));
     }
+    let found = uris.is_empty().then(devices);
+    let found_uris = found.iter().flatten().filter(|_| snapshots.is_some()).map(|device| device.uri.parse());
+    let uris = [uris.to_vec(), found_uris.collect::<Result<Vec<CameraUri>>>()?].concat();
     let cameras = uris.iter().map(|uri| sources.open(uri)).collect::<Result<Vec<Camera>>>()?;
     let measured: Vec<Result<CameraReport>> = std::thread::scope(|scope| {
         let threads: Vec<_> = cameras
@@ -73,7 +79,7 @@ pub fn survey(sources: &Sources, uris: &[CameraUri], seconds: f64, snapshots: Op
         let joined = threads.into_iter().map(|thread| thread.join());
         joined.map(|report| report.unwrap_or_else(|_| Err(Error::argument("camera", "a report", "a panic")))).collect()
     });
-    Ok(Survey { cameras: measured.into_iter().collect::<Result<_>>()? })
+    Ok(Survey { devices: found, cameras: measured.into_iter().collect::<Result<_>>()? })
 }
 
 fn measure(camera: &Camera, until: Instant, snapshots: Option<&Path>) -> Result<CameraReport> {
@@ -108,6 +114,17 @@ fn percentiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
     values.sort_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
     Some([values[last / 2], values[(last * 95).div_ceil(100)], values[last]])
+}
+
+impl Display for Survey {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        let mut lines: Vec<String> = self.devices.iter().flatten().map(Device::to_string).collect();
+        if self.devices.as_ref().is_some_and(Vec::is_empty) {
+            lines.push("no video device found; try mindseye cameras synthetic: (or http://HOST:PORT/PATH)".into());
+        }
+        lines.extend(self.cameras.iter().map(CameraReport::to_string));
+        formatter.write_str(&lines.join("\n"))
+    }
 }
 
 impl Display for CameraReport {

@@ -42,7 +42,12 @@ impl Server {
                 let Ok(stream) = stream else { continue };
                 connections.lock().unwrap().push(stream.try_clone().unwrap());
                 let (client, serve) = (Client { stream, ended: ended.clone() }, serve.clone());
-                std::thread::spawn(move || client.request().and_then(|client| serve(client, number)));
+                std::thread::spawn(move || {
+                    let stream = client.stream.try_clone()?;
+                    let served = client.request().and_then(|client| serve(client, number));
+                    stream.shutdown(Shutdown::Both)?; // its other handle would keep it open
+                    served
+                });
             }
         });
         server

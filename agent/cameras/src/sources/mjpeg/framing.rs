@@ -10,8 +10,12 @@ use std::ops::ControlFlow;
 const HEADER_BYTES: usize = 4096;
 /// Wrong lengths after which a server's lengths are not believed any more.
 const BELIEVED_LIES: u32 = 3;
+/// Defects in a row after which a stream is of no use: each may take a walk over as many bytes as an image has.
+const MOST_DEFECTS: u32 = 100;
 /// Start of an image: its marker, and the first byte of the next.
 const START: [u8; 3] = [0xff, 0xd8, 0xff];
+/// The end of a header, and the start of an image.
+const HEADED_START: [u8; 5] = [b'\r', b'\n', 0xff, 0xd8, 0xff];
 
 /// What became of the bytes so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct JpegFraming {
     lies: u32,
     /// Bytes without an image since the last one.
     skipped: usize,
+    /// Defects since the last image.
+    defects: u32,
 }
 
 /// Walks over the segments of an image.
@@ -60,7 +66,7 @@ impl JpegFraming {
     /// Images of at most `max_frame_bytes`.
     pub fn new(max_frame_bytes: usize) -> Self {
         let (bytes, walk) = (Vec::new(), BEGIN);
-        Self { max_frame_bytes, bytes, stated: None, begun: false, walk, lies: 0, skipped: 0 }
+        Self { max_frame_bytes, bytes, stated: None, begun: false, walk, lies: 0, skipped: 0, defects: 0 }
     }
 
     /// Takes the next bytes of the stream. Call [`JpegFraming::next`] until it needs more.
@@ -92,15 +98,19 @@ impl JpegFraming {
                 image.truncate(end);
                 return Ok(Framing::Image(image));
             }
+            let Some(honest) = is_boundary(&self.bytes[length..]) else { return Ok(Framing::More) };
+            if honest {
+                return self.defect(length, format!("a JPEG image of {length} bytes without an end"));
+            }
             self.lies += 1;
-            self.skip(START.len() - 1);
-            return Ok(Framing::Broken(format!("expected the end of a JPEG image after {length} bytes, got none")));
+            return self.defect(BEGIN.at, format!("a Content-Length of {length}, where no part of the stream ends"));
         }
         match self.walk() {
             ControlFlow::Break(End::At(end)) => Ok(Framing::Image(self.take(end))),
-            ControlFlow::Break(End::Defect(from, reason)) => {
-                self.skip(from);
-                Ok(Framing::Broken(reason.into()))
+            ControlFlow::Break(End::Defect(at, reason)) => {
+                // A damaged length leads far into the next images: the first that follows a header is one.
+                let next = self.bytes[..at].windows(HEADED_START.len()).position(|bytes| bytes == HEADED_START);
+                self.defect(next.map_or(at, |place| place + 2), reason.into())
             }
             ControlFlow::Continue(()) if self.bytes.len().max(self.walk.at) > self.max_frame_bytes => {
                 let bytes = self.max_frame_bytes;
@@ -137,15 +147,22 @@ impl JpegFraming {
     /// The first `length` bytes.
     fn take(&mut self, length: usize) -> Vec<u8> {
         let rest = self.bytes.split_off(length);
-        (self.begun, self.skipped) = (false, 0);
+        (self.begun, self.skipped, self.defects) = (false, 0, 0);
         std::mem::replace(&mut self.bytes, rest)
     }
 
     /// Drops `length` bytes of what is no image.
-    fn skip(&mut self, length: usize) {
-        self.skipped += length.min(self.bytes.len());
-        self.bytes.drain(..length.min(self.bytes.len()));
+    fn defect(&mut self, length: usize, reason: String) -> Result<Framing, String> {
+        self.defects += 1;
+        if self.defects > MOST_DEFECTS {
+            return Err(format!(
+                "expected JPEG images, got {MOST_DEFECTS} defects one after the other; last: {reason}"
+            ));
+        }
+        self.skipped += length;
+        self.bytes.drain(..length);
         self.begun = false;
+        Ok(Framing::Broken(reason))
     }
 
     /// Goes on over the segments, as far as there are bytes.
@@ -184,6 +201,12 @@ impl JpegFraming {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Whether `bytes` begin with the boundary of a part; none if there are too few to say.
+fn is_boundary(bytes: &[u8]) -> Option<bool> {
+    let breaks = bytes.iter().take(4).take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    (bytes.len() >= breaks + 2).then(|| bytes[breaks..].starts_with(b"--"))
 }
 
 /// The end of a JPEG image in `bytes`, which may be padded with zeros and line breaks.
@@ -310,6 +333,20 @@ mod tests {
         assert_eq!(images(&stream), [two]);
     }
 
+    /// Symptom: after three damaged images of a right length, lengths counted as wrong, and damage cost whole images.
+    /// Cause: an image without its end was taken for a wrong length.
+    /// Fix: a length is right if a boundary follows; a walk that leads astray goes back to the first image behind a
+    /// header.
+    #[test]
+    fn damaged_images_of_a_right_length_cost_no_other() {
+        let (one, nonsense) = (jpeg(1), [&START[..], &[7; 50]].concat());
+        let bad = [part(&length(&nonsense), &nonsense), part(&length(&one[..15]), &one[..15])].concat();
+        let stream = [bad.repeat(4), part(&length(&one), &one)].concat().repeat(5);
+        assert_eq!(images(&stream), vec![one.clone(); 5]);
+        let unstated = [part("", &nonsense), part("", &one), part("", &one)].concat().repeat(5);
+        assert!(images(&unstated).len() >= 8, "{}", images(&unstated).len());
+    }
+
     #[test]
     fn defects_inside_of_an_image_are_named_and_passed_over() {
         let one = jpeg(1);
@@ -327,7 +364,7 @@ mod tests {
             ([&[0xff, 0xd8, 0xff, 0xda, 0, 2][..], &vec![5; 2 * BOUND]].concat(), "max_frame_bytes"),
             (part("Content-Length: 99999999999\r\n", &jpeg(1)), "Content-Length"),
             (part("Content-Length: 100001\r\n", &jpeg(1)), "100001"),
-            ([0xff, 0xd8, 0xff, 0x00].repeat(BOUND), "without one"),
+            ([0xff, 0xd8, 0xff, 0x00].repeat(BOUND), "defects"),
         ] {
             for piece in [1000, stream.len()] {
                 let error = cut(&stream, piece).unwrap_err();
