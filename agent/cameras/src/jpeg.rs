@@ -7,6 +7,8 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
+use crate::framing::{Framing, JpegFraming};
+
 /// Most scans of a progressive image: each takes time.
 const MAX_SCANS: usize = 32;
 
@@ -14,7 +16,8 @@ const MAX_SCANS: usize = 32;
 /// tables, as webcams send them, have the standard ones.
 ///
 /// A JPEG image has no checksum. Unless `tolerant`, what breaks the standard is an error, so that an image of which half
-/// is grey does not count as seen; damage that is still a valid image is not found.
+/// is grey does not count as seen. Damage that is still a valid image is not found, and neither is one that its sender
+/// ended early, with an end marker.
 ///
 /// # Errors
 /// The defect, on one line.
@@ -22,6 +25,11 @@ pub fn decode_encoded(bytes: &[u8], tolerant: bool) -> Result<Image, String> {
     if !bytes.starts_with(&[0xff, 0xd8]) {
         return decode_image(bytes, encoded_image_size(bytes)?);
     }
+    if !tolerant && ends_twice(bytes) {
+        return Err("JPEG: an end marker before the end".into());
+    }
+    let tabled = (!has_tables(bytes)).then(|| with_standard_tables(bytes));
+    let bytes = tabled.as_deref().unwrap_or(bytes);
     let options = DecoderOptions::default()
         .set_strict_mode(!tolerant)
         .set_max_width(ImageSize::MAX_SIDE)
@@ -39,6 +47,26 @@ pub fn decode_encoded(bytes: &[u8], tolerant: bool) -> Result<Image, String> {
         other => return Err(format!("JPEG: expected {} bytes of RGB, got {other:?}", pixels.len())),
     }
     Image::new(size, pixels).map_err(|error| error.to_string())
+}
+
+/// Whether another end marker follows the end of the image: damage made the first.
+fn ends_twice(bytes: &[u8]) -> bool {
+    let mut framing = JpegFraming::new(bytes.len());
+    framing.push(bytes);
+    let end = if let Ok(Framing::Image(image)) = framing.next() { image.len() } else { bytes.len() };
+    bytes[end..].windows(2).any(|pair| pair == [0xff, 0xd9])
+}
+
+/// Whether there is a marker of Huffman tables before the first scan.
+fn has_tables(bytes: &[u8]) -> bool {
+    let markers = bytes.windows(2).take_while(|pair| *pair != [0xff, 0xda]);
+    markers.into_iter().any(|pair| pair == [0xff, 0xc4])
+}
+
+/// `bytes` with the mark of AVI files, for which the decoder fills in the standard tables.
+fn with_standard_tables(bytes: &[u8]) -> Vec<u8> {
+    let (start, rest) = bytes.split_at(2);
+    [start, b"\xff\xe0\x00\x07AVI1\0", rest].concat()
 }
 
 #[cfg(test)]
@@ -84,11 +112,12 @@ mod tests {
     #[test]
     fn half_an_image_is_no_image_unless_that_is_asked_for() {
         let bytes = jpeg(64, 64);
-        let mut half = bytes[..bytes.len() / 2].to_vec();
-        half.extend([0xff, 0xd9]);
-        let error = decode_encoded(&half, false).unwrap_err();
-        assert!(error.starts_with("JPEG") && !error.contains('\n'), "{error}");
-        assert_eq!(decode_encoded(&half, true).unwrap().size(), ImageSize::square(64).unwrap());
+        let (half, rest) = bytes.split_at(bytes.len() / 2);
+        for damaged in [half.to_vec(), [half, &[0xff, 0xd9], rest].concat()] {
+            let error = decode_encoded(&damaged, false).unwrap_err();
+            assert!(error.starts_with("JPEG") && !error.contains('\n'), "{error}");
+            assert_eq!(decode_encoded(&damaged, true).unwrap().size(), ImageSize::square(64).unwrap());
+        }
         for length in [0, 2, 20, 200] {
             assert!(decode_encoded(&bytes[..length], true).is_err(), "{length}");
         }

@@ -7,7 +7,6 @@ mod synthetic;
 pub(crate) mod v4l2;
 
 pub(crate) use files::write_png;
-pub use mjpeg::framing::{Framing, JpegFraming};
 
 use crate::address::CameraUri;
 use crate::camera::Camera;

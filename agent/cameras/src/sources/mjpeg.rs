@@ -1,17 +1,15 @@
 //! MJPEG over HTTP: `http://host:port/path`, as IP cameras, ESP32-CAM, mjpg-streamer, ustreamer, motion, OctoPrint and
 //! ffmpeg serve it; also a single JPEG image that is asked for again and again.
 
-pub(super) mod framing;
-
 use std::io::Read as _;
 use std::time::Duration;
 
-use framing::{Framing, JpegFraming};
 use ureq::{Agent, BodyReader};
 
 use crate::address::CameraUri;
 use crate::error::Fault;
 use crate::frame::{CaptureTime, FrameData, Granted, RawFrame};
+use crate::framing::{Framing, JpegFraming};
 use crate::settings::CameraSettings;
 use crate::source::{Connect, SharedClock, Source, SourceDefaults};
 use crate::{Error, FourCc, Result};

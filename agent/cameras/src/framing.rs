@@ -102,8 +102,8 @@ impl JpegFraming {
             if honest {
                 return self.defect(length, format!("a JPEG image of {length} bytes without an end"));
             }
-            self.lies += 1;
-            return self.defect(BEGIN.at, format!("a Content-Length of {length}, where no part of the stream ends"));
+            // The length is wrong: the image's own segments count.
+            (self.stated, self.lies) = (None, self.lies + 1);
         }
         match self.walk() {
             ControlFlow::Break(End::At(end)) => Ok(Framing::Image(self.take(end))),
@@ -312,12 +312,12 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_lie_cost_a_few_images_and_then_nothing() {
+    fn lengths_that_lie_cost_no_image() {
         let image = jpeg(1);
-        for lie in [8, 20, 40, 500] {
+        for lie in [12, 20, 40, 500] {
             let stream = part(&format!("Content-Length: {lie}\r\n"), &image).repeat(60);
             let found = images(&stream);
-            assert!(found.len() >= 30 && found.iter().all(|found| *found == image), "{lie}: {}", found.len());
+            assert!(found.len() >= 50 && found.iter().all(|found| *found == image), "{lie}: {}", found.len());
         }
     }
 
@@ -343,8 +343,8 @@ mod tests {
         let bad = [part(&length(&nonsense), &nonsense), part(&length(&one[..15]), &one[..15])].concat();
         let stream = [bad.repeat(4), part(&length(&one), &one)].concat().repeat(5);
         assert_eq!(images(&stream), vec![one.clone(); 5]);
-        let unstated = [part("", &nonsense), part("", &one), part("", &one)].concat().repeat(5);
-        assert!(images(&unstated).len() >= 8, "{}", images(&unstated).len());
+        let unstated = [part("", &nonsense), part("", &one), part("", &one)].concat().repeat(50);
+        assert!(images(&unstated).len() >= 80, "{}", images(&unstated).len()); // the rest waits for the end of a segment
     }
 
     #[test]
