@@ -15,8 +15,8 @@ use crate::shared::{Counters, Seen, Shared};
 use crate::source::{Connect, SharedClock};
 use crate::{Error, Result};
 
-/// Longest wait for a camera's thread when it is dropped: a device has to be free for the next user. A thread that waits
-/// for a server ends later, by itself.
+/// Longest wait for a camera's thread when it is dropped: a device has to be free for the next user. A thread that
+/// waits for a server ends later, by itself.
 const LEAVE: Duration = Duration::from_millis(500);
 /// Longest wait of [`Camera::read`], as LeRobot's.
 const READ: Duration = Duration::from_secs(10);

@@ -344,7 +344,8 @@ mod tests {
         let stream = [bad.repeat(4), part(&length(&one), &one)].concat().repeat(5);
         assert_eq!(images(&stream), vec![one.clone(); 5]);
         let unstated = [part("", &nonsense), part("", &one), part("", &one)].concat().repeat(50);
-        assert!(images(&unstated).len() >= 80, "{}", images(&unstated).len()); // the rest waits for the end of a segment
+        // The last ones wait for the end of a segment.
+        assert!(images(&unstated).len() >= 80, "{}", images(&unstated).len())
     }
 
     #[test]

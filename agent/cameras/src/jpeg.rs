@@ -15,9 +15,9 @@ const MAX_SCANS: usize = 32;
 /// The image in the JPEG or PNG `bytes`. Sides are checked before memory is allocated. JPEG images without Huffman
 /// tables, as webcams send them, have the standard ones.
 ///
-/// A JPEG image has no checksum. Unless `tolerant`, what breaks the standard is an error, so that an image of which half
-/// is grey does not count as seen. Damage that is still a valid image is not found, and neither is one that its sender
-/// ended early, with an end marker.
+/// A JPEG image has no checksum. Unless `tolerant`, what breaks the standard is an error, so that an image of which
+/// half is grey does not count as seen. Damage that is still a valid image is not found, and neither is one that its
+/// sender ended early, with an end marker.
 ///
 /// # Errors
 /// The defect, on one line.

@@ -1,10 +1,10 @@
 //! Live cameras: the newest frame of each, how old it is, and whether to trust it.
 //!
 //! - [`Camera::open`] takes an address with settings: `v4l2:/dev/video0#fps=30,width=640`, MJPEG over `http://...`,
-//!   `file:clip.mp4`, `file:folder` with images, `file:recording#episode=3`, or `synthetic:`. [`Sources`] adds schemes of
-//!   your own, [`from_fn`] makes a camera of a function (a simulator, for example).
-//! - Three reads, as LeRobot has them: [`Camera::read`] waits for the next frame, [`Camera::async_read`] gives the newest
-//!   one that was not read yet, [`Camera::read_latest`] the newest one at once, if it is young enough to act on.
+//!   `file:clip.mp4`, `file:folder` with images, `file:recording#episode=3`, or `synthetic:`. [`Sources`] adds schemes
+//!   of your own, [`from_fn`] makes a camera of a function, [`from_environment`] of a simulator.
+//! - Three reads, as LeRobot has them: [`Camera::read`] waits for the next frame, [`Camera::async_read`] gives the
+//!   newest one that was not read yet, [`Camera::read_latest`] the newest one at once, if it is young enough to act on.
 //! - [`Camera::status`] tells the [`State`]: connecting, live, stale (old, or frozen), lost. Connections that break are
 //!   made again, with pauses that double.
 //! - [`CameraSet`] reads several cameras whose capture times agree.

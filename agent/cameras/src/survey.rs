@@ -155,7 +155,7 @@ impl Display for CameraReport {
         let counters = &status.counters;
         write!(
             formatter,
-            "\n    {} received, {} replaced by a newer one, {} broken, {} lost in the driver, {} connections, {} faults",
+            "\n    {} received, {} replaced by newer ones, {} broken, {} lost in the driver, {} connections, {} faults",
             counters.received,
             counters.replaced,
             counters.broken,

@@ -18,8 +18,8 @@ use crate::streams::say;
                         mindseye cameras http://10.0.0.7:8080/video.mjpg synthetic: --seconds 10 --json"
 )]
 pub struct CamerasArguments {
-    /// Addresses: v4l2:/dev/video0, http://HOST:PORT/PATH (MJPEG), file:VIDEO_OR_FOLDER, synthetic:, sim:SCENE; settings
-    /// follow a `#`. Without any, the video devices of this machine are listed.
+    /// Addresses: v4l2:/dev/video0, http://HOST:PORT/PATH (MJPEG), file:VIDEO_OR_FOLDER, synthetic:, sim:SCENE;
+    /// settings follow a `#`. Without any, the video devices of this machine are listed.
     #[arg(value_name = "URI")]
     cameras: Vec<CameraUri>,
     /// Folder for an image of each camera.
