@@ -9,7 +9,7 @@ replacing() { { printf "\\$(printf %03o "$2")"; cat "$fixtures/$3"; } >"corpus/$
 
 mkdir -p corpus
 cp -r seeds/* corpus/
-for target in recipe_toml task_toml lerobot lerobot_v21 hdf5 npz mp4; do mkdir -p "corpus/$target"; done
+for target in recipe_toml task_toml lerobot lerobot_v21 hdf5 npz mp4 mjpeg; do mkdir -p "corpus/$target"; done
 cp ../../assets/tasks/*.toml corpus/task_toml/
 cp ../../assets/recipes/*.toml corpus/recipe_toml/
 v3=lerobot_v3_tiny_image v21=lerobot_v21_tiny folder=swm_folder_tiny
@@ -36,3 +36,12 @@ cp $fixtures/lerobot_v3_tiny/videos/*/*/*.mp4 corpus/mp4/av1.mp4
 cp $fixtures/lerobot_v3_tiny_h264/videos/*/*/*.mp4 corpus/mp4/h264.mp4
 cp $fixtures/swm_video_tiny/pixels/*.mp4 corpus/mp4/
 cp $fixtures/$folder/pixels/ep_0_step_0.jpeg corpus/image/
+image=$fixtures/$folder/pixels/ep_0_step_0.jpeg
+{
+  printf '@'
+  for _ in 1 2; do
+    printf -- '--frame\r\nContent-Length: %d\r\n\r\n' "$(wc -c <$image)"
+    cat $image
+    printf '\r\n'
+  done
+} >corpus/mjpeg/stream

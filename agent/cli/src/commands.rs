@@ -3,6 +3,7 @@
 pub mod ablate;
 pub mod bench;
 pub mod branches;
+pub mod cameras;
 pub mod compare;
 pub mod data;
 pub mod demo;
@@ -70,6 +71,7 @@ pub enum Command {
     Branches(branches::BranchesArguments),
     Inspect(inspect::InspectArguments),
     Data(data::DataArguments),
+    Cameras(cameras::CamerasArguments),
     Bench(bench::BenchArguments),
     Completions(shell::CompletionsArguments),
     Man(shell::ManArguments),
@@ -93,6 +95,7 @@ impl Command {
             Self::Branches(arguments) => branches::run(arguments),
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Data(arguments) => data::run(arguments),
+            Self::Cameras(arguments) => cameras::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
             Self::Man(arguments) => shell::man(arguments, Arguments::command()),

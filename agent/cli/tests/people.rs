@@ -52,6 +52,21 @@ fn each_measurement_of_bench_has_its_own_options_only() {
 }
 
 #[test]
+fn cameras_are_measured_and_what_is_none_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let uris = ["synthetic:#fps=50,width=32,height=24,name=a", "sim:two_room#name=b", "file:clip.mp4#name=c"];
+    let arguments = [&["cameras"], &uris[..], &["--seconds", "0.3", "--snapshot", "images", "--json"]].concat();
+    let report = json(folder.path(), &arguments);
+    let states: Vec<&str> = (0..3).filter_map(|camera| report["cameras"][camera]["status"]["state"].as_str()).collect();
+    assert_eq!(states, ["live", "live", "lost"], "{report}");
+    assert_eq!((&report["cameras"][0]["size"][0], report["cameras"][1]["size"][0].as_u64()), (&32.into(), Some(64)));
+    assert!(folder.path().join("images/a.png").is_file() && folder.path().join("images/b.png").is_file());
+    refuse(folder.path(), &["cameras", "ftp:x"], &["ftp:", "synthetic:"]);
+    refuse(folder.path(), &["cameras", "sim:moon"], &["moon", "two_room"]);
+    succeed(folder.path(), &["cameras"]); // a list, or that there is none
+}
+
+#[test]
 fn a_measurement_is_one_json_document_with_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let report = json(folder.path(), &["bench", "encode", "--rounds", "1", "--json"]);
