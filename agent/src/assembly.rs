@@ -3,6 +3,7 @@
 
 mod costs;
 mod critic;
+mod latent_planner;
 mod learned;
 mod lewm;
 mod training;
@@ -10,6 +11,7 @@ mod true_world;
 mod world_models;
 
 pub use costs::{cost, cost_with};
+pub use latent_planner::LatentPlanner;
 pub use learned::oracle_dynamics;
 pub use training::{train_critic, train_policy};
 pub use true_world::{TrueWorld, TrueWorldActor, true_world};

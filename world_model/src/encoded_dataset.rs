@@ -23,6 +23,8 @@ pub struct EncodedDataset {
     latent_width: usize,
     chunk_width: usize,
     episodes: Vec<Range<usize>>,
+    /// The frame in the cache of every latent; empty where they were not encoded from one.
+    cached: Vec<usize>,
 }
 
 /// `B` windows of `T` frames.
@@ -55,7 +57,8 @@ impl EncodedDataset {
                 got: format!("{} and {} values", latents.len(), chunks.len()),
             });
         }
-        Ok(Self { latents, chunks, states: Vec::new(), state_names: Vec::new(), latent_width, chunk_width, episodes })
+        let (states, state_names, cached) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { latents, chunks, states, state_names, latent_width, chunk_width, episodes, cached })
     }
 
     /// Encodes the frames of `cache` that have images, one action chunk apart, with `model`, on the current rayon pool.
@@ -64,11 +67,33 @@ impl EncodedDataset {
     /// # Errors
     /// [`Error::Shape`] when the images do not fit the model; [`Error::Data`] when no episode has two frames.
     pub fn encode(model: &Jepa, cache: &FrameCache, progress: &dyn Progress) -> Result<Self> {
+        let with_images = |episode: &Range<usize>| episode.clone().filter(|&frame| cache.has_image(frame)).collect();
+        Self::encode_episodes(model, cache, cache.episodes().iter().map(with_images), progress)
+    }
+
+    /// The same of the episodes `chosen` alone, of a cache that keeps more images than one per action chunk.
+    ///
+    /// # Errors
+    /// As [`EncodedDataset::encode`].
+    pub fn encode_some(model: &Jepa, cache: &FrameCache, chosen: &[usize], progress: &dyn Progress) -> Result<Self> {
+        let by_chunk = |&episode: &usize| {
+            let episode = cache.episodes()[episode].clone();
+            episode.step_by(model.config().action_chunk).filter(|&frame| cache.has_image(frame)).collect()
+        };
+        Self::encode_episodes(model, cache, chosen.iter().map(by_chunk), progress)
+    }
+
+    fn encode_episodes(
+        model: &Jepa,
+        cache: &FrameCache,
+        chosen: impl Iterator<Item = Vec<usize>>,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let config = model.config();
         let (mut frames, mut episodes) = (Vec::new(), Vec::new());
-        for episode in cache.episodes() {
+        for episode in chosen {
             let first = frames.len();
-            frames.extend(episode.clone().filter(|&frame| cache.has_image(frame)));
+            frames.extend(episode);
             if frames.len() - first > 1 {
                 episodes.push(first..frames.len());
             }
@@ -85,7 +110,21 @@ impl EncodedDataset {
         let chunks = chunks_after(cache, &frames, config.action_chunk);
         let states = frames.iter().flat_map(|&frame| cache.state(frame)).copied().collect();
         let dataset = Self::new(latents, chunks, (config.latent_width, config.chunk_width()), episodes)?;
-        Ok(Self { states, state_names: cache.state_names().to_vec(), ..dataset })
+        Ok(Self { states, state_names: cache.state_names().to_vec(), cached: frames, ..dataset })
+    }
+
+    /// The same with the proprioception of `cache`, from which it was encoded, as the true state where none was recorded:
+    /// its elements are called `names`, or numbered where these are not as many.
+    #[must_use]
+    pub fn or_proprioception_as_state(self, cache: &FrameCache, names: &[String]) -> Self {
+        let width = cache.proprioception_width();
+        if !self.state_names.is_empty() || width == 0 {
+            return self;
+        }
+        let states = self.cached.iter().flat_map(|&frame| cache.proprioception_at(frame)).copied().collect();
+        let numbered = || (0..width).map(|index| format!("proprioception_{index}")).collect();
+        let state_names = if names.len() == width { names.to_vec() } else { numbered() };
+        Self { states, state_names, ..self }
     }
 
     /// Width `D` of a latent.
@@ -111,6 +150,11 @@ impl EncodedDataset {
     /// The chunk `[A]` executed from a frame to the next; zeros beyond the end of an episode.
     pub fn chunk(&self, frame: usize) -> &[f32] {
         &self.chunks[frame * self.chunk_width..(frame + 1) * self.chunk_width]
+    }
+
+    /// The frame of the cache that a frame was encoded from, where it was.
+    pub fn cached_frame(&self, frame: usize) -> Option<usize> {
+        self.cached.get(frame).copied()
     }
 
     /// Names of the `K` dimensions of the true state; none where it was not recorded.

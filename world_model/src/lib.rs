@@ -65,8 +65,9 @@ pub use statistics::{LatentMetric, LatentStatistics};
 /// Training of models and heads: the loop of all, and the training of a JEPA.
 pub mod training {
     pub use crate::families::jepa::training::{
-        Batch, DataConfig, DataStatistics, PredictorFinetuning, RolloutError, STATE_FILE, Start, StartingPoint,
-        TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation, train, validate,
+        Batch, DataConfig, DataStatistics, Familiar, LatentSpread, PredictorFinetuning, RolloutError, STATE_FILE,
+        SeenEpisodes, Start, StartingPoint, TrainedModel, TrainingConfig, TrainingData, TrainingReport, Validation,
+        fingerprint_of, train, validate,
     };
     pub use crate::families::jepa::{
         Guesses, LossConfig, TakenFor, encode_batch, fit_to_episodes, normalise, secs_per_step, usual_frames,

@@ -89,6 +89,18 @@ impl LatentStatistics {
         require_covariance("statistics.step_covariance", &self.step_covariance)
     }
 
+    /// Mean squared distance of `latents [N, D]` from the mean of the training data, in standard deviations: 1 for
+    /// states like those of the training.
+    pub fn novelty(&self, latents: &[f32]) -> f64 {
+        let width = self.mean.len();
+        let (scales, directions) = inverse_roots(self.covariance.clone(), 1.0);
+        let whiten = DMatrix::from_diagonal(&scales) * directions.transpose();
+        let rows = latents.len() / width.max(1);
+        let centred = latents.iter().enumerate().map(|(index, &value)| f64::from(value) - self.mean[index % width]);
+        let centred = DMatrix::from_iterator(width, rows, centred.take(rows * width));
+        (whiten * centred).norm_squared() / (rows * width).max(1) as f64
+    }
+
     /// Shape of a state.
     pub fn shape(&self) -> LatentShape {
         LatentShape { tokens: self.tokens, width: self.mean.len() }

@@ -47,12 +47,12 @@ fn folders() -> Vec<PathBuf> {
     named.into_iter().chain([PathBuf::from("assets"), source]).collect()
 }
 
-/// The task that comes with `scene`.
+/// The task that comes with `scene`; of other scenes and robots the one for recordings, `tasks/recorded.toml`.
 ///
 /// # Errors
-/// When there is none.
+/// When there is neither.
 pub fn task(scene: &str) -> Result<PathBuf> {
-    find(&format!("tasks/{scene}.toml"))
+    find(&format!("tasks/{scene}.toml")).or_else(|error| find("tasks/recorded.toml").map_err(|_| error))
 }
 
 /// Names of the tasks that the program carries.

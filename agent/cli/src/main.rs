@@ -1,13 +1,13 @@
 //! The `mindseye` binary: arguments in, library calls, printed results out. One verb per file in `commands/`.
 
 mod commands;
-mod out_of_memory;
 mod progress;
 mod streams;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use mindseye_interface::out_of_memory::EndsWithALine;
 use mindseye_interface::text::one_line;
 
 use crate::commands::Arguments;

@@ -4,6 +4,7 @@
 //!   [`EvaluationReport`].
 //! - [`ablation`] measures what each module of an agent contributes, [`comparison`] compares planners at equal cost,
 //!   [`branches`] measures whether a world model knows every outcome of a plan.
+//! - [`verdict`] judges a model on recorded episodes, without a simulator.
 //! - [`collection`] records episodes: by scripts, and by an agent that sets goals for itself (on-policy).
 //!
 //! Everything here is data in, data out: nothing prints, and [`Progress`] tells how far long work is. Results follow
@@ -30,6 +31,7 @@ mod methods;
 mod perturbation;
 mod protocol;
 mod rates;
+pub mod verdict;
 
 pub use critic_accuracy::{CriticAccuracy, r2};
 pub use episode::{Episode, EpisodeListener, EpisodeResult, HOLD_STEPS, StepView, TickView};

@@ -62,6 +62,7 @@ pub mod inputs;
 pub mod lock;
 pub mod memory;
 pub mod observation;
+pub mod out_of_memory;
 pub mod progress;
 pub mod script;
 pub mod seed;

@@ -70,7 +70,7 @@ pub fn train_critic(
 }
 
 /// The directive of `task`, with any goal.
-fn directive(checkpoint: &Checkpoint, task: &Task) -> Result<Directive> {
+pub(super) fn directive(checkpoint: &Checkpoint, task: &Task) -> Result<Directive> {
     let model = &checkpoint.config.model;
     let goal = Latent::global(vec![0.0; model.latent_width]);
     let configurator = SequenceConfigurator::new(task, vec![goal], model.action_chunk, model.action_width)?;

@@ -1,16 +1,16 @@
 //! `mindseye demo`: the shipped agent at work, with a film of what it observes and imagines.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Args;
 use mindseye_assets as assets;
 use mindseye_evaluation::MeasuredRate;
 use mindseye_interface::GoalKind;
 use mindseye_interface::config::require_range;
-use mindseye_plots::{Demo, DemoEpisode, DemoReport};
+use mindseye_plots::{Demo, DemoEpisode, DemoReport, film_path, is_film};
 use mindseye_sim::SceneOptions;
 use mindseye_sim::scenes::{push_t, two_room};
 use mindseye_world_model::Checkpoint;
@@ -109,25 +109,6 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
     Ok(())
 }
 
-/// Whether `path` names a film and not a folder.
-fn is_film(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gif"))
-}
-
-/// Where the film of `scene` goes.
-fn film_path(out: Option<&Path>, scene: &str) -> Result<PathBuf> {
-    let name = format!("mindseye_demo_{scene}.gif");
-    let Some(out) = out else { return Ok(PathBuf::from(name)) };
-    if is_film(out) {
-        return Ok(out.to_path_buf());
-    }
-    if out.is_file() {
-        bail!("--out {}: expected a folder, or a name that ends in .gif, got another file", out.display());
-    }
-    std::fs::create_dir_all(out).with_context(|| format!("{}", out.display()))?; // before the work, not after it
-    Ok(out.join(name))
-}
-
 /// One scene.
 fn show(arguments: &DemoArguments, scene: &str, stop: &AtomicBool) -> Result<DemoReport> {
     mindseye_sim::scene(scene)?;
@@ -169,22 +150,4 @@ fn show(arguments: &DemoArguments, scene: &str, stop: &AtomicBool) -> Result<Dem
         say!("{report}");
     }
     Ok(report)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_film_goes_to_the_named_file_or_into_the_folder() {
-        let folder = tempfile::tempdir().unwrap();
-        let films = folder.path().join("films");
-        assert_eq!(film_path(None, "push_t").unwrap(), Path::new("mindseye_demo_push_t.gif"));
-        assert_eq!(film_path(Some(Path::new("a.gif")), "push_t").unwrap(), Path::new("a.gif"));
-        assert_eq!(film_path(Some(&films), "push_t").unwrap(), films.join("mindseye_demo_push_t.gif"));
-        assert!(films.is_dir());
-        let text = folder.path().join("notes.txt");
-        std::fs::write(&text, "").unwrap();
-        assert!(film_path(Some(&text), "push_t").unwrap_err().to_string().contains(".gif"));
-    }
 }

@@ -6,22 +6,22 @@ use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_assets as assets;
 use mindseye_episodes::{DatasetSummary, Mapping, is_recording, open_with};
-use mindseye_plots::model_report::{self, ModelReport};
-use mindseye_world_model::checkpoint::CheckpointConfig;
+use mindseye_plots::model_report::{self, CheckpointSummary};
 use mindseye_world_model::training::STATE_FILE;
-use mindseye_world_model::{Checkpoint, Head, Lewm, LewmConfig};
+use mindseye_world_model::{Checkpoint, Lewm, LewmConfig};
 use serde::Serialize;
 
-use super::{load_mapping, print_json};
+use super::{load_mapping, load_task, print_json};
+use crate::progress::TerminalProgress;
 use crate::streams::say;
 
 /// Describe a data set or a checkpoint: what it holds, where it comes from, how good it is. Everything in it is read
 /// and checked.
 ///
-/// With --data, a checkpoint's model is measured on a data set: linear probes of the true state (fitted to three
-/// quarters of its episodes, checked on the rest), rollout errors, standard deviations of the latent. With --out as
-/// well, two images: probes.png (read from the latent, against the truth; of data without a true state, against
-/// proprioception) and imagination.png (decoded rollouts, under what the camera recorded).
+/// With --data, a checkpoint's model is measured and judged on a data set, on episodes that it was not trained on where
+/// there are any: errors of what it predicts, whether actions matter, whether its plans agree with what was done, linear
+/// probes of the true state where there is one, and a verdict. With --out as well, two images: probes.png (read from the
+/// latent, against the truth or proprioception) and imagination.png (predicted, under what the camera recorded).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     mindseye inspect assets/checkpoints/two_room\n  \
@@ -40,6 +40,12 @@ pub struct InspectArguments {
     /// Folder for the images.
     #[arg(long, requires = "data")]
     out: Option<PathBuf>,
+    /// Plans of the planning check.
+    #[arg(long, default_value_t = 200, requires = "data")]
+    plans: usize,
+    /// Task file (TOML) that they are made with; by default the shipped one of the scene, or assets/tasks/recorded.toml.
+    #[arg(long, requires = "data")]
+    task: Option<PathBuf>,
     /// Print one JSON document on stdout.
     #[arg(long)]
     json: bool,
@@ -69,20 +75,6 @@ struct LewmSummary {
     config: LewmConfig,
 }
 
-#[derive(Debug, Serialize)]
-struct CheckpointSummary {
-    path: PathBuf,
-    parameters: usize,
-    decoder: bool,
-    policy: bool,
-    /// Names of what the state probe reads; none without one.
-    state_probe: Vec<String>,
-    #[serde(flatten)]
-    config: CheckpointConfig,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    on_data: Option<ModelReport>,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -94,7 +86,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
     }
     match finding {
         Finding::Dataset(finding) => print_dataset(&finding),
-        Finding::Checkpoint(summary) => print_checkpoint(&summary),
+        Finding::Checkpoint(summary) => say!("{summary}"),
         Finding::Lewm(summary) => print_lewm(&summary),
     }
     Ok(())
@@ -127,20 +119,14 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
     }
     if path.join("config.json").exists() || path.join(STATE_FILE).exists() {
         let checkpoint = Checkpoint::load(path)?;
-        let measure = |data: &PathBuf| model_report::report(&checkpoint, data, &mapping, arguments.out.as_deref());
-        let on_data = arguments.data.as_ref().map(measure).transpose()?;
-        return Ok(Finding::Checkpoint(Box::new(CheckpointSummary {
-            path: path.to_path_buf(),
-            parameters: checkpoint.model.parameters(),
-            decoder: checkpoint.decoder.is_some(),
-            policy: checkpoint.policy.is_some(),
-            state_probe: checkpoint
-                .state_probe
-                .as_ref()
-                .map_or_else(Vec::new, |state_probe| state_probe.config().state_names.clone()),
-            config: checkpoint.config,
-            on_data,
-        })));
+        let mut summary = CheckpointSummary::of(path, &checkpoint);
+        if let Some(data) = &arguments.data {
+            let task = load_task(arguments.task.as_deref(), &checkpoint.config.scene)?;
+            let (plans, out, progress) = (arguments.plans, arguments.out.as_deref(), &TerminalProgress::default());
+            let settings = model_report::Settings { task: &task, plans, out, progress };
+            summary.on_data = Some(model_report::report(checkpoint, data, &mapping, &settings)?);
+        }
+        return Ok(Finding::Checkpoint(Box::new(summary)));
     }
     // Of a name of the hub, the error says how to download it.
     if let Err(error @ mindseye_episodes::Error::Content { .. }) = open_with(path, &mapping)
@@ -167,23 +153,4 @@ fn print_dataset(DatasetFinding { summary, mapping }: &DatasetFinding) {
 fn print_lewm(summary: &LewmSummary) {
     say!("LeWorldModel {}", summary.path.display());
     say!("  {} weights, {}", summary.parameters, summary.config);
-}
-
-fn print_checkpoint(summary: &CheckpointSummary) {
-    let CheckpointConfig { model, training, data, scene, .. } = &summary.config;
-    let (weights, latent, side) = (summary.parameters, model.latent_width, model.image_side);
-    let (chunk, actions) = (model.action_chunk, model.action_width);
-    say!("checkpoint {} (scene {scene})", summary.path.display());
-    say!("  {weights} weights, latent of {latent}, images of {side}x{side}");
-    say!("  chunks of {chunk} control steps with {actions} actions");
-    say!("  trained {} steps in {:.1} minutes, seed {}", training.steps, training.minutes, training.seed);
-    say!("  data: {} episodes, {} frames ({} for training)", data.episodes, data.frames, training.training_episodes);
-    let yes = |is: bool| if is { "yes" } else { "no" };
-    say!("  decoder: {}, policy: {}", yes(summary.decoder), yes(summary.policy));
-    let probe = &summary.state_probe;
-    say!("  state probe: {}", if probe.is_empty() { "no".into() } else { probe.join(", ") });
-    training.validation.iter().for_each(|validation| say!("  {validation}"));
-    if let Some(report) = &summary.on_data {
-        say!("{report}");
-    }
 }

@@ -10,12 +10,11 @@ impl Display for ModelReport {
     fn fmt(&self, text: &mut Formatter<'_>) -> Result {
         write!(text, "on {} episodes of the data set:", self.episodes)?;
         if self.trained_on {
-            write!(text, "\n  WARNING: as many episodes and frames as the training data: these are probably the ")?;
             write!(
                 text,
-                "episodes that the\n  model was trained on, and it will do worse on others; measure it on a "
+                "\n  WARNING: the model was trained on these episodes, or on as many of this length, and will "
             )?;
-            write!(text, "recording of its own")?;
+            write!(text, "do worse on others;\n  measure it on a recording of its own")?;
         }
         write!(text, "\n  {}", self.validation)?;
         let measures = self.validation.probe_rmse.iter().zip(&self.validation.probe_median);
@@ -36,6 +35,7 @@ impl Display for ModelReport {
         if !self.images.is_empty() {
             write!(text, "\n  images: {}", self.images.join(", "))?;
         }
-        self.left_out.iter().try_for_each(|reason| write!(text, "\n  left out: {reason}"))
+        self.left_out.iter().try_for_each(|reason| write!(text, "\n  left out: {reason}"))?;
+        write!(text, "\n{}", self.verdict)
     }
 }

@@ -3,9 +3,11 @@
 use mindseye_interface::{Image, ImageSize, StateDimension, StateSchema};
 use mindseye_world_model::training::{Batch, Probe, encode_batch};
 
-use super::{CHUNKS, PROBE_WINDOWS, Subject, WINDOWS};
+use super::{PROBE_WINDOWS, Subject, WINDOWS};
 use crate::{Canvas, ImaginationSheet, ImaginedWindow, ProbeChart, ProbePanel, Result};
 
+/// Why nothing is imagined.
+const TOO_SHORT: &str = "no held-out episode is as long as an action chunk";
 /// Windows shown.
 const SHOWN: usize = 6;
 /// Metres that a radian counts as when windows are chosen in which much changes.
@@ -73,14 +75,30 @@ impl Subject<'_> {
         Ok(Ok(ProbeChart { title, panels }.draw()?))
     }
 
-    /// The held-out windows in which most changes: recorded images, and under them what the decoder draws of the
-    /// rollout.
-    pub(super) fn imagination(&self) -> Result<Drawn> {
-        let Some(decoder) = &self.checkpoint.decoder else {
-            return Ok(Err("the checkpoint has no decoder; training with decoder_steps above 0 makes one".into()));
-        };
+    /// Images for latents `[N, D]`: drawn by the decoder, or, without one, the recorded images whose latents are
+    /// nearest.
+    fn drawn(&self, latents: &[f32]) -> Result<Vec<Image>> {
+        if let Some(decoder) = &self.checkpoint.decoder {
+            return Ok(decoder.draw(latents)?);
+        }
         let model = &self.checkpoint.config.model;
-        let frames = CHUNKS + 1;
+        let known = self.data.training_sample(PROBE_WINDOWS.0, 2, self.seed)?;
+        let encoded = encode_batch(&self.checkpoint.model, &known)?;
+        let size = ImageSize::square(model.image_side)?;
+        let distance = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+        let nearest = |latent: &[f32]| -> Result<Image> {
+            let distances = encoded.chunks_exact(model.latent_width).map(|known| distance(latent, known));
+            let nearest = distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index);
+            Ok(Image::new(size, known.images[nearest * model.image_bytes()..][..size.rgb_len()].to_vec())?)
+        };
+        latents.chunks_exact(model.latent_width).map(nearest).collect()
+    }
+
+    /// The held-out windows in which most changes: recorded images, and under them what the model predicts, as images
+    /// (see [`Subject::drawn`]).
+    pub(super) fn imagination(&self) -> Result<Drawn> {
+        let model = &self.checkpoint.config.model;
+        let Some(frames) = self.frames() else { return Ok(Err(TOO_SHORT.into())) };
         let batch = self.data.validation_sample(WINDOWS, frames, self.seed)?;
         let latents = encode_batch(&self.checkpoint.model, &batch)?;
         let imagined = self.imagine(&batch, &latents)?;
@@ -92,12 +110,16 @@ impl Subject<'_> {
             let states = &imagined[window * frames * model.latent_width..][..frames * model.latent_width];
             Ok(ImaginedWindow {
                 observed: observed.collect::<mindseye_interface::Result<_>>()?,
-                imagined: decoder.draw(states)?,
+                imagined: self.drawn(states)?,
             })
         };
         let chosen = self.most_changing(&batch, &latents);
+        let scene = &self.checkpoint.config.scene;
         let sheet = ImaginationSheet {
-            title: format!("{}: recorded, and imagined from start and actions", self.checkpoint.config.scene),
+            title: match self.checkpoint.decoder {
+                Some(_) => format!("{scene}: recorded, and imagined from start and actions"),
+                None => format!("{scene}: recorded, and the recorded images nearest to what is imagined"),
+            },
             chunk_secs: self.checkpoint.config.control_step_secs * model.action_chunk as f64,
             windows: chosen.into_iter().map(window).collect::<Result<_>>()?,
         };
@@ -112,7 +134,7 @@ impl Subject<'_> {
         let width = values.len() / (batch.windows * batch.frames).max(1);
         let frame = |window: usize, frame: usize| &values[(window * batch.frames + frame) * width..][..width];
         let change = |window: usize| -> f64 {
-            let pairs = frame(window, 0).iter().zip(frame(window, CHUNKS)).enumerate();
+            let pairs = frame(window, 0).iter().zip(frame(window, batch.frames - 1)).enumerate();
             let parts = pairs.map(|(index, (from, to))| {
                 let dimension = labels.as_ref().map(|labels| &labels.schema.0[index]);
                 let (from, to) = (f64::from(*from), f64::from(*to));

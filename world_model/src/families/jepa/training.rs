@@ -9,6 +9,7 @@ mod diagnostics;
 mod finetuning;
 mod joint;
 mod memory;
+mod seen;
 
 use mindseye_interface::Seed;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,8 @@ use serde_json::json;
 pub use config::{DataConfig, PredictorFinetuning, TrainingConfig};
 pub use data::{Batch, TrainingData};
 pub use data_statistics::DataStatistics;
-pub use diagnostics::{RolloutError, Validation, validate};
+pub use diagnostics::{LatentSpread, RolloutError, Validation, validate};
+pub use seen::{Familiar, SeenEpisodes, fingerprint_of};
 
 use finetuning::FinetuningObjective;
 use joint::{JointObjective, Networks};
@@ -62,6 +64,9 @@ pub struct TrainingReport {
     /// The run that this one started from; none if it started from fresh weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Box<Start>>,
+    /// Which episodes the run was trained and validated on; none of runs of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<SeenEpisodes>,
 }
 
 /// The run that another one started from.
@@ -170,6 +175,7 @@ impl ModelRun<'_> {
             training_episodes: data.training_episodes(),
             validation: self.validation,
             start,
+            seen: Some(data.seen()?),
         };
         let waited_secs = self.trainer.waited_secs();
         self.trainer.finish(&networks.weights())?;

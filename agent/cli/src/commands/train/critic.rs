@@ -21,7 +21,7 @@ use crate::commands::load_task;
 pub struct CriticArguments {
     #[command(flatten)]
     head: HeadArguments,
-    /// Task file (TOML): the costs; by default the shipped one of the scene.
+    /// Task file (TOML): the costs; by default the shipped one of the scene, or assets/tasks/recorded.toml.
     #[arg(long)]
     task: Option<PathBuf>,
     /// Discount of energies per action chunk.

@@ -68,6 +68,14 @@ impl Inputs<'_> {
         Ok(cache)
     }
 
+    /// The same as [`Inputs::dataset`], with proprioception as the true state where none was recorded.
+    pub fn dataset_with_states(&self) -> Result<EncodedDataset> {
+        let names = DatasetMixture::open(self.data, self.mappings, &[]).map_err(with_options)?.proprioception_names();
+        let cache = self.frames(self.checkpoint.config.model.action_chunk)?;
+        let dataset = EncodedDataset::encode(&self.checkpoint.model, &cache, self.options.progress)?;
+        Ok(dataset.or_proprioception_as_state(&cache, &names))
+    }
+
     /// The recorded episodes, encoded by the model.
     pub fn dataset(&self) -> Result<EncodedDataset> {
         let cache = self.frames(self.checkpoint.config.model.action_chunk)?;

@@ -7,8 +7,10 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use mindseye_assets as assets;
 use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping, Sidecar, action_ranges};
+use mindseye_evaluation::verdict::{Verdict, learning_curve};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ImageSize, Seed, config};
+use mindseye_plots::model_report::{Settings, report_of_run};
 use mindseye_world_model::checkpoint::{Checkpoint, Origin};
 use mindseye_world_model::heads::decoder::{Decoder, DecoderTrainingConfig, train_decoder};
 use mindseye_world_model::training::{
@@ -19,7 +21,7 @@ use serde::Serialize;
 
 use super::TrainingFlags;
 use super::scaling::{Announced, Scaling};
-use crate::commands::{lock_folder, pool, print_json, require_outside, with_options};
+use crate::commands::{load_task, lock_folder, pool, print_json, require_outside, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
 
@@ -66,6 +68,15 @@ pub struct ModelArguments {
     /// keeps the encoder and trains the predictor alone (without finetuning in the recipe, a new decoder only).
     #[arg(long)]
     steps: Option<usize>,
+    /// A first try in minutes: a part of the steps of the recipe, and what that gives up is said.
+    #[arg(long)]
+    quick: bool,
+    /// Optimiser steps of the decoder instead of the recipe's; 0 for none.
+    #[arg(long)]
+    decoder_steps: Option<usize>,
+    /// Would more episodes help? Three more short trainings, on a quarter, on half and on all of them.
+    #[arg(long)]
+    learning_curve: bool,
     /// Control steps per action chunk, the model's time step, instead of the recipe's; of data of other tools half a
     /// second by default.
     #[arg(long)]
@@ -95,6 +106,9 @@ struct TrainReport {
     decoder: bool,
     /// Seconds in which this process waited for windows.
     data_wait_secs: f64,
+    /// What the model is worth; none of a run that was stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
 }
 
 /// Trains a model, then its decoder.
@@ -162,6 +176,7 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     let pace = if start.is_none() { secs_per_step(&recipe, &data, &options)? } else { None };
     let mut lines = guesses.lines()?;
     lines.extend(kept);
+    lines.extend(arguments.quick.then(|| TrainingConfig::QUICK.to_owned()));
     lines.push(guesses.steps(pace));
     if sidecar.is_none() && !flags.resume {
         let (action_space, model) = (action_space.clone(), recipe.model.clone());
@@ -175,7 +190,8 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     let elapsed_secs = started.elapsed().as_secs_f64();
     let parameters = model.parameters();
     let path = out.to_path_buf();
-    let mut report = TrainReport { path, training, parameters, decoder: false, data_wait_secs: waited_secs };
+    let mut report =
+        TrainReport { path, training, parameters, decoder: false, data_wait_secs: waited_secs, verdict: None };
     if report.training.finished {
         let origin = Origin { scene, control_step_secs, action_space, state_names: data.state_names().to_vec() };
         let of_run = || Checkpoint::of_run(model, report.training.clone(), recipe.clone(), &data, origin);
@@ -200,6 +216,16 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
         }
         for error in checkpoint.unfit_heads(out) {
             progress.note(&format!("not of this model any more, train it again: {error}"));
+        }
+        if report.decoder || recipe.decoder_steps == 0 {
+            let task = load_task(None, &checkpoint.config.scene)?;
+            let settings = Settings { task: &task, plans: 200, out: None, progress: &progress };
+            let curve = || learning_curve(&recipe, &data, &options);
+            let curve = if arguments.learning_curve { pool.install(curve)? } else { None };
+            match pool.install(|| report_of_run(out, &data, curve, &settings)) {
+                Ok(verdict) => report.verdict = Some(verdict),
+                Err(error) => progress.note(&format!("without a verdict: {error}")),
+            }
         }
     }
     print(&report, &recipe, flags.json, elapsed_secs)
@@ -266,6 +292,10 @@ fn read_recipe(
             "{data}: control step: expected {expected:.4} s as the model was trained with, got {control_step_secs:.4} s"
         );
     }
+    if arguments.quick {
+        recipe.quicken();
+    }
+    recipe.decoder_steps = arguments.decoder_steps.unwrap_or(recipe.decoder_steps);
     if let Some(steps) = arguments.steps {
         require_range("--steps", steps, 0, 100_000_000)?;
         recipe.steps = steps;
@@ -326,5 +356,6 @@ fn print(report: &TrainReport, recipe: &TrainingConfig, json: bool, elapsed_secs
     if recipe.decoder_steps > 0 && !report.decoder {
         say!("without a decoder: stopped; --resume continues");
     }
+    report.verdict.iter().for_each(|verdict| say!("{verdict}"));
     Ok(())
 }

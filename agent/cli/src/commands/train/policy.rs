@@ -21,7 +21,7 @@ use crate::commands::load_task;
 pub struct PolicyArguments {
     #[command(flatten)]
     head: HeadArguments,
-    /// Task file (TOML): the costs; by default the shipped one of the scene.
+    /// Task file (TOML): the costs; by default the shipped one of the scene, or assets/tasks/recorded.toml.
     #[arg(long)]
     task: Option<PathBuf>,
     /// Largest distance of a goal, action chunks.

@@ -6,8 +6,8 @@ use super::head::{HeadArguments, Names};
 
 /// Train a state probe, a small network from latents to named states (positions, angles), for costs about them.
 ///
-/// It is trained on the true states that were recorded beside the images (a simulator's, or a tracker's); every fifth
-/// episode is held out for the report. Tasks can then have a pose or region as goal, and keep-out boxes.
+/// It is trained on the true states that were recorded beside the images (a simulator's, or a tracker's), or, without
+/// any, on proprioception; every fifth episode is held out for the report. Tasks can then have a pose or region as goal, and keep-out boxes.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye train state-probe --scene push_t \
                   --checkpoint runs/push_t --data data/push_t --out runs/probe")]
@@ -28,7 +28,7 @@ impl StateProbeArguments {
             steps,
             |inputs| {
                 let model = &inputs.checkpoint.config.model;
-                Ok(fit_state_probe(model, &inputs.dataset()?, &training, &inputs.options)?)
+                Ok(fit_state_probe(model, &inputs.dataset_with_states()?, &training, &inputs.options)?)
             },
         )
     }

@@ -116,10 +116,26 @@ impl Validate for TrainingConfig {
     }
 }
 
+/// Steps of a quick training: of the model, of the predictor alone, of the decoder.
+const QUICK_STEPS: usize = 500;
+const QUICK_FINETUNING: usize = 600;
+const QUICK_DECODER: usize = 500;
+
 impl TrainingConfig {
     /// Optimiser steps in all: of the model, then of its predictor alone.
     pub fn all_steps(&self) -> usize {
         self.steps + self.finetuning.steps
+    }
+
+    /// What [`TrainingConfig::quicken`] gives up.
+    pub const QUICK: &str = "  quick: a part of the recipe's steps, enough to see whether these episodes can be learnt \
+                             from; predictions are worse, plans less reliable, imagined images blurred";
+
+    /// Cuts the steps down to those of a first try.
+    pub fn quicken(&mut self) {
+        self.steps = self.steps.min(QUICK_STEPS);
+        self.finetuning.steps = self.finetuning.steps.min(QUICK_FINETUNING);
+        self.decoder_steps = self.decoder_steps.min(QUICK_DECODER);
     }
 
     /// Checks that a run from `start`, or from fresh weights, can follow the config.

@@ -1,14 +1,18 @@
 //! Recorded episodes for training: windows of a training and a validation part.
 
+use std::sync::Arc;
+
 use mindseye_episodes::{FrameCache, RobustRange, Split, WindowBatch, Windows};
 use mindseye_interface::Seed;
 use mindseye_interface::config::Validate;
 use mindseye_interface::image::median_rgb;
 use rand::Rng;
+use rand::seq::SliceRandom as _;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainingConfig;
 use super::data_statistics::DataStatistics;
+use super::seen::SeenEpisodes;
 use crate::{Error, Result};
 
 /// Windows side by side, see [`WindowBatch`].
@@ -16,7 +20,7 @@ pub type Batch = WindowBatch;
 
 /// The frames of a data set, divided by episode.
 pub struct TrainingData {
-    cache: FrameCache,
+    cache: Arc<FrameCache>,
     split: Split,
     frames: usize,
     action_chunk: usize,
@@ -36,6 +40,7 @@ impl TrainingData {
             return Err(Error::Data { field: "image size", expected, got });
         }
         let split = Split::new(cache.episodes().len(), config.data.validation_fraction, Seed::new(0));
+        let cache = Arc::new(cache);
         Ok(Self { cache, split, frames: config.data.frames, action_chunk: config.model.action_chunk })
     }
 
@@ -85,7 +90,7 @@ impl TrainingData {
     }
 
     /// Number of validation windows of `frames` frames.
-    pub(crate) fn validation_windows(&self, frames: usize) -> usize {
+    pub fn validation_windows(&self, frames: usize) -> usize {
         self.windows(&self.split.validation, frames).len()
     }
 
@@ -138,8 +143,35 @@ impl TrainingData {
         Batches { cache: &self.cache, windows, action_chunk: self.action_chunk, batch, seed, order: None }
     }
 
+    /// The same with the first `count` training episodes of a fixed random order, and all of its validation episodes.
+    #[must_use]
+    pub fn with_fewer_training_episodes(&self, count: usize) -> Self {
+        let mut training = self.split.training.clone();
+        training.shuffle(&mut Seed::new(0).child("fewer episodes").rng());
+        training.truncate(count);
+        training.sort_unstable();
+        let split = Split { training, validation: self.split.validation.clone() };
+        Self { cache: self.cache.clone(), split, ..*self }
+    }
+
+    /// The same with `validation` as validation episodes, and all others to train on.
+    #[must_use]
+    pub fn with_validation_episodes(&self, validation: Vec<usize>) -> Self {
+        let all = 0..self.cache.episodes().len();
+        let training = all.filter(|episode| !validation.contains(episode)).collect();
+        Self { cache: self.cache.clone(), split: Split { training, validation }, ..*self }
+    }
+
+    /// Which episodes these are.
+    ///
+    /// # Errors
+    /// [`Error::Episodes`] when the file of decoded frames was changed or cut off.
+    pub fn seen(&self) -> Result<SeenEpisodes> {
+        SeenEpisodes::of(&self.cache, &self.split, self.action_chunk)
+    }
+
     /// The frames of all episodes.
-    pub(super) fn cache(&self) -> &FrameCache {
+    pub fn cache(&self) -> &FrameCache {
         &self.cache
     }
 

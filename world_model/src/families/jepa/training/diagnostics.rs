@@ -83,7 +83,9 @@ impl fmt::Display for Validation {
         let rollouts: Vec<String> = self.rollout.iter().map(relative).collect();
         let list = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ");
         write!(text, "rollout error / copy-last: {}; ", rollouts.join(", "))?;
-        write!(text, "probe R2 {}, median error {}; ", list(&self.probe_r2), list(&self.probe_median))?;
+        if !self.probe_r2.is_empty() {
+            write!(text, "probe R2 {}, median error {}; ", list(&self.probe_r2), list(&self.probe_median))?;
+        }
         let Self { effective_rank, mean_std, smallest_std, .. } = self;
         write!(text, "effective rank {effective_rank:.1}; standard deviation {mean_std:.2} (least {smallest_std:.2})")
     }
@@ -99,6 +101,35 @@ const PROBE_WINDOWS: (usize, usize) = (1500, 500);
 const COLLAPSED_STD: f64 = 0.1;
 /// So has one of a lower effective rank.
 const COLLAPSED_RANK: f64 = 1.5;
+
+/// How much of its dimensions a latent uses.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LatentSpread {
+    /// exp(entropy) of the normalised eigenvalues of the latent covariance, 1 to `D`.
+    pub effective_rank: f64,
+    /// Smallest standard deviation of a latent dimension.
+    pub smallest_std: f64,
+    /// Mean standard deviation of the latent dimensions.
+    pub mean_std: f64,
+    /// Whether the latent has collapsed: plans of this model are meaningless.
+    pub collapsed: bool,
+}
+
+impl LatentSpread {
+    /// The spread of `latents [N, width]`.
+    pub fn of(latents: &[f32], width: usize) -> Self {
+        let covariance = covariance(latents, width);
+        let std: Vec<f64> = (0..width).map(|index| covariance[(index, index)].max(0.0).sqrt()).collect();
+        let mean_std = std.iter().sum::<f64>() / width as f64;
+        let effective_rank = effective_rank(&covariance);
+        Self {
+            effective_rank,
+            smallest_std: std.iter().copied().fold(f64::INFINITY, f64::min),
+            mean_std,
+            collapsed: mean_std < COLLAPSED_STD || (width > 1 && effective_rank < COLLAPSED_RANK),
+        }
+    }
+}
 
 /// Measures `model` on the validation part of `data`.
 ///
@@ -117,19 +148,16 @@ pub fn validate(model: &Jepa, data: &TrainingData, seed: Seed) -> Result<Validat
     let (fit_latents, held_out_latents) = (encode_batch(model, &fit)?, encode_batch(model, &held_out)?);
     let fitted = Probe::fit(&fit_latents, &fit.states, data.state_names(), width);
     let probe = fitted.map(|probe| probe.errors_on(&held_out_latents, &held_out.states)).unwrap_or_default();
-    let covariance = covariance(&held_out_latents, width);
-    let std: Vec<f64> = (0..width).map(|index| covariance[(index, index)].max(0.0).sqrt()).collect();
-    let mean_std = std.iter().sum::<f64>() / width as f64;
-    let effective_rank = effective_rank(&covariance);
+    let LatentSpread { effective_rank, smallest_std, mean_std, collapsed } = LatentSpread::of(&held_out_latents, width);
     Ok(Validation {
         rollout,
         probe_r2: probe.r2,
         probe_rmse: probe.rmse,
         probe_median: probe.median,
         effective_rank,
-        smallest_std: std.iter().copied().fold(f64::INFINITY, f64::min),
+        smallest_std,
         mean_std,
-        collapsed: mean_std < COLLAPSED_STD || (width > 1 && effective_rank < COLLAPSED_RANK),
+        collapsed,
     })
 }
 

@@ -1,0 +1,62 @@
+//! What is in the folder of a checkpoint.
+
+use std::fmt::{Display, Formatter, Result};
+use std::path::{Path, PathBuf};
+
+use mindseye_world_model::checkpoint::CheckpointConfig;
+use mindseye_world_model::{Checkpoint, Head as _};
+use serde::Serialize;
+
+use super::ModelReport;
+
+/// A checkpoint, described.
+#[derive(Debug, Serialize)]
+pub struct CheckpointSummary {
+    path: PathBuf,
+    parameters: usize,
+    decoder: bool,
+    policy: bool,
+    /// Names of what the state probe reads; none without one.
+    state_probe: Vec<String>,
+    #[serde(flatten)]
+    config: CheckpointConfig,
+    /// What was measured on a data set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_data: Option<ModelReport>,
+}
+
+impl CheckpointSummary {
+    /// The summary of `checkpoint`, which was read from `path`.
+    pub fn of(path: &Path, checkpoint: &Checkpoint) -> Self {
+        let probe = checkpoint.state_probe.as_ref().map(|state_probe| state_probe.config().state_names.clone());
+        Self {
+            path: path.to_path_buf(),
+            parameters: checkpoint.model.parameters(),
+            decoder: checkpoint.decoder.is_some(),
+            policy: checkpoint.policy.is_some(),
+            state_probe: probe.unwrap_or_default(),
+            config: checkpoint.config.clone(),
+            on_data: None,
+        }
+    }
+}
+
+impl Display for CheckpointSummary {
+    fn fmt(&self, text: &mut Formatter<'_>) -> Result {
+        let CheckpointConfig { model, training, data, scene, .. } = &self.config;
+        let (weights, latent, side) = (self.parameters, model.latent_width, model.image_side);
+        let (chunk, actions, kept) = (model.action_chunk, model.action_width, training.training_episodes);
+        writeln!(text, "checkpoint {} (scene {scene})", self.path.display())?;
+        writeln!(text, "  {weights} weights, latent of {latent}, images of {side}x{side}")?;
+        writeln!(text, "  chunks of {chunk} control steps with {actions} actions")?;
+        let (steps, minutes, seed) = (training.steps, training.minutes, training.seed);
+        writeln!(text, "  trained {steps} steps in {minutes:.1} minutes, seed {seed}")?;
+        writeln!(text, "  data: {} episodes, {} frames ({kept} for training)", data.episodes, data.frames)?;
+        let yes = |is: bool| if is { "yes" } else { "no" };
+        writeln!(text, "  decoder: {}, policy: {}", yes(self.decoder), yes(self.policy))?;
+        let probe = if self.state_probe.is_empty() { "no".to_owned() } else { self.state_probe.join(", ") };
+        write!(text, "  state probe: {probe}")?;
+        training.validation.iter().try_for_each(|validation| write!(text, "\n  {validation}"))?;
+        self.on_data.iter().try_for_each(|report| write!(text, "\n{report}"))
+    }
+}
