@@ -17,7 +17,7 @@ use crate::streams::note;
 /// Training allocates and frees the same large buffers at every step; glibc returns each to the system and faults it in
 /// again.
 #[global_allocator]
-static ALLOCATOR: out_of_memory::EndsWithALine<mimalloc::MiMalloc> = out_of_memory::EndsWithALine(mimalloc::MiMalloc);
+static ALLOCATOR: EndsWithALine<mimalloc::MiMalloc> = EndsWithALine(mimalloc::MiMalloc);
 
 /// Makes candle run every tensor operation on the calling thread: work is divided outside (see ARCHITECTURE.md), and
 /// candle's own helper threads spin while they wait, which took a quarter of the processor when it was measured. Its
