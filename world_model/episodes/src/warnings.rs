@@ -10,6 +10,7 @@ mod observed;
 mod repeats;
 mod wording;
 
+use mindseye_interface::text::printable;
 use serde::Serialize;
 
 pub(crate) use self::observed::Observed;
@@ -73,6 +74,7 @@ pub struct Warning {
 
 impl Warning {
     fn new(kind: WarningKind, message: String) -> Self {
+        let message = printable(&message).into_owned(); // names come from files
         Self { kind, message, episodes: Vec::new(), camera: None, dimensions: Vec::new(), lag_frames: None }
     }
 

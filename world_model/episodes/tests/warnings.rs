@@ -1,5 +1,5 @@
-//! What `validate` says of recordings that can be read: each warning is raised where its cause is, and none is raised on
-//! a good recording.
+//! What `validate` says of recordings that can be read: each warning is raised where its cause is, and none is raised
+//! on a good recording.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 

@@ -54,8 +54,8 @@ fn short_episodes(source: &dyn EpisodeSource, episodes: &[Observed]) -> Option<W
         episodes.iter().filter(|episode| episode.length < needed).map(|episode| episode.episode).collect();
     let message = || {
         format!(
-            "fewer than {needed} timesteps {}: a window of the recipe is {WINDOW_CHUNKS} chunks of {what} and one image \
-             more; shorter episodes are not trained on, or need shorter chunks (--action-chunk)",
+            "fewer than {needed} timesteps {}: a window of the recipe is {WINDOW_CHUNKS} chunks of {what} and one \
+             image more; shorter episodes are not trained on, or need shorter chunks (--action-chunk)",
             in_episodes(&short, episodes.len())
         )
     };

@@ -1,7 +1,5 @@
 //! Actions that say nothing, and values far from all others.
 
-use mindseye_interface::text::printable;
-
 use super::observed::{Observed, Ranges, Vectors};
 use super::wording::{in_episodes, listed, short};
 use super::{Warning, WarningKind};
@@ -46,9 +44,8 @@ fn actions(source: &dyn EpisodeSource, episodes: &[Observed], ranges: &Ranges) -
     }
     let constant: Vec<usize> =
         (0..ranges.actions.len()).filter(|&dimension| ranges.actions[dimension].is_constant()).collect();
-    let at = |&dimension: &usize| {
-        format!("{} at {}", printable(&names[dimension]), short(f64::from(ranges.actions[dimension].low)))
-    };
+    let at =
+        |&dimension: &usize| format!("{} at {}", names[dimension], short(f64::from(ranges.actions[dimension].low)));
     let held = listed(&constant.iter().map(at).collect::<Vec<String>>());
     let (kind, message) = match constant.len() {
         0 => return warnings,
@@ -98,7 +95,7 @@ fn outliers(
         let message = format!(
             "{} {}: far from all others ({} to {}), which fall into {share} % of the whole range: {}",
             vectors.name(),
-            printable(&names[dimension]),
+            names[dimension],
             short(low),
             short(high),
             listed(&shown.collect::<Vec<String>>()),
