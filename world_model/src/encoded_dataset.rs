@@ -113,7 +113,7 @@ impl EncodedDataset {
         Ok(Self { states, state_names: cache.state_names().to_vec(), cached: frames, ..dataset })
     }
 
-    /// The same with the proprioception of `cache`, from which it was encoded, as the true state where none was recorded:
+    /// The same with the proprioception of `cache`, which it was encoded from, as the true state where there is none:
     /// its elements are called `names`, or numbered where these are not as many.
     #[must_use]
     pub fn or_proprioception_as_state(self, cache: &FrameCache, names: &[String]) -> Self {

@@ -19,8 +19,8 @@ use crate::streams::say;
 /// and checked.
 ///
 /// With --data, a checkpoint's model is measured and judged on a data set, on episodes that it was not trained on where
-/// there are any: errors of what it predicts, whether actions matter, whether its plans agree with what was done, linear
-/// probes of the true state where there is one, and a verdict. With --out as well, two images: probes.png (read from the
+/// there are any: errors of predictions, whether actions matter, whether plans agree with what was done, linear probes
+/// of the true state where there is one, and a verdict. With --out as well, two images: probes.png (read from the
 /// latent, against the truth or proprioception) and imagination.png (predicted, under what the camera recorded).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -43,7 +43,7 @@ pub struct InspectArguments {
     /// Plans of the planning check.
     #[arg(long, default_value_t = 200, requires = "data")]
     plans: usize,
-    /// Task file (TOML) that they are made with; by default the shipped one of the scene, or assets/tasks/recorded.toml.
+    /// Task file (TOML) of these plans; by default the shipped one of the scene, or assets/tasks/recorded.toml.
     #[arg(long, requires = "data")]
     task: Option<PathBuf>,
     /// Print one JSON document on stdout.

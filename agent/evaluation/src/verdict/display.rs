@@ -29,7 +29,10 @@ impl Display for Verdict {
         if let Some(actions) = &self.actions {
             let (shuffled, neutral, lag) = (actions.shuffled, actions.neutral, actions.best_lag);
             write!(text, "\n  error with actions of other episodes {shuffled} times, holding still {neutral} times; ")?;
-            write!(text, "actions fit best {lag} control steps later ({} of the error)", actions.at_best_lag)?;
+            match lag {
+                0 => write!(text, "images and actions are in step")?,
+                lag => write!(text, "moved by {lag} control steps {} times", actions.at_best_lag)?,
+            }
         }
         if let Some(retrieval) = &self.retrieval {
             let (first, candidates) = (retrieval.first, retrieval.candidates);

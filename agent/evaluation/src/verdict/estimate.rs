@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 const RESAMPLES: usize = 400;
 /// Fewest episodes that an interval is given for.
 const LEAST_EPISODES: usize = 3;
+/// Numbers above this are shown as such: of images that hardly change, errors are many times the change.
+const MOST_SHOWN: f64 = 1000.0;
 
 /// A number with its 95 % interval: a bootstrap over episodes, since timesteps of one episode are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -66,6 +68,9 @@ impl Estimate {
 
 impl fmt::Display for Estimate {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.value > MOST_SHOWN {
+            return write!(text, "over {MOST_SHOWN:.0}");
+        }
         let digits = |value: f64| if value.abs() < 0.1 { 3 } else { 2 };
         write!(text, "{:.*}", digits(self.value), self.value)?;
         if let (Some(low), Some(high)) = (self.low, self.high) {

@@ -81,22 +81,21 @@ pub(super) fn class(verdict: &Verdict) -> Class {
     if latents.spread.collapsed {
         return Class::Collapsed;
     }
-    if let Some(actions) = actions {
-        if actions.best_lag != 0 && actions.at_best_lag.is_below(OUT_OF_STEP) {
-            return Class::OutOfStep;
-        }
-        if !actions.shuffled.is_above(INDIFFERENT) {
-            return Class::ActionsIgnored;
-        }
+    if actions.as_ref().is_some_and(|actions| actions.best_lag != 0 && actions.at_best_lag.is_below(OUT_OF_STEP)) {
+        return Class::OutOfStep;
     }
+    // Before the actions: of a model that knows its training episodes by heart, they explain others badly.
     if far > GOOD && overfitting.as_ref().is_some_and(|overfitting| overfitting.gap.is_above(OVERFITTED)) {
         return Class::Overfitted;
+    }
+    if actions.as_ref().is_some_and(|actions| !actions.shuffled.is_above(INDIFFERENT)) {
+        return Class::ActionsIgnored;
     }
     if far > POOR {
         return Class::Weak;
     }
     match planning {
-        Some(planning) if planning.agreement.is_above(CHANCE) && planning.to_mean_action.value < 1.0 => Class::Plans,
+        Some(planning) if planning.agreement.is_above(CHANCE) && !planning.to_mean_action.is_above(1.0) => Class::Plans,
         _ => Class::Predicts,
     }
 }
@@ -110,28 +109,27 @@ pub(super) fn words(verdict: &Verdict) -> String {
 /// On what it was judged, where that is not as it should be.
 fn known(verdict: &Verdict) -> String {
     let count = verdict.judged.episodes;
-    let few = match count {
-        1 => " One episode only: no number here has an interval.".to_owned(),
-        2 => " Two episodes only: no number here has an interval.".to_owned(),
-        _ => String::new(),
-    };
+    let few = if count < 3 { " So few give no intervals." } else { "" };
+    let count = if count == 1 { "1 episode".to_owned() } else { format!("{count} episodes") };
     let scene = match &verdict.other_scene {
         Some(scene) => format!(" The recordings say that they are of {scene}, the model is of another scene."),
         None => String::new(),
     };
     let judged = match verdict.judged.familiar {
-        Origin::Trained => format!(
-            "Judged on {count} episodes that it was TRAINED on, for lack of others: it will do worse on new ones."
-        ),
+        Origin::Trained => {
+            format!("Judged on {count} that it was TRAINED on, for lack of others: it will do worse on new ones.")
+        }
         Origin::Unknown => "Whether it was trained on these episodes, the checkpoint does not say.".to_owned(),
-        Origin::NotTrained => format!("Judged on {count} episodes that it was not trained on."),
+        Origin::NotTrained => format!("Judged on {count} that it was not trained on."),
     };
     format!("{judged}{few}{scene}")
 }
 
 /// What it predicts.
 fn expect(verdict: &Verdict) -> String {
-    let Some(first) = verdict.prediction.first() else { return String::new() };
+    let Some(first) = verdict.prediction.first().filter(|_| verdict.class != Class::Still) else {
+        return String::new();
+    };
     let secs = |chunks: usize| format!("{:.1} s", chunks as f64 * verdict.chunk_secs);
     let good = verdict.prediction.iter().rev().find(|error| error.ratio.value < GOOD);
     let some = verdict.prediction.iter().rev().find(|error| error.ratio.value < 1.0);
@@ -148,8 +146,8 @@ fn expect(verdict: &Verdict) -> String {
         (None, None) => {
             let ahead = secs(first.chunks);
             format!(
-                "{ahead} ahead this model is worse than assuming that nothing changes ({}).",
-                error(first.ratio.value)
+                "{ahead} ahead this model is worse than assuming that nothing changes ({:.1} times its error).",
+                first.ratio.value
             )
         }
     }
@@ -201,7 +199,10 @@ fn do_not_expect(verdict: &Verdict) -> String {
                 None => "Plans were not tried.".to_owned(),
                 Some(planning) => {
                     let agreement = 100.0 * planning.agreement.value;
-                    let known = if verdict.class == Class::Plans { "" } else { ", no better than the mean action" };
+                    let known = match planning.to_mean_action.value < 1.0 {
+                        true => ", nearer to it than the mean action",
+                        false => ", not nearer to it than the mean action",
+                    };
                     format!(
                         "Its plans to states {} chunks later begin as was done in {agreement:.0} % of comparisons \
                          (chance is 50 %){known}.",

@@ -7,7 +7,8 @@ use super::head::{HeadArguments, Names};
 /// Train a state probe, a small network from latents to named states (positions, angles), for costs about them.
 ///
 /// It is trained on the true states that were recorded beside the images (a simulator's, or a tracker's), or, without
-/// any, on proprioception; every fifth episode is held out for the report. Tasks can then have a pose or region as goal, and keep-out boxes.
+/// any, on proprioception; every fifth episode is held out for the report. Tasks can then have a pose or region as
+/// goal, and keep-out boxes.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mindseye train state-probe --scene push_t \
                   --checkpoint runs/push_t --data data/push_t --out runs/probe")]
