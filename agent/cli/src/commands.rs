@@ -59,7 +59,7 @@ pub struct Arguments {
 pub enum Command {
     Demo(demo::DemoArguments),
     Record(record::RecordArguments),
-    Train(train::TrainArguments),
+    Train(Box<train::TrainArguments>),
     #[command(name = "teach", hide = true)] // the old name of `train HEAD`
     Former(former::FormerArguments),
     Evaluate(evaluate::EvaluateArguments),
