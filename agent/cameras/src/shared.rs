@@ -8,7 +8,7 @@ use mindseye_interface::ImageSize;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Fault;
-use crate::frame::{CameraFrame, Granted, RawFrame};
+use crate::frame::{CameraFrame, FrameData, Granted, RawFrame};
 use crate::health::{Facts, Thresholds};
 
 /// Frames that are kept to be matched with those of other cameras.
@@ -178,6 +178,10 @@ impl Shared {
                 inner.facts.trouble = Some("warming up".into());
                 return;
             }
+            if let FrameData::Broken(reason) = frame.data {
+                inner.broken(reason); // it takes no good frame's place
+                return;
+            }
             inner.counters.replaced += u64::from(inner.waiting.is_some());
             inner.waiting = Some((frame, inner.sequence));
         });
@@ -210,10 +214,7 @@ impl Shared {
     }
 
     pub fn broken(&self, reason: String) {
-        self.change(|inner| {
-            inner.counters.broken += 1;
-            inner.facts.trouble = Some(reason);
-        });
+        self.change(|inner| inner.broken(reason));
     }
 
     /// The newest frame whose number is above `after`, within `wait`. Returns early where there will be none.
@@ -241,6 +242,11 @@ impl Shared {
 }
 
 impl Inner {
+    fn broken(&mut self, reason: String) {
+        self.counters.broken += 1;
+        self.facts.trouble = Some(reason);
+    }
+
     fn note(&mut self, note: String) {
         if self.granted.notes.len() < NOTES && !self.granted.notes.contains(&note) {
             self.granted.notes.push(note);
