@@ -13,7 +13,7 @@ use mindseye_episodes::{EpisodeData, open};
 use support::{end, json, short_recipe, start, succeed, tree, wait_until};
 
 const EPISODES: usize = 1500;
-/// Longest mean time to the next kill: a recorder that goes on from many files takes a while to begin on a busy machine.
+/// Longest mean time to the next kill: on a busy machine a recorder takes a while to begin where there are many files.
 const LONGEST: Duration = Duration::from_secs(3);
 
 fn arguments(out: &str, episodes: usize) -> Vec<String> {

@@ -185,8 +185,8 @@ fn a_full_stdout_is_one_line_of_error_and_a_full_stderr_is_none() {
     );
 }
 
-/// Symptom: with less memory than needed the program was aborted (exit code 134). Cause: the standard library aborts where
-/// the allocator has none to give. Fix: `interface/src/out_of_memory.rs`.
+/// Symptom: with less memory than needed the program was aborted (exit code 134). Cause: the standard library aborts
+/// where the allocator has none to give. Fix: `interface/src/out_of_memory.rs`.
 #[test]
 #[cfg(target_os = "linux")]
 fn too_little_memory_ends_in_one_line() {

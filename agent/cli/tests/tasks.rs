@@ -269,7 +269,7 @@ fn a_state_probe_is_trained_from_recorded_states_and_refuses_data_without_them()
     assert!(report["states"][1]["median_error"].as_f64().unwrap() < 0.01, "{report}");
     let trained = Checkpoint::load(&folder.path().join("trained")).unwrap();
     assert!(trained.state_probe.is_some() && trained.policy.is_some());
-    std::fs::write(folder.path().join("mapping.toml"), "state = []\n").unwrap();
+    std::fs::write(folder.path().join("mapping.toml"), "state = []\nproprioception = []\n").unwrap();
     succeed(folder.path(), &["data", "convert", "data", "--mapping", "mapping.toml", "--out", "blind"]);
     refuse(folder.path(), &train("blind", "other"), &["states", "true states"]);
     assert!(!folder.path().join("other").exists());
