@@ -178,8 +178,8 @@ impl EncodedDataset {
         (some(false), some(true))
     }
 
-    /// [`EncodedDataset::split`] for measuring on windows of `frames` frames: of fewer than `every` episodes the last is
-    /// held out.
+    /// [`EncodedDataset::split`] for measuring on windows of `frames` frames: of fewer than `every` episodes the last
+    /// is held out.
     ///
     /// # Errors
     /// [`Error::Data`] where one of the two data sets has no such window: with one episode, or with short ones.
