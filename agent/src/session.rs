@@ -25,21 +25,6 @@ pub struct PlanningSession {
     ticks: u64,
 }
 
-/// Planner and costs for a model that no task comes with.
-///
-/// Models with statistics of their latent space are planned with as the shipped ones are; others by plain distances, as
-/// their authors do.
-///
-/// # Errors
-/// None for the settings that come with this crate.
-pub fn generic_task(source: &ModelSource) -> Result<Task> {
-    let planner = if source.statistics().is_some() { include_str!("session/generic.toml") } else { PLAIN };
-    Ok(mindseye_interface::config::parse(planner)?)
-}
-
-/// Planner and costs for models without statistics.
-const PLAIN: &str = include_str!("session/plain.toml");
-
 impl PlanningSession {
     /// A session with the model of `source` that pursues images as `task` says, without a deadline unless `deadline_ms`
     /// is given. It has no goal yet.
@@ -92,24 +77,29 @@ impl PlanningSession {
             let expected = format!("at most {chunk} control steps, the model's action chunk (or new_episode)");
             Error::Shape { operation: "executed", expected, got: steps.to_string() }
         };
-        match executed.rows(width)? {
-            Err(steps) if steps > chunk => Err(too_many(steps)),
-            Err(steps) => {
-                self.agent.report_executed(steps);
-                Ok(())
+        let rows = match executed {
+            Executed::Steps(steps) if *steps > chunk => return Err(too_many(*steps)),
+            Executed::Steps(steps) => {
+                self.agent.report_executed(*steps);
+                return Ok(());
             }
-            Ok(rows) if rows.len() > chunk => Err(too_many(rows.len())),
-            Ok(rows) if rows.is_empty() => {
-                self.agent.report_executed(0);
-                Ok(())
-            }
-            Ok(rows) => {
-                let normalised = rows.iter().map(|row| self.space.normalise(row));
-                let actions = normalised.collect::<mindseye_interface::Result<Vec<Action>>>()?;
-                self.agent.report_executed_actions(&actions);
-                Ok(())
-            }
+            Executed::Actions(rows) => rows.clone(),
+            Executed::Flat(values) => values.chunks(width.max(1)).map(<[f64]>::to_vec).collect(),
+        };
+        if rows.len() > chunk {
+            return Err(too_many(rows.len()));
         }
+        if let Some(wrong) = rows.iter().find(|row| row.len() != width) {
+            let (expected, got) = (format!("{width} numbers per control step"), wrong.len().to_string());
+            return Err(Error::Shape { operation: "executed", expected, got });
+        }
+        if rows.is_empty() {
+            self.agent.report_executed(0);
+            return Ok(());
+        }
+        let actions = rows.iter().map(|row| self.space.normalise(row));
+        self.agent.report_executed_actions(&actions.collect::<mindseye_interface::Result<Vec<Action>>>()?);
+        Ok(())
     }
 
     /// The next image does not follow from what was before: the plan before is dropped, memory stays.

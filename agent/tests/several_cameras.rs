@@ -4,10 +4,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use mindseye_agent::session::{CameraImage, PlanningSession, generic_task};
+use mindseye_agent::session::{CameraImage, PlanningSession};
 use mindseye_agent::{Agent, ModelSource, Task};
 use mindseye_episodes::{EpisodeData, FrameCache};
-use mindseye_interface::config::parse;
+use mindseye_interface::config::{self, parse};
 use mindseye_interface::{ActionSpace, Frame, Goal, Image, ImageSize, ManualClock, Observation, Seed};
 use mindseye_world_model::Checkpoint;
 use mindseye_world_model::checkpoint::Origin;
@@ -131,7 +131,7 @@ fn a_camera_that_is_missing_or_shows_another_size_is_an_error_by_name_and_the_bo
 #[test]
 fn a_session_takes_images_by_camera_scales_them_and_needs_no_task() {
     let source = ModelSource::from(checkpoint());
-    let task = generic_task(&source).unwrap();
+    let task = config::load(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/tasks/recorded.toml").as_ref()).unwrap();
     let mut session = PlanningSession::new(&source, &task, Seed::new(0), None).unwrap();
     let images = |place: [f32; 2]| -> Vec<CameraImage> {
         let frames = observation(place).frames.into_iter();

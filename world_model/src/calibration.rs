@@ -1,5 +1,6 @@
 //! Calibration of uncertainty: whether the variance of sampled rollouts predicts their error on recorded episodes.
 
+use mindseye_interface::correlation::spearman;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -79,47 +80,20 @@ pub(crate) fn calibrate<E: From<Error> + Send>(
         let (variances, errors): (Vec<f64>, Vec<f64>) = measured.iter().map(|of_start| of_start[index]).unzip();
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
         let (variance, error) = (mean(&variances), mean(&errors));
-        Calibration { chunks, starts: starts.len(), spearman: spearman(&variances, &errors), variance, error }
+        Calibration {
+            chunks,
+            starts: starts.len(),
+            spearman: spearman(&variances, &errors).unwrap_or(0.0),
+            variance,
+            error,
+        }
     };
     Ok(HORIZONS.into_iter().enumerate().map(report).collect())
-}
-
-/// Spearman's rank correlation of two series of equal length; equal values share their mean rank. 0 where one of them
-/// does not vary.
-pub(crate) fn spearman(a: &[f64], b: &[f64]) -> f64 {
-    let (a, b) = (ranks(a), ranks(b));
-    let middle = (a.len() as f64 - 1.0) / 2.0;
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - middle) * (b - middle)).sum::<f64>();
-    let scale = (dot(&a, &a) * dot(&b, &b)).sqrt();
-    if scale > 0.0 { dot(&a, &b) / scale } else { 0.0 }
-}
-
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut first = 0;
-    for equal in order.chunk_by(|&a, &b| values[a] == values[b]) {
-        let rank = first as f64 + (equal.len() as f64 - 1.0) / 2.0;
-        equal.iter().for_each(|&index| ranks[index] = rank);
-        first += equal.len();
-    }
-    ranks
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rank_correlation_is_one_minus_one_or_zero() {
-        let rising = [1.0, 2.0, 30.0, 31.0, 500.0];
-        assert!((spearman(&rising, &[0.1, 0.2, 0.3, 0.4, 9.0]) - 1.0).abs() < 1e-12);
-        assert!((spearman(&rising, &[5.0, 4.0, 3.0, 2.0, 1.0]) + 1.0).abs() < 1e-12);
-        assert_eq!(spearman(&rising, &[2.0; 5]), 0.0);
-        // By hand: ranks 0, 1.5, 1.5, 3 against 0, 1, 2, 3.
-        assert!((spearman(&[1.0, 2.0, 2.0, 3.0], &[1.0, 2.0, 3.0, 4.0]) - 4.5 / (4.5f64 * 5.0).sqrt()).abs() < 1e-12);
-    }
 
     #[test]
     fn the_correlation_is_high_only_where_variance_predicts_the_error() -> Result<()> {

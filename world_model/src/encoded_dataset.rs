@@ -169,7 +169,7 @@ impl EncodedDataset {
     }
 
     /// Two data sets: one without every `every`-th episode, one of these.
-    pub fn split(&self, every: usize) -> (Self, Self) {
+    fn split(&self, every: usize) -> (Self, Self) {
         let some = |held_out: bool| {
             let chosen = self.episodes.iter().enumerate();
             let chosen = chosen.filter(|(index, _)| (index % every == every - 1) == held_out);

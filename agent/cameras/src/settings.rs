@@ -256,3 +256,15 @@ impl From<Rotation> for i32 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_that_stands_on_its_side_captures_columns_as_rows() {
+        let upright = CameraSettings { width: Some(640), height: Some(480), ..CameraSettings::default() };
+        assert_eq!(upright.captured_size(), (Some(640), Some(480)));
+        assert_eq!(CameraSettings { rotation: Rotation::Left, ..upright }.captured_size(), (Some(480), Some(640)));
+    }
+}

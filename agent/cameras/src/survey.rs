@@ -4,6 +4,7 @@ use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use mindseye_interface::percentiles::Percentiles;
 use mindseye_interface::text::printable;
 use serde::{Deserialize, Serialize};
 
@@ -43,8 +44,8 @@ pub struct CameraReport {
     pub status: Status,
     /// Columns and rows as readers get them.
     pub size: Option<[usize; 2]>,
-    /// From capture to where it can be read, milliseconds: median, 95th percentile, and the most.
-    pub latency_ms: Option<[f64; 3]>,
+    /// From capture to where it can be read, milliseconds.
+    pub latency_ms: Option<Percentiles>,
     /// What latency is counted from.
     pub capture_time: Option<CaptureTime>,
     /// The file with its first image.
@@ -105,15 +106,8 @@ fn measure(camera: &Camera, until: Instant, snapshots: Option<&Path>) -> Result<
             break;
         }
     }
-    let latency_ms = percentiles(latencies);
+    let latency_ms = (!latencies.is_empty()).then(|| Percentiles::of(latencies));
     Ok(CameraReport { record: camera.record(), status: camera.status(), size, latency_ms, capture_time, snapshot })
-}
-
-/// Median, 95th percentile and maximum.
-fn percentiles(mut values: Vec<f64>) -> Option<[f64; 3]> {
-    values.sort_by(f64::total_cmp);
-    let last = values.len().checked_sub(1)?;
-    Some([values[last / 2], values[(last * 95).div_ceil(100)], values[last]])
 }
 
 impl Display for Survey {
@@ -143,13 +137,13 @@ impl Display for CameraReport {
                 write!(formatter, ", {fps:.1} frames/s")?;
             }
         }
-        if let Some([median, most_of_them, most]) = latency_ms {
+        if let Some(Percentiles { p50, p95, max, .. }) = latency_ms {
             let from = match capture_time {
                 Some(CaptureTime::Driver) => "capture",
                 Some(CaptureTime::Made) => "its making",
                 _ => "its first byte (the source does not say when it was captured)",
             };
-            let times = format!("{median:.1} / {most_of_them:.1} / {most:.1} ms (p50 / p95 / max)");
+            let times = format!("{p50:.1} / {p95:.1} / {max:.1} ms (p50 / p95 / max)");
             write!(formatter, "\n    readable after {times} from {from}")?;
         }
         let counters = &status.counters;
@@ -170,17 +164,5 @@ impl Display for CameraReport {
             write!(formatter, "\n    {}", snapshot.display())?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_values_that_were_measured() {
-        assert_eq!(percentiles((1..=100).rev().map(f64::from).collect()), Some([50.0, 96.0, 100.0]));
-        assert_eq!(percentiles(vec![2.0]), Some([2.0; 3]));
-        assert_eq!(percentiles(Vec::new()), None);
     }
 }

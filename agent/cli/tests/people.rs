@@ -184,30 +184,3 @@ fn a_full_stdout_is_one_line_of_error_and_a_full_stderr_is_none() {
         folder.path().join("run/model.safetensors").exists() && folder.path().join("run/decoder.safetensors").exists()
     );
 }
-
-/// Symptom: with less memory than needed the program was aborted (exit code 134). Cause: the standard library aborts
-/// where the allocator has none to give. Fix: `interface/src/out_of_memory.rs`.
-#[test]
-#[cfg(target_os = "linux")]
-fn too_little_memory_ends_in_one_line() {
-    let folder = tempfile::tempdir().unwrap();
-    succeed(folder.path(), &["record", "--episodes", "8", "--steps", "40", "--out", "data"]);
-    support::short_recipe(&folder.path().join("recipe.toml"));
-    let train = |mib: usize| {
-        let limited = format!("ulimit -v {}; exec \"$@\"", mib * 1024);
-        let mut shell = Command::new("sh");
-        let shell = shell.args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_mindseye"), "train", "--data", "data"]);
-        let shell = shell.args(["--out", &format!("run{mib}"), "--recipe", "recipe.toml", "--threads", "1"]);
-        let output = shell.current_dir(folder.path()).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
-    let mut refused = 0;
-    for mib in [200, 250, 300, 350, 400, 500] {
-        let (code, errors) = train(mib);
-        assert!(matches!(code, Some(0 | 1)), "{mib} MiB: {code:?}: {errors}");
-        let is_refused = code == Some(1);
-        assert!(!is_refused || errors.lines().last().unwrap().starts_with("error: "), "{mib} MiB: {errors}");
-        refused += usize::from(is_refused && errors.contains("error: memory: "));
-    }
-    assert!(refused > 0, "none of them was too little");
-}

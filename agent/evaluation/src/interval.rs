@@ -1,5 +1,6 @@
 //! Success rates with their uncertainty.
 
+pub use mindseye_interface::percentiles::Percentiles;
 use serde::{Deserialize, Serialize};
 
 /// A success rate with its Wilson 95 % interval (Wilson 1927), all in 0..1.
@@ -37,29 +38,6 @@ impl std::fmt::Display for SuccessRate {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let percent = |share: f64| share * 100.0;
         write!(formatter, "{:5.1} % [{:.1}, {:.1}]", percent(self.rate), percent(self.low), percent(self.high))
-    }
-}
-
-/// Percentiles of durations or distances: the middle, the slow twentieth, the slow hundredth, the slowest.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Percentiles {
-    /// Median.
-    pub p50: f64,
-    /// 95th percentile.
-    pub p95: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// Largest.
-    pub max: f64,
-}
-
-impl Percentiles {
-    /// Percentiles of `values` (nearest rank); zeros without values.
-    pub fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let Some(&max) = values.last() else { return Self::default() };
-        let rank = |share: f64| values[((share * values.len() as f64).ceil() as usize).clamp(1, values.len()) - 1];
-        Self { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99), max }
     }
 }
 
@@ -121,12 +99,5 @@ mod tests {
         let edge = histogram.up_to_ms.iter().position(|edge| (edge - 10.0).abs() < 1e-9).unwrap();
         assert_eq!(histogram.counts[..=edge].iter().sum::<usize>(), below_ten);
         assert_eq!(Histogram::of(&[]), Histogram::default());
-    }
-
-    #[test]
-    fn percentiles_are_values_that_occurred() {
-        let percentiles = Percentiles::of((1..=100).rev().map(f64::from).collect());
-        assert_eq!(percentiles, Percentiles { p50: 50.0, p95: 95.0, p99: 99.0, max: 100.0 });
-        assert_eq!(Percentiles::of(vec![]), Percentiles::default());
     }
 }

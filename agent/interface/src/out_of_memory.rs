@@ -4,7 +4,8 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::io::Write as _;
 
 /// An allocator that ends the process with one line and exit code 1 where `A` has no memory: the standard library would
-/// abort it. Outputs are built beside their places, so none is left half.
+/// abort it, as it still does where a new thread gets no stack. Outputs are built beside their places, so none is left
+/// half.
 pub struct EndsWithALine<A>(pub A);
 
 /// `pointer`, where there is one. Nothing here allocates.

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use super::NamedImages;
-use crate::{Error, Result};
 
 /// One request: what is observed now, and what happened since the request before.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -33,28 +32,4 @@ pub enum Executed {
     Actions(Vec<Vec<f64>>),
     /// The same in one list.
     Flat(Vec<f64>),
-}
-
-impl Executed {
-    /// The actions of `width` numbers each, or the number of planned steps.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] for actions of another width.
-    pub(super) fn rows(&self, width: usize) -> Result<std::result::Result<Vec<Vec<f64>>, usize>> {
-        let wrong = |got: usize| {
-            let (expected, got) = (format!("{width} numbers per control step"), got.to_string());
-            Error::Shape { operation: "executed", expected, got }
-        };
-        match self {
-            Self::Steps(steps) => Ok(Err(*steps)),
-            Self::Actions(rows) => match rows.iter().find(|row| row.len() != width) {
-                Some(row) => Err(wrong(row.len())),
-                None => Ok(Ok(rows.clone())),
-            },
-            Self::Flat(values) if values.len() % width.max(1) == 0 => {
-                Ok(Ok(values.chunks_exact(width).map(<[f64]>::to_vec).collect()))
-            }
-            Self::Flat(values) => Err(wrong(values.len())),
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use mindseye_agent::session::{CameraImage, PlanRequest, PlannedActions, PlanningSession, SessionPlan, generic_task};
+use mindseye_agent::session::{CameraImage, PlanRequest, PlannedActions, PlanningSession, SessionPlan};
 use mindseye_agent::{ModelSource, Task};
 use mindseye_assets as assets;
 use mindseye_interface::config::require_range;
@@ -48,7 +48,8 @@ pub struct PlanArguments {
     /// The same at the goal.
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     goal_proprioception: Vec<f32>,
-    /// Task file (TOML): planner and costs. By default that of the checkpoint's scene, else settings for any model.
+    /// Task file (TOML): planner and costs. By default that of the checkpoint's scene, else the shipped
+    /// `recorded`, or `plain_distances` for a model without statistics of its latent space.
     #[arg(long)]
     task: Option<PathBuf>,
     /// Root of every random choice: with equal images, equal plans.
@@ -68,6 +69,9 @@ pub struct PlanArguments {
     #[arg(long)]
     json: bool,
 }
+
+/// The task of models without statistics of their latent space.
+const PLAIN_DISTANCES: &str = "plain_distances";
 
 /// A plan as JSON.
 #[derive(Serialize)]
@@ -116,14 +120,11 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
     Ok(())
 }
 
-/// The task that is named, that of the checkpoint's scene, or settings for any model.
+/// The task that is named, or the shipped one that fits the model.
 fn task(arguments: &PlanArguments, source: &ModelSource) -> Result<Task> {
     let scene = source.scene().unwrap_or_default();
-    match &arguments.task {
-        Some(path) => load_task(Some(path), scene),
-        None if source.statistics().is_some() && assets::task(scene).is_ok() => load_task(None, scene),
-        None => Ok(generic_task(source)?),
-    }
+    let without_statistics = arguments.task.is_none() && source.statistics().is_none();
+    load_task(arguments.task.as_deref(), if without_statistics { PLAIN_DISTANCES } else { scene })
 }
 
 /// The images that `arguments` name.

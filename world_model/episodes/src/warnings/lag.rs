@@ -4,6 +4,8 @@
 //! frames to either side. Ranks are compared, so that neither units nor single large values matter, in pieces of
 //! episodes that are then judged together: a lag is reported only where most of them agree.
 
+use mindseye_interface::correlation::{pearson, ranks};
+
 use super::observed::{Observed, Ranges, Vectors};
 use super::wording::short;
 use super::{Warning, WarningKind};
@@ -159,37 +161,8 @@ fn lag(pairs: &[Pair<'_>]) -> Option<Lag> {
 /// is constant.
 fn curve(changes: &[f32], motion: &[f32], largest: usize) -> Option<Vec<f64>> {
     let compared = changes.len().checked_sub(2 * largest).filter(|compared| *compared >= COMPARED)?;
-    let (changes, motion) = (ranks(changes), ranks(motion));
+    let ranked = |values: &[f32]| ranks(&values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>());
+    let (changes, motion) = (ranked(changes), ranked(motion));
     let fixed = &motion[largest..largest + compared];
-    (0..=2 * largest).map(|start| correlation(&changes[start..start + compared], fixed)).collect()
-}
-
-/// The rank of each value; equal ones have their mean rank.
-fn ranks(values: &[f32]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut start = 0;
-    while start < order.len() {
-        let equal = order[start..].iter().take_while(|&&index| values[index] == values[order[start]]).count().max(1);
-        let rank = start as f64 + (equal as f64 - 1.0) / 2.0;
-        order[start..start + equal].iter().for_each(|&index| ranks[index] = rank);
-        start += equal;
-    }
-    ranks
-}
-
-/// Pearson's correlation; none where one side is constant.
-fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let (mean_a, mean_b) = (mean(a), mean(b));
-    let (mut both, mut square_a, mut square_b) = (0.0, 0.0, 0.0);
-    for (a, b) in a.iter().zip(b) {
-        let (a, b) = (a - mean_a, b - mean_b);
-        both += a * b;
-        square_a += a * a;
-        square_b += b * b;
-    }
-    let scale = (square_a * square_b).sqrt();
-    (scale > 0.0).then(|| both / scale)
+    (0..=2 * largest).map(|start| pearson(&changes[start..start + compared], fixed)).collect()
 }
