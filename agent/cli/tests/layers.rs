@@ -16,7 +16,7 @@ use module_graph::{Circle, circles};
 use source::{files, repository, tree};
 
 /// Every package from the bottom up; those that are not there yet are passed over.
-const LAYERS: [Layer; 15] = [
+const LAYERS: [Layer; 16] = [
     Layer { name: "mindseye-interface", folder: "agent/interface", may_use: &["nalgebra"] },
     Layer { name: "mindseye-sim", folder: "sim", may_use: &["mindseye-interface", "nalgebra", "rapier3d"] },
     Layer { name: "mindseye-episodes", folder: "world_model/episodes", may_use: &["mindseye-interface"] },
@@ -39,10 +39,18 @@ const LAYERS: [Layer; 15] = [
     },
     Layer { name: "mindseye-assets", folder: "agent/assets", may_use: &["mindseye-interface"] },
     Layer { name: "mindseye-cameras", folder: "agent/cameras", may_use: &["mindseye-interface", "mindseye-episodes"] },
+    Layer { name: "mindseye-worlds", folder: "agent/worlds", may_use: &["mindseye-interface", "mindseye-episodes"] },
     Layer {
         name: "mindseye-serving",
         folder: "agent/serving",
-        may_use: &["mindseye-interface", "mindseye-agent", "mindseye-cameras"],
+        may_use: &[
+            "mindseye-interface",
+            "mindseye-episodes",
+            "mindseye-world-model",
+            "mindseye-agent",
+            "mindseye-cameras",
+            "mindseye-worlds",
+        ],
     },
     Layer {
         name: "mindseye-evaluation",
@@ -94,6 +102,7 @@ const BINARY: &[&str] = &[
     "mindseye-assets",
     "mindseye-cameras",
     "mindseye-serving",
+    "mindseye-worlds",
     "mindseye-evaluation",
     "mindseye-plots",
     "mindseye-bench",
@@ -113,6 +122,7 @@ const EXAMPLES: &[&str] = &[
     "mindseye-assets",
     "mindseye-cameras",
     "mindseye-serving",
+    "mindseye-worlds",
     "mindseye-evaluation",
     "mindseye-plots",
 ];

@@ -1,0 +1,1 @@
+//! Worlds of other programs behind `Environment` and `Benchmark`: a process, or a server.
