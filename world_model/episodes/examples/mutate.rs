@@ -17,7 +17,7 @@ use mindseye_episodes::open;
 use mindseye_interface::{Rng, Seed};
 use rand::Rng as _;
 
-const ALL: [&str; 14] = [
+const ALL: [&str; 18] = [
     "lerobot_v3_tiny_image",
     "lerobot_v3_tiny",
     "lerobot_v3_tiny_h264",
@@ -32,6 +32,10 @@ const ALL: [&str; 14] = [
     "as_people_have_it/tables_gzip",
     "as_people_have_it/tables_brotli",
     "as_people_have_it/rate_29_97",
+    "one_recording", // its HDF5 files
+    "one_recording/lerobot_v21",
+    "one_recording/swm_folder",
+    "one_recording/swm_video",
 ];
 const SLOW: Duration = Duration::from_secs(10);
 

@@ -75,7 +75,9 @@ pub(super) fn class(verdict: &Verdict) -> Class {
     if latents.still_images > STILL || latents.change < LITTLE_CHANGE {
         return Class::Still;
     }
-    if (latents.novelty > NOVEL && near > POOR) || (verdict.other_scene.is_some() && near > GOOD) {
+    // Episodes held out of the model's own data are not foreign, however little it has seen: see [`Class::Overfitted`].
+    let novel = latents.novelty > NOVEL && near > POOR && overfitting.is_none();
+    if novel || (verdict.other_scene.is_some() && near > GOOD) {
         return Class::Foreign;
     }
     if latents.spread.collapsed {
@@ -250,4 +252,25 @@ fn next(verdict: &Verdict) -> String {
         Class::Plans => "Next: try it.",
     };
     format!("{next}{curve}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Symptom: of a model trained on four episodes, the fifth was called unlike its training data, and the advice was
+    /// to train on such recordings. Cause: four episodes cover so little that the fifth lies outside. Fix: where there
+    /// are training episodes to compare with, the gap to them decides.
+    #[test]
+    fn an_episode_held_out_of_a_small_data_set_is_not_foreign_but_shows_overfitting() {
+        let measured = include_str!("../../tests/fixtures/verdict_of_five_episodes.json");
+        let mut verdict: Verdict = serde_json::from_str(measured).unwrap();
+        assert!(verdict.latents.novelty > NOVEL && verdict.overfitting.is_some());
+        verdict.class = class(&verdict);
+        assert_eq!(verdict.class, Class::Overfitted);
+        assert!(words(&verdict).contains("record more episodes"), "{}", words(&verdict));
+
+        verdict.overfitting = None; // as of recordings that are no part of its data
+        assert_eq!(class(&verdict), Class::Foreign);
+    }
 }
