@@ -79,6 +79,12 @@ pub enum Error {
         /// Why, on one line.
         reason: String,
     },
+    /// A line that is no request of a session.
+    #[error("{}", mindseye_interface::text::printable(reason))]
+    Request {
+        /// The field, what was expected, what came.
+        reason: String,
+    },
     /// An image cannot be read.
     #[error("{field}: {}: {reason}", path.display())]
     GoalFile {

@@ -9,11 +9,22 @@ use mindseye_interface::{Action, ActionSpace, Clock, Frame, Image, Observation, 
 
 pub use self::images::{CameraImage, NamedImages};
 pub use self::planned::{GoalDistances, PlannedActions, SessionPlan};
-pub use self::protocol::{Executed, PlanRequest};
+pub use self::protocol::{Executed, MAX_LINE_BYTES, PlanRequest};
 use crate::agent::Agent;
 use crate::configurator::{RunGoal, Task};
 use crate::model_source::ModelSource;
 use crate::{Error, Result};
+
+/// How far beyond a bound, in shares of the range, an executed action may lie: it is taken as the bound.
+const EXECUTED_BEYOND: f64 = 0.1;
+
+/// What was executed since the last plan, checked.
+enum ExecutedSteps {
+    /// The first control steps of that plan.
+    OfThePlan(usize),
+    /// Other actions.
+    These(Vec<Action>),
+}
 
 /// An agent that plans from one observation to the next.
 pub struct PlanningSession {
@@ -60,11 +71,16 @@ impl PlanningSession {
     pub fn set_goal(&mut self, images: Vec<CameraImage>, proprioception: &[f32]) -> Result<Vec<String>> {
         self.require_proprioception("goal_proprioception", proprioception)?;
         let (frames, notes) = images::frames(self.source.model().spec(), images, "goal")?;
+        self.pursue(frames, proprioception)?;
+        Ok(notes)
+    }
+
+    fn pursue(&mut self, frames: Vec<Frame>, proprioception: &[f32]) -> Result<()> {
         let observation = self.observation(frames, proprioception);
         let goal = observation.frames.clone();
         self.agent.set_run_goals(&[RunGoal { observation, ..RunGoal::default() }])?;
         self.goal = goal;
-        Ok(notes)
+        Ok(())
     }
 
     /// Says what was executed since the last plan; without this call that is its first chunk.
@@ -72,34 +88,48 @@ impl PlanningSession {
     /// # Errors
     /// When there are more steps than a chunk has, or the actions make no sense.
     pub fn report_executed(&mut self, executed: &Executed) -> Result<()> {
+        let executed = self.checked_executed(executed)?;
+        self.remember_executed(executed);
+        Ok(())
+    }
+
+    /// What was executed, normalised, and what to say of it.
+    fn checked_executed(&self, executed: &Executed) -> Result<ExecutedSteps> {
         let (chunk, width) = (self.source.model().spec().action_chunk, self.space.width());
-        let too_many = |steps: usize| {
-            let expected = format!("at most {chunk} control steps, the model's action chunk (or new_episode)");
-            Error::Shape { operation: "executed", expected, got: steps.to_string() }
-        };
+        let wrong = |expected: String, got: String| Err(Error::Shape { operation: "executed", expected, got });
+        let most = format!("at most {chunk} control steps, the model's action chunk (or new_episode)");
         let rows = match executed {
-            Executed::Steps(steps) if *steps > chunk => return Err(too_many(*steps)),
-            Executed::Steps(steps) => {
-                self.agent.report_executed(*steps);
-                return Ok(());
-            }
+            Executed::Steps(steps) if *steps > chunk => return wrong(most, steps.to_string()),
+            Executed::Steps(steps) => return Ok(ExecutedSteps::OfThePlan(*steps)),
             Executed::Actions(rows) => rows.clone(),
             Executed::Flat(values) => values.chunks(width.max(1)).map(<[f64]>::to_vec).collect(),
         };
         if rows.len() > chunk {
-            return Err(too_many(rows.len()));
+            return wrong(most, rows.len().to_string());
         }
-        if let Some(wrong) = rows.iter().find(|row| row.len() != width) {
-            let (expected, got) = (format!("{width} numbers per control step"), wrong.len().to_string());
-            return Err(Error::Shape { operation: "executed", expected, got });
-        }
-        if rows.is_empty() {
-            self.agent.report_executed(0);
-            return Ok(());
+        for row in &rows {
+            if row.len() != width {
+                return wrong(format!("{width} numbers per control step"), row.len().to_string());
+            }
+            for (index, value) in row.iter().enumerate() {
+                let (low, high) = (self.space.low[index], self.space.high[index]);
+                let beyond = EXECUTED_BEYOND * (high - low);
+                if !(low - beyond..=high + beyond).contains(value) {
+                    let name = &self.space.names[index];
+                    return wrong(format!("{name} from {low} to {high}, the bounds of actions"), value.to_string());
+                }
+            }
         }
         let actions = rows.iter().map(|row| self.space.normalise(row));
-        self.agent.report_executed_actions(&actions.collect::<mindseye_interface::Result<Vec<Action>>>()?);
-        Ok(())
+        Ok(ExecutedSteps::These(actions.collect::<mindseye_interface::Result<_>>()?))
+    }
+
+    fn remember_executed(&mut self, executed: ExecutedSteps) {
+        match executed {
+            ExecutedSteps::OfThePlan(steps) => self.agent.report_executed(steps),
+            ExecutedSteps::These(actions) if actions.is_empty() => self.agent.report_executed(0),
+            ExecutedSteps::These(actions) => self.agent.report_executed_actions(&actions),
+        }
     }
 
     /// The next image does not follow from what was before: the plan before is dropped, memory stays.
@@ -118,11 +148,19 @@ impl PlanningSession {
         proprioception: &[f32],
         clock: &dyn Clock,
     ) -> Result<(SessionPlan, Vec<String>)> {
+        let (frames, notes) = self.checked_images(images, proprioception)?;
+        Ok((self.plan_from(frames, proprioception, clock)?, notes))
+    }
+
+    /// The frames that `images` are, and what was done to them; none where the frame was lost.
+    fn checked_images(&self, images: Vec<CameraImage>, proprioception: &[f32]) -> Result<(Vec<Frame>, Vec<String>)> {
         self.require_proprioception("proprioception", proprioception)?;
         let spec = self.source.model().spec();
-        let lost = images.is_empty();
-        let (frames, notes) = if lost { Default::default() } else { images::frames(spec, images, "image")? };
-        if !lost {
+        if images.is_empty() { Ok(Default::default()) } else { images::frames(spec, images, "image") }
+    }
+
+    fn plan_from(&mut self, frames: Vec<Frame>, proprioception: &[f32], clock: &dyn Clock) -> Result<SessionPlan> {
+        if !frames.is_empty() {
             self.observed.clone_from(&frames);
         }
         let observation = self.observation(frames, proprioception);
@@ -155,29 +193,41 @@ impl PlanningSession {
             surprise: report.surprise,
             fallback: report.fallback.map(|fallback| format!("{fallback:?}")),
         };
-        Ok((SessionPlan { actions, imagined }, notes))
+        Ok(SessionPlan { actions, imagined })
     }
 
     /// Does what `request` says: the goal, what was executed, a plan.
     ///
     /// # Errors
-    /// As the other methods. Images are read before anything changes.
+    /// As the other methods. All of the request is checked before anything changes: one that is refused can be
+    /// corrected and sent again.
     pub fn answer(&mut self, request: &PlanRequest, clock: &dyn Clock) -> Result<(SessionPlan, Vec<String>)> {
         let read = |images: &Option<NamedImages>, field| images.as_ref().map(|images| images.read(field));
         let goal = read(&request.goal, "goal").transpose()?;
         let image = read(&request.image, "image").transpose()?.unwrap_or_default();
-        let mut notes = match goal {
-            Some(goal) => self.set_goal(goal, &request.goal_proprioception)?,
-            None => Vec::new(),
-        };
+        if goal.is_none() && !self.agent.has_goal() {
+            return Err(Error::Request { reason: "goal: expected one, got none so far".into() });
+        }
+        let (mut notes, mut goal_frames) = (Vec::new(), None);
+        if let Some(images) = goal {
+            self.require_proprioception("goal_proprioception", &request.goal_proprioception)?;
+            let (frames, said) = images::frames(self.source.model().spec(), images, "goal")?;
+            notes.extend(said);
+            goal_frames = Some(frames);
+        }
+        let (frames, said) = self.checked_images(image, &request.proprioception)?;
+        notes.extend(said);
+        let executed = request.executed.as_ref().map(|executed| self.checked_executed(executed)).transpose()?;
+
+        if let Some(goal) = goal_frames {
+            self.pursue(goal, &request.goal_proprioception)?;
+        }
         if request.new_episode {
             self.start_episode();
-        } else if let Some(executed) = &request.executed {
-            self.report_executed(executed)?;
+        } else if let Some(executed) = executed {
+            self.remember_executed(executed);
         }
-        let (plan, more) = self.plan(image, &request.proprioception, clock)?;
-        notes.extend(more);
-        Ok((plan, notes))
+        Ok((self.plan_from(frames, &request.proprioception, clock)?, notes))
     }
 
     fn observation(&self, frames: Vec<Frame>, proprioception: &[f32]) -> Observation {

@@ -6,10 +6,12 @@ pub mod lewm;
 use std::path::Path;
 use std::sync::Arc;
 
+use mindseye_episodes::is_recording;
 use mindseye_interface::config::{Validate, require_count, require_names, require_range};
 use mindseye_interface::{ActionSpace, inputs};
 use serde::{Deserialize, Serialize};
 
+use crate::families::jepa::training::STATE_FILE;
 use crate::model::Model;
 use crate::statistics::LatentStatistics;
 use crate::{Error, Result};
@@ -25,20 +27,32 @@ pub(crate) struct Family {
 }
 
 /// All families. The first one that recognises a folder reads it.
-static FAMILIES: [Family; 2] = [
-    Family { name: "lewm", is_in: lewm::Lewm::is_in, load: lewm::folder::load },
-    Family { name: "jepa", is_in: jepa::folder::is_in, load: jepa::folder::load },
-];
+static FAMILIES: [Family; 2] = [Family { name: "lewm", is_in: lewm::Lewm::is_in, load: lewm::folder::load }, JEPA];
+
+/// The models that are trained here.
+const JEPA: Family = Family { name: "jepa", is_in: jepa::folder::is_in, load: jepa::folder::load };
 
 /// The family that reads `folder`.
 ///
 /// # Errors
-/// [`Error::File`] when none recognises it.
+/// [`Error::File`] when none recognises it; it says what the folder is instead.
 pub(crate) fn family_of(folder: &Path) -> Result<&'static Family> {
-    FAMILIES.iter().find(|family| (family.is_in)(folder)).ok_or_else(|| {
-        let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
-        Error::file(&folder.join("config.json"), format!("expected a model of one of {}, got none", names.join(", ")))
-    })
+    if let Some(family) = FAMILIES.iter().find(|family| (family.is_in)(folder)) {
+        return Ok(family);
+    }
+    let unfinished = folder.join(STATE_FILE).exists();
+    let is_config = config_in(folder).is_object();
+    if unfinished || folder.join("config.json").exists() && !is_config {
+        return Ok(&JEPA); // its reader says what is wrong with a run without an end, or a config that is no JSON
+    }
+    let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    let got = match () {
+        () if !folder.exists() => "nothing: there is no such folder",
+        () if is_recording(folder) => "a data set",
+        () if is_config => "a config.json of another kind",
+        () => "none",
+    };
+    Err(Error::file(folder, format!("expected a model of one of {}, got {got}", names.join(", "))))
 }
 
 /// The `config.json` in `folder`; null where there is none that can be read.

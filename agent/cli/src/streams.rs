@@ -43,6 +43,11 @@ pub fn note_line(line: Arguments<'_>) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// Whether nothing further can be printed on stdout: there is no use in going on for the sake of its reader.
+pub fn have_ended() -> bool {
+    ENDED.load(Ordering::Relaxed)
+}
+
 /// Whether results could not be printed, for another reason than that nobody wanted to read them.
 pub fn have_failed() -> bool {
     FAILED.load(Ordering::Relaxed)

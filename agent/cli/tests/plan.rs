@@ -140,7 +140,9 @@ fn a_process_that_is_asked_line_by_line_brings_a_robot_to_its_goal() {
     assert!(refused["error"].as_str().unwrap().contains("goal"), "{refused}");
     assert!(process.ask("{").to_string().contains("error"));
     assert!(process.ask(r#"{"image": "nowhere.png", "goal": "goal.png"}"#)["error"].to_string().contains("nowhere"));
-    assert!(process.ask(r#"{"photo": "now.png"}"#)["error"].to_string().contains("`image`"));
+    assert!(process.ask(r#"{"photo": "now.png"}"#)["error"].to_string().contains("one of image, "));
+    // An empty line is answered too: who writes a line waits for one.
+    assert!(process.ask("")["error"].to_string().contains("empty line"));
     let mut observation = room.set_state(&START).unwrap();
     let mut goal = json!("goal.png");
     let mut surprises = Vec::new();
@@ -185,6 +187,49 @@ fn what_was_executed_instead_of_the_plan_is_what_the_next_image_is_compared_with
     };
     let (held, moved) = (surprise(json!(vec![[0.0, 0.0]; 5])), surprise(json!(5)));
     assert!(held < 0.1 * moved, "held still {held}, as planned {moved}");
+}
+
+/// Symptom: a line that was answered by an error had changed the goal, or was counted as executed; sent again,
+/// corrected, it counted twice. Cause: each part was done as it was checked. Fix: all is checked first.
+#[test]
+fn a_line_that_is_refused_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path());
+    let ask = |refused: &[Value]| {
+        let arguments = [&CHECKPOINT[..], &["--see", "-", "--goal", "goal.png"]].concat();
+        let mut process = Process::start(folder.path(), &arguments);
+        process.ask(r#"{"image": "now.png"}"#);
+        for line in refused {
+            assert!(process.ask(&line.to_string())["error"].is_string(), "{line}");
+        }
+        let plan = process.ask(r#"{"image": "now.png", "executed": [[0.1, 0.0], [0.1, 0.0]]}"#);
+        process.end();
+        plan
+    };
+    let wrong = [
+        json!({ "image": "now.png", "goal": "now.png", "executed": 7 }),
+        json!({ "image": "nowhere.png", "executed": [[0.1, 0.0]] }),
+        json!({ "image": { "left": "now.png", "right": "now.png" }, "goal": "now.png" }),
+        json!({ "image": "now.png", "executed": [[1e30, 0.0]] }),
+        json!({ "image": "now.png", "executed": [[0.1]], "goal": "now.png" }),
+    ];
+    let (without, with) = (ask(&[]), ask(&wrong));
+    assert_eq!((&with["actions"], &with["distance"]), (&without["actions"], &without["distance"]));
+}
+
+#[test]
+fn plans_that_nobody_reads_any_more_are_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    images(folder.path());
+    let arguments = [&CHECKPOINT[..], &["--see", "-", "--goal", "goal.png"]].concat();
+    let mut process = Process::start(folder.path(), &arguments);
+    process.ask(r#"{"image": "now.png"}"#);
+    let Process { mut child, mut stdin, stdout } = process;
+    drop(stdout);
+    // Its input never ends: it is the closed output that ends it.
+    let lines = std::thread::spawn(move || while writeln!(stdin, r#"{{"image": "now.png"}}"#).is_ok() {});
+    assert!(child.wait().unwrap().success());
+    lines.join().unwrap();
 }
 
 #[test]

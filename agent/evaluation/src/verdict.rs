@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use mindseye_agent::Task;
 use mindseye_episodes::FrameCache;
-use mindseye_interface::{Progress, Seed, files};
+use mindseye_interface::{Progress, Seed, files, inputs};
 use mindseye_world_model::Checkpoint;
 use mindseye_world_model::training::{Familiar, LatentSpread};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,8 @@ use recorded::Recorded;
 
 use crate::{Error, Result};
 
+/// File of the verdict at the end of a training, in the folder of the run.
+pub const FILE: &str = "verdict.json";
 /// Horizons at which prediction errors are measured, action chunks.
 const SHOWN_STEPS: [usize; 3] = [1, 3, 5];
 /// Longest horizon at which it is measured whether actions matter.
@@ -225,6 +227,15 @@ impl Verdict {
         let mut text = serde_json::to_vec_pretty(self).map_err(|error| failed(error.to_string()))?;
         text.push(b'\n');
         Ok(files::write_whole(path, &text).map_err(|error| failed(error.to_string()))?)
+    }
+
+    /// What to keep in mind before a model is used, by the `verdict.json` in its `folder`: one line, none where there
+    /// is no verdict that can be read, or it predicts.
+    pub fn caution(folder: &Path) -> Option<String> {
+        let text = inputs::read(&folder.join(FILE), inputs::MAX_CONFIG_BYTES).ok()?;
+        let verdict: Self = serde_json::from_slice(&text).ok()?;
+        let usable = matches!(verdict.class, Class::Plans | Class::Predicts);
+        (!usable).then(|| format!("CAUTION ({FILE}: {}) {}", verdict.class.name(), words::words(&verdict)))
     }
 
     fn conclude(&mut self) {

@@ -27,6 +27,14 @@ pub fn printable_path(path: &Path) -> String {
     escaped(&path.to_string_lossy()).into_owned()
 }
 
+/// For `#[serde(serialize_with)]`: a path in JSON, with replacement characters where it is no UTF-8.
+///
+/// # Errors
+/// Those of `serializer`.
+pub fn serialize_path<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
 /// The message of another library on one line: line breaks become blanks, other characters are as in [`printable`]. A
 /// backtrace after the message is left out (candle's errors carry one where `RUST_BACKTRACE` is set).
 pub fn one_line(message: &str) -> String {

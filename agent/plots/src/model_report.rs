@@ -158,7 +158,7 @@ pub fn report_of_run(
     let checkpoint = &Arc::new(Checkpoint::load(run)?);
     let verdict = verdict(checkpoint, data, None, settings)?;
     let verdict = curve.map_or(verdict.clone(), |curve| verdict.with_learning_curve(curve));
-    verdict.save(&run.join("verdict.json"))?;
+    verdict.save(&run.join(mindseye_evaluation::verdict::FILE))?;
     let subject = Subject { checkpoint, data, seed: Seed::new(0).child("model report") };
     if let Ok(canvas) = subject.imagination()? {
         write_png(&run.join(IMAGINATION), canvas.image())?;

@@ -49,6 +49,11 @@ impl Agent {
         self.set_sub_goals(goals)
     }
 
+    /// Whether there is a goal to pursue.
+    pub fn has_goal(&self) -> bool {
+        self.modules.configurator.has_goal()
+    }
+
     /// Pursues `goals` from the next tick on.
     pub(crate) fn set_sub_goals(&mut self, goals: Vec<SubGoal>) -> Result<()> {
         self.modules.configurator.set_goals(goals)?;

@@ -5,10 +5,9 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mindseye_episodes::image_codec::{decode_image, encoded_image_size, resized};
+use mindseye_episodes::image_codec::{decode_upright, resized};
 use mindseye_interface::{Frame, Image, ImageSize, inputs};
 use mindseye_world_model::ModelSpec;
-use serde::Deserialize;
 
 use crate::{Error, Result};
 
@@ -22,8 +21,7 @@ pub struct CameraImage {
 }
 
 /// Images as they are named in text: paths of PNG or JPEG files, or their bytes in base64.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "expected the path of a PNG or JPEG file, its bytes in base64, or those by camera")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum NamedImages {
     /// Of a model's only camera.
     One(String),
@@ -82,11 +80,12 @@ fn read(field: &'static str, text: &str) -> Result<Image> {
         }
         None => {
             let unreadable = |reason: String| Error::GoalFile { field, path: text.into(), reason };
-            (inputs::read(Path::new(text), MAX_IMAGE_BYTES).map_err(|error| unreadable(error.to_string()))?, text)
+            let bytes = inputs::read(Path::new(text), MAX_IMAGE_BYTES);
+            let neither = "expected a PNG or JPEG file, or the bytes of one in base64";
+            (bytes.map_err(|error| unreadable(format!("{error} ({neither})")))?, text)
         }
     };
-    let decoded = encoded_image_size(&bytes).and_then(|size| decode_image(&bytes, size));
-    decoded.map_err(|reason| Error::GoalFile { field, path: name.into(), reason })
+    decode_upright(&bytes).map_err(|reason| Error::GoalFile { field, path: name.into(), reason })
 }
 
 /// The frames of a model's cameras among `images`, scaled as training scales recorded images, and what was scaled.

@@ -86,8 +86,11 @@ impl Display for GoalDistances {
         let line = |values: &[f32]| values.iter().map(|value| format!("{value:.3}")).collect::<Vec<_>>().join(" ");
         write!(text, "distance to the goal (latent): now {:.3}; planned {}", self.now, line(&self.planned))?;
         let nearest = (0..self.planned.len()).min_by(|&one, &other| self.planned[one].total_cmp(&self.planned[other]));
-        if let Some(nearest) = nearest {
-            write!(text, " (nearest after chunk {})", nearest + 1)?;
+        match nearest {
+            Some(nearest) if self.planned[nearest] < self.now => {
+                write!(text, " (nearest after chunk {})", nearest + 1)?
+            }
+            _ => write!(text, " (NO NEARER than now: already there, or the model knows no way)")?,
         }
         match &self.holding_still {
             Some(held) => write!(text, "; holding still {}", line(held)),

@@ -78,6 +78,7 @@ pub struct SourceEpisodes<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Converted {
     /// The new folder or file.
+    #[serde(serialize_with = "mindseye_interface::text::serialize_path")]
     pub path: PathBuf,
     /// Number of episodes.
     pub episodes: usize,
@@ -92,6 +93,7 @@ pub struct Converted {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SkippedEpisode {
     /// Its data set.
+    #[serde(serialize_with = "mindseye_interface::text::serialize_path")]
     pub path: PathBuf,
     /// Its index there.
     pub episode: usize,

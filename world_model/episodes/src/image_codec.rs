@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ColorType, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
 use mindseye_interface::{Image, ImageSize};
 
 /// PNG bytes of `image`, with fast lossless compression.
@@ -26,7 +27,20 @@ pub fn encode_png(image: &Image) -> std::result::Result<Vec<u8>, String> {
 /// # Errors
 /// The defect of the bytes, on one line.
 pub fn decode_image(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
-    decode(bytes, png_or_jpeg(bytes)?, size)
+    let (decoded, _) = decode(bytes, png_or_jpeg(bytes)?, size)?;
+    Image::new(size, decoded.into_rgb8().into_raw()).map_err(|error| error.to_string())
+}
+
+/// As [`decode_image`], of any size and turned as viewers turn it: a camera held sideways notes that in the file. For
+/// images that a person chose; recorded ones are left as their writers' own readers give them.
+///
+/// # Errors
+/// The defect of the bytes, on one line.
+pub fn decode_upright(bytes: &[u8]) -> std::result::Result<Image, String> {
+    let (mut decoded, orientation) = decode(bytes, png_or_jpeg(bytes)?, encoded_image_size(bytes)?)?;
+    decoded.apply_orientation(orientation);
+    let size = ImageSize::new(decoded.height() as usize, decoded.width() as usize);
+    size.and_then(|size| Image::new(size, decoded.into_rgb8().into_raw())).map_err(|error| error.to_string())
 }
 
 /// The size of a PNG or JPEG image, from the header of its `bytes`.
@@ -59,9 +73,17 @@ fn decoder(bytes: &[u8], format: ImageFormat, most_bytes: u64) -> std::result::R
     reader.into_decoder().map_err(|error| one_line(&error))
 }
 
-fn decode(bytes: &[u8], format: ImageFormat, size: ImageSize) -> std::result::Result<Image, String> {
+/// The pixels as they are stored, and how they are to be turned.
+fn decode(
+    bytes: &[u8],
+    format: ImageFormat,
+    size: ImageSize,
+) -> std::result::Result<(DynamicImage, Orientation), String> {
+    if format == ImageFormat::Jpeg && is_cut_off(bytes) {
+        return Err("JPEG: expected an end marker after the image, got none: the file was cut off".into());
+    }
     // Four channels of 16 bits, and as much again.
-    let decoder = decoder(bytes, format, 16 * (size.height() * size.width()) as u64 + OVERHEAD)?;
+    let mut decoder = decoder(bytes, format, 16 * (size.height() * size.width()) as u64 + OVERHEAD)?;
     let (width, height) = decoder.dimensions();
     if (height as usize, width as usize) != (size.height(), size.width()) {
         return Err(format!("{height}x{width} pixels where {}x{} were expected", size.height(), size.width()));
@@ -70,8 +92,24 @@ fn decode(bytes: &[u8], format: ImageFormat, size: ImageSize) -> std::result::Re
     if matches!(decoder.color_type(), ColorType::L16 | ColorType::La16) {
         return Err("grey of 16 bits (a depth image?), which is not read".into());
     }
-    let decoded = image::DynamicImage::from_decoder(decoder).map_err(|error| one_line(&error))?;
-    Image::new(size, decoded.into_rgb8().into_raw()).map_err(|error| error.to_string())
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms); // broken: as if there were none
+    let decoded = DynamicImage::from_decoder(decoder).map_err(|error| one_line(&error))?;
+    Ok((decoded, orientation))
+}
+
+/// Whether a JPEG image begins and does not end: decoders fill the rest with grey. Previews within the header have ends
+/// of their own, so they are stepped over.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = bytes.get(at..at + 4) {
+        match marker {
+            0xff => at += 1, // a fill byte
+            0xda => return !bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]),
+            0x01 | 0xd0..=0xd7 => at += 2,
+            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+        }
+    }
+    false // the decoder says what is wrong
 }
 
 fn one_line(error: &image::ImageError) -> String {
@@ -131,6 +169,47 @@ mod tests {
         assert_eq!(resized(&image, size(4, 4))[..6], [0; 6]);
         let flat = Image::filled(size(7, 5), [9, 8, 7]);
         assert_eq!(resized(&flat, size(3, 4)), Image::filled(size(3, 4), [9, 8, 7]).into_pixels());
+    }
+
+    fn jpeg(size: ImageSize) -> Vec<u8> {
+        let pixels: Vec<u8> = (0..size.rgb_len()).map(|value| (value * 37 % 251) as u8).collect();
+        let mut bytes = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new(&mut bytes)
+            .write_image(&pixels, size.width() as u32, size.height() as u32, ExtendedColorType::Rgb8)
+            .unwrap();
+        bytes
+    }
+
+    /// Symptom: a recording whose JPEG images were cut in half counted as whole, with grey below. Cause: decoders fill
+    /// in what is missing. Fix: an image without its end marker is refused.
+    #[test]
+    fn half_a_jpeg_is_refused_and_what_follows_a_whole_one_is_not() {
+        let size = ImageSize::new(40, 48).unwrap();
+        let bytes = jpeg(size);
+        assert!(decode_image(&bytes, size).is_ok());
+        assert!(decode_image(&[&bytes[..], &[0; 16]].concat(), size).is_ok(), "padding");
+        for length in [bytes.len() / 2, bytes.len() - 2] {
+            assert!(decode_image(&bytes[..length], size).unwrap_err().contains("cut off"), "{length}");
+        }
+        // A preview in the header, which is whole, does not stand for the image.
+        let preview = jpeg(ImageSize::square(8).unwrap());
+        let length = u16::try_from(preview.len() + 2).unwrap().to_be_bytes();
+        let [start, rest] = [&bytes[..2], &bytes[2..bytes.len() / 2]];
+        let half = [start, &[0xff, 0xe1], &length, &preview, rest].concat();
+        assert!(decode_image(&half, size).unwrap_err().contains("cut off"));
+    }
+
+    #[test]
+    fn an_image_that_a_person_chose_is_turned_as_viewers_turn_it() {
+        let size = ImageSize::new(16, 32).unwrap();
+        let bytes = jpeg(size);
+        // Exif with one entry: orientation 6, to be turned by 90 degrees.
+        let exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+        let turned = [&bytes[..2], &[0xff, 0xe1], &length, exif, &bytes[2..]].concat();
+        let upright = decode_upright(&turned).unwrap();
+        assert_eq!((upright.size().height(), upright.size().width()), (32, 16));
+        assert_eq!(decode_upright(&bytes).unwrap(), decode_image(&turned, size).unwrap());
     }
 
     #[test]

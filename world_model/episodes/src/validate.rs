@@ -14,6 +14,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValidationReport {
     /// The folder or file.
+    #[serde(serialize_with = "mindseye_interface::text::serialize_path")]
     pub path: PathBuf,
     /// Name of the format, with its version.
     pub format: String,

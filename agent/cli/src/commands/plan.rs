@@ -1,14 +1,15 @@
 //! `mindseye plan`: a plan from an image of now to an image of the goal, without a simulator.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use mindseye_agent::session::{CameraImage, PlanRequest, PlannedActions, PlanningSession, SessionPlan};
+use mindseye_agent::session::{CameraImage, MAX_LINE_BYTES, PlanRequest, PlannedActions, PlanningSession, SessionPlan};
 use mindseye_agent::{ModelSource, Task};
 use mindseye_assets as assets;
+use mindseye_evaluation::verdict::Verdict;
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Seed, SystemClock};
 use mindseye_plots::{PlanSheet, write_png};
@@ -16,7 +17,7 @@ use mindseye_world_model::{AnyCheckpoint, LoadOptions};
 use serde::Serialize;
 
 use super::{load_task, lock_folder, print_json};
-use crate::streams::{note, say};
+use crate::streams::{have_ended, note, say};
 
 /// Plan from an image of now to an image of the goal: actions in the robot's units, and images of what is imagined.
 ///
@@ -29,6 +30,7 @@ use crate::streams::{note, say};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     mindseye plan --checkpoint runs/robot --see now.png --goal goal.png\n  \
+    mindseye plan --checkpoint runs/arm --see now.png --goal goal.png --proprioception=96.4,-61.5,89.2\n  \
     mindseye plan --checkpoint runs/arm --see top=t.png --see wrist=w.png --goal top=tg.png --goal wrist=wg.png\n  \
     mindseye plan --checkpoint runs/robot --see - --goal goal.png < lines.jsonl")]
 pub struct PlanArguments {
@@ -94,9 +96,9 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
     let source = ModelSource::from(&checkpoint);
     let (task, seed) = (task(arguments, &source)?, Seed::new(arguments.seed));
     let mut session = PlanningSession::new(&source, &task, seed, arguments.deadline_ms)?;
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = Verdict::caution(&assets::resolve(&arguments.checkpoint)).into_iter().collect();
     if !arguments.goal.is_empty() {
-        notes = session.set_goal(images("--goal", &arguments.goal)?, &arguments.goal_proprioception)?;
+        notes.extend(session.set_goal(images("--goal", &arguments.goal)?, &arguments.goal_proprioception)?);
     }
     if arguments.see == ["-"] {
         notes.iter().for_each(|text| note!("{text}"));
@@ -108,6 +110,7 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
     let see = images("--see", &arguments.see)?;
     let (plan, more) = session.plan(see, &arguments.proprioception, &SystemClock::start())?;
     notes.extend(more);
+    let _lock = arguments.out.as_deref().map(|out| lock_folder(out, "plan")).transpose()?;
     let folder = arguments.out.as_deref().or((!arguments.json).then_some(Path::new("")));
     let drawn = folder.map(|folder| draw(folder, &checkpoint, &session, &plan)).transpose()?;
     if arguments.json {
@@ -147,12 +150,9 @@ fn answer_lines(arguments: &PlanArguments, checkpoint: &AnyCheckpoint, session: 
     let lock = arguments.out.as_deref().map(|out| lock_folder(out, "plan")).transpose()?;
     let clock = SystemClock::start();
     let mut said = Vec::new();
-    for line in std::io::stdin().lock().split(b'\n') {
-        let line = line.context("reading stdin")?;
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let answer = serde_json::from_slice::<PlanRequest>(&line).map_err(anyhow::Error::from);
+    let mut stdin = std::io::stdin().lock();
+    while let Some(line) = next_line(&mut stdin).context("reading stdin")? {
+        let answer = line.and_then(|line| Ok(PlanRequest::parse(&line)?));
         let answer = answer.and_then(|request| {
             let (plan, mut notes) = session.answer(&request, &clock)?;
             if let (Some(out), Some(_)) = (&arguments.out, &lock) {
@@ -166,6 +166,23 @@ fn answer_lines(arguments: &PlanArguments, checkpoint: &AnyCheckpoint, session: 
             Ok(line) => say!("{line}"),
             Err(error) => say!("{}", serde_json::json!({ "error": format!("{error:#}") })),
         }
+        if have_ended() {
+            break; // nobody reads the plans any more
+        }
     }
     Ok(())
+}
+
+/// The next line, without its end; none after the last one. Of a line that is too long nothing is kept.
+fn next_line(lines: &mut impl BufRead) -> std::io::Result<Option<Result<Vec<u8>>>> {
+    let mut line = Vec::new();
+    lines.take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
+    if line.pop_if(|last| *last == b'\n').is_some() {
+        return Ok(Some(Ok(line)));
+    }
+    if line.len() <= MAX_LINE_BYTES {
+        return Ok((!line.is_empty()).then_some(Ok(line)));
+    }
+    lines.skip_until(b'\n')?;
+    Ok(Some(Err(anyhow!("expected lines of at most {MAX_LINE_BYTES} bytes, got a longer one"))))
 }

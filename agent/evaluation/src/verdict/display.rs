@@ -42,7 +42,9 @@ impl Display for Verdict {
         }
         let latents = &self.latents;
         write!(text, "\n  latent: effective rank {:.1}, ", latents.spread.effective_rank)?;
-        write!(text, "standard deviation {:.2}, novelty {:.2}, ", latents.spread.mean_std, latents.novelty)?;
+        write!(text, "standard deviation {:.2}, ", latents.spread.mean_std)?;
+        let away = latents.novelty.sqrt();
+        write!(text, "{away:.2} standard deviations from the training's mean (1 is usual), ")?;
         let still = 100.0 * latents.still_images;
         write!(text, "change {:.2} of the training's; {still:.0} % of images still", latents.change)?;
         if let Some(planning) = &self.planning {

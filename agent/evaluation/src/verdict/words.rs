@@ -166,6 +166,9 @@ fn do_not_expect(verdict: &Verdict) -> String {
                 "Nothing of this counts: {share:.0} % of the images equal the one before, and the latent hardly moves."
             )
         }
+        Class::Foreign if verdict.latents.novelty <= NOVEL => {
+            "Do not expect anything here: it predicts another scene's images badly, as is to be expected.".into()
+        }
         Class::Foreign => {
             let novelty = verdict.latents.novelty.sqrt();
             format!(
@@ -225,6 +228,10 @@ fn do_not_expect(verdict: &Verdict) -> String {
     }
 }
 
+/// What helps against overfitting.
+const OVERFITTED_NEXT: &str = "Next: record more episodes, of other situations (train --learning-curve says whether \
+                               more help), and train without --quick.";
+
 /// What to do.
 fn next(verdict: &Verdict) -> String {
     let overfitted = verdict.overfitting.as_ref().is_some_and(|overfitting| overfitting.gap.value > OVERFITTED);
@@ -237,19 +244,21 @@ fn next(verdict: &Verdict) -> String {
     });
     let next = match verdict.class {
         Class::Still => "Next: look at them (mindseye data preview); was the camera on, and is it the right one?",
-        Class::Foreign => "Next: train on such recordings (train --from keeps what is known), or judge it on its own.",
+        Class::Foreign => {
+            "Next: train a model on such recordings (mindseye train --data), or judge this one on its own."
+        }
         Class::Collapsed => "Next: train again, with whitening or more SIGReg in the recipe.",
         Class::OutOfStep => "Next: shift them when recording, or drop the latency; then train again.",
         Class::ActionsIgnored => {
             "Next: check that the column of actions is what moved the robot (--mapping), and that it moved."
         }
-        Class::Overfitted => "Next: record more episodes, of other situations.",
-        Class::Weak if overfitted => "Next: record more episodes, of other situations.",
+        Class::Overfitted => OVERFITTED_NEXT,
+        Class::Weak if overfitted => OVERFITTED_NEXT,
         Class::Weak => "Next: train longer (without --quick), then record more episodes.",
         Class::Predicts if overfitted => "Next: record more episodes, or plan with short horizons.",
-        Class::Predicts => "Next: look at imagination.png, then try plans with care.",
-        Class::Plans if overfitted => "Next: try it with care; more episodes would make it better.",
-        Class::Plans => "Next: try it.",
+        Class::Predicts => "Next: look at imagination.png, then try plans with care (mindseye plan).",
+        Class::Plans if overfitted => "Next: try it with care (mindseye plan); more episodes would make it better.",
+        Class::Plans => "Next: try it: mindseye plan on images, mindseye evaluate in a scene.",
     };
     format!("{next}{curve}")
 }

@@ -8,7 +8,7 @@ use super::ModelReport;
 
 impl Display for ModelReport {
     fn fmt(&self, text: &mut Formatter<'_>) -> Result {
-        write!(text, "on {} episodes of the data set:", self.episodes)?;
+        write!(text, "on a part of {} episodes (linear probes are fitted to the others):", self.episodes)?;
         if self.trained_on {
             write!(
                 text,

@@ -12,6 +12,7 @@ use super::ModelReport;
 /// A checkpoint, described.
 #[derive(Debug, Serialize)]
 pub struct CheckpointSummary {
+    #[serde(serialize_with = "mindseye_interface::text::serialize_path")]
     path: PathBuf,
     parameters: usize,
     decoder: bool,

@@ -23,7 +23,10 @@ const WINDOW_CHUNKS: usize = 3;
 pub(super) fn warnings(source: &dyn EpisodeSource, episodes: &[Observed]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if episodes.is_empty() {
-        return warnings; // all are broken, and said to be
+        if source.is_empty() {
+            warnings.push(Warning::new(WarningKind::FewEpisodes, "there are no episodes".into()));
+        }
+        return warnings; // else all are broken, and said to be
     }
     let timesteps: usize = episodes.iter().map(|episode| episode.length).sum();
     if episodes.len() < EPISODES {

@@ -18,6 +18,7 @@ use serde_json::json;
 pub use config::{DataConfig, PredictorFinetuning, TrainingConfig};
 pub use data::{Batch, TrainingData};
 pub use data_statistics::DataStatistics;
+pub(crate) use data_statistics::MAX_VALUE;
 pub use diagnostics::{LatentSpread, RolloutError, Validation, validate};
 pub use seen::{Familiar, SeenEpisodes, fingerprint_of};
 

@@ -7,7 +7,8 @@ use clap::Args;
 use mindseye_episodes::{
     BrokenEpisode, ConvertOptions, Converted, SourceEpisodes, ValidationReport, convert, open_with, validate,
 };
-use mindseye_interface::text::printable;
+use mindseye_interface::config::require_range;
+use mindseye_interface::text::{printable, printable_path};
 use serde::Serialize;
 
 use crate::commands::{load_mapping, print_json, with_options};
@@ -57,11 +58,15 @@ struct Report {
 /// When the data set cannot be opened, when an episode is broken and is not repaired, or when the new folder cannot be
 /// written.
 pub fn run(arguments: &ValidateArguments) -> Result<()> {
+    require_range("--fps", arguments.fps.unwrap_or(1), 1, 100_000)?;
     let mapping = load_mapping(arguments.mapping.as_deref())?.or_rate(arguments.fps.map(f64::from));
     let source = open_with(&arguments.path, &mapping)?;
     let bar = TerminalProgress::stopped_by(stop_on_ctrl_c()?);
     let validation = validate(source.as_ref(), &bar)?;
     let repaired = match &arguments.repair {
+        Some(_) if validation.readable().is_empty() => {
+            bail!("--repair: expected readable episodes in {}, got none", printable_path(&arguments.path))
+        }
         Some(out) => {
             let parts = [SourceEpisodes { source: source.as_ref(), episodes: validation.readable() }];
             let options = ConvertOptions { frames_per_second: arguments.fps, ..ConvertOptions::default() };

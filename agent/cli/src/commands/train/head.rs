@@ -93,6 +93,7 @@ pub(super) struct Names {
 
 #[derive(Serialize)]
 struct Document<R> {
+    #[serde(serialize_with = "mindseye_interface::text::serialize_path")]
     path: PathBuf,
     steps: usize,
     finished: bool,

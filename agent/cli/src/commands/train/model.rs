@@ -99,6 +99,7 @@ pub struct ModelArguments {
 /// The outcome of a run.
 #[derive(Debug, Serialize)]
 struct TrainReport {
+    #[serde(serialize_with = "mindseye_interface::text::serialize_path")]
     path: PathBuf,
     #[serde(flatten)]
     training: TrainingReport,
@@ -160,6 +161,7 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     };
     let action_space = normalise(&sources, &mut cache, &ranges, arguments.normalise.method(), known_from, tell)?;
     let data = TrainingData::new(cache, &recipe)?;
+    data.require_useful_actions(&action_space)?;
     let options = flags.options(Seed::new(flags.seed), &lock, stop, &progress)?;
     let guesses = Guesses {
         sources: &sources,

@@ -4,10 +4,8 @@ use mindseye_interface::config::{Validate, require_count, require_names, require
 use mindseye_interface::{Error, Neutral, Result};
 
 use super::CheckpointConfig;
-use crate::families::jepa::training::{DataStatistics, TrainingConfig, TrainingReport, Validation};
+use crate::families::jepa::training::{DataStatistics, MAX_VALUE, TrainingConfig, TrainingReport, Validation};
 
-/// Largest mean or standard deviation, in any unit.
-const MAX_VALUE: f64 = 1e12;
 /// Most frames of a data set.
 const MAX_FRAMES: usize = 1 << 50;
 

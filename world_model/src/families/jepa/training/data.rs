@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use mindseye_episodes::{FrameCache, RobustRange, Split, WindowBatch, Windows};
-use mindseye_interface::Seed;
 use mindseye_interface::config::Validate;
 use mindseye_interface::image::median_rgb;
+use mindseye_interface::{ActionSpace, Seed};
 use rand::Rng;
 use rand::seq::SliceRandom as _;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainingConfig;
-use super::data_statistics::DataStatistics;
+use super::data_statistics::{DataStatistics, MAX_VALUE};
 use super::seen::SeenEpisodes;
 use crate::{Error, Result};
 
@@ -207,6 +207,10 @@ impl TrainingData {
             same("proprioception width", config.model.proprioception_width, self.proprioception_width())?;
         }
         same("action width", config.model.chunk_width(), self.chunk_width())?;
+        if self.cache.episodes().len() < 2 {
+            let expected = "at least 2, of which a training holds out one".into();
+            return Err(Error::Data { field: "episodes", expected, got: self.cache.episodes().len().to_string() });
+        }
         if self.training_windows() == 0 {
             let expected =
                 format!("episodes of at least {} frames", (config.data.frames - 1) * config.model.action_chunk + 1);
@@ -222,6 +226,28 @@ impl TrainingData {
         if self.validation_windows(2) == 0 {
             let expected = format!("validation episodes of at least {} frames", config.model.action_chunk + 1);
             return Err(Error::Data { field: "validation windows", expected, got: "none".into() });
+        }
+        Ok(())
+    }
+
+    /// Refuses actions that no checkpoint can be saved with, before the first step: values far too large, and the same
+    /// ones throughout where `space` lets them change.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the dimension and what was found.
+    pub fn require_useful_actions(&self, space: &ActionSpace) -> Result<()> {
+        let (mean, std) = mean_and_std(&self.cache.taken_actions(), self.cache.action_width());
+        let refused =
+            |expected: &str, got: String| Err(Error::Data { field: "actions", expected: expected.into(), got });
+        let is_moderate = |(mean, std): (&f64, &f64)| mean.abs().max(*std) <= MAX_VALUE;
+        if let Some(dimension) = mean.iter().zip(&std).position(|both| !is_moderate(both)) {
+            let got = format!("a mean of {:.3e} in dimension {dimension}", mean[dimension]);
+            return refused("values of moderate size (mindseye data validate finds a glitch)", got);
+        }
+        let can_change = space.low.iter().zip(&space.high).any(|(low, high)| low != high);
+        if can_change && std.iter().all(|&std| std == 0.0) {
+            let got = format!("{mean:?} at every timestep");
+            return refused("ones that change, since nothing follows from others", got);
         }
         Ok(())
     }

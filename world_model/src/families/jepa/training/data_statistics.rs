@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Largest mean or standard deviation, in any unit.
+pub(crate) const MAX_VALUE: f64 = 1e12;
+
 /// Statistics of the data a model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -84,7 +84,11 @@ impl fmt::Display for Validation {
         let list = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ");
         write!(text, "rollout error / copy-last: {}; ", rollouts.join(", "))?;
         if !self.probe_r2.is_empty() {
-            write!(text, "probe R2 {}, median error {}; ", list(&self.probe_r2), list(&self.probe_median))?;
+            write!(text, "probe R2 {}", list(&self.probe_r2))?;
+            if !self.probe_median.is_empty() {
+                write!(text, ", median error {}", list(&self.probe_median))?;
+            }
+            write!(text, "; ")?;
         }
         let Self { effective_rank, mean_std, smallest_std, .. } = self;
         write!(text, "effective rank {effective_rank:.1}; standard deviation {mean_std:.2} (least {smallest_std:.2})")
