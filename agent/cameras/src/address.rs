@@ -34,23 +34,47 @@ impl FromStr for CameraUri {
 
     fn from_str(text: &str) -> Result<Self> {
         let (address, settings) = text.split_once('#').map_or((text, ""), |(address, settings)| (address, settings));
-        let expected =
-            "SCHEME:PLACE, as v4l2:/dev/video0, http://10.0.0.7:8080/video.mjpg, file:clip.mp4 or synthetic:";
         let Some((scheme, place)) = address.split_once(':').filter(|(scheme, _)| !scheme.is_empty()) else {
-            return Err(Error::argument("camera", expected, text));
+            let expected =
+                "SCHEME:PLACE, as v4l2:/dev/video0, http://10.0.0.7:8080/video.mjpg, file:clip.mp4 or synthetic:";
+            return Err(Error::argument("camera", format!("{expected}{}", meant(address)), text));
         };
         let place = place.replace("%23", "#");
         let mut uri =
             Self { scheme: scheme.into(), name: name_of(scheme, &place), place, settings: CameraSettings::default() };
         for setting in settings.split(',').filter(|setting| !setting.is_empty()) {
             match setting.split_once('=') {
-                Some(("name", name)) if !name.is_empty() => uri.name = name.into(),
+                Some(("name", name)) if is_name(name) => uri.name = name.into(),
+                Some(("name", name)) => {
+                    let expected = format!("1 to {MAX_NAME} letters, digits, _, - or ., a letter or digit first");
+                    return Err(Error::argument("name", expected, name));
+                }
                 Some((name, value)) => uri.settings.set(name, value)?,
                 None => return Err(Error::argument("setting of a camera", "NAME=VALUE", setting)),
             }
         }
         uri.settings.validate()?;
         Ok(uri)
+    }
+}
+
+/// Longest name of a camera.
+const MAX_NAME: usize = 64;
+
+/// Whether a camera may be called so: files are called by it, and columns of recordings.
+fn is_name(name: &str) -> bool {
+    let is_first = name.starts_with(char::is_alphanumeric);
+    is_first && name.chars().count() <= MAX_NAME && name.chars().all(|it| it.is_alphanumeric() || "_-.".contains(it))
+}
+
+/// What somebody who left the scheme out may have meant.
+fn meant(address: &str) -> String {
+    let is_number = !address.is_empty() && address.len() <= 3 && address.bytes().all(|byte| byte.is_ascii_digit());
+    match address {
+        _ if is_number => format!(" (did you mean v4l2:/dev/video{address}?)"),
+        _ if address.starts_with("/dev/") => format!(" (did you mean v4l2:{address}?)"),
+        _ if std::path::Path::new(address).exists() => format!(" (did you mean file:{address}?)"),
+        _ => String::new(),
     }
 }
 

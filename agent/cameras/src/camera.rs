@@ -191,6 +191,11 @@ impl Camera {
         CameraRecord { name: self.name.to_string(), uri: self.uri.clone(), settings: self.settings.clone(), granted }
     }
 
+    /// Asks its threads to end, without waiting for them.
+    pub(crate) fn leave(&self) {
+        self.shared.stop(Duration::ZERO);
+    }
+
     fn not_live(&self, state: State, reason: String) -> Error {
         Error::NotLive { camera: self.name.to_string(), state, reason }
     }

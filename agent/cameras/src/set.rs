@@ -35,12 +35,8 @@ impl CameraSet {
     /// # Errors
     /// [`Error::Argument`] without a camera, or with two of one name.
     pub fn new(cameras: Vec<Camera>, tolerance: Duration) -> Result<Self> {
-        let mut names: Vec<&str> = cameras.iter().map(Camera::name).collect();
-        names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::argument("names of cameras", "different ones (#name=...)", pair[0]));
-        }
-        if names.is_empty() {
+        require_different_names(cameras.iter().map(Camera::name))?;
+        if cameras.is_empty() {
             return Err(Error::argument("cameras", "at least 1", 0));
         }
         Ok(Self { cameras, tolerance_secs: tolerance.as_secs_f64() })
@@ -101,6 +97,16 @@ impl FrameSet {
     /// The frames as an observation has them, with capture times counted from `start_secs` (the reset of an episode).
     pub fn observed(&self, start_secs: f64) -> Vec<Frame> {
         self.frames.iter().map(|frame| frame.observed(start_secs)).collect()
+    }
+}
+
+/// Refuses two cameras of one name: files and columns are called by it.
+pub(crate) fn require_different_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::argument("names of cameras", "different ones (#name=...)", pair[0])),
+        None => Ok(()),
     }
 }
 

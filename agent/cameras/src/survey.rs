@@ -2,10 +2,11 @@
 
 use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mindseye_interface::percentiles::Percentiles;
-use mindseye_interface::text::printable;
+use mindseye_interface::text::{printable, printable_path};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -14,7 +15,13 @@ use crate::camera::{Camera, CameraRecord, Status};
 use crate::devices::Device;
 use crate::error::Error;
 use crate::frame::CaptureTime;
+use crate::set::require_different_names;
 use crate::sources::{Sources, write_png};
+
+/// Most cameras that are read together: each has two threads.
+const MAX_CAMERAS: usize = 64;
+/// Longest wait between two looks at whether to stop.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The video devices that can capture; none where there is no V4L2.
 pub fn devices() -> Vec<Device> {
@@ -56,9 +63,15 @@ pub struct CameraReport {
 /// `snapshots`. Without addresses the devices of this machine are listed, and read where `snapshots` are asked for.
 ///
 /// # Errors
-/// For an address that makes no sense, and a snapshot that cannot be written. A camera that gives no frame is no error:
-/// its state says why.
-pub fn survey(sources: &Sources, uris: &[CameraUri], seconds: f64, snapshots: Option<&Path>) -> Result<Survey> {
+/// For an address that makes no sense, two cameras of one name, and a snapshot that cannot be written. A camera that
+/// gives no frame is no error: its state says why. Once `stop` is set, what was measured so far is the result.
+pub fn survey(
+    sources: &Sources,
+    uris: &[CameraUri],
+    seconds: f64,
+    snapshots: Option<&Path>,
+    stop: &AtomicBool,
+) -> Result<Survey> {
     const FIRST: Duration = Duration::from_secs(5);
     if !(0.0..=86_400.0).contains(&seconds) {
         return Err(Error::argument("seconds", "0 to 86400", seconds));
@@ -66,29 +79,48 @@ pub fn survey(sources: &Sources, uris: &[CameraUri], seconds: f64, snapshots: Op
     let found = uris.is_empty().then(devices);
     let found_uris = found.iter().flatten().filter(|_| snapshots.is_some()).map(|device| device.uri.parse());
     let uris = [uris.to_vec(), found_uris.collect::<Result<Vec<CameraUri>>>()?].concat();
+    if uris.len() > MAX_CAMERAS {
+        return Err(Error::argument("cameras", format!("at most {MAX_CAMERAS}"), uris.len()));
+    }
+    require_different_names(uris.iter().map(|uri| uri.name.as_str()))?;
     let cameras = uris.iter().map(|uri| sources.open(uri)).collect::<Result<Vec<Camera>>>()?;
     let measured: Vec<Result<CameraReport>> = std::thread::scope(|scope| {
         let threads: Vec<_> = cameras
             .iter()
             .map(|camera| {
                 scope.spawn(move || {
-                    let _ = camera.wait_until_live(FIRST); // why it is not live is in the report
-                    measure(camera, Instant::now() + Duration::from_secs_f64(seconds), snapshots)
+                    let first = Instant::now() + FIRST;
+                    while !stop.load(Ordering::Relaxed) && Instant::now() < first {
+                        match camera.wait_until_live(LOOK) {
+                            Err(Error::Timeout { .. }) => {}
+                            _ => break, // why it is not live is in the report
+                        }
+                    }
+                    measure(camera, Instant::now() + Duration::from_secs_f64(seconds), snapshots, stop)
                 })
             })
             .collect();
         let joined = threads.into_iter().map(|thread| thread.join());
         joined.map(|report| report.unwrap_or_else(|_| Err(Error::argument("camera", "a report", "a panic")))).collect()
     });
+    cameras.iter().for_each(Camera::leave); // all at once: each may take a while to let go
     Ok(Survey { devices: found, cameras: measured.into_iter().collect::<Result<_>>()? })
 }
 
-fn measure(camera: &Camera, until: Instant, snapshots: Option<&Path>) -> Result<CameraReport> {
+impl Survey {
+    /// Names of the cameras that gave no image.
+    pub fn without_image(&self) -> Vec<&str> {
+        let dark = self.cameras.iter().filter(|camera| camera.size.is_none());
+        dark.map(|camera| camera.record.name.as_str()).collect()
+    }
+}
+
+fn measure(camera: &Camera, until: Instant, snapshots: Option<&Path>, stop: &AtomicBool) -> Result<CameraReport> {
     let (mut latencies, mut capture_time, mut size, mut snapshot) = (Vec::new(), None, None, None);
     loop {
         let left = until.saturating_duration_since(Instant::now());
         // The first frame is there already.
-        match camera.async_read(left) {
+        match camera.async_read(left.min(LOOK)) {
             Ok(frame) => {
                 latencies.push((frame.available_secs - frame.captured_secs) * 1e3);
                 capture_time = Some(frame.capture_time);
@@ -99,10 +131,10 @@ fn measure(camera: &Camera, until: Instant, snapshots: Option<&Path>) -> Result<
                     snapshot = Some(path);
                 }
             }
-            Err(Error::Timeout { .. }) => break,
+            Err(Error::Timeout { .. }) => {}
             Err(_) => break, // it has ended
         }
-        if left.is_zero() {
+        if left.is_zero() || stop.load(Ordering::Relaxed) {
             break;
         }
     }
@@ -161,7 +193,7 @@ impl Display for CameraReport {
             write!(formatter, "\n    note: {}", printable(note))?;
         }
         if let Some(snapshot) = snapshot {
-            write!(formatter, "\n    {}", snapshot.display())?;
+            write!(formatter, "\n    {}", printable_path(snapshot))?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-use mindseye_cameras::{CameraSettings, CameraUri, ColorMode, Crop, FourCc, Rotation};
+use mindseye_cameras::{Camera, CameraSettings, CameraUri, ColorMode, Crop, FourCc, Rotation};
 
 #[test]
 fn settings_follow_the_address_and_never_reach_the_server() {
@@ -37,9 +37,30 @@ fn what_makes_no_sense_is_refused_by_its_name() {
         ("synthetic:#resize=0x4", "resize"),
         ("synthetic:#fourcc=MJPEG", "fourcc"),
         ("synthetic:#lost_s=0.1", "lost_s"),
+        ("synthetic:#name=../escaped", "name"),
+        ("synthetic:#name=.hidden", "name"),
+        ("synthetic:#name=", "name"),
+        ("synthetic:#name=a\u{1b}[2J", "name"),
+        ("/dev/video3", "did you mean v4l2:/dev/video3"),
+        ("0", "did you mean v4l2:/dev/video0"),
     ] {
         let error = text.parse::<CameraUri>().unwrap_err().to_string();
         assert!(error.contains(named) && !error.contains('\n'), "{text}: {error}");
+    }
+}
+
+/// Symptom: `http://127.0.0.1:99999/` read the server at port 80. Cause: the library takes a port that is none for
+/// none. Fix: the port is looked at before.
+#[test]
+fn a_host_and_a_port_that_cannot_be_are_refused_at_once() {
+    for address in
+        ["http://127.0.0.1:99999/", "http://[::1/x", "http://h:0/", "http://h:a/", "http://:80/", "http:///x"]
+    {
+        let error = Camera::open(address).unwrap_err().to_string();
+        assert!(error.contains("http://HOST:PORT/PATH") && !error.contains('\n'), "{address}: {error}");
+    }
+    for address in ["http://127.0.0.1:9/", "http://[::1]:9/x", "http://[::1]/x", "http://me:1234567@h.invalid/"] {
+        Camera::open(address).unwrap();
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -226,7 +227,9 @@ fn a_survey_measures_each_camera_and_keeps_an_image() {
         .map(|uri| uri.parse().unwrap())
         .into();
     let clock: SharedClock = system_clock();
-    let found = survey(&Sources::standard().with_clock(clock), &uris, 0.3, Some(folder.path())).unwrap();
+    let (sources, stop) = (Sources::standard().with_clock(clock), AtomicBool::new(false));
+    let found = survey(&sources, &uris, 0.3, Some(folder.path()), &stop).unwrap();
+    assert_eq!(found.without_image(), ["b"]);
     let (good, bad) = (&found.cameras[0], &found.cameras[1]);
     assert_eq!(found.devices, None, "not asked for");
     assert_eq!((good.status.state, good.size, bad.status.state), (State::Live, Some([32, 32]), State::Lost));
@@ -236,4 +239,21 @@ fn a_survey_measures_each_camera_and_keeps_an_image() {
     let json = serde_json::to_value(&found).unwrap();
     assert_eq!(json["cameras"][0]["name"], "a");
     assert_eq!(json["cameras"][0]["settings"]["fps"], 50.0);
+}
+
+/// Symptom: of two cameras of one name one image was left; two thousand never ended; Ctrl-C kept nothing. Cause: none of
+/// it was looked at. Fix: names differ, there is a most, and a stop gives what was measured.
+#[test]
+fn a_survey_has_different_names_a_limit_and_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |uris: &[CameraUri], seconds, stop| {
+        survey(&Sources::standard(), uris, seconds, Some(folder.path()), &AtomicBool::new(stop))
+    };
+    let uri: CameraUri = "synthetic:#name=a,fps=100".parse().unwrap();
+    let error = ask(&[uri.clone(), uri.clone()], 0.1, false).unwrap_err().to_string();
+    assert!(error.contains("different ones") && error.contains('a'), "{error}");
+    let error = ask(&vec![uri.clone(); 65], 0.1, false).unwrap_err().to_string();
+    assert!(error.contains("at most 64") && error.contains("65"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(ask(&[uri], 86_400.0, true).unwrap().cameras.len(), 1);
 }

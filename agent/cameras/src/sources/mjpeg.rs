@@ -4,6 +4,8 @@
 use std::io::Read as _;
 use std::time::Duration;
 
+use ureq::http::Uri;
+use ureq::http::uri::Authority;
 use ureq::{Agent, BodyReader};
 
 use crate::address::CameraUri;
@@ -30,11 +32,18 @@ pub(super) struct MjpegOverHttp {
 
 impl MjpegOverHttp {
     pub fn new(uri: &CameraUri) -> Result<Self> {
-        if uri.place.strip_prefix("//").is_some_and(|host| !host.is_empty() && !host.starts_with('/')) {
-            Ok(Self { address: format!("http:{}", uri.place) })
-        } else {
-            Err(Error::argument("http", "http://HOST:PORT/PATH", uri))
+        let address = format!("http:{}", uri.place);
+        let host = address.parse::<Uri>().ok().and_then(|address| address.authority().map(Authority::to_string));
+        // The port alone: a library takes 80 for one that is no number of 16 bits.
+        let host = host.as_deref().map(|host| host.rsplit_once('@').map_or(host, |(_, host)| host));
+        let port = host.and_then(|host| host.rsplit_once(':')).filter(|(_, port)| !port.ends_with(']'));
+        match (host, port) {
+            (Some(host), _) if host.is_empty() || host.starts_with(':') => {}
+            (Some(_), Some((_, port))) if port.parse::<u16>().map_or(true, |port| port == 0) => {}
+            (Some(_), _) => return Ok(Self { address }),
+            (None, _) => {}
         }
+        Err(Error::argument("http", "http://HOST:PORT/PATH, the port from 1 to 65535", uri))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_cameras::{CameraUri, Connect, Error, Sources, from_environment, survey};
 use mindseye_interface::Seed;
 use mindseye_sim::SceneOptions;
 
 use super::print_json;
+use crate::progress::stop_on_ctrl_c;
 use crate::streams::say;
 
 /// List cameras; measure rate, latency and losses of some, and keep an image of each (docs/guides/cameras.md).
@@ -25,7 +26,7 @@ pub struct CamerasArguments {
     /// Folder for an image of each camera.
     #[arg(long, value_name = "DIR")]
     snapshot: Option<PathBuf>,
-    /// How long they are read, seconds.
+    /// How long they are read, seconds, after up to 5 s for the first image. Ctrl-C ends it and shows what was measured.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
     /// Print one JSON document on stdout.
@@ -39,12 +40,17 @@ pub struct CamerasArguments {
 /// When an address makes no sense or an image cannot be written.
 pub fn run(arguments: &CamerasArguments) -> Result<()> {
     let sources = Sources::standard().with("sim", simulated);
-    let found = survey(&sources, &arguments.cameras, arguments.seconds, arguments.snapshot.as_deref())?;
+    let stop = stop_on_ctrl_c()?;
+    let found = survey(&sources, &arguments.cameras, arguments.seconds, arguments.snapshot.as_deref(), stop)?;
     if arguments.json {
-        return print_json(&found);
+        print_json(&found)?;
+    } else {
+        say!("{found}");
     }
-    say!("{found}");
-    Ok(())
+    match found.without_image().as_slice() {
+        [] => Ok(()),
+        dark => bail!("cameras: expected an image of each, got none of {}", dark.join(", ")),
+    }
 }
 
 /// The camera of a scene.
