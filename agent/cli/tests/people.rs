@@ -56,7 +56,10 @@ fn cameras_are_measured_and_what_is_none_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let uris = ["synthetic:#fps=50,width=32,height=24,name=a", "sim:two_room#name=b", "file:clip.mp4#name=c"];
     let arguments = [&["cameras"], &uris[..], &["--seconds", "0.3", "--snapshot", "images", "--json"]].concat();
-    let report = json(folder.path(), &arguments);
+    let output = mindseye(folder.path(), &arguments);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (errors, is_ok) = (String::from_utf8_lossy(&output.stderr), output.status.success());
+    assert!(!is_ok && errors.contains("got none of c"), "a camera without an image is an error: {errors}");
     let states: Vec<&str> = (0..3).filter_map(|camera| report["cameras"][camera]["status"]["state"].as_str()).collect();
     assert_eq!(states, ["live", "live", "lost"], "{report}");
     assert_eq!((&report["cameras"][0]["size"][0], report["cameras"][1]["size"][0].as_u64()), (&32.into(), Some(64)));
