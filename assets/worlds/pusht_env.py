@@ -1,4 +1,4 @@
-"""gym-pusht (gym_pusht/PushT-v0) as a world for mindseye (pip install gymnasium gym-pusht pillow).
+"""gym-pusht (gym_pusht/PushT-v0) as a world for mindseye (pip install gymnasium gym-pusht).
 
 Its own goal is not drawn: goals are given as images. Lengths are in metres, the side of 512 units being 1 m, as in
 mindseye's push_t. An action is the pusher's next target relative to where it is. The predicate is the field's: pusher
@@ -13,7 +13,6 @@ import gym_pusht
 import numpy as np
 import pygame
 from gym_pusht.envs.pymunk_override import DrawOptions
-from PIL import Image
 
 UNITS = 512.0  # per metre
 REACH = 40.0  # of an action, units
@@ -45,7 +44,6 @@ class World:
 
     def reset(self, seed):
         self.env.reset(seed=seed)
-        self.demonstrator = Demonstrator(np.random.default_rng(seed))
         self.put(np.array([*self.env.agent.position, *self.env.block.position, self.env.block.angle]))
 
     def put(self, state):
@@ -75,8 +73,8 @@ class World:
         options = DrawOptions(screen)
         options.flags = DrawOptions.DRAW_SHAPES  # without points of contact, which no goal would show
         self.env.space.debug_draw(options)
-        pixels = np.transpose(pygame.surfarray.array3d(screen), (1, 0, 2))
-        return Image.fromarray(pixels).resize((self.side, self.side), Image.BOX)
+        small = pygame.transform.smoothscale(screen, (self.side, self.side))
+        return np.transpose(pygame.surfarray.array3d(small), (1, 0, 2))
 
     def observation(self):
         state, velocity = self.state(), np.array(self.env.agent.velocity)
@@ -94,7 +92,9 @@ class World:
                         "block_rotation_rad": angle},
         }
 
-    def act(self):
+    def act(self, seed):
+        if seed is not None:
+            self.demonstrator = Demonstrator(np.random.default_rng(seed))
         return np.clip(self.demonstrator.act(self.state()) / UNITS, -REACH / UNITS, REACH / UNITS)
 
 

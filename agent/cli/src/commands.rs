@@ -62,7 +62,7 @@ pub enum Command {
     Train(Box<train::TrainArguments>),
     #[command(name = "teach", hide = true)] // the old name of `train HEAD`
     Former(former::FormerArguments),
-    Evaluate(evaluate::EvaluateArguments),
+    Evaluate(Box<evaluate::EvaluateArguments>),
     Plan(plan::PlanArguments),
     Compare(compare::CompareArguments),
     Ablate(ablate::AblateArguments),

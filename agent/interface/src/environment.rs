@@ -158,11 +158,12 @@ pub trait Simulator: Environment {
         Ok(())
     }
 
-    /// The next action of the demonstrator that the world itself brings, where it is now.
+    /// The next action of the demonstrator that the world itself brings, where it is now; of a new one where there is a
+    /// seed for its choices.
     ///
     /// # Errors
     /// [`Error::Environment`](crate::Error::Environment) where it brings none (the default).
-    fn demonstrated_action(&mut self) -> Result<Action> {
+    fn demonstrated_action(&mut self, _begin: Option<Seed>) -> Result<Action> {
         let reason = format!("{} has none of its own", self.scene());
         Err(Error::Environment { operation: "demonstrator", reason })
     }

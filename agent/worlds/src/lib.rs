@@ -17,17 +17,18 @@
 //! | `describe` | `protocol`, `image_side` (pixels that are asked for) | a [`Description`] |
 //! | `reset` | `seed` (64 bits) | `observation`; `action` where it differs from the description |
 //! | `observe` | | `observation` |
-//! | `step` | `actions` (physical), `images` (`all`, `last`, `none`), `goal` or null | `steps`: an observation per action; with a goal each has a `check` |
+//! | `step` | `actions` (physical), `images` (`all`, `last`, `none`), `goal` or null | `steps`, an observation each |
 //! | `set_state` | `state` | `observation`, at rest there |
 //! | `check_goal` | `state`, `goal` | `moderate`, `strict`, `distance`, `metrics`; `energy` for the oracle |
-//! | `act` | | `action` (physical) of its own demonstrator |
+//! | `act` | `seed` of a new demonstrator, or null | `action` (physical) of its own demonstrator |
 //! | `snapshot` | | `snapshot`, any text |
 //! | `restore` | `snapshot` | `observation`, `action` |
 //! | `stop` | | anything: the episode is over |
 //!
-//! An observation has `frames` (by camera: `raw` RGB row by row, `png` or `jpeg`, in base64), `proprioception`, `state`,
-//! and where they apply `terminated` and `object` (where the task's object is in the first image: row and column as
-//! shares of its sides). `set_state`, `check_goal`, `act` and `snapshot` are asked of worlds that say they `can`.
+//! An observation has `frames` (by camera: `raw` RGB row by row, `png` or `jpeg`, in base64), `proprioception`,
+//! `state`, and where they apply `terminated`, `object` (where the task's object is in the first image: row and column
+//! as shares of its sides) and, in steps with a `goal`, `check` (what `check_goal` gives there). `set_state`,
+//! `check_goal`, `act` and `snapshot` are asked of worlds that say they `can`.
 //!
 //! [`WorldBenchmark`] starts one process per episode that runs at the same time and uses it again. Starts and goals are
 //! states of one held-out episode: of recordings, or of the world's demonstrator. [`serve`] is the other side, for

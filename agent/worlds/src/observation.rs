@@ -23,8 +23,9 @@ pub(crate) struct Sensed {
     pub terminated: bool,
     /// Where the task's object is in the first image.
     pub object: Option<[f64; 2]>,
-    /// The task's predicate at the goal that was asked for.
+    /// The task's predicate, and the goal that it was asked for.
     pub check: Option<Check>,
+    pub goal: Option<Vec<f64>>,
 }
 
 /// The task's predicate, with the oracle's energy.
@@ -65,6 +66,7 @@ impl Sensed {
             terminated: field.optional("terminated")?.map_or(Ok(false), |field| field.truth())?,
             object: object.map(|object| [object[0], object[1]]),
             check: field.optional("check")?.map(|field| Check::read(&field)).transpose()?,
+            goal: None,
         })
     }
 
@@ -114,10 +116,17 @@ impl Check {
         Ok(Self { check: GoalCheck { moderate, strict, distance, metrics }, energy })
     }
 
+    /// What is said of a goal that cannot be checked.
+    pub fn unknown() -> Self {
+        let (distance, metrics) = (f64::INFINITY, BTreeMap::new());
+        Self { check: GoalCheck { moderate: false, strict: false, distance, metrics }, energy: f64::INFINITY }
+    }
+
     /// As it is sent.
     pub fn json(&self) -> Value {
         let GoalCheck { moderate, strict, distance, metrics } = &self.check;
-        json!({ "moderate": moderate, "strict": strict, "distance": distance, "metrics": metrics, "energy": self.energy })
+        let energy = self.energy;
+        json!({ "moderate": moderate, "strict": strict, "distance": distance, "metrics": metrics, "energy": energy })
     }
 }
 

@@ -49,20 +49,24 @@ impl Script for Explorer {
     }
 }
 
-/// The demonstrator that the world brings; the world begins its episodes itself.
+/// The demonstrator that the world brings.
 pub(crate) struct OwnDemonstrator {
     /// Actions of this many dimensions where there is no world to ask.
     pub width: usize,
+    /// The seed of an episode that has not begun yet.
+    pub begin: Option<Seed>,
 }
 
 impl Script for OwnDemonstrator {
-    fn begin(&mut self, _seed: Seed) {}
+    fn begin(&mut self, seed: Seed) {
+        self.begin = Some(seed);
+    }
 
     fn act(&mut self, _state: &[f64]) -> Action {
         Action::zeros(self.width)
     }
 
     fn act_in(&mut self, world: &mut dyn Simulator) -> Result<Action> {
-        world.demonstrated_action()
+        world.demonstrated_action(self.begin.take())
     }
 }

@@ -65,6 +65,11 @@ fn refused(Defect(defect): Defect) -> Error {
     failure(&defect)
 }
 
+fn seed_in(field: &Field<'_>) -> Result<Seed> {
+    let value = field.value().as_u64().ok_or_else(|| refused(field.defect("a whole number")))?;
+    Ok(Seed::new(value))
+}
+
 impl Served<'_> {
     fn answer(&mut self, request: &Field<'_>) -> Result<Value> {
         let name = request.get("request").and_then(|name| name.text()).map_err(refused)?;
@@ -73,10 +78,8 @@ impl Served<'_> {
         match name {
             "describe" => self.describe(),
             "reset" => {
-                let seed = request.get("seed").map_err(refused)?;
-                let value = seed.value().as_u64().ok_or_else(|| refused(seed.defect("a whole number")))?;
-                let observation = self.simulator.reset(Seed::new(value))?;
-                self.script.begin(Seed::new(value));
+                let seed = seed_in(&request.get("seed").map_err(refused)?)?;
+                let observation = self.simulator.reset(seed)?;
                 Ok(self.with_space(&observation))
             }
             "observe" => {
@@ -90,6 +93,9 @@ impl Served<'_> {
             "step" => self.step(request),
             "check_goal" => self.check_goal(&numbers("state")?, &numbers("goal")?),
             "act" => {
+                if let Some(seed) = request.optional("seed").map_err(refused)? {
+                    self.script.begin(seed_in(&seed)?);
+                }
                 let action = self.script.act(&self.simulator.state());
                 Ok(json!({ "action": self.simulator.action_space().denormalise(&action)? }))
             }

@@ -132,7 +132,11 @@ impl WorldSimulator {
         link.ask("step", json!({ "actions": physical, "images": images, "goal": goal }), most_bytes, |result| {
             let steps = result.get("steps")?.elements(Some(count))?;
             let steps = steps.iter().enumerate();
-            steps.map(|(index, step)| Sensed::read(step, &world, side, with_images(index))).collect()
+            let read = |(index, step)| {
+                let sensed = Sensed::read(step, &world, side, with_images(index))?;
+                Ok(Sensed { goal: goal.clone(), ..sensed })
+            };
+            steps.map(read).collect()
         })
     }
 
@@ -182,11 +186,8 @@ impl WorldSimulator {
         self.tick = tick;
         if !same_state(&self.now.state, state) {
             let (expected, got) = (format!("{state:?}"), format!("{:?}", self.now.state));
-            return Err(failure(&format!(
-                "repeating {} recorded actions: expected the recorded state {expected}, got {got}: the world says that \
-                 it is deterministic and is not",
-                actions.len()
-            )));
+            let reason = format!("repeating recorded actions: expected {expected}, got {got}: it is not deterministic");
+            return Err(failure(&reason));
         }
         Ok(())
     }
@@ -209,10 +210,7 @@ impl WorldSimulator {
     fn check(&self, state: &[f64], goal: &[f64]) -> Check {
         // A goal that cannot be checked is never reached: an agent that records itself goes on to the next in time.
         let check = self.description().has_predicate().then(|| self.check_states(state, goal));
-        check.and_then(|check| self.link().remember(check)).unwrap_or_else(|| {
-            let (distance, metrics) = (f64::INFINITY, Default::default());
-            Check { check: GoalCheck { moderate: false, strict: false, distance, metrics }, energy: f64::INFINITY }
-        })
+        check.and_then(|check| self.link().remember(check)).unwrap_or_else(Check::unknown)
     }
 
     /// The predicate of worlds that have none of their own; none where no tolerance is known.
@@ -364,7 +362,7 @@ impl Simulator for WorldSimulator {
     }
 
     fn check_goal(&self, goal: &[f64]) -> GoalCheck {
-        let known = self.now.check.clone().filter(|_| self.link().goal.as_deref() == Some(goal));
+        let known = self.now.check.clone().filter(|_| self.now.goal.as_deref() == Some(goal));
         known.unwrap_or_else(|| self.check(&self.now.state, goal)).check
     }
 
@@ -388,12 +386,14 @@ impl Simulator for WorldSimulator {
         Ok(())
     }
 
-    fn demonstrated_action(&mut self) -> Result<Action> {
+    fn demonstrated_action(&mut self, begin: Option<Seed>) -> Result<Action> {
         if !self.description().can.act {
             return Err(failure("act: expected a world with a demonstrator of its own, got one without"));
         }
         let width = self.space.width();
-        let physical = self.link().ask("act", Value::Null, 0, |result| result.get("action")?.numbers(width))?;
+        let physical = self
+            .link()
+            .ask("act", json!({ "seed": begin.map(Seed::value) }), 0, |result| result.get("action")?.numbers(width))?;
         self.space.normalise(&physical)
     }
 }

@@ -47,7 +47,7 @@ impl Worlds {
     pub fn script(&self, policy: &str) -> Result<Box<dyn Script>> {
         let (width, has_own) = (self.description().action.width(), self.description().can.act);
         match policy {
-            DEMONSTRATOR | MIXTURE if has_own => Ok(Box::new(OwnDemonstrator { width })),
+            DEMONSTRATOR | MIXTURE if has_own => Ok(Box::new(OwnDemonstrator { width, begin: None })),
             EXPLORER | MIXTURE => Ok(Box::new(Explorer::new(width))),
             other => {
                 let own = if has_own { "demonstrator, " } else { "" };

@@ -44,6 +44,10 @@ pub struct ScriptedGoals<'a>(
 
 impl GoalSource for ScriptedGoals<'_> {
     fn goal(&self, world: &dyn Simulator, seed: Seed) -> mindseye_interface::Result<(Vec<f64>, Observation)> {
+        if !world.has_snapshots() {
+            let expected = "recorded episodes (--data), since the world has no snapshots to look for goals in";
+            return Err(mindseye_interface::Error::field("goals of the agent's own collection", expected, "none"));
+        }
         let mut script = self.0.script()?;
         let mut reached = world.state();
         for draw in 0..DRAWS {
