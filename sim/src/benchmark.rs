@@ -47,16 +47,6 @@ impl SceneBenchmark {
         &self.options
     }
 
-    /// The demonstrators called `policy`, as scripts for recordings.
-    ///
-    /// # Errors
-    /// [`Error::Field`] when the scene has no such demonstrator; the error lists those it has.
-    pub fn scripts(&self, policy: &str) -> Result<impl ScriptSource + use<>> {
-        let (scene, policy, factors) = (self.scene, policy.to_owned(), self.options.factors.clone());
-        scene.demonstrator(&policy, &factors)?;
-        Ok(move || scene.demonstrator(&policy, &factors))
-    }
-
     /// Start and goals of one held-out episode, true states `[K]` in their order.
     fn states(
         &self,
@@ -99,6 +89,17 @@ impl Benchmark for SceneBenchmark {
 
     fn environment(&self) -> Result<Box<dyn Simulator>> {
         self.scene.make(&self.options)
+    }
+
+    fn has_hard_pairs(&self) -> bool {
+        self.scene.has_hard_pairs()
+    }
+
+    /// The scene's demonstrators.
+    fn scripts(&self, policy: &str) -> Result<Box<dyn ScriptSource + '_>> {
+        let policy = policy.to_owned();
+        self.scene.demonstrator(&policy, &self.options.factors)?;
+        Ok(Box::new(move || self.scene.demonstrator(&policy, &self.options.factors)))
     }
 
     fn start_goal_pairs(

@@ -60,12 +60,13 @@ pub fn tasks() -> Vec<&'static str> {
     carried::names("tasks/").filter_map(|name| name.strip_suffix(".toml")).collect()
 }
 
-/// The training recipe that comes with `scene`.
+/// The training recipe that comes with `scene`; of other scenes and robots the one for recordings,
+/// `recipes/recorded.toml`.
 ///
 /// # Errors
-/// When there is none.
+/// When there is neither.
 pub fn recipe(scene: &str) -> Result<PathBuf> {
-    find(&format!("recipes/{scene}.toml"))
+    find(&format!("recipes/{scene}.toml")).or_else(|error| find("recipes/recorded.toml").map_err(|_| error))
 }
 
 /// The trained model that comes with `scene`.

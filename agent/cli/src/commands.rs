@@ -9,7 +9,6 @@ pub mod data;
 pub mod demo;
 pub mod evaluate;
 mod former;
-mod goals;
 pub mod inspect;
 pub mod plan;
 pub mod record;
@@ -26,11 +25,12 @@ use mindseye_agent::Task;
 use mindseye_agent::directive::terms;
 use mindseye_assets as assets;
 use mindseye_episodes::Mapping;
-use mindseye_evaluation::LearnedAgent;
+use mindseye_evaluation::{LearnedAgent, hold_out};
 use mindseye_interface::config::require_range;
 use mindseye_interface::text::did_you_mean;
-use mindseye_interface::{FolderLock, GoalKind, ImageSize, config, files};
+use mindseye_interface::{Benchmark, FolderLock, ImageSize, config, files};
 use mindseye_sim::{Factor, Factors, SceneOptions};
+use mindseye_worlds::{AbilityArguments, WorldArguments};
 use serde::Serialize;
 
 use crate::streams::{note, say};
@@ -62,7 +62,7 @@ pub enum Command {
     Train(Box<train::TrainArguments>),
     #[command(name = "teach", hide = true)] // the old name of `train HEAD`
     Former(former::FormerArguments),
-    Evaluate(evaluate::EvaluateArguments),
+    Evaluate(Box<evaluate::EvaluateArguments>),
     Plan(plan::PlanArguments),
     Compare(compare::CompareArguments),
     Ablate(ablate::AblateArguments),
@@ -73,6 +73,14 @@ pub enum Command {
     Data(data::DataArguments),
     Cameras(cameras::CamerasArguments),
     Bench(bench::BenchArguments),
+    /// Answer requests on stdin as a world of another program does: the reference of docs/your_robot.md.
+    #[command(hide = true)]
+    World {
+        #[command(flatten)]
+        scene: SceneArguments,
+        #[command(flatten)]
+        abilities: AbilityArguments,
+    },
     Completions(shell::CompletionsArguments),
     Man(shell::ManArguments),
 }
@@ -97,6 +105,7 @@ impl Command {
             Self::Data(arguments) => data::run(arguments),
             Self::Cameras(arguments) => cameras::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
+            Self::World { scene, abilities } => Ok(abilities.serve(scene.open()?.benchmark.as_ref())?),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
             Self::Man(arguments) => shell::man(arguments, Arguments::command()),
         }
@@ -118,6 +127,18 @@ pub struct SceneArguments {
     /// doubled_friction, doubled_mass, halved_action_gain, rotated_actions, recoloured_floor. Nothing by default.
     #[arg(long, value_delimiter = ',')]
     pub factors: Vec<String>,
+    #[command(flatten)]
+    pub world: WorldArguments,
+}
+
+/// A scene, or a world of another program.
+pub struct Opened {
+    /// Its environments, pairs, scripts and goals.
+    pub benchmark: Box<dyn Benchmark>,
+    /// Of its name checkpoints and tasks are.
+    pub name: String,
+    /// What it is built with.
+    pub options: SceneOptions,
 }
 
 impl SceneArguments {
@@ -131,62 +152,38 @@ impl SceneArguments {
         Ok(SceneOptions { image_size, factors: Factors(factors.context("--factors")?) })
     }
 
+    /// The scene, or the world.
+    ///
+    /// # Errors
+    /// When the options make no sense, there is no such scene, or the world does not start.
+    pub fn open(&self) -> Result<Opened> {
+        let options = self.options()?;
+        let benchmark: Box<dyn Benchmark> = match self.world.start(self.image_side)? {
+            Some(_) if !self.factors.is_empty() => bail!("--factors: expected a scene, got a world"),
+            Some(world) => Box::new(world),
+            None => Box::new(mindseye_sim::benchmark(&self.scene, &options)?),
+        };
+        Ok(Opened { name: benchmark.name().to_owned(), benchmark, options })
+    }
+}
+
+impl Opened {
     /// The agent with the model in `folder`, by default the shipped one of the scene.
     ///
     /// # Errors
     /// When the checkpoint is broken, of another scene, or for images of another size.
     pub fn agent(&self, folder: Option<&Path>) -> Result<LearnedAgent> {
-        let agent = LearnedAgent::load(&assets::checkpoint_or(folder, &self.scene)?, &self.scene)?;
+        let agent = LearnedAgent::load(&assets::checkpoint_or(folder, &self.name)?, &self.name)?;
         let side = agent.image_side();
-        require_range("--image-side (the checkpoint's)", self.image_side, side, side)?;
+        require_range("--image-side (the checkpoint's)", self.options.image_size.width(), side, side)?;
         Ok(agent)
     }
-}
 
-/// How many held-out episodes are played, and which.
-#[derive(Debug, Args)]
-pub struct Protocol {
-    /// Episodes per seed.
-    #[arg(long, default_value_t = 100)]
-    pub episodes: usize,
-    /// Number of seeds.
-    #[arg(long, default_value_t = 3)]
-    seeds: u64,
-    /// First root seed; the others follow it.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Episodes played at the same time; the results do not depend on it.
-    #[arg(long, default_value_t = default_threads())]
-    pub threads: usize,
-}
-
-impl Protocol {
-    /// Refuses numbers that make no sense.
-    ///
-    /// # Errors
-    /// Naming the argument.
-    pub fn validate(&self) -> Result<()> {
-        require_range("--episodes", self.episodes, 1, 1_000_000)?;
-        require_range("--seeds", self.seeds, 1, 1000)?;
-        require_range("--seed", self.seed, 0, u64::MAX - 1000)?;
-        Ok(require_range("--threads", self.threads, 1, 1024)?)
-    }
-
-    /// The protocol with goals of a kind, and the usual budget for them.
-    fn with_goals(&self, goals: GoalKind) -> mindseye_evaluation::Protocol {
-        mindseye_evaluation::Protocol {
-            goals,
-            budget_steps: goals.default_budget(),
-            episodes: self.episodes,
-            seeds: self.seeds(),
-            warmup_episodes: 0,
-            threads: self.threads,
-        }
-    }
-
-    /// The root seeds.
-    pub fn seeds(&self) -> Vec<u64> {
-        (self.seed..self.seed + self.seeds).collect()
+    /// The same, with starts and goals in recordings of a world that the agent's model was not trained on.
+    pub fn tested_agent(&mut self, folder: Option<&Path>, data: &[PathBuf]) -> Result<LearnedAgent> {
+        let agent = self.agent(folder)?;
+        hold_out(self.benchmark.as_mut(), &agent, data)?;
+        Ok(agent)
     }
 }
 

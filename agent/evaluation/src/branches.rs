@@ -105,6 +105,13 @@ impl BranchSearch<'_> {
     /// When the world cannot be built or fails, when its images do not fit the checkpoint, or [`Error::Stopped`].
     pub fn run(&self, episodes: Range<u64>, progress: &dyn Progress) -> Result<BranchPoints> {
         let total = usize::try_from(episodes.end.saturating_sub(episodes.start)).unwrap_or(usize::MAX);
+        if !self.benchmark.environment()?.has_snapshots() {
+            return Err(Error::value(
+                "branches",
+                "a world with snapshots",
+                format!("{} without", self.benchmark.name()),
+            ));
+        }
         progress.begin("branches", total, "episodes");
         let (done, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
         let factor = self.checkpoint.statistics.factor(METRIC);

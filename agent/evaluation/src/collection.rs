@@ -13,12 +13,12 @@ pub use mindseye_interface::{Script, ScriptSource};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-pub use self::on_policy::OnPolicyCollection;
+pub use self::on_policy::{OnPolicyCollection, ScriptedGoals};
 pub use self::spec::dataset_spec;
 use crate::{Error, Result};
 
-/// One episode of `steps` control steps by `script` in `simulator`: what was observed, what was true, what was done
-/// next.
+/// One episode of `steps` control steps by `script` in `simulator` (fewer where the world ends it): what was observed,
+/// what was true, what was done next.
 ///
 /// # Errors
 /// The simulator's, and an observation without an image.
@@ -33,10 +33,14 @@ pub fn scripted_episode(
     let mut episode = EpisodeData::default();
     for _ in 0..steps {
         let state = simulator.state();
-        let action = script.act(&state);
-        let next = simulator.step(&action)?.observation;
-        push_step(&mut episode, std::mem::replace(&mut observation, next), &state, &action)?;
+        let action = script.act_in(simulator)?;
+        let step = simulator.step(&action)?;
+        push_step(&mut episode, std::mem::replace(&mut observation, step.observation), &state, &action)?;
+        if step.terminated {
+            break;
+        }
     }
+    simulator.stop()?;
     Ok(episode)
 }
 

@@ -252,6 +252,7 @@ impl Episode<'_> {
             image = observation.image().cloned().unwrap_or(image);
             perturber.apply(&mut observation, simulator, result.steps);
         }
+        simulator.stop()?;
         result.strict = strict_steps >= hold_steps;
         result.images[1..].clone_from_slice(&[goal, image]);
         Ok(result)
@@ -355,21 +356,22 @@ fn execute(
     mut after: impl FnMut(&dyn Simulator, Option<&Image>) -> Result<()>,
 ) -> Result<Observation> {
     let width = simulator.action_space().width();
-    let actions: Vec<&[f32]> = chunk.chunks_exact(width).take(steps).collect();
+    let actions = chunk.chunks_exact(width).take(steps).map(|action| Action::new(action.to_vec()));
+    let actions = actions.collect::<mindseye_interface::Result<Vec<_>>>()?;
+    simulator.announce(&actions, rendered)?;
     let Some((last, before)) = actions.split_last() else {
         return Err(Error::value("action chunk", "at least one action", "none"));
     };
     for action in before {
-        let action = Action::new(action.to_vec())?;
         if rendered {
-            let step = simulator.step(&action)?;
+            let step = simulator.step(action)?;
             after(simulator, step.observation.image())?;
         } else {
-            simulator.step_blind(&action)?;
+            simulator.step_blind(action)?;
             after(simulator, None)?;
         }
     }
-    let step = simulator.step(&Action::new(last.to_vec())?)?;
+    let step = simulator.step(last)?;
     after(simulator, None)?;
     Ok(step.observation)
 }

@@ -165,7 +165,7 @@ impl<'a> Evaluation<'a> {
             GoalConfig::KeyFrames { files } => files.iter().map(|path| std::fs::read(path).ok()).collect(),
             _ => Vec::new(),
         };
-        let world = (self.benchmark.name(), &self.factors, self.perturbation);
+        let world = (self.benchmark.identity(), &self.factors, self.perturbation);
         journal.key(&(method, world, protocol, self.task, goal_images)).map(Some)
     }
 

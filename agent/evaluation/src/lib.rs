@@ -14,6 +14,7 @@
 //! [`Progress`]: mindseye_interface::Progress
 
 pub mod ablation;
+mod arguments;
 pub mod branches;
 mod checkpoint_files;
 pub mod collection;
@@ -31,8 +32,10 @@ mod methods;
 mod perturbation;
 mod protocol;
 mod rates;
+mod unseen;
 pub mod verdict;
 
+pub use arguments::{GoalArguments, ProtocolArguments};
 pub use critic_accuracy::{CriticAccuracy, r2};
 pub use episode::{Episode, EpisodeListener, EpisodeResult, HOLD_STEPS, StepView, TickView};
 pub use error::{Error, Result};
@@ -47,3 +50,4 @@ pub use methods::{LearnedAgent, NoOp, Oracle, OracleDynamics, RandomActions};
 pub use perturbation::Perturbation;
 pub use protocol::Protocol;
 pub use rates::{MethodReport, Rates, TickErrors, Violations};
+pub use unseen::{hold_out, unseen_episodes};

@@ -222,6 +222,7 @@ impl Method for OracleDynamics {
     }
 
     fn begin(&self, world: &dyn Simulator, start: &EpisodeStart<'_>) -> Result<Box<dyn Controller>> {
+        require_snapshots(self.name(), world)?;
         let options = Options { threads: start.threads, overrides: self.agent.overrides };
         let (agent, dynamics) = assembly::oracle_dynamics(&self.agent.source, start.task, world, start.seed, &options)?;
         LearnedController::begin(agent, Some(dynamics), world, start)
@@ -286,10 +287,21 @@ impl<T: TrueWorldMethod> Method for T {
     }
 
     fn begin(&self, world: &dyn Simulator, start: &EpisodeStart<'_>) -> Result<Box<dyn Controller>> {
+        if T::ACTOR == TrueWorldActor::Planner {
+            require_snapshots(T::NAME, world)?;
+        }
         let world = assembly::true_world(start.task, world, T::ACTOR, self.chunk(), start.seed, start.threads)?;
         let mut controller = TrueWorldController { world };
         controller.set_goals(start.goals)?;
         Ok(Box::new(controller))
+    }
+}
+
+/// Refuses a world that cannot be copied: `method` plans in copies of it.
+fn require_snapshots(method: &str, world: &dyn Simulator) -> Result<()> {
+    match world.has_snapshots() {
+        true => Ok(()),
+        false => Err(Error::value(method, "a world with snapshots", format!("{} without", world.scene()))),
     }
 }
 

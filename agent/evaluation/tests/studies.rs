@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mindseye_agent::configurator::PlannerConfig;
 use mindseye_evaluation::ablation::{AblatedAgents, AblationRow, Score, ablations, run_ablations};
-use mindseye_evaluation::collection::{OnPolicyCollection, Script, scripted_episode};
+use mindseye_evaluation::collection::{OnPolicyCollection, Script, ScriptedGoals, scripted_episode};
 use mindseye_evaluation::comparison::compare_planners;
 use mindseye_evaluation::{Error, Method};
 use mindseye_interface::{Action, NoProgress, Seed};
@@ -119,7 +119,8 @@ fn an_agent_collects_episodes_of_the_length_asked_for_that_follow_from_their_see
     let (benchmark, task) = (benchmark(true), task(""));
     let scripts = || Ok(Box::new(HalfRight) as Box<dyn Script>);
     let method = FakeMethod::new("agent", Behaviour::Seek);
-    let collection = OnPolicyCollection { benchmark: &benchmark, scripts: &scripts, method: &method, task: &task };
+    let collection =
+        OnPolicyCollection { benchmark: &benchmark, goals: &ScriptedGoals(&scripts), method: &method, task: &task };
     let collect = |seed| collection.episode(Seed::new(seed), 33).unwrap();
     let episode = collect(1);
     assert_eq!((episode.actions.len(), episode.frames.len(), episode.states.len()), (33, 33, 33));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Seed, Simulator};
+use crate::{Error, GoalSource, Result, ScriptSource, Seed, Simulator};
 
 /// How starts and goals are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +100,12 @@ pub trait Benchmark: Sync {
     /// Its name, for example `push_t`.
     fn name(&self) -> &str;
 
+    /// A text that is equal where the worlds are the same program with the same settings: results are kept under it.
+    /// The name (the default) is enough where the program is this one.
+    fn identity(&self) -> String {
+        self.name().to_owned()
+    }
+
     /// A new world of the benchmark.
     ///
     /// # Errors
@@ -119,6 +125,29 @@ pub trait Benchmark: Sync {
         seed: u64,
         allowed: &dyn Fn(&[f64]) -> bool,
     ) -> Result<Vec<StartGoal>>;
+
+    /// Whether there are pairs of [`GoalKind::Hard`].
+    fn has_hard_pairs(&self) -> bool {
+        false
+    }
+
+    /// The scripts called `policy`, for recordings.
+    ///
+    /// # Errors
+    /// [`Error::Field`] where there are no such scripts; the error lists those there are.
+    fn scripts(&self, policy: &str) -> Result<Box<dyn ScriptSource + '_>> {
+        Err(Error::field("policy", format!("one of those that {} has (none)", self.name()), policy))
+    }
+
+    /// Where starts and goals come from recordings: from now on from these episodes alone, by their places in them. In
+    /// other benchmarks nothing happens.
+    fn keep_recorded(&mut self, _episodes: Vec<usize>) {}
+
+    /// The recorded episodes that goals of an agent's own collection come from. `None` (the default): what scripts
+    /// reach in a copy of the world.
+    fn recorded_goals(&self) -> Option<Box<dyn GoalSource + '_>> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Action, ActionSpace, Image, Observation, Result, Seed, StateSchema};
+use crate::{Action, ActionSpace, Error, Image, Observation, Result, Seed, StateSchema};
 
 /// What came of one control step.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,4 +142,29 @@ pub trait Simulator: Environment {
     /// In scenes with a part of the state that neither images nor true states show: draws it again from `seed`. The
     /// world looks the same and may continue differently. In other scenes nothing happens.
     fn resample_hidden(&mut self, _seed: Seed) {}
+
+    /// Whether the world can be saved, and copied as it is: without that nothing plans with the true dynamics.
+    fn has_snapshots(&self) -> bool {
+        true
+    }
+
+    /// The next calls are steps with `actions`, in this order: [`Environment::step`] where the image is wanted (always
+    /// after the last action, after all of them where they are `rendered`), else [`Simulator::step_blind`]; in between
+    /// the world is only looked at. A world behind a slow connection does them all at once. By default nothing happens.
+    ///
+    /// # Errors
+    /// As [`Environment::step`].
+    fn announce(&mut self, _actions: &[Action], _rendered: bool) -> Result<()> {
+        Ok(())
+    }
+
+    /// The next action of the demonstrator that the world itself brings, where it is now; of a new one where there is a
+    /// seed for its choices.
+    ///
+    /// # Errors
+    /// [`Error::Environment`](crate::Error::Environment) where it brings none (the default).
+    fn demonstrated_action(&mut self, _begin: Option<Seed>) -> Result<Action> {
+        let reason = format!("{} has none of its own", self.scene());
+        Err(Error::Environment { operation: "demonstrator", reason })
+    }
 }

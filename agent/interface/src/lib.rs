@@ -83,7 +83,7 @@ pub use lock::FolderLock;
 pub use memory::MemoryLimit;
 pub use observation::{Frame, Observation};
 pub use progress::{NoProgress, Progress};
-pub use script::{Script, ScriptSource};
+pub use script::{GoalSource, Script, ScriptSource};
 pub use seed::Seed;
 pub use staging::StagedFolder;
 pub use state::{DimensionKind, StateDimension, StateSchema};

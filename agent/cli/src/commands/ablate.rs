@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use mindseye_evaluation::MethodIdentity;
 use mindseye_evaluation::ablation::{AblatedAgents, AblationReport, ablations, run_ablations};
+use mindseye_evaluation::{MethodIdentity, ProtocolArguments};
 use mindseye_plots::{evaluation::ablation_chart, write_png};
 
 use super::resumable::ResumableStudy;
-use super::{Protocol, SceneArguments, load_task, print_json, write_json};
+use super::{SceneArguments, load_task, print_json, write_json};
 use crate::streams::say;
 
 /// What does each module contribute? The same episodes are run with it, and with a part in its place that does
@@ -30,7 +30,7 @@ pub struct AblateArguments {
     #[arg(long)]
     task: Option<PathBuf>,
     #[command(flatten)]
-    protocol: Protocol,
+    protocol: ProtocolArguments,
     /// Folder for ablation.json and ablation.png.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -46,22 +46,21 @@ pub struct AblateArguments {
 pub fn run(arguments: &AblateArguments) -> Result<()> {
     let protocol = &arguments.protocol;
     protocol.validate()?;
-    let scene = arguments.scene.scene.as_str();
-    let options = arguments.scene.options()?;
-    let benchmark = mindseye_sim::benchmark(scene, &options)?;
-    let task = load_task(arguments.task.as_deref(), scene)?;
-    let agent = arguments.scene.agent(arguments.checkpoint.as_deref())?;
+    let mut scene = arguments.scene.open()?;
+    let task = load_task(arguments.task.as_deref(), &scene.name)?;
+    let agent = scene.tested_agent(arguments.checkpoint.as_deref(), &arguments.scene.world.data)?;
+    let benchmark = scene.benchmark.as_ref();
     let study = ResumableStudy::begin("ablate", arguments.out.as_deref())?;
-    let ablations = ablations(&benchmark, &AblatedAgents::of(&agent), &task);
+    let ablations = ablations(benchmark, &AblatedAgents::of(&agent), &task);
     let seeds = protocol.seeds();
     let (episodes, threads) = (protocol.episodes, protocol.threads);
-    let rows = run_ablations(&benchmark, &ablations, (episodes, &seeds), threads, study.journal(), &study.progress);
+    let rows = run_ablations(benchmark, &ablations, (episodes, &seeds), threads, study.journal(), &study.progress);
     let rows = rows.map_err(|error| study.failed(error))?;
     let report = AblationReport {
         version: env!("CARGO_PKG_VERSION"),
         method: MethodIdentity::of(&agent),
-        benchmark: scene.to_owned(),
-        factors: options.factors.names(),
+        benchmark: scene.name.clone(),
+        factors: scene.options.factors.names(),
         image_side: arguments.scene.image_side,
         episodes,
         seeds,

@@ -55,17 +55,16 @@ pub fn run(arguments: &BranchesArguments) -> Result<()> {
     require_range("--episodes", arguments.episodes, 1, 1_000_000)?;
     require_range("--horizon", arguments.horizon, 1, 100)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
-    let scene = arguments.scene.scene.as_str();
-    let options = arguments.scene.options()?;
-    let benchmark = mindseye_sim::benchmark(scene, &options)?;
-    let agent = arguments.scene.agent(arguments.checkpoint.as_deref())?;
+    let scene = arguments.scene.open()?;
+    let agent = scene.agent(arguments.checkpoint.as_deref())?;
     let checkpoint = agent.checkpoint()?;
     let pool = pool(arguments.threads)?;
     let study = ResumableStudy::begin("evaluate branches", None)?;
+    let scripts = scene.benchmark.scripts("mixture")?;
     let search = BranchSearch {
-        benchmark: &benchmark,
-        factors: options.factors.names(),
-        scripts: &benchmark.scripts("mixture")?,
+        benchmark: scene.benchmark.as_ref(),
+        factors: scene.options.factors.names(),
+        scripts: scripts.as_ref(),
         checkpoint,
         horizon_chunks: arguments.horizon,
         root: Seed::new(arguments.seed),
@@ -75,15 +74,16 @@ pub fn run(arguments: &BranchesArguments) -> Result<()> {
     let found = found.map_err(|error| study.failed(error))?;
     if found.points.is_empty() {
         bail!(
-            "{scene}: expected plans with more ends than one (--scene bridge has some), got none from {} starts",
+            "{}: expected plans with more ends than one (--scene bridge has some), got none from {} starts",
+            scene.name,
             found.starts
         );
     }
     let report = BranchesReport {
         version: env!("CARGO_PKG_VERSION"),
         method: MethodIdentity::of(&agent as &dyn Method),
-        benchmark: scene.to_owned(),
-        factors: options.factors.names(),
+        benchmark: scene.name.clone(),
+        factors: scene.options.factors.names(),
         image_side: arguments.scene.image_side,
         episodes: arguments.episodes,
         seed: arguments.seed,

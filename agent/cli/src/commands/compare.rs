@@ -8,13 +8,12 @@ use mindseye_agent::assembly::Overrides;
 use mindseye_agent::configurator::PlannerConfig;
 use mindseye_assets as assets;
 use mindseye_evaluation::comparison::compare_planners;
-use mindseye_evaluation::{Evaluation, Perturbation};
+use mindseye_evaluation::{Evaluation, GoalArguments, Perturbation, ProtocolArguments};
 use mindseye_interface::config::{self, require_range};
 use mindseye_plots::{evaluation::planner_chart, write_png};
 
-use super::goals::GoalArguments;
 use super::resumable::ResumableStudy;
-use super::{Protocol, SceneArguments, load_task, print_json, write_json};
+use super::{SceneArguments, load_task, print_json, write_json};
 use crate::streams::say;
 
 /// Compare planners: success and planning time of each, at several numbers of plans per tick, on the same held-out
@@ -44,7 +43,7 @@ pub struct CompareArguments {
     #[command(flatten)]
     goals: GoalArguments,
     #[command(flatten)]
-    protocol: Protocol,
+    protocol: ProtocolArguments,
     /// Folder for compare.json and compare.png (success against milliseconds, a curve per planner).
     #[arg(long)]
     out: Option<PathBuf>,
@@ -63,17 +62,15 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
     for &plans in &arguments.plans {
         require_range("--plans", plans, 2, 1_000_000)?;
     }
-    let scene = arguments.scene.scene.as_str();
-    let options = arguments.scene.options()?;
-    let benchmark = mindseye_sim::benchmark(scene, &options)?;
-    let task = load_task(arguments.task.as_deref(), scene)?;
-    let agent = arguments.scene.agent(arguments.checkpoint.as_deref())?;
+    let mut scene = arguments.scene.open()?;
+    let task = load_task(arguments.task.as_deref(), &scene.name)?;
+    let agent = scene.tested_agent(arguments.checkpoint.as_deref(), &arguments.scene.world.data)?;
     let planners = planners(&arguments.planners)?;
     let study = ResumableStudy::begin("compare", arguments.out.as_deref())?;
     let searching = agent.without("learned_agent", Overrides { ignore_proposals: true, ..Overrides::default() });
     let evaluation = Evaluation {
-        benchmark: &benchmark,
-        factors: options.factors.names(),
+        benchmark: scene.benchmark.as_ref(),
+        factors: scene.options.factors.names(),
         task: &task,
         protocol: arguments.protocol.with_goals(goals),
         perturbation: Perturbation::default(),

@@ -4,18 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_assets as assets;
-use mindseye_evaluation::MeasuredRate;
+use mindseye_evaluation::{LearnedAgent, MeasuredRate, hold_out};
 use mindseye_interface::GoalKind;
 use mindseye_interface::config::require_range;
 use mindseye_plots::{Demo, DemoEpisode, DemoReport, film_path, is_film};
-use mindseye_sim::SceneOptions;
 use mindseye_sim::scenes::{push_t, two_room};
 use mindseye_world_model::Checkpoint;
+use mindseye_worlds::WorldArguments;
 
-use super::{load_task, pool, print_json};
+use super::{SceneArguments, load_task, pool, print_json};
 use crate::progress::{Interrupted, stop_on_ctrl_c};
 use crate::streams::say;
 
@@ -34,11 +34,13 @@ use crate::streams::say;
 pub struct DemoArguments {
     /// Name of the scene: two_room, push_t or bridge; the first two by default.
     scene: Option<String>,
+    #[command(flatten)]
+    world: WorldArguments,
     /// Folder of the checkpoint, whose scene is then shown; by default the shipped one.
     #[arg(long)]
     checkpoint: Option<PathBuf>,
     /// Task file (TOML); by default the shipped one of the scene.
-    #[arg(long, requires = "scene")]
+    #[arg(long)]
     task: Option<PathBuf>,
     /// Episodes to solve.
     #[arg(long, default_value_t = 6)]
@@ -83,6 +85,8 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
     let one_film = arguments.out.as_deref().is_some_and(is_film);
     let scenes: Vec<String> = match &arguments.scene {
         Some(scene) => vec![scene.clone()],
+        None if arguments.world.world.is_some() => vec!["the world".to_owned()], // it says its name itself
+        None if arguments.task.is_some() => bail!("--task: expected a scene or --world, got none"),
         None if arguments.checkpoint.is_some() => {
             let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), SHOWN[0])?;
             vec![Checkpoint::load_config(&folder)?.scene]
@@ -111,18 +115,25 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
 
 /// One scene.
 fn show(arguments: &DemoArguments, scene: &str, stop: &AtomicBool) -> Result<DemoReport> {
-    mindseye_sim::scene(scene)?;
+    let world = arguments.world.clone();
+    match (&world.world, &arguments.checkpoint) {
+        (None, _) => drop(mindseye_sim::scene(scene)?),
+        (Some(_), Some(_)) => {}
+        (Some(_), None) => bail!("--world: expected --checkpoint, got none"),
+    }
     let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), scene)?;
+    let image_side = Checkpoint::load_config(&folder)?.model.image_side;
+    let mut opened = SceneArguments { scene: scene.to_owned(), image_side, factors: Vec::new(), world }.open()?;
+    let scene = &*opened.name.clone();
     let checkpoint = Arc::new(Checkpoint::load_for_scene(&folder, scene)?);
+    hold_out(opened.benchmark.as_mut(), &LearnedAgent::new(checkpoint.clone()), &arguments.world.data)?;
+    let benchmark = opened.benchmark.as_ref();
     let task = load_task(arguments.task.as_deref(), scene)?;
-    let options = SceneOptions::with_side(checkpoint.config.model.image_side)?;
-    let benchmark = mindseye_sim::benchmark(scene, &options)?;
     let film = film_path(arguments.out.as_deref(), scene)?;
-    let hard = benchmark.scene().has_hard_pairs();
-    let goals = if hard { GoalKind::Hard } else { GoalKind::Offset { goal_offset: GOAL_OFFSET } };
+    let goals = if benchmark.has_hard_pairs() { GoalKind::Hard } else { GoalKind::Offset { goal_offset: GOAL_OFFSET } };
     let is_like_measured = arguments.switch_after.is_none();
     let demo = Demo {
-        benchmark: &benchmark,
+        benchmark,
         checkpoint,
         task: &task,
         goals,

@@ -6,19 +6,18 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use mindseye_assets as assets;
 use mindseye_evaluation::{
-    Evaluation, EvaluationEnd, LearnedAgent, Method, NoOp, Oracle, OracleDynamics, Perturbation, Protocol,
-    RandomActions,
+    Evaluation, EvaluationEnd, GoalArguments, LearnedAgent, Method, NoOp, Oracle, OracleDynamics, Perturbation,
+    Protocol, ProtocolArguments, RandomActions, hold_out,
 };
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Benchmark, files};
+use mindseye_interface::files;
 use mindseye_plots::evaluation::{sheet, success_chart};
 use mindseye_plots::write_png;
 use mindseye_world_model::{ActionStatistics, Lewm, LoadOptions};
 
 use super::branches::{self, BranchesArguments};
-use super::goals::GoalArguments;
 use super::resumable::ResumableStudy;
-use super::{SceneArguments, load_task, print_json};
+use super::{Opened, SceneArguments, load_task, print_json};
 use crate::streams::{note, say};
 
 /// Measure a world model: success of the agent that plans with it, on held-out episodes, beside its baselines.
@@ -55,7 +54,7 @@ pub struct EvaluateArguments {
     #[arg(long)]
     budget: Option<usize>,
     #[command(flatten)]
-    protocol: super::Protocol,
+    protocol: ProtocolArguments,
     /// Diagnosis: perception, cost and goals are the checkpoint's, the dynamics are the simulator's. What still fails
     /// is not the fault of the learned dynamics. Slow: every predicted state is rendered and encoded.
     #[arg(long, alias = "true-dynamics")]
@@ -108,18 +107,18 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     require_range("--warmup-episodes", arguments.warmup_episodes, 0, 10_000)?;
     require_range("--drop-frames", arguments.drop_frames, 0.0, 1.0)?;
     let goals = arguments.goals.kind()?;
-    let scene = arguments.scene.scene.as_str();
-    let options = arguments.scene.options()?;
-    let benchmark = mindseye_sim::benchmark(scene, &options)?;
-    let task = load_task(arguments.task.as_deref(), scene)?;
-    let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), scene)?;
-    let (tested, side) = tested_method(arguments, &folder, &benchmark)?;
+    let mut scene = arguments.scene.open()?;
+    let task = load_task(arguments.task.as_deref(), &scene.name)?;
+    let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), &scene.name)?;
+    let (tested, side) = tested_method(arguments, &folder, &mut scene)?;
+    let benchmark = scene.benchmark.as_ref();
+    let has_snapshots = benchmark.environment()?.has_snapshots();
     require_range("--image-side (the checkpoint's)", arguments.scene.image_side, side, side)?;
     let budget_steps = arguments.budget.unwrap_or(goals.default_budget());
     require_range("--budget", budget_steps, 1, 1_000_000)?;
     let evaluation = Evaluation {
-        benchmark: &benchmark,
-        factors: options.factors.0.iter().map(|factor| factor.name().to_owned()).collect(),
+        benchmark,
+        factors: scene.options.factors.names(),
         task: &task,
         protocol: Protocol {
             budget_steps,
@@ -133,7 +132,13 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     let baselines = (RandomActions { action_chunk }, NoOp { action_chunk }, Oracle { action_chunk });
     let mut methods: Vec<&dyn Method> = vec![tested.as_ref()];
     if !arguments.no_baselines {
-        methods.extend([&baselines.0 as &dyn Method, &baselines.1, &baselines.2]);
+        methods.extend([&baselines.0 as &dyn Method, &baselines.1]);
+        methods.extend(has_snapshots.then_some(&baselines.2 as &dyn Method));
+    }
+    if !has_snapshots && arguments.oracle_dynamics {
+        bail!("--oracle-dynamics: expected a world with snapshots, got {} without", scene.name);
+    } else if !has_snapshots && !arguments.no_baselines {
+        note!("no oracle: {} has no snapshots, so nothing can plan in it", scene.name);
     }
     for (number, method) in methods.iter().enumerate() {
         let checked = method.check_task(&task).map_err(anyhow::Error::new);
@@ -171,24 +176,23 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
 }
 
 /// The method under test, and the side of its images, pixels.
-fn tested_method(
-    arguments: &EvaluateArguments,
-    folder: &Path,
-    benchmark: &dyn Benchmark,
-) -> Result<(Box<dyn Method>, usize)> {
+fn tested_method(arguments: &EvaluateArguments, folder: &Path, scene: &mut Opened) -> Result<(Box<dyn Method>, usize)> {
     let has_statistics = !arguments.action_mean.is_empty() || !arguments.action_std.is_empty();
     let mut options = LoadOptions::default();
     if Lewm::is_in(folder) {
         if arguments.oracle_dynamics {
             bail!("--oracle-dynamics: expected a checkpoint of mindseye, got a LeWorldModel ({})", folder.display());
         }
-        options.action_width = Some(benchmark.environment()?.action_space().width());
+        options.action_width = Some(scene.benchmark.environment()?.action_space().width());
         let statistics = ActionStatistics { mean: arguments.action_mean.clone(), std: arguments.action_std.clone() };
         options.action_statistics = has_statistics.then_some(statistics);
     } else if has_statistics {
         bail!("--action-mean, --action-std: expected a LeWorldModel, got {}", folder.display());
     }
-    let agent = LearnedAgent::load_with(folder, benchmark.name(), &options)?;
+    let agent = LearnedAgent::load_with(folder, &scene.name, &options)?;
+    if let Some(count) = hold_out(scene.benchmark.as_mut(), &agent, &arguments.scene.world.data)? {
+        note!("starts and goals are of the {count} episodes of --data that the model was not trained on");
+    }
     let side = agent.image_side();
     Ok((if arguments.oracle_dynamics { Box::new(OracleDynamics { agent }) } else { Box::new(agent) }, side))
 }

@@ -6,17 +6,16 @@ use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage, Recording, Sidecar, WriteMode};
 use mindseye_evaluation::collection::{
-    OnPolicyCollection, RecordingPlan, RecordingReport, Shard, dataset_spec, record, scripted_episode,
+    OnPolicyCollection, RecordingPlan, RecordingReport, ScriptedGoals, Shard, dataset_spec, record, scripted_episode,
 };
 use mindseye_evaluation::{Error, LearnedAgent};
 use mindseye_interface::config::require_range;
 use mindseye_interface::memory::product;
 use mindseye_interface::text::printable_path;
-use mindseye_interface::{Benchmark, MemoryLimit, ScriptSource, Seed, Simulator};
-use mindseye_sim::SceneOptions;
+use mindseye_interface::{MemoryLimit, Seed, Simulator};
 use serde::Serialize;
 
-use super::{SceneArguments, load_task, pool, print_json};
+use super::{Opened, SceneArguments, load_task, pool, print_json};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
 
@@ -109,20 +108,24 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
     let batch = RecordingPlan::batch(episode_bytes, arguments.threads);
     let asked = product(&[COPIES, batch, episode_bytes]);
     MemoryLimit::of_this_machine().require("--steps x --image-side squared x 3, of some episodes at a time", asked)?;
-    let scene = arguments.scene.scene.as_str();
-    let benchmark = mindseye_sim::benchmark(scene, &options)?;
+    let scene = arguments.scene.open()?;
+    let benchmark = scene.benchmark.as_ref();
     let simulator = benchmark.environment()?;
     if arguments.policy != AGENT && (arguments.checkpoint.is_some() || arguments.task.is_some()) {
         bail!("--checkpoint and --task: expected --policy {AGENT}, got --policy {}", arguments.policy);
     }
-    let agent = if arguments.policy == AGENT { Some(agent(arguments)?) } else { None };
-    // The agent's goals are states that the demonstrators reach.
+    let agent = if arguments.policy == AGENT { Some(agent(arguments, &scene)?) } else { None };
+    // The agent's goals are states that the demonstrators reach, unless there are recordings.
     let policy = if agent.is_some() { "mixture" } else { &arguments.policy };
     let scripts = benchmark.scripts(policy)?;
+    let recorded = benchmark.recorded_goals();
+    let scripted = ScriptedGoals(scripts.as_ref());
+    let goals = recorded.as_deref().unwrap_or(&scripted);
     let episode = |seed: Seed| -> std::result::Result<EpisodeData, Error> {
         match &agent {
-            Some((method, task)) => OnPolicyCollection { benchmark: &benchmark, scripts: &scripts, method, task }
-                .episode(seed, arguments.steps),
+            Some((method, task)) => {
+                OnPolicyCollection { benchmark, goals, method, task }.episode(seed, arguments.steps)
+            }
             None => {
                 let (mut world, mut script) = (benchmark.environment()?, scripts.script()?);
                 scripted_episode(world.as_mut(), script.as_mut(), seed, arguments.steps)
@@ -135,7 +138,7 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
         _ => WriteMode::Error,
     };
     let (pool, stop) = (pool(arguments.threads)?, stop_on_ctrl_c()?); // what may fail comes before the folder
-    let writer = DatasetWriter::create(&arguments.out, spec(arguments, &options, simulator.as_ref()), mode)?;
+    let writer = DatasetWriter::create(&arguments.out, spec(arguments, &scene, simulator.as_ref()), mode)?;
     let part = arguments.shard.unwrap_or(Shard::WHOLE).episodes(arguments.episodes);
     let plan = RecordingPlan { root: Seed::new(arguments.seed), episodes: part.start as u64..part.end as u64, batch };
     let progress = TerminalProgress::stopped_by(stop);
@@ -161,23 +164,23 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
 }
 
 /// The agent that records itself, and how it plans.
-fn agent(arguments: &RecordArguments) -> Result<(LearnedAgent, mindseye_agent::Task)> {
-    let agent = arguments.scene.agent(arguments.checkpoint.as_deref())?;
-    Ok((agent, load_task(arguments.task.as_deref(), &arguments.scene.scene)?))
+fn agent(arguments: &RecordArguments, scene: &Opened) -> Result<(LearnedAgent, mindseye_agent::Task)> {
+    let agent = scene.agent(arguments.checkpoint.as_deref())?;
+    Ok((agent, load_task(arguments.task.as_deref(), &scene.name)?))
 }
 
 /// The data set with what the recording is of.
-fn spec(arguments: &RecordArguments, options: &SceneOptions, simulator: &dyn Simulator) -> DatasetSpec {
+fn spec(arguments: &RecordArguments, scene: &Opened, simulator: &dyn Simulator) -> DatasetSpec {
     let first_of_seed = arguments.shard.map(|shard| shard.episodes(arguments.episodes).start);
     let sidecar = Sidecar {
-        scene: arguments.scene.scene.clone(),
+        scene: scene.name.clone(),
         action_space: simulator.action_space().clone(),
         control_step_secs: simulator.control_step_secs(),
         recordings: vec![Recording {
             first_episode: 0,
             seed: Seed::new(arguments.seed),
             policy: arguments.policy.clone(),
-            factors: options.factors.names(),
+            factors: scene.options.factors.names(),
             first_of_seed: first_of_seed.filter(|first| *first > 0),
         }],
     };
@@ -185,6 +188,6 @@ fn spec(arguments: &RecordArguments, options: &SceneOptions, simulator: &dyn Sim
         image_storage: if arguments.video { ImageStorage::Av1 } else { ImageStorage::Png },
         episodes_per_file: arguments.episodes_per_file,
         sidecar: Some(sidecar),
-        ..dataset_spec(&arguments.scene.scene, options.image_size, simulator)
+        ..dataset_spec(&scene.name, scene.options.image_size, simulator)
     }
 }

@@ -258,7 +258,9 @@ fn read_recipe(
     };
     let mut recipe: TrainingConfig = config::load(&path)?;
     let shape = sources.shape();
-    if sidecar.is_none() {
+    // Worlds of other programs have no recipe of their own either.
+    let fits_any = sidecar.is_none() || path == assets::recipe(RECORDED)?;
+    if fits_any {
         if shape.action == 0 {
             bail!("{}: expected a column of actions, got none", sources.path().display());
         }
@@ -278,7 +280,7 @@ fn read_recipe(
         require_range("--action-chunk", asked, 1, 10_000)?;
         (recipe.model.action_chunk, chunk) = (asked, "as asked for".into());
     }
-    if sidecar.is_none() && arguments.recipe.is_none() {
+    if fits_any && arguments.recipe.is_none() {
         if let Some(known) = known {
             recipe.model = known.model.clone();
         }
