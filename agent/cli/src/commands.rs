@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod plan;
 pub mod record;
 mod resumable;
+mod serving;
 mod shell;
 pub mod train;
 
@@ -72,6 +73,8 @@ pub enum Command {
     Inspect(inspect::InspectArguments),
     Data(data::DataArguments),
     Cameras(cameras::CamerasArguments),
+    Serve(mindseye_serving::ServeArguments),
+    Act(mindseye_serving::ActArguments),
     Bench(bench::BenchArguments),
     Completions(shell::CompletionsArguments),
     Man(shell::ManArguments),
@@ -96,6 +99,8 @@ impl Command {
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Data(arguments) => data::run(arguments),
             Self::Cameras(arguments) => cameras::run(arguments),
+            Self::Serve(arguments) => Ok(arguments.run(&serving::program()?)?),
+            Self::Act(arguments) => Ok(arguments.run(&serving::program()?)?),
             Self::Bench(arguments) => bench::run(arguments),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
             Self::Man(arguments) => shell::man(arguments, Arguments::command()),
