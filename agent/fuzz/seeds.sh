@@ -9,9 +9,10 @@ replacing() { { printf "\\$(printf %03o "$2")"; cat "$fixtures/$3"; } >"corpus/$
 
 mkdir -p corpus
 cp -r seeds/* corpus/
-for target in recipe_toml task_toml lerobot lerobot_v21 hdf5 npz mp4 mjpeg; do mkdir -p "corpus/$target"; done
+for target in recipe_toml task_toml lerobot lerobot_v21 hdf5 npz mp4 mjpeg policy_message; do mkdir -p "corpus/$target"; done
 cp ../../assets/tasks/*.toml corpus/task_toml/
 cp ../../assets/recipes/*.toml corpus/recipe_toml/
+cp ../serving/tests/fixtures/*.msgpack corpus/policy_message/
 v3=lerobot_v3_tiny_image v21=lerobot_v21_tiny folder=swm_folder_tiny
 replacing lerobot 0 $v3/meta/info.json
 replacing lerobot 1 $v3/meta/tasks.parquet

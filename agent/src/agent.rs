@@ -4,6 +4,7 @@
 //! decides only when to stop improving. So a recorded run replays bit for bit as long as no deadline cuts it short.
 
 mod acting;
+mod commitment;
 mod executed;
 mod expected_distances;
 mod goals;
@@ -67,6 +68,8 @@ pub struct Agent {
     /// Weights that were changed since the task was read.
     weights: BTreeMap<String, f32>,
     executed: ExecutedActions,
+    /// Normalised actions that the next tick's plan begins with.
+    committed: Arc<[f32]>,
     times: TickTimes,
 }
 
@@ -113,6 +116,7 @@ impl Agent {
             frozen: Arc::default(),
             weights: BTreeMap::new(),
             executed: ExecutedActions::default(),
+            committed: Arc::default(),
             times: TickTimes::default(),
         }
     }
@@ -217,6 +221,7 @@ impl Agent {
         let mut directive = self.modules.configurator.configure(self.modules.memory.as_ref());
         let (steps, arrival) = self.executed.advance(directive.action_chunk, directive.action_width);
         directive.executed_steps = steps;
+        directive.committed = std::mem::take(&mut self.committed);
         if self.action_space.is_some() {
             if let Ok(action) = self.holding_still(observation) {
                 self.neutral = Some(action.values().into());

@@ -4,6 +4,7 @@
 //! that blocks is reported while it blocks; after any error the environment is stopped; people change the goal, a
 //! weight, or pause through a channel that is read between two ticks.
 
+mod hold;
 mod reporting;
 mod worker;
 
@@ -11,10 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, TryRecvError, never};
-use mindseye_interface::{Action, Environment, Goal, Observation, Step, SystemClock};
+use mindseye_interface::{Action, ActionSpace, Environment, Goal, Observation, Step, SystemClock};
 
+pub use hold::Latch;
 pub use reporting::{Reporter, channel};
 
+use self::hold::Fault;
 use self::worker::Worker;
 use crate::{Agent, Error, Result, TickReport};
 
@@ -32,11 +35,24 @@ pub struct Limits {
     /// The longest that one call to the environment may take, seconds; none by default. A longer one is reported while
     /// it blocks ([`TickListener::on_blocked`]) and ends the run with [`Error::Watchdog`] when it returns.
     pub watchdog_secs: Option<f64>,
+    /// When the body is held still until a person says [`Command::Resume`]; none by default: then an error ends the
+    /// run, and nothing else is looked at.
+    pub latch: Option<Latch>,
+    /// The most that a number of a normalised action may differ from the command before (from holding still at first);
+    /// no limit by default.
+    pub max_change: Option<f32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_steps: None, replan_every: None, real_time: true, watchdog_secs: None }
+        Self {
+            max_steps: None,
+            replan_every: None,
+            real_time: true,
+            watchdog_secs: None,
+            latch: None,
+            max_change: None,
+        }
     }
 }
 
@@ -50,6 +66,12 @@ pub trait TickListener {
 
     /// The environment has not answered for `secs` seconds: called while `operation` still blocks.
     fn on_blocked(&mut self, _operation: &'static str, _secs: f64) {}
+
+    /// The body is held still for `reason`, until a person resumes.
+    fn on_held(&mut self, _reason: &str) {}
+
+    /// The run continues.
+    fn on_resumed(&mut self) {}
 }
 
 /// A listener that ignores everything.
@@ -69,9 +91,11 @@ pub enum Command {
         /// Its new weight.
         weight: f32,
     },
+    /// Pursue what is observed now.
+    GoalIsNow,
     /// Stop the body and wait.
     Pause,
-    /// Continue after a pause.
+    /// Continue after a pause, or after the body was held.
     Resume,
 }
 
@@ -86,6 +110,8 @@ pub struct RunSummary {
     pub late_steps: u64,
     /// Whether the environment ended the episode for good.
     pub terminated: bool,
+    /// Why the body was held, each time.
+    pub holds: Vec<String>,
     /// Commands that were refused, with the reason.
     pub refused_commands: Vec<String>,
 }
@@ -120,12 +146,14 @@ pub fn run_with_commands(
     commands: &Receiver<Command>,
 ) -> Result<RunSummary> {
     let step_time = limits.real_time.then(|| Duration::from_secs_f64(environment.control_step_secs().max(0.0)));
-    let width = environment.action_space().width();
+    let space = environment.action_space().clone();
+    let width = space.width();
     std::thread::scope(|scope| {
         let limit = limits.watchdog_secs.map(|secs| Duration::from_secs_f64(secs.max(0.0)));
         let worker = Worker::start(scope, environment, limit);
+        let summary = RunSummary::default();
         let mut run =
-            Run { worker, limits, listener, stop, commands, width, step_time, summary: RunSummary::default() };
+            Run { worker, limits, listener, stop, commands, width, space, step_time, commanded: None, summary };
         let ended = run.run_until_done(agent);
         let stopped = run.worker.stop(run.listener);
         ended?;
@@ -145,43 +173,77 @@ struct Run<'a> {
     stop: &'a AtomicBool,
     commands: &'a Receiver<Command>,
     width: usize,
+    space: ActionSpace,
     step_time: Option<Duration>,
+    /// Normalised values of the command before.
+    commanded: Option<Vec<f32>>,
     summary: RunSummary,
 }
 
 impl Run<'_> {
     fn run_until_done(&mut self, agent: &mut Agent) -> Result<()> {
         let clock = SystemClock::start();
-        let mut observation = self.worker.observe(self.listener)?;
+        let mut observation = self.begin(agent)?;
         let mut next_step = Instant::now();
         while !self.is_over() {
-            if self.obey(agent)? {
+            if self.obey(agent, &observation)? {
                 // The body stood still meanwhile: what is observed now does not follow from the last chunk.
                 agent.start_episode();
-                observation = self.worker.observe(self.listener)?;
+                observation = self.begin(agent)?;
                 next_step = Instant::now();
                 continue;
             }
-            let report = agent.tick(&observation, &clock);
-            self.summary.ticks += 1;
-            self.listener.on_tick(&observation, &report);
-            let steps = self.steps_of(&report)?;
-            let mut executed = 0;
-            for values in report.action_chunk.chunks_exact(self.width).take(steps) {
-                if self.is_over() {
-                    break;
+            match self.act(agent, &observation, &clock, &mut next_step) {
+                Ok(next) => observation = next,
+                Err(fault) => {
+                    self.hold(agent, fault, &observation)?;
+                    observation = self.begin(agent)?;
+                    next_step = Instant::now();
                 }
-                self.wait_until(&mut next_step);
-                let action = Action::new(values.to_vec())?;
-                let step = self.worker.step(action.clone(), self.listener)?;
-                (executed, self.summary.steps) = (executed + 1, self.summary.steps + 1);
-                self.listener.on_step(&action, &step);
-                self.summary.terminated = step.terminated;
-                observation = step.observation;
             }
-            agent.report_executed(executed);
         }
         Ok(())
+    }
+
+    /// One tick and the control steps that it decided, from `observation` to the next.
+    fn act(
+        &mut self,
+        agent: &mut Agent,
+        observation: &Observation,
+        clock: &SystemClock,
+        next_step: &mut Instant,
+    ) -> std::result::Result<Observation, Fault> {
+        let report = agent.tick(observation, clock);
+        self.summary.ticks += 1;
+        self.listener.on_tick(observation, &report);
+        if let Some(reason) = self.limits.latch.as_ref().and_then(|latch| latch.reason(observation, &report)) {
+            return Err(Fault::Unsafe(reason));
+        }
+        let steps = self.steps_of(&report)?;
+        if self.limits.max_change.is_some() && self.commanded.is_none() {
+            self.commanded = Some(self.space.hold(&observation.proprioception)?.values().to_vec());
+        }
+        let (mut executed, mut newest) = (Vec::with_capacity(steps), observation.clone());
+        for values in report.action_chunk.chunks_exact(self.width).take(steps) {
+            if self.is_over() {
+                break;
+            }
+            self.wait_until(next_step);
+            let action = Action::new(self.within_reach(values))?;
+            let step = self.worker.step(action.clone(), self.listener)?;
+            self.summary.steps += 1;
+            self.listener.on_step(&action, &step);
+            self.commanded = Some(action.values().to_vec());
+            executed.push(action);
+            self.summary.terminated = step.terminated;
+            newest = step.observation;
+        }
+        match self.limits.max_change {
+            None => agent.report_executed(executed.len()),
+            Some(_) if executed.is_empty() => agent.report_executed(0),
+            Some(_) => agent.report_executed_actions(&executed),
+        }
+        Ok(newest)
     }
 
     /// Whether the run is to end before the next control step.
@@ -223,38 +285,49 @@ impl Run<'_> {
     }
 
     /// Takes all commands that have come; true after a pause.
-    fn obey(&mut self, agent: &mut Agent) -> Result<bool> {
+    fn obey(&mut self, agent: &mut Agent, observation: &Observation) -> Result<bool> {
         let mut was_paused = false;
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Pause) => {
                     was_paused = true;
-                    self.pause(agent)?;
+                    self.worker.stop(self.listener)?;
+                    self.wait_for_resume(agent);
                 }
+                Ok(Command::GoalIsNow) => self.pursue(agent, observation),
                 Ok(command) => self.take(agent, command),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(was_paused),
             }
         }
     }
 
-    /// Stops the body and waits for [`Command::Resume`]; other commands take effect meanwhile.
-    fn pause(&mut self, agent: &mut Agent) -> Result<()> {
-        self.worker.stop(self.listener)?;
+    /// Waits for [`Command::Resume`]; other commands take effect meanwhile. False where nobody can say it any more.
+    fn wait_for_resume(&mut self, agent: &mut Agent) -> bool {
         while !self.stop.load(Ordering::Relaxed) {
             match self.commands.recv_timeout(PAUSE_POLL) {
-                Ok(Command::Resume) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Ok(Command::Resume) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Ok(Command::GoalIsNow) => match self.worker.observe(self.listener) {
+                    Ok(observation) => self.pursue(agent, &observation),
+                    Err(error) => self.summary.refused_commands.push(error.to_string()),
+                },
                 Ok(command) => self.take(agent, command),
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
-        Ok(())
+        true
+    }
+
+    fn pursue(&mut self, agent: &mut Agent, observation: &Observation) {
+        let taken = agent.set_image_goal(observation.clone());
+        self.summary.refused_commands.extend(taken.err().map(|error| error.to_string()));
     }
 
     fn take(&mut self, agent: &mut Agent, command: Command) {
         let taken = match command {
             Command::SetGoal(goal) => agent.set_goal(goal),
             Command::SetWeight { name, weight } => agent.set_weight(&name, weight),
-            Command::Pause | Command::Resume => Ok(()),
+            Command::Pause | Command::Resume | Command::GoalIsNow => Ok(()),
         };
         self.summary.refused_commands.extend(taken.err().map(|error| error.to_string()));
     }

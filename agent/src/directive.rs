@@ -45,6 +45,9 @@ pub struct Directive {
     /// Which numbers of an action have one value only `[action_width]`: what never moved in the recordings is never
     /// commanded to. Every plan has 0 there. Empty: none.
     pub frozen: Arc<[bool]>,
+    /// Normalised actions of the first control steps of every plan, one after the other: they will have been executed
+    /// before this tick's plan can be, so that they are conditions of it. Empty: none.
+    pub committed: Arc<[f32]>,
     /// Control steps executed since the tick before, at most `action_chunk`: the previous plan has moved on by so many.
     pub executed_steps: usize,
     /// Control steps from this tick to the next, from 1 to `action_chunk`: so many of the chunk are executed.
@@ -88,6 +91,7 @@ impl Directive {
             action_width,
             neutral: vec![0.0; action_width].into(),
             frozen: Arc::default(),
+            committed: Arc::default(),
             executed_steps: action_chunk,
             replan_every: action_chunk,
             weights: vec![(terms::GOAL_DISTANCE.into(), 1.0)],
@@ -142,8 +146,34 @@ impl Directive {
         let held = |index: usize| self.neutral.get(index % self.action_width.max(1)).copied().unwrap_or(0.0);
         let legal = |(index, value): (usize, &f32)| if value.is_nan() { held(index) } else { value.clamp(-1.0, 1.0) };
         let mut bounded: Vec<f32> = values.iter().enumerate().map(legal).collect();
-        self.freeze(&mut bounded);
+        self.constrain(&mut bounded);
         bounded
+    }
+
+    /// Makes the `values` of a plan, from its first control step on, what every plan of this tick is: frozen numbers
+    /// are 0, and it begins with the committed actions. All candidates of a search pass here.
+    pub fn constrain(&self, values: &mut [f32]) {
+        self.freeze(values);
+        values.iter_mut().zip(self.committed.iter()).for_each(|(value, committed)| *value = *committed);
+    }
+
+    /// `plan` with its committed actions.
+    pub(crate) fn constrained(&self, plan: Plan) -> Plan {
+        if self.committed.is_empty() || plan.values().starts_with(&self.committed) {
+            return plan;
+        }
+        let mut values = plan.values().to_vec();
+        self.constrain(&mut values);
+        Plan::new(plan.horizon(), plan.chunk_width(), values).unwrap_or(plan)
+    }
+
+    /// Takes the gradients `[N, H * A]` of plans off the numbers that no plan of this tick can change.
+    pub(crate) fn constrain_gradients(&self, gradients: &mut [f32]) {
+        self.freeze(gradients);
+        let length = (self.horizon_chunks * self.chunk_width()).max(1);
+        for plan in gradients.chunks_mut(length).filter(|_| !self.committed.is_empty()) {
+            plan.iter_mut().zip(self.committed.iter()).for_each(|(gradient, _)| *gradient = 0.0);
+        }
     }
 
     /// Sets the frozen numbers in the `values` of plans, or of their gradients, to 0.

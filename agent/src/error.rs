@@ -105,6 +105,12 @@ pub enum Error {
         /// How long it took, seconds.
         took_secs: f64,
     },
+    /// The body is held still, and nobody can resume it.
+    #[error("held still: {reason}")]
+    Held {
+        /// Why.
+        reason: String,
+    },
     /// The environment failed in a way that is no error of its own (it panicked).
     #[error("{operation}: expected an answer of the environment, but it panicked")]
     EnvironmentLost {

@@ -5,13 +5,13 @@ mod images;
 mod planned;
 mod protocol;
 
-use mindseye_interface::{Action, ActionSpace, Clock, Frame, Image, Observation, Seed};
+use mindseye_interface::{Action, ActionSpace, Clock, Frame, Goal, Image, Observation, Seed};
 
-pub use self::images::{CameraImage, NamedImages};
+pub use self::images::{CameraImage, NamedImages, goal_frames};
 pub use self::planned::{GoalDistances, PlannedActions, SessionPlan};
 pub use self::protocol::{Executed, MAX_LINE_BYTES, PlanRequest};
 use crate::agent::Agent;
-use crate::configurator::{RunGoal, Task};
+use crate::configurator::Task;
 use crate::model_source::ModelSource;
 use crate::{Error, Result};
 
@@ -34,6 +34,8 @@ pub struct PlanningSession {
     observed: Vec<Frame>,
     goal: Vec<Frame>,
     ticks: u64,
+    /// Control steps of a plan.
+    plan_steps: usize,
 }
 
 impl PlanningSession {
@@ -47,10 +49,26 @@ impl PlanningSession {
             return Err(Error::task("goal.kind", "image or key_frames, since the goal is an image", task.goal.term()));
         }
         let task = Task { budget_ms: deadline_ms.unwrap_or(f64::INFINITY), ..task.clone() };
-        let agent = Agent::from_checkpoint(source, &task, seed)?;
-        let width = source.model().spec().action_width;
+        Self::for_any_goal(source, &task, seed)
+    }
+
+    /// As [`PlanningSession::new`], for a task with a goal of any kind and its own budget. The task's own goal is
+    /// pursued where it says all of it; [`PlanningSession::set_goal`] and [`PlanningSession::set_state_goal`] give
+    /// others.
+    ///
+    /// # Errors
+    /// When the task asks for what the checkpoint does not have.
+    pub fn for_any_goal(source: &ModelSource, task: &Task, seed: Seed) -> Result<Self> {
+        let agent = Agent::from_checkpoint(source, task, seed)?;
+        let (width, chunk) = (source.model().spec().action_width, source.model().spec().action_chunk);
         let space = source.action_space().cloned().unwrap_or_else(|| unnamed(width));
-        Ok(Self { agent, source: source.clone(), space, observed: Vec::new(), goal: Vec::new(), ticks: 0 })
+        let (observed, goal, plan_steps) = (Vec::new(), Vec::new(), task.horizon_chunks * chunk);
+        Ok(Self { agent, source: source.clone(), space, observed, goal, ticks: 0, plan_steps })
+    }
+
+    /// Control steps of a plan.
+    pub fn plan_steps(&self) -> usize {
+        self.plan_steps
     }
 
     /// What the numbers of a plan are: without a description in the checkpoint, values as the model was trained on.
@@ -78,8 +96,18 @@ impl PlanningSession {
     fn pursue(&mut self, frames: Vec<Frame>, proprioception: &[f32]) -> Result<()> {
         let observation = self.observation(frames, proprioception);
         let goal = observation.frames.clone();
-        self.agent.set_run_goals(&[RunGoal { observation, ..RunGoal::default() }])?;
+        self.agent.set_image_goal(observation)?;
         self.goal = goal;
+        Ok(())
+    }
+
+    /// Pursues `goal`, values or bounds of named dimensions of the state, from the next plan on; memory stays.
+    ///
+    /// # Errors
+    /// [`Error::NoStateProbe`] without something that reads them, [`Error::Unknown`] for other names.
+    pub fn set_state_goal(&mut self, goal: Goal) -> Result<()> {
+        self.agent.set_goal(goal)?;
+        self.goal.clear();
         Ok(())
     }
 
@@ -130,6 +158,35 @@ impl PlanningSession {
             ExecutedSteps::These(actions) if actions.is_empty() => self.agent.report_executed(0),
             ExecutedSteps::These(actions) => self.agent.report_executed_actions(&actions),
         }
+    }
+
+    /// The next plan begins with `rows`, the actions of its first control steps in the robot's units: they will be
+    /// executed while it is made (real-time chunking), and the rest of the plan is the best that can follow them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for rows of another width, values out of bounds, and where nothing would be left to plan.
+    pub fn commit(&mut self, rows: &[Vec<f64>]) -> Result<()> {
+        let wrong = |expected: String, got: String| Error::Shape { operation: "committed", expected, got };
+        if rows.len() >= self.plan_steps {
+            let expected = format!("fewer than the {} control steps of a plan", self.plan_steps);
+            return Err(wrong(expected, rows.len().to_string()));
+        }
+        for row in rows {
+            if row.len() != self.space.width() {
+                return Err(wrong(format!("{} numbers per control step", self.space.width()), row.len().to_string()));
+            }
+            for (index, value) in row.iter().enumerate() {
+                let (low, high) = (self.space.low[index], self.space.high[index]);
+                let rounding = 1e-6 * (high - low);
+                if !(low - rounding..=high + rounding).contains(value) {
+                    let name = &self.space.names[index];
+                    return Err(wrong(format!("{name} within {low} to {high}"), value.to_string()));
+                }
+            }
+        }
+        let actions = rows.iter().map(|row| self.space.normalise(row));
+        self.agent.commit(&actions.collect::<mindseye_interface::Result<Vec<Action>>>()?);
+        Ok(())
     }
 
     /// The next image does not follow from what was before: the plan before is dropped, memory stays.

@@ -282,3 +282,48 @@ fn no_plan_moves_a_frozen_dimension() {
         Directive { frozen: vec![true, false].into(), ..directive(GOAL, 2) }.bounded(&[0.5, f32::NAN, 2.0, -0.5]);
     assert_eq!(proposed, [0.0, 0.0, 0.0, -0.5], "nor does a policy");
 }
+
+/// Real-time chunking: what is executed while a plan is made is a condition of the plan.
+#[test]
+fn plans_begin_with_what_is_committed_and_make_the_best_of_it() {
+    // Two control steps away from the goal, and one that is half of the way.
+    let committed = [-1.0, 1.0, -0.7, 0.9, 0.5, -0.25];
+    let free = directive(GOAL, 4);
+    let bound = Directive { committed: committed.into(), ..free.clone() };
+    let energy = |plan: &Plan| {
+        let (cost, start) = (cost(), Latent::global(vec![0.0, 0.0]));
+        Imagination::new(&PointMass, &cost, &start, &bound).energies(&Plans::from(plan)).unwrap()[0]
+    };
+    for (name, mut actor) in planners() {
+        let planned = choice_of(actor.as_mut(), &PointMass, &bound, 0).unwrap().0;
+        assert_eq!(planned.plan.values()[..6], committed, "{name}");
+        assert!(distance_to_goal(&planned) < 0.1, "{name}: {} m from the goal", distance_to_goal(&planned));
+        // The same begin, and then what would be right without it.
+        let (_, mut unbound) = planners().into_iter().find(|(other, _)| *other == name).unwrap();
+        let mut ignorant = choice_of(unbound.as_mut(), &PointMass, &free, 0).unwrap().0.plan.values().to_vec();
+        ignorant[..6].copy_from_slice(&committed);
+        let ignorant = Plan::new(4, planned.plan.chunk_width(), ignorant).unwrap();
+        let (knowing, ignorant) = (energy(&planned.plan), energy(&ignorant));
+        assert!(knowing < 0.5 * ignorant, "{name}: {knowing} and {ignorant}");
+        // The next tick is free again, and its previous plan is no reason to begin so.
+        let after = choice_of(actor.as_mut(), &PointMass, &Directive { executed_steps: 3, ..free.clone() }, 1);
+        assert_ne!(after.unwrap().0.plan.values()[..6], committed, "{name}");
+    }
+    let mut random = RandomActions;
+    let plan = choice_of(&mut random, &PointMass, &bound, 0).unwrap().0.plan;
+    assert_eq!(plan.values()[..6], committed, "also where nothing is searched");
+}
+
+#[test]
+fn a_plan_that_nothing_was_searched_for_begins_with_what_is_committed() {
+    let committed = [0.5, -0.5];
+    let bound = Directive { committed: committed.into(), ..directive(GOAL, 2) };
+    let (cost, start, clock) = (cost(), Latent::global(vec![0.0, 0.0]), ManualClock::default());
+    for (name, mut actor) in planners() {
+        let imagination = Imagination::new(&PointMass, &cost, &start, &bound);
+        let deadline = Deadline { clock: &clock, at_secs: -1.0 };
+        let choice = actor.act(&imagination, &mut Seed::new(0).rng(), &deadline).unwrap();
+        assert!(choice.fallback.is_some(), "{name}");
+        assert_eq!((&choice.plan.values()[..2], choice.plan.values()[2]), (&committed[..], 0.0), "{name}");
+    }
+}

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod plan;
 pub mod record;
 mod resumable;
+mod serving;
 mod shell;
 pub mod train;
 
@@ -72,6 +73,8 @@ pub enum Command {
     Inspect(inspect::InspectArguments),
     Data(data::DataArguments),
     Cameras(cameras::CamerasArguments),
+    Serve(mindseye_serving::ServeArguments),
+    Act(mindseye_serving::ActArguments),
     Bench(bench::BenchArguments),
     /// Answer requests on stdin as a world of another program does: the reference of docs/your_robot.md.
     #[command(hide = true)]
@@ -104,6 +107,8 @@ impl Command {
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Data(arguments) => data::run(arguments),
             Self::Cameras(arguments) => cameras::run(arguments),
+            Self::Serve(arguments) => Ok(arguments.run(&serving::program()?)?),
+            Self::Act(arguments) => Ok(arguments.run(&serving::program()?)?),
             Self::Bench(arguments) => bench::run(arguments),
             Self::World { scene, abilities } => Ok(abilities.serve(scene.open()?.benchmark.as_ref())?),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),

@@ -109,8 +109,14 @@ const BINARY: &[&str] = &[
 ];
 
 /// What the fuzz targets may use: libraries that read files and streams of others.
-const FUZZ: &[&str] =
-    &["mindseye-interface", "mindseye-episodes", "mindseye-world-model", "mindseye-agent", "mindseye-cameras"];
+const FUZZ: &[&str] = &[
+    "mindseye-interface",
+    "mindseye-episodes",
+    "mindseye-world-model",
+    "mindseye-agent",
+    "mindseye-cameras",
+    "mindseye-serving",
+];
 
 /// What the examples may use: the same without the measurements of speed.
 const EXAMPLES: &[&str] = &[

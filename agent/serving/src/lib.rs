@@ -1,1 +1,25 @@
 //! Agents that live outside a simulator: a policy server, a client, robots behind `Environment`, a web page.
+//!
+//! - [`server::Server`] serves a [`server::Service`] over websockets: [`server::PolicyService`] gives every client an
+//!   agent of its own ([`policy::PolicySession`]), in the protocol of openpi (`docs/guides/serve.md`).
+//! - [`client::PolicyClient`] asks such a server, ours or openpi's.
+//! - [`body`] puts a body behind a websocket, and [`act`] drives one: cameras, goal, clock, watch (`docs/guides/act.md`).
+//! - [`message`] is what goes over the wire: msgpack with arrays of numpy, read within bounds.
+
+pub mod act;
+pub mod body;
+mod channel;
+pub mod client;
+mod error;
+pub mod message;
+pub mod policy;
+mod program;
+mod serve_command;
+pub mod server;
+mod timed_stream;
+
+pub use act::ActArguments;
+
+pub use error::{Error, Result};
+pub use program::{Program, Supplied};
+pub use serve_command::ServeArguments;

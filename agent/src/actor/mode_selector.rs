@@ -43,7 +43,8 @@ impl ModeSelector {
         };
         let length = (horizon - 1) * width;
         let executed = (directive.executed_steps * directive.action_width).min(width);
-        let rest = previous.values()[executed..executed + length].to_vec();
+        let mut rest = previous.values()[executed..executed + length].to_vec();
+        directive.constrain(&mut rest);
         if !self.has_time(imagination, proposal, deadline)? {
             return Ok((Mode::Mode1, ModeReason::NoTime));
         }

@@ -23,7 +23,7 @@ impl Actor for RandomActions {
                 values.extend((0..width).map(|_| rng.random_range(-1.0..=1.0f32)));
             }
         }
-        directive.freeze(&mut values);
+        directive.constrain(&mut values);
         Ok(Choice::unplanned(Plan::new(horizon, width, values)?))
     }
 

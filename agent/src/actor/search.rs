@@ -56,7 +56,7 @@ impl<'a> Search<'a> {
         previous: &PreviousPlan,
         paces: &'a mut Paces,
     ) -> Self {
-        let start = previous.remaining(imagination.directive);
+        let start = previous.remaining(imagination.directive).map(|plan| imagination.directive.constrained(plan));
         paces.rollouts.of_horizon(imagination.directive.horizon_chunks);
         paces.gradients.of_horizon(imagination.directive.horizon_chunks);
         Self { imagination, deadline, paces, start, best: None, energies: Vec::new() }
@@ -100,7 +100,7 @@ impl<'a> Search<'a> {
             let directive = self.imagination.directive;
             let drawn = |index: usize| {
                 let mut sequence = draw(index);
-                directive.freeze(&mut sequence);
+                directive.constrain(&mut sequence);
                 sequence
             };
             let sequences: Vec<Vec<f32>> = (scored..scored + plans).map(drawn).collect();
@@ -130,14 +130,14 @@ impl<'a> Search<'a> {
     }
 
     /// The gradients `[N, H * A]` of the energies of `sequences [H * A]`, all imagined at once; `None` if there is no
-    /// time. Frozen numbers of the sequences become 0, and have no gradient.
+    /// time. Frozen numbers of the sequences become 0, committed actions what they are; neither has a gradient.
     pub fn differentiate(&mut self, sequences: &mut [Vec<f32>]) -> Result<Option<Vec<f32>>> {
         let count = sequences.len();
         if self.admitted(Work::Differentiate, count, self.best.is_none())?.is_none_or(|plans| plans < count) {
             return Ok(None);
         }
         let directive = self.imagination.directive;
-        sequences.iter_mut().for_each(|sequence| directive.freeze(sequence));
+        sequences.iter_mut().for_each(|sequence| directive.constrain(sequence));
         let before = self.deadline.clock.now_secs();
         let (imagination, plans) = (self.imagination, self.plans(sequences)?);
         let forward = self.deadline.in_time(|cancel| imagination.forward_until(&plans, cancel))?;
@@ -156,7 +156,7 @@ impl<'a> Search<'a> {
         let secs = self.deadline.clock.now_secs() - before;
         match &mut gradients {
             Some(gradients) => {
-                directive.freeze(gradients);
+                directive.constrain_gradients(gradients);
                 self.paces.gradients.add(count, secs);
             }
             None => self.paces.gradients.add_cancelled(count, secs),
@@ -209,7 +209,7 @@ impl<'a> Search<'a> {
                 let plan = Plan::new(horizon, chunk_width, directive.bounded(plan.values()))?;
                 (plan, Some(Fallback::Policy), all_steps)
             }
-            (None, None, None) => (directive.hold_plan(), Some(Fallback::HoldStill), 0),
+            (None, None, None) => (directive.constrained(directive.hold_plan()), Some(Fallback::HoldStill), 0),
         };
         *previous = PreviousPlan::new(plan.clone(), planned_steps);
         let (mode, reason) = (Mode::Mode2, ModeReason::Task);

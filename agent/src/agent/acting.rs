@@ -40,6 +40,8 @@ impl Agent {
         let looked = LastReading::of(deadline.clock);
         let watched = Deadline { clock: &looked, at_secs: deadline.at_secs };
         let mut choice = self.modules.actor.act(&imagination, &mut rng, &watched)?;
+        // A fallback, or an actor that searches nothing, may know nothing of what is committed.
+        choice.plan = directive.constrained(choice.plan);
         let since_secs = deadline.clock.now_secs() - looked.last_secs();
         let predicted_states = imagination.predicted_states();
         let expected = match choice.rollout.take() {

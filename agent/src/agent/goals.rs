@@ -54,6 +54,16 @@ impl Agent {
         self.modules.configurator.has_goal()
     }
 
+    /// As [`Agent::set_run_goals`] for one goal that is what `observation` shows. A task whose own goal is no image
+    /// pursues the image all the same.
+    pub(crate) fn set_image_goal(&mut self, observation: Observation) -> Result<()> {
+        if self.goals.goal.is_image() {
+            return self.set_run_goals(&[RunGoal { observation, ..RunGoal::default() }]);
+        }
+        let goals = self.sub_goals(&Goal::image(&observation), &observation.proprioception)?;
+        self.set_sub_goals(goals)
+    }
+
     /// Pursues `goals` from the next tick on.
     pub(crate) fn set_sub_goals(&mut self, goals: Vec<SubGoal>) -> Result<()> {
         self.modules.configurator.set_goals(goals)?;

@@ -88,6 +88,15 @@ fn read(field: &'static str, text: &str) -> Result<Image> {
     decode_upright(&bytes).map_err(|reason| Error::GoalFile { field, path: name.into(), reason })
 }
 
+/// The frames of a model's cameras among the `images` of a goal, scaled as training scales recorded images; `field` is
+/// named in errors.
+///
+/// # Errors
+/// [`Error::Shape`] when a camera's image is missing, or an image is of no camera of the model.
+pub fn goal_frames(spec: &ModelSpec, images: Vec<CameraImage>, field: &'static str) -> Result<Vec<Frame>> {
+    Ok(frames(spec, images, field)?.0)
+}
+
 /// The frames of a model's cameras among `images`, scaled as training scales recorded images, and what was scaled.
 ///
 /// # Errors

@@ -54,7 +54,10 @@ pub fn run(arguments: &CamerasArguments) -> Result<()> {
 }
 
 /// The camera of a scene.
-fn simulated(uri: &CameraUri) -> mindseye_cameras::Result<Box<dyn Connect>> {
+///
+/// # Errors
+/// When there is no such scene.
+pub fn simulated(uri: &CameraUri) -> mindseye_cameras::Result<Box<dyn Connect>> {
     let options = SceneOptions::with_side(uri.settings.width.unwrap_or(64));
     let world = options.and_then(|options| mindseye_sim::make(&uri.place, &options)).map_err(Error::place("sim"))?;
     Ok(from_environment(world, Seed::new(0)))

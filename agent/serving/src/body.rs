@@ -1,0 +1,11 @@
+//! A body behind a websocket: a robot, or a simulator, that a program elsewhere drives.
+//!
+//! Both sides speak messages of [`crate::message`] (`docs/guides/act.md`): [`BodyService`] is served by
+//! [`crate::server::Server`], and [`RemoteBody`] is the other end, an [`mindseye_interface::Environment`].
+
+mod remote;
+mod service;
+mod wire;
+
+pub use remote::RemoteBody;
+pub use service::{BodyService, serve_environment};
