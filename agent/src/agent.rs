@@ -65,6 +65,8 @@ pub struct Agent {
     neutral: Option<Arc<[f32]>>,
     /// Which numbers of an action have one value only.
     frozen: Arc<[bool]>,
+    /// Largest changes of normalised commands; empty: no limits.
+    max_step: Arc<[f32]>,
     /// Weights that were changed since the task was read.
     weights: BTreeMap<String, f32>,
     executed: ExecutedActions,
@@ -114,6 +116,7 @@ impl Agent {
             action_space: None,
             neutral: None,
             frozen: Arc::default(),
+            max_step: Arc::default(),
             weights: BTreeMap::new(),
             executed: ExecutedActions::default(),
             committed: Arc::default(),
@@ -125,7 +128,8 @@ impl Agent {
     /// number of an action with equal bounds is frozen: no plan moves it.
     #[must_use]
     pub fn with_action_space(self, space: ActionSpace) -> Self {
-        Self { frozen: frozen_dimensions(&space), action_space: Some(space), ..self }
+        let (frozen, max_step) = (frozen_dimensions(&space), space.normalised_max_step().into());
+        Self { frozen, max_step, action_space: Some(space), ..self }
     }
 
     /// Identifies its intrinsic cost ([`CostModule::fingerprint`]), which does not change while the agent exists.
@@ -228,6 +232,9 @@ impl Agent {
             }
             directive.neutral = self.neutral.clone().unwrap_or_default();
             directive.frozen = self.frozen.clone();
+            directive.max_step = self.max_step.clone();
+            let newest = self.executed.newest(directive.action_width).filter(|_| !self.max_step.is_empty());
+            directive.before = newest.map_or_else(|| directive.neutral.clone(), Into::into);
         }
         for (name, weight) in &self.weights {
             match directive.weights.iter_mut().find(|(known, _)| known == name) {

@@ -48,6 +48,12 @@ pub struct Directive {
     /// Normalised actions of the first control steps of every plan, one after the other: they will have been executed
     /// before this tick's plan can be, so that they are conditions of it. Empty: none.
     pub committed: Arc<[f32]>,
+    /// The most that a number of a normalised action may differ from the one of the control step before
+    /// `[action_width]`, infinite where there is no limit. Every plan keeps to it. Empty: none.
+    pub max_step: Arc<[f32]>,
+    /// The normalised action before the first one of a plan `[action_width]`, where it is known: the newest that was
+    /// executed, or the one that holds still.
+    pub before: Arc<[f32]>,
     /// Control steps executed since the tick before, at most `action_chunk`: the previous plan has moved on by so many.
     pub executed_steps: usize,
     /// Control steps from this tick to the next, from 1 to `action_chunk`: so many of the chunk are executed.
@@ -92,6 +98,8 @@ impl Directive {
             neutral: vec![0.0; action_width].into(),
             frozen: Arc::default(),
             committed: Arc::default(),
+            max_step: Arc::default(),
+            before: Arc::default(),
             executed_steps: action_chunk,
             replan_every: action_chunk,
             weights: vec![(terms::GOAL_DISTANCE.into(), 1.0)],
@@ -151,15 +159,34 @@ impl Directive {
     }
 
     /// Makes the `values` of a plan, from its first control step on, what every plan of this tick is: frozen numbers
-    /// are 0, and it begins with the committed actions. All candidates of a search pass here.
+    /// are 0, it begins with the committed actions, and no number changes by more than it may. All candidates of a
+    /// search pass here.
     pub fn constrain(&self, values: &mut [f32]) {
         self.freeze(values);
         values.iter_mut().zip(self.committed.iter()).for_each(|(value, committed)| *value = *committed);
+        self.limit_steps(values);
     }
 
-    /// `plan` with its committed actions.
+    /// Moves the numbers of a plan towards those before, until none differs by more than it may. Committed actions
+    /// stay: they will have been executed.
+    fn limit_steps(&self, values: &mut [f32]) {
+        let width = self.action_width.max(1);
+        for (part, &most) in self.max_step.iter().enumerate().filter(|(_, most)| most.is_finite()) {
+            let mut before = self.before.get(part).copied();
+            for (step, value) in values.iter_mut().skip(part).step_by(width).enumerate() {
+                let is_committed = step * width + part < self.committed.len();
+                if let (Some(before), false) = (before, is_committed) {
+                    *value = value.clamp(before - most, before + most);
+                }
+                before = Some(*value);
+            }
+        }
+    }
+
+    /// `plan` as every plan of this tick is.
     pub(crate) fn constrained(&self, plan: Plan) -> Plan {
-        if self.committed.is_empty() || plan.values().starts_with(&self.committed) {
+        let begins = self.committed.is_empty() || plan.values().starts_with(&self.committed);
+        if begins && self.max_step.is_empty() {
             return plan;
         }
         let mut values = plan.values().to_vec();

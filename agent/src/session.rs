@@ -314,5 +314,6 @@ fn unnamed(width: usize) -> ActionSpace {
         low: vec![-1.0; width],
         high: vec![1.0; width],
         neutral: Vec::new(),
+        max_step: Vec::new(),
     }
 }

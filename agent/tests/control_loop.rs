@@ -47,7 +47,14 @@ impl Body {
     fn new(trouble: Option<(usize, Trouble)>) -> Self {
         let pair = |text: &str| vec![format!("{text}_x"), format!("{text}_y")];
         let (names, units) = (pair("velocity"), vec!["m/s".into(); 2]);
-        let space = ActionSpace { names, units, low: vec![-1.0; 2], high: vec![1.0; 2], neutral: Vec::new() };
+        let space = ActionSpace {
+            names,
+            units,
+            low: vec![-1.0; 2],
+            high: vec![1.0; 2],
+            neutral: Vec::new(),
+            max_step: Vec::new(),
+        };
         Self { place: [0.0; 2], space, calls: Arc::default(), trouble, is_numb: false }
     }
 

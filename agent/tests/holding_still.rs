@@ -8,7 +8,7 @@ mod support;
 use mindseye_agent::actor::{Hold, Policy, Reactive};
 use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Result, TickReport};
 use mindseye_interface::{ActionSpace, ManualClock, Neutral, Observation, Seed};
-use support::{NanPredictions, PointMass, modules, observation};
+use support::{NanPredictions, PointMass, modules, observation, planners};
 
 /// Two joints with limits of 0 and 2 rad (normalised: -1 and 1), commanded by absolute position.
 fn joints() -> ActionSpace {
@@ -18,6 +18,7 @@ fn joints() -> ActionSpace {
         low: vec![0.0; 2],
         high: vec![2.0; 2],
         neutral: (0..2).map(|proprioception| Neutral::HoldPosition { proprioception }).collect(),
+        max_step: Vec::new(),
     }
 }
 
@@ -70,6 +71,31 @@ fn without_any_known_position_there_is_no_command_at_all() {
     assert!(report.action_chunk.is_empty() && report.plan.values().is_empty());
     let report = tick(&mut agent, Some(AT_LIMITS), &ManualClock::default());
     assert_eq!((report.error, report.action_chunk.len()), (None, 10), "it acts once the position is known");
+}
+
+/// Symptom: plans for an arm jumped over the whole range from one control step to the next. Cause: nothing but the
+/// bounds held them. Fix: a command differs from the one before by what the recordings show at most, from where the arm
+/// is on.
+#[test]
+fn no_plan_changes_a_command_by_more_than_it_may() {
+    let space = ActionSpace { max_step: vec![Some(0.1), None], ..joints() };
+    for (name, actor) in planners() {
+        let modules = Modules { actor, ..modules(&[[-9.0, 9.0]], Box::new(PointMass)) };
+        let mut agent = Agent::new(modules, Seed::new(0)).with_action_space(space.clone());
+        let mut before = AT_LIMITS[0] - 1.0; // normalised, where the arm is
+        let mut most: f32 = 0.0;
+        for _ in 0..3 {
+            let report = tick(&mut agent, Some(AT_LIMITS), &ManualClock::default());
+            assert_eq!(report.error, None);
+            for (step, action) in report.plan.values().chunks_exact(2).enumerate() {
+                let change = (action[0] - before).abs();
+                assert!(change <= 0.1 + 1e-6, "{name}, step {step}: {before} to {}", action[0]);
+                (before, most) = (action[0], most.max(change));
+            }
+            before = report.action_chunk[report.action_chunk.len() - 2]; // what was executed last
+        }
+        assert!(most > 0.05, "{name} moves all the same: {most}");
+    }
 }
 
 #[test]

@@ -43,6 +43,7 @@ impl Body {
             low: vec![-1.0; 2],
             high: vec![1.0; 2],
             neutral: vec![Neutral::Value(0.0); 2],
+            max_step: Vec::new(),
         };
         Self { place: [0.1, 0.2], space, calls: Arc::default(), trouble, observed: 0 }
     }

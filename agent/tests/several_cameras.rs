@@ -75,7 +75,14 @@ fn checkpoint() -> Arc<Checkpoint> {
         let options = RunOptions { threads: 2, ..RunOptions::new(Seed::new(0)) };
         let TrainedModel { model, report, .. } = train(&config, &data, None, &options, &|_, _| ()).unwrap();
         let [names, units] = [["x", "y"], ["px/s", "px/s"]].map(|all| all.map(String::from).to_vec());
-        let action_space = ActionSpace { names, units, low: vec![-1.0; 2], high: vec![1.0; 2], neutral: Vec::new() };
+        let action_space = ActionSpace {
+            names,
+            units,
+            low: vec![-1.0; 2],
+            high: vec![1.0; 2],
+            neutral: Vec::new(),
+            max_step: Vec::new(),
+        };
         let state_names = vec!["x_px".into(), "y_px".into()];
         let origin = Origin { scene: "bars".into(), control_step_secs: 0.1, action_space, state_names };
         Arc::new(Checkpoint::of_run(model, report, config, &data, origin).unwrap())

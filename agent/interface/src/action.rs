@@ -78,6 +78,10 @@ pub struct ActionSpace {
     /// and displacements with symmetric bounds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub neutral: Vec<Neutral>,
+    /// The most that a command may differ from the one before, per dimension, in its unit; none where nothing is known.
+    /// Plans keep to it: a joint that is commanded to absolute positions does not jump. Empty (the default): no limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub max_step: Vec<Option<f64>>,
 }
 
 /// Largest physical value of an action, in any unit.
@@ -93,11 +97,17 @@ impl Validate for ActionSpace {
         if !self.neutral.is_empty() {
             require_count("action_space.neutral", self.neutral.len(), width)?;
         }
+        if !self.max_step.is_empty() {
+            require_count("action_space.max_step", self.max_step.len(), width)?;
+        }
         require_names("action_space.names", &self.names)?;
         require_names("action_space.units", &self.units)?;
         for (index, (&low, &high)) in self.low.iter().zip(&self.high).enumerate() {
             require_range(&format!("action_space.low[{index}]"), low, -MAX_PHYSICAL, MAX_PHYSICAL)?;
             require_range(&format!("action_space.high[{index}]"), high, low, MAX_PHYSICAL)?;
+        }
+        for (index, step) in self.max_step.iter().enumerate() {
+            require_range(&format!("action_space.max_step[{index}]"), step.unwrap_or(0.0), 0.0, MAX_PHYSICAL)?;
         }
         for (index, neutral) in self.neutral.iter().enumerate() {
             if let Neutral::Value(value) = *neutral {
@@ -162,6 +172,16 @@ impl ActionSpace {
         Action::new(held.collect::<Result<_>>()?)
     }
 
+    /// The most that a normalised command may differ from the one before `[A]`, infinite where there is no limit; empty
+    /// where there are none.
+    pub fn normalised_max_step(&self) -> Vec<f32> {
+        let limit = |(index, step): (usize, &Option<f64>)| {
+            let range = self.high[index] - self.low[index];
+            step.filter(|_| range > 0.0).map_or(f32::INFINITY, |step| (2.0 * step / range) as f32)
+        };
+        self.max_step.iter().enumerate().map(limit).collect()
+    }
+
     fn normalised(&self, index: usize, physical: f64) -> f32 {
         let (low, high) = (self.low[index], self.high[index]);
         let range = high - low;
@@ -190,6 +210,7 @@ mod tests {
             low: vec![-0.5],
             high: vec![1.5],
             neutral,
+            max_step: Vec::new(),
         }
     }
 
@@ -209,7 +230,7 @@ mod tests {
     #[test]
     fn an_action_space_that_makes_no_sense_is_refused_by_its_field() {
         type Change = fn(&mut ActionSpace);
-        let changes: [(Change, &str); 9] = [
+        let changes: [(Change, &str); 11] = [
             (|space| space.names.clear(), "names"),
             (|space| space.names[0] = "\u{1b}[31m".into(), "names"),
             (|space| space.units.push("m".into()), "units"),
@@ -219,6 +240,8 @@ mod tests {
             (|space| space.high[0] = f64::INFINITY, "high[0]"),
             (|space| space.neutral = vec![Neutral::Value(0.0); 2], "neutral"),
             (|space| space.neutral = vec![Neutral::Value(f64::NAN)], "neutral[0]"),
+            (|space| space.max_step = vec![None; 2], "max_step"),
+            (|space| space.max_step = vec![Some(-1.0)], "max_step[0]"),
         ];
         assert!(space(vec![]).validate().is_ok());
         for (change, field) in changes {

@@ -37,7 +37,7 @@
 //!
 //! let (names, units) = (vec!["velocity".into()], vec!["m/s".into()]);
 //! let neutral = vec![Neutral::Value(0.0)]; // its bounds are not symmetric: the middle of them would not hold still
-//! let space = ActionSpace { names, units, low: vec![-0.5], high: vec![1.0], neutral };
+//! let space = ActionSpace { names, units, low: vec![-0.5], high: vec![1.0], neutral, max_step: Vec::new() };
 //! let mut cart = Cart { position_m: 0.0, tick: 0, space };
 //! let start = cart.reset(Seed::new(7))?;
 //! let still = cart.action_space().hold(&start.proprioception)?;

@@ -38,7 +38,7 @@ impl TickListener for Record {
 
 /// Three chunks towards another state of the world.
 fn driven(body: &mut dyn Environment) -> Vec<(Vec<f32>, Observation)> {
-    let mut agent = Agent::from_checkpoint(&checkpoint(), &task(), Seed::new(0)).unwrap();
+    let mut agent = Agent::from_checkpoint(checkpoint(), &task(), Seed::new(0)).unwrap();
     agent.set_run_goals(&[RunGoal { observation: world(7).1, ..RunGoal::default() }]).unwrap();
     body.reset(Seed::new(3).child("start")).unwrap();
     let limits = RunLimits { max_steps: Some(15), real_time: false, ..RunLimits::default() };
@@ -77,7 +77,7 @@ impl Joint {
     fn new() -> Self {
         let neutral = vec![Neutral::HoldPosition { proprioception: 0 }];
         let (names, units) = (vec!["shoulder".into()], vec!["rad".into()]);
-        let space = ActionSpace { names, units, low: vec![-1.5], high: vec![3.0], neutral };
+        let space = ActionSpace { names, units, low: vec![-1.5], high: vec![3.0], neutral, max_step: Vec::new() };
         Self { calls: Arc::default(), space, position: 0.3 }
     }
 }

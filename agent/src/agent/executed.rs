@@ -48,6 +48,11 @@ impl ExecutedActions {
         self.reported = Some(steps);
     }
 
+    /// The action of the newest control step, of `width` numbers; none before the first one and after a break.
+    pub fn newest(&self, width: usize) -> Option<&[f32]> {
+        self.actions.rchunks_exact(width.max(1)).next()
+    }
+
     /// The next tick begins, with chunks of `chunk` control steps and actions of `width` numbers: how many steps were
     /// executed since the one before, and what tick was one chunk ago.
     pub fn advance(&mut self, chunk: usize, width: usize) -> (usize, Arrival) {

@@ -283,6 +283,7 @@ impl FakeSimulator {
             low: vec![-1.0; 2],
             high: vec![1.0; 2],
             neutral: Vec::new(),
+            max_step: Vec::new(),
         };
         Self { place: [0.0; 2], space }
     }

@@ -84,6 +84,7 @@ impl SceneParts for Parts {
             low: vec![-AGENT_SPEED_M_PER_S; 2],
             high: vec![AGENT_SPEED_M_PER_S; 2],
             neutral: Vec::new(),
+            max_step: Vec::new(),
         }
     }
 

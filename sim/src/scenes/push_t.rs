@@ -135,6 +135,7 @@ impl SceneParts for Parts {
             low: vec![-reach; 2],
             high: vec![reach; 2],
             neutral: Vec::new(),
+            max_step: Vec::new(),
         }
     }
 

@@ -86,6 +86,7 @@ impl SceneParts for Parts {
             low: vec![-speed; 2],
             high: vec![speed; 2],
             neutral: Vec::new(),
+            max_step: Vec::new(),
         }
     }
 

@@ -129,10 +129,17 @@ impl ActionNormalisation {
                 None => Neutral::Value((low + high) / 2.0),
             }
         };
-        let neutral = (0..width).map(neutral).collect();
+        let neutral: Vec<Neutral> = (0..width).map(neutral).collect();
+        // A velocity may be reversed at once; a joint that is sent to another place jumps there.
+        let is_absolute = |index: &usize| matches!(neutral[*index], Neutral::HoldPosition { .. });
+        let step = |index: usize| {
+            Some(index).filter(is_absolute).and_then(|index| largest_step(cache, index, (low[index], high[index])))
+        };
+        let max_step =
+            if (0..width).any(|index| is_absolute(&index)) { (0..width).map(step).collect() } else { Vec::new() };
         let units = vec![String::new(); width];
         let wide = |bounds: &[f32]| bounds.iter().map(|&bound| f64::from(bound)).collect();
-        let space = ActionSpace { names, units, low: wide(&low), high: wide(&high), neutral };
+        let space = ActionSpace { names, units, low: wide(&low), high: wide(&high), neutral, max_step };
         Ok(Self { space, low, high })
     }
 
@@ -188,6 +195,24 @@ impl ActionNormalisation {
     }
 }
 
+/// Share of the changes of a command that are no larger than its largest step: the others are glitches and resets.
+const USUAL_STEPS: f64 = 0.999;
+
+/// By how much dimension `index` of the actions changes at most from one timestep to the next, within its bounds and
+/// but for glitches; none where it never changes.
+fn largest_step(cache: &FrameCache, index: usize, (low, high): (f32, f32)) -> Option<f64> {
+    let width = cache.action_width();
+    let command = |timestep: usize| cache.actions()[timestep * width + index].clamp(low, high);
+    let mut steps = Vec::new();
+    for episode in cache.episodes() {
+        let pairs = (episode.start + 1..episode.end).filter(|&at| cache.has_action(at) && cache.has_action(at - 1));
+        steps.extend(pairs.map(|at| (command(at) - command(at - 1)).abs()).filter(|change| *change > 0.0));
+    }
+    steps.sort_unstable_by(f32::total_cmp);
+    let rank = ((steps.len() as f64 * USUAL_STEPS).ceil() as usize).saturating_sub(1);
+    steps.get(rank).map(|&step| f64::from(step))
+}
+
 /// Maps `low [A]` to -1 and `high [A]` to 1 in `actions [N, A]`.
 fn scale(actions: &mut [f32], low: &[f32], high: &[f32]) {
     for action in actions.chunks_exact_mut(low.len().max(1)) {
@@ -205,6 +230,28 @@ mod tests {
     use mindseye_interface::{Image, ImageSize};
 
     const QUANTILES: NormalisationMethod = NormalisationMethod::Quantile { low: 0.01, high: 0.99 };
+
+    /// Symptom: plans for an arm that is commanded to absolute positions jumped over the whole range from one control
+    /// step to the next. Cause: nothing said how far a command may be from the one before. Fix: as far as in the
+    /// recording, but for glitches.
+    #[test]
+    fn a_joint_that_is_sent_to_places_changes_its_command_as_in_the_recording_at_most() -> Result<()> {
+        // Steps of 0.5 up and down, one glitch, and a velocity beside it.
+        let height = |step: usize| 0.5 * (step % 40).min(40 - step % 40) as f32;
+        let row = |step: usize| vec![if step == 777 { 20.0 } else { height(step) }, (step % 3) as f32 - 1.0];
+        let cache = cache((0..4000).map(row).collect())?;
+        let names = |names: [&str; 2]| names.map(str::to_owned);
+        let measured = |own: &[String]| {
+            let names = names(["elbow", "speed"]);
+            ActionNormalisation::measure(&cache, &names, own, NormalisationMethod::Robust)
+        };
+        let space = measured(&names(["wrist", "elbow"]))?.action_space().clone();
+        assert_eq!(space.max_step, [Some(0.5), None]);
+        let [elbow, speed] = space.normalised_max_step()[..] else { panic!("{space:?}") };
+        assert!((elbow - (2.0 * 0.5 / (space.high[0] - space.low[0])) as f32).abs() < 1e-6 && speed.is_infinite());
+        assert!(measured(&[])?.action_space().max_step.is_empty(), "no positions, no limits");
+        Ok(())
+    }
 
     /// A cache of one episode with these actions `[T][A]`.
     fn cache(actions: Vec<Vec<f32>>) -> Result<FrameCache> {
@@ -325,6 +372,7 @@ mod tests {
             low: vec![-10.0, 5.0],
             high: vec![10.0, 5.0],
             neutral: Vec::new(),
+            max_step: Vec::new(),
         };
         ActionNormalisation::from_space(space.clone())?.normalise(&mut cache)?;
         assert_eq!(cache.actions(), [0.0, 0.0, 1.0, 0.0], "clamped, and 0 where the bounds are equal");

@@ -47,6 +47,7 @@ pub fn origin() -> Origin {
         low: vec![-1.0; 2],
         high: vec![1.0; 2],
         neutral: Vec::new(),
+        max_step: Vec::new(),
     };
     let state_names = vec!["x_px".into(), "y_px".into()];
     Origin { scene: "square".into(), control_step_secs: 0.1, action_space, state_names }

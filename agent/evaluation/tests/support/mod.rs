@@ -35,6 +35,7 @@ impl Line {
             low: vec![-1.0],
             high: vec![1.0],
             neutral: Vec::new(),
+            max_step: Vec::new(),
         };
         Self { x: 0.0, space }
     }

@@ -66,6 +66,7 @@ pub(super) fn described(greeting: &Value) -> Result<(ActionSpace, f64)> {
         low: numbers("low")?,
         high: numbers("high")?,
         neutral,
+        max_step: Vec::new(),
     };
     config::Validate::validate(&space)?;
     let step_secs = map.get("control_step_secs").and_then(Value::number).filter(|secs| (1e-4..=60.0).contains(secs));

@@ -17,6 +17,11 @@ impl FrameCache {
     }
 
     /// Notes the episodes that end without an action, which are read as NaN there, and puts 0 in its place.
+    /// Whether an action was recorded at timestep `index`.
+    pub(crate) fn has_action(&self, index: usize) -> bool {
+        self.without_action.binary_search(&index).is_err()
+    }
+
     pub(super) fn mark_missing_actions(&mut self) {
         let width = self.shape.action;
         let lasts: Vec<usize> = self.episodes().iter().filter_map(|episode| episode.clone().next_back()).collect();

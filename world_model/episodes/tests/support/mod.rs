@@ -37,6 +37,7 @@ pub fn sidecar(seed: u64) -> Sidecar {
             low: vec![-0.5; 2],
             high: vec![0.5; 2],
             neutral: Vec::new(),
+            max_step: Vec::new(),
         },
         control_step_secs: 0.1,
         recordings: vec![Recording {
