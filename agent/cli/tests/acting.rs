@@ -56,9 +56,9 @@ fn an_agent_drives_a_served_scene_and_both_end_in_order() {
     agent.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
     assert!(agent.wait().unwrap().success() && printed.starts_with("5 control steps, 1 plans"), "{printed}");
     // Nobody can say resume where stdin is closed: the reason ends the run.
-    let unheard = Command::new(env!("CARGO_BIN_EXE_mindseye")).args(&live).stdin(Stdio::null()).output().unwrap();
-    let error = String::from_utf8_lossy(&unheard.stderr);
-    assert!(!unheard.status.success() && error.contains("error: held still: there is no goal yet"), "{error}");
+    let alone = Command::new(env!("CARGO_BIN_EXE_mindseye")).args(&live).stdin(Stdio::null()).output().unwrap();
+    let error = String::from_utf8_lossy(&alone.stderr);
+    assert!(!alone.status.success() && error.contains("error: held still: there is no goal yet"), "{error}");
     assert!(end(server, "INT").success());
     let mut rest = String::new();
     log.read_to_string(&mut rest).unwrap();

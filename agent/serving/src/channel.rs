@@ -64,7 +64,6 @@ impl Channel {
         let stream = TimedStream::new(stream, answer_secs, &NEVER).map_err(|error| failed(&error))?;
         let config = WebSocketConfig::default()
             .write_buffer_size(0)
-            .max_write_buffer_size(2 * MAX_MESSAGE_BYTES)
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES));
         let by = Instant::now() + Duration::from_secs_f64(answer_secs);

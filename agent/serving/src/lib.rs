@@ -3,7 +3,8 @@
 //! - [`server::Server`] serves a [`server::Service`] over websockets: [`server::PolicyService`] gives every client an
 //!   agent of its own ([`policy::PolicySession`]), in the protocol of openpi (`docs/guides/serve.md`).
 //! - [`client::PolicyClient`] asks such a server, ours or openpi's.
-//! - [`body`] puts a body behind a websocket, and [`act`] drives one: cameras, goal, clock, watch (`docs/guides/act.md`).
+//! - [`body`] puts a body behind a websocket, and [`act`] drives one: cameras, goal, clock, watch
+//!   (`docs/guides/act.md`).
 //! - [`message`] is what goes over the wire: msgpack with arrays of numpy, read within bounds.
 
 pub mod act;

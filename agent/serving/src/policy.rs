@@ -4,8 +4,8 @@ mod images;
 mod request;
 mod session;
 
-pub use images::image;
-pub use request::{GivenImage, GoalRequest, KEYS, Request};
+pub use images::{GivenImage, image};
+pub use request::{GoalRequest, KEYS, Request};
 pub use session::PolicySession;
 
 /// Number of this protocol's form. Keys may be added without a new number.

@@ -89,8 +89,7 @@ impl ServeArguments {
         let server = Server::bind(address, Limits { max_clients, idle_secs, ..Limits::default() }, token)?;
         let (at, name, budget) = (server.address()?, &task.name, task.budget_ms);
         log(&format!(
-            "plans of the task {name} at ws://{at} within {budget} ms, for at most {max_clients} clients, {planners} at \
-             a time"
+            "plans of the task {name} at ws://{at} within {budget} ms, {planners} at a time, for {max_clients} clients"
         ));
         server.run(&service, program.stop, &log);
         Ok(())

@@ -133,6 +133,17 @@ fn more_clients_than_allowed_are_refused_in_words_and_the_next_comes_in() {
     PolicyClient::connect(&server.url(), None).unwrap();
 }
 
+#[test]
+fn connections_that_say_nothing_take_no_words_from_those_that_are_refused() {
+    let server = Running::start(Large(1), Limits { max_clients: 1, ..Limits::default() }, None);
+    let silent: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    let (line, body) = http(&server, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(line.contains("503") && body.contains("fewer than 1 clients"), "{line}: {body}");
+    drop(silent);
+    server.wait_for("closed before it asked");
+    PolicyClient::connect(&server.url(), None).unwrap();
+}
+
 /// Status line and body of the answer to `request`.
 fn http(server: &Running, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(server.address).unwrap();
@@ -190,8 +201,8 @@ impl Session for Large {
 /// A websocket by hand.
 fn opened(server: &Running) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).unwrap();
-    let upgrade = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    let upgrade = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
     stream.write_all(upgrade.as_bytes()).unwrap();
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).unwrap();

@@ -5,7 +5,6 @@ use mindseye_cameras::decode_encoded;
 use mindseye_interface::{Image, ImageSize};
 use mindseye_world_model::CameraSpec;
 
-use super::request::GivenImage;
 use crate::message::{Array, Dtype, Value};
 use crate::{Error, Result};
 
@@ -14,6 +13,25 @@ const EXPECTED: &str = "an image: uint8 [H, W, 3] or [3, H, W], floats 0 to 1 of
                         or PNG";
 /// How far from 0 and 1 floats of an image may lie by rounding.
 const ROUNDING: f64 = 1e-3;
+
+/// An image, and the key that it stood at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenImage {
+    /// The key.
+    pub key: String,
+    /// The image.
+    pub image: Image,
+}
+
+impl GivenImage {
+    /// Whether its key names `camera`.
+    pub fn is_of(&self, camera: &str) -> bool {
+        let names = |name: &str| name == camera || name.strip_suffix("_image") == Some(camera);
+        let last = self.key.rsplit('/').next().unwrap_or_default();
+        let lerobot = self.key.strip_prefix("observation.images.");
+        !camera.is_empty() && (names(&self.key) || names(last) || lerobot.is_some_and(names))
+    }
+}
 
 /// The image in `value`, which stands at `key`.
 ///

@@ -6,9 +6,9 @@
 
 use mindseye_agent::session::Executed;
 use mindseye_interface::text::did_you_mean;
-use mindseye_interface::{Goal, Image, StateInterval, StateTarget};
+use mindseye_interface::{Goal, StateInterval, StateTarget};
 
-use super::images::image;
+use super::images::{GivenImage, image};
 use crate::message::{Map, Value};
 use crate::{Error, Result};
 
@@ -62,15 +62,6 @@ pub struct Request {
     pub committed: Option<Value>,
 }
 
-/// An image, and the key that it stood at.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GivenImage {
-    /// The key.
-    pub key: String,
-    /// The image.
-    pub image: Image,
-}
-
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum GoalRequest {
@@ -80,16 +71,6 @@ pub enum GoalRequest {
     Live,
     /// Values or bounds of named dimensions of the state, which the state probe reads.
     State(Goal),
-}
-
-impl GivenImage {
-    /// Whether its key names `camera`.
-    pub fn is_of(&self, camera: &str) -> bool {
-        let names = |name: &str| name == camera || name.strip_suffix("_image") == Some(camera);
-        let last = self.key.rsplit('/').next().unwrap_or_default();
-        let lerobot = self.key.strip_prefix("observation.images.");
-        !camera.is_empty() && (names(&self.key) || names(last) || lerobot.is_some_and(names))
-    }
 }
 
 impl Request {

@@ -43,7 +43,6 @@ pub(super) fn handle(served: &Served<'_>, stream: TcpStream, peer: SocketAddr) {
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
         .write_buffer_size(0)
-        .max_write_buffer_size(2 * served.limits.message_bytes)
         .max_message_size(Some(served.limits.message_bytes))
         .max_frame_size(Some(served.limits.message_bytes));
     let socket = WebSocket::from_partially_read(stream, head.tail, Role::Server, Some(config));

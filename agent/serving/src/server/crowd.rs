@@ -9,7 +9,7 @@ use super::http::response;
 use crate::timed_stream::is_wait;
 
 /// Longest wait for one of them to read why.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(5);
 /// Most that wait at the same time; the oldest go first.
 const MOST: usize = 2048;
 /// Most of them that one look at the crowd attends to.

@@ -58,7 +58,7 @@ async def crowd(count):
 
 
 def come(rounds):
-    os.nice(19)  # the clients of a real crowd are on other machines
+    os.nice(5)  # the clients of a real crowd are on other machines
     for _ in range(rounds):
         asyncio.run(crowd(1000))
 
