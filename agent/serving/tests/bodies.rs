@@ -38,7 +38,7 @@ impl TickListener for Record {
 
 /// Three chunks towards another state of the world.
 fn driven(body: &mut dyn Environment) -> Vec<(Vec<f32>, Observation)> {
-    let mut agent = Agent::from_checkpoint(&checkpoint(), &task(), Seed::new(0)).unwrap();
+    let mut agent = Agent::from_checkpoint(checkpoint(), &task(), Seed::new(0)).unwrap();
     agent.set_run_goals(&[RunGoal { observation: world(7).1, ..RunGoal::default() }]).unwrap();
     body.reset(Seed::new(3).child("start")).unwrap();
     let limits = RunLimits { max_steps: Some(15), real_time: false, ..RunLimits::default() };

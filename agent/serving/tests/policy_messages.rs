@@ -135,7 +135,8 @@ fn hostile_bytes_are_refused_in_one_line() {
     };
     let marker: (&[u8], &[u8]) = (b"__ndarray__", b"\xc3");
     let data: (&[u8], &[u8]) = (b"data", b"\xc4\x04\x00\x00\x80\x3f");
-    let (float, one): ((&[u8], &[u8]), (&[u8], &[u8])) = ((b"dtype", b"\xa3<f4"), (b"shape", b"\x91\x01"));
+    let float: (&[u8], &[u8]) = (b"dtype", b"\xa3<f4");
+    let one: (&[u8], &[u8]) = (b"shape", b"\x91\x01");
     assert!(Value::decode(&array(&[marker, data, float, one])).is_ok());
     for (name, bytes) in [
         ("no data", array(&[marker, float, one])),
