@@ -72,10 +72,8 @@ impl Run<'_> {
     /// before anything else.
     pub(super) fn begin(&mut self, agent: &mut Agent) -> Result<Observation> {
         let Some(latch) = self.limits.latch.clone() else { return self.worker.observe(self.listener) };
-        if self.summary.ticks == 0
-            && self.summary.holds.is_empty()
-            && let Some(reason) = latch.at_start
-        {
+        let is_first = self.summary.ticks == 0 && self.summary.holds.is_empty();
+        if let Some(reason) = latch.at_start.filter(|_| is_first) {
             self.hold(agent, Fault::Unsafe(reason), &Observation::default())?;
         }
         loop {
