@@ -1,5 +1,7 @@
 //! What cameras there are, and how well they do: for `mindseye cameras` and programs like it.
 
+mod arguments;
+
 use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,6 +9,8 @@ use std::time::{Duration, Instant};
 use mindseye_interface::percentiles::Percentiles;
 use mindseye_interface::text::printable;
 use serde::{Deserialize, Serialize};
+
+pub use arguments::CamerasArguments;
 
 use crate::Result;
 use crate::address::CameraUri;

@@ -71,7 +71,8 @@ pub enum Command {
     Branches(branches::BranchesArguments),
     Inspect(inspect::InspectArguments),
     Data(data::DataArguments),
-    Cameras(cameras::CamerasArguments),
+    Cameras(mindseye_cameras::CamerasArguments),
+    Watch(mindseye_serving::watch::WatchArguments),
     Bench(bench::BenchArguments),
     Completions(shell::CompletionsArguments),
     Man(shell::ManArguments),
@@ -96,6 +97,7 @@ impl Command {
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Data(arguments) => data::run(arguments),
             Self::Cameras(arguments) => cameras::run(arguments),
+            Self::Watch(arguments) => cameras::watch(arguments),
             Self::Bench(arguments) => bench::run(arguments),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
             Self::Man(arguments) => shell::man(arguments, Arguments::command()),
@@ -115,7 +117,8 @@ pub struct SceneArguments {
     /// What varies from episode to episode, separated by commas: agent_color, wall_color, floor_color, agent_radius,
     /// agent_speed, friction; in two_room also door_position, wall_position, wall_thickness, rotated_actions; in push_t
     /// also block_color, block_size, block_shape, and (the same in every episode: a world that has changed)
-    /// doubled_friction, doubled_mass, halved_action_gain, rotated_actions, recoloured_floor. Nothing by default.
+    /// doubled_friction, tripled_friction, doubled_mass, halved_action_gain, recoloured_floor,
+    /// rotated_actions.
     #[arg(long, value_delimiter = ',')]
     pub factors: Vec<String>,
 }
