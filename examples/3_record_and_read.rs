@@ -20,6 +20,7 @@ fn main() -> Result<()> {
     let spec = DatasetSpec {
         frames_per_second: 10,
         camera: "top".into(),
+        more_cameras: Vec::new(),
         image_size: options.image_size,
         image_storage: ImageStorage::Png,
         proprioception_names: room.proprioception_names(),

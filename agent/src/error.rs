@@ -42,6 +42,9 @@ pub enum Error {
         /// The part of the task.
         field: &'static str,
     },
+    /// A model of recordings without actions is to plan.
+    #[error("planning: expected a model of recordings with actions, got one without any: it can watch, not plan")]
+    NoActions,
     /// The agent has no goal yet.
     #[error("goal: expected one (Agent::set_goal), got none")]
     NoGoal,

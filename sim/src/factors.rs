@@ -44,6 +44,8 @@ pub enum Factor {
     BlockShape,
     /// Twice the friction, in every episode: a world that has changed.
     DoubledFriction,
+    /// Three times the friction, in every episode.
+    TripledFriction,
     /// An agent of twice the mass, in every episode.
     DoubledMass,
     /// A floor of another colour, the same in every episode.
@@ -59,7 +61,7 @@ pub enum Factor {
 
 impl Factor {
     /// All factors with their names.
-    pub const ALL: [(&'static str, Factor); 17] = [
+    pub const ALL: [(&'static str, Factor); 18] = [
         ("agent_color", Factor::AgentColor),
         ("wall_color", Factor::WallColor),
         ("floor_color", Factor::FloorColor),
@@ -73,6 +75,7 @@ impl Factor {
         ("block_size", Factor::BlockSize),
         ("block_shape", Factor::BlockShape),
         ("doubled_friction", Factor::DoubledFriction),
+        ("tripled_friction", Factor::TripledFriction),
         ("doubled_mass", Factor::DoubledMass),
         ("recoloured_floor", Factor::RecolouredFloor),
         ("halved_action_gain", Factor::HalvedActionGain),
@@ -91,6 +94,7 @@ impl Factor {
         matches!(
             self,
             Self::DoubledFriction
+                | Self::TripledFriction
                 | Self::DoubledMass
                 | Self::RecolouredFloor
                 | Self::HalvedActionGain

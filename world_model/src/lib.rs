@@ -31,6 +31,7 @@ mod parameters;
 mod scratch;
 mod statistics;
 mod step_units;
+pub mod surprise;
 #[doc(hidden)]
 pub mod testing;
 mod trainer;

@@ -9,12 +9,13 @@ use mindseye_agent::Task;
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Seed, config};
 use mindseye_plots::write_png;
+use mindseye_world_model::surprise::{DEFAULT_RULE, SurpriseCalibration};
 use mindseye_world_model::{Checkpoint, Precision};
 use serde::Serialize;
 
 use crate::{
     DataBench, DataSource, EncodingBench, Error, LewmBench, PlanningBench, Result, ScalingBench, SimulationBench,
-    TrainingBench,
+    SurpriseBench, TrainingBench,
 };
 
 /// The error of whoever supplies files.
@@ -144,6 +145,27 @@ enum Measurement {
         threads: Threads,
         #[command(flatten)]
         run: Run,
+    },
+    /// Surprise of a model in a scene: false alarms in normal episodes, and changes that are found within a second.
+    #[command(after_help = "Example: mindseye bench surprise --scene push_t --episodes 200 --trials 100 --seed 7")]
+    Surprise {
+        #[command(flatten)]
+        scene: Scene,
+        /// Normal episodes, of 100 control steps; without a calibration beside the model, as many others for that.
+        #[arg(long, default_value_t = 100)]
+        episodes: usize,
+        /// Calibrate anew on as many other episodes, for alarms of so many ticks (above the band) of so many.
+        #[arg(long, num_args = 2, value_names = ["TICKS", "OF"])]
+        rule: Option<Vec<usize>>,
+        /// Episodes with each change.
+        #[arg(long, default_value_t = 50)]
+        trials: usize,
+        /// Root of every random choice.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Print one JSON document on stdout.
+        #[arg(long)]
+        json: bool,
     },
     /// LeWorldModel in its published size, with random weights: what planning, training and encoding take.
     #[command(after_help = "Examples:\n  \
@@ -307,6 +329,20 @@ impl BenchArguments {
                 let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);
                 let source = data.clone().map_or_else(|| DataSource::Scene(scene.clone()), DataSource::Dataset);
                 printed("data", &DataBench { source, threads, rounds, seed }.measure()?, json)
+            }
+            Measurement::Surprise { scene: Scene { scene }, episodes, rule, trials, seed, json } => {
+                require_range("--episodes", *episodes, 4, 100_000)?;
+                require_range("--trials", *trials, 1, 100_000)?;
+                let folder = files.checkpoint(scene).map_err(Error::Files)?;
+                let checkpoint = &Checkpoint::load_for_scene(&folder, scene)?;
+                let shipped = || SurpriseCalibration::load(&folder, checkpoint.fingerprint());
+                let (rule, calibration) = match rule.as_deref() {
+                    Some(&[ticks, of]) => ((ticks, of), None),
+                    _ => (DEFAULT_RULE, shipped()?),
+                };
+                let (scene, episodes, trials, seed) = (scene.clone(), *episodes, *trials, Seed::new(*seed));
+                let bench = SurpriseBench { scene, checkpoint, calibration, rule, episodes, trials, seed };
+                printed("surprise", &bench.measure()?, *json)
             }
             Measurement::Lewm { work, threads, run } => {
                 let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);

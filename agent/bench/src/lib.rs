@@ -23,6 +23,7 @@ mod peak;
 mod planning;
 mod scaling;
 mod simulation;
+mod surprise;
 mod timing;
 mod training;
 
@@ -35,6 +36,7 @@ pub use peak::gemm_peak;
 pub use planning::{DeadlineReport, PlanningBench, PlanningSpeed};
 pub use scaling::{Scaling, ScalingBench, ScalingSize};
 pub use simulation::{CameraSpeed, SimulationBench, SimulationSpeed};
+pub use surprise::{Change, ChangeReport, SurpriseBench, SurpriseReport};
 pub use training::{TrainingBench, TrainingSpeed};
 
 /// Control steps of a simulated episode.

@@ -72,6 +72,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A data set cannot be written.
+    #[error("{}", one_line(.0))]
+    Episodes(String),
     /// A file cannot be read or written.
     #[error("{}: {}", printable(path), one_line(reason))]
     File {
@@ -80,6 +83,18 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+}
+
+impl From<mindseye_episodes::Error> for Error {
+    fn from(error: mindseye_episodes::Error) -> Self {
+        Self::Episodes(error.to_string())
+    }
+}
+
+impl From<mindseye_interface::Error> for Error {
+    fn from(error: mindseye_interface::Error) -> Self {
+        Self::Episodes(error.to_string())
+    }
 }
 
 impl Error {

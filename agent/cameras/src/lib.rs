@@ -8,11 +8,13 @@
 //! - [`Camera::status`] tells the [`State`]: connecting, live, stale (old, or frozen), lost. Connections that break are
 //!   made again, with pauses that double.
 //! - [`CameraSet`] reads several cameras whose capture times agree.
+//! - [`record_cameras`] records them as a LeRobot data set, with the actions of a driver ([`ActionFeed`]) or none.
 //! - [`Camera::record`] is what to keep beside an episode: settings, and what the camera granted.
 //!
 //! Each camera has two threads: one receives, one decodes the newest received frame; a newer frame replaces one that
 //! waits. What comes from the network is bounded in size and time, and never trusted.
 
+mod actions;
 mod address;
 mod camera;
 mod capture;
@@ -25,6 +27,7 @@ mod health;
 mod jpeg;
 mod pixels;
 mod prepare;
+mod recording;
 mod set;
 mod settings;
 mod shared;
@@ -32,6 +35,7 @@ mod source;
 mod sources;
 mod survey;
 
+pub use actions::{ActionCounts, ActionFeed, DrivenAction};
 pub use address::CameraUri;
 pub use camera::{Camera, CameraRecord, Status};
 pub use devices::{Device, DeviceFormat};
@@ -42,9 +46,13 @@ pub use framing::{Framing, JpegFraming};
 pub use health::State;
 pub use jpeg::decode_encoded;
 pub use pixels::decode_pixels;
+pub use recording::{
+    CameraRecordingArguments, EpisodeRecorder, LiveRecordingReport, RecordedEpisode, RecordingOptions, Timestep,
+    column_name, driver, max_age, open_set, record_cameras, stacked,
+};
 pub use set::{CameraSet, FrameSet};
 pub use settings::{CameraSettings, ColorMode, Crop, Rotation};
 pub use shared::Counters;
 pub use source::{Connect, SharedClock, Source, SourceDefaults, from_environment, from_fn, system_clock};
 pub use sources::Sources;
-pub use survey::{CameraReport, Survey, devices, survey};
+pub use survey::{CameraReport, CamerasArguments, Survey, devices, survey};

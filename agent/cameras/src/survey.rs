@@ -1,5 +1,7 @@
 //! What cameras there are, and how well they do: for `mindseye cameras` and programs like it.
 
+mod arguments;
+
 use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +10,8 @@ use std::time::{Duration, Instant};
 use mindseye_interface::percentiles::Percentiles;
 use mindseye_interface::text::{printable, printable_path};
 use serde::{Deserialize, Serialize};
+
+pub use arguments::CamerasArguments;
 
 use crate::Result;
 use crate::address::CameraUri;

@@ -72,9 +72,10 @@ pub enum Command {
     Branches(branches::BranchesArguments),
     Inspect(inspect::InspectArguments),
     Data(data::DataArguments),
-    Cameras(cameras::CamerasArguments),
+    Cameras(mindseye_cameras::CamerasArguments),
     Serve(mindseye_serving::ServeArguments),
     Act(mindseye_serving::ActArguments),
+    Watch(mindseye_serving::watch::WatchArguments),
     Bench(bench::BenchArguments),
     /// Answer requests on stdin as a world of another program does: the reference of docs/your_robot.md.
     #[command(hide = true)]
@@ -109,6 +110,7 @@ impl Command {
             Self::Cameras(arguments) => cameras::run(arguments),
             Self::Serve(arguments) => Ok(arguments.run(&serving::program()?)?),
             Self::Act(arguments) => Ok(arguments.run(&serving::program()?)?),
+            Self::Watch(arguments) => cameras::watch(arguments),
             Self::Bench(arguments) => bench::run(arguments),
             Self::World { scene, abilities } => Ok(abilities.serve(scene.open()?.benchmark.as_ref())?),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
@@ -129,7 +131,8 @@ pub struct SceneArguments {
     /// What varies from episode to episode, separated by commas: agent_color, wall_color, floor_color, agent_radius,
     /// agent_speed, friction; in two_room also door_position, wall_position, wall_thickness, rotated_actions; in push_t
     /// also block_color, block_size, block_shape, and (the same in every episode: a world that has changed)
-    /// doubled_friction, doubled_mass, halved_action_gain, rotated_actions, recoloured_floor. Nothing by default.
+    /// doubled_friction, tripled_friction, doubled_mass, halved_action_gain, recoloured_floor,
+    /// rotated_actions.
     #[arg(long, value_delimiter = ',')]
     pub factors: Vec<String>,
     #[command(flatten)]

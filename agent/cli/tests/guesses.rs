@@ -18,6 +18,7 @@ fn record(path: &Path, change: impl Fn(usize, usize, &mut [f32; 3])) {
     let spec = DatasetSpec {
         frames_per_second: 30,
         camera: "front".into(),
+        more_cameras: Vec::new(),
         image_size: size,
         image_storage: ImageStorage::Png,
         proprioception_names: names(&["x_m"]),

@@ -18,6 +18,7 @@ fn changed(from: &Path, to: &Path, change: impl Fn(usize, &mut EpisodeData, &[Ep
     let spec = DatasetSpec {
         frames_per_second: 10,
         camera: "top".into(),
+        more_cameras: Vec::new(),
         image_size: shape.image_size,
         image_storage: ImageStorage::Png,
         proprioception_names: source.proprioception_names(),

@@ -181,8 +181,10 @@ pub fn judge(checkpoint: &Arc<Checkpoint>, cache: &FrameCache, options: &Options
         }
         _ => None,
     };
+    let acts = config.action_space.moves();
     let planning = match options.plans {
         0 => None,
+        _ if !acts => None,
         plans => recorded.planning(checkpoint, options.task, plans, (seed.child("planning"), options.progress))?,
     };
     let mut verdict = Verdict {
@@ -197,7 +199,7 @@ pub fn judge(checkpoint: &Arc<Checkpoint>, cache: &FrameCache, options: &Options
         },
         chunk_secs: chunk as f64 * config.control_step_secs,
         other_scene: options.scene.filter(|scene| **scene != *config.scene).map(str::to_owned),
-        actions: recorded.action_effect(seed.child("actions"))?,
+        actions: if acts { recorded.action_effect(seed.child("actions"))? } else { None },
         retrieval: recorded.retrieval(seed.child("retrieval"))?,
         latents: recorded.latent_statistics(&prediction)?,
         prediction,

@@ -124,6 +124,12 @@ impl ActionSpace {
         self.low.len()
     }
 
+    /// Whether any dimension can change. Of recordings without actions none can: models of them predict, and cannot
+    /// plan.
+    pub fn moves(&self) -> bool {
+        self.low.iter().zip(&self.high).any(|(low, high)| low != high)
+    }
+
     /// Physical values of `action`, in this space's units.
     ///
     /// # Errors

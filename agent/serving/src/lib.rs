@@ -5,6 +5,7 @@
 //! - [`client::PolicyClient`] asks such a server, ours or openpi's.
 //! - [`body`] puts a body behind a websocket, and [`act`] drives one: cameras, goal, clock, watch
 //!   (`docs/guides/act.md`).
+//! - [`watch`] compares what a camera shows with what a model predicted (`docs/guides/watch.md`), [`page`] shows it.
 //! - [`message`] is what goes over the wire: msgpack with arrays of numpy, read within bounds.
 
 pub mod act;
@@ -13,14 +14,16 @@ mod channel;
 pub mod client;
 mod error;
 pub mod message;
+pub mod page;
 pub mod policy;
 mod program;
 mod serve_command;
 pub mod server;
 mod timed_stream;
+pub mod watch;
+mod watch_error;
 
 pub use act::ActArguments;
-
 pub use error::{Error, Result};
 pub use program::{Program, Supplied};
 pub use serve_command::ServeArguments;

@@ -78,6 +78,9 @@ fn agent(
     world_model: Box<dyn WorldModel>,
     overrides: &Overrides,
 ) -> Result<Agent> {
+    if source.action_space().is_some_and(|space| !space.moves()) {
+        return Err(Error::NoActions);
+    }
     let spec = source.model().spec();
     let estimator = source.state_probe()?.map(|probe| LearnedEstimator::of_tokens(&probe, spec.latent)).transpose()?;
     let estimator = estimator.map(|estimator| Arc::new(estimator) as SharedEstimator);

@@ -41,6 +41,7 @@ pub(super) static SCENE: Scene = Scene {
         Factor::BlockSize,
         Factor::Friction,
         Factor::DoubledFriction,
+        Factor::TripledFriction,
         Factor::DoubledMass,
         Factor::HalvedActionGain,
         Factor::RotatedActions,

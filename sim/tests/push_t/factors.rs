@@ -17,7 +17,7 @@ fn with_factor(mut base: Layout, factor: Factor, other: &Layout) -> Layout {
         Factor::AgentSpeed | Factor::HalvedActionGain => base.agent_reach_m = other.agent_reach_m,
         Factor::BlockShape => base.shape = other.shape,
         Factor::BlockSize => base.block_scale = other.block_scale,
-        Factor::Friction | Factor::DoubledFriction => base.friction = other.friction,
+        Factor::Friction | Factor::DoubledFriction | Factor::TripledFriction => base.friction = other.friction,
         Factor::DoubledMass => base.agent_kg = other.agent_kg,
         Factor::RotatedActions => base.action_rotation_rad = other.action_rotation_rad,
         Factor::DoorPosition | Factor::WallPosition | Factor::WallThickness => unreachable!("there is no door"),

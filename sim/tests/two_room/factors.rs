@@ -23,6 +23,7 @@ fn with_factor(mut base: Layout, factor: Factor, other: &Layout) -> Layout {
         | Factor::BlockSize
         | Factor::BlockShape
         | Factor::DoubledFriction
+        | Factor::TripledFriction
         | Factor::DoubledMass
         | Factor::HalvedActionGain
         | Factor::RecolouredFloor => unreachable!("push_t's"),

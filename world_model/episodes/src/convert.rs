@@ -295,6 +295,7 @@ fn spec(parts: &[SourceEpisodes<'_>], options: &ConvertOptions) -> Result<Datase
     Ok(DatasetSpec {
         frames_per_second: rate,
         camera: options.camera.clone().map_or_else(|| camera_name(first), Ok)?,
+        more_cameras: Vec::new(),
         image_size: shape.image_size,
         image_storage: match options.format {
             OutputFormat::Lerobot(storage) => storage,

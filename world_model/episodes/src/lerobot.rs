@@ -4,7 +4,8 @@
 //! meta/info.json                             description of the data set; rewriting it commits a segment
 //! meta/stats.json                            statistics per feature
 //! meta/tasks.parquet                         task texts
-//! meta/mindseye.json                         ours: scene, action space, seeds, policy (other readers ignore it)
+//! meta/mindseye.json                         ours: scene, action space, seeds, policy (other readers ignore it); of
+//!                                            live cameras: what was asked of them, granted and missed
 //! meta/episodes/chunk-000/file-000.parquet   one row per episode
 //! data/chunk-000/file-000.parquet            one row per timestep, images as PNG bytes or in
 //! videos/CAMERA/chunk-000/file-000.mp4       video files, many episodes to each
@@ -12,6 +13,8 @@
 
 pub(crate) use info::info_path;
 
+mod camera_images;
+pub(crate) mod capture_log;
 mod columns;
 pub(crate) mod dataset;
 mod episode_row;

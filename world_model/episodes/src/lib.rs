@@ -50,6 +50,7 @@ pub use error::{Error, Result};
 pub use formats::{is_recording, open, open_with};
 pub use guard::is_guarded;
 pub use hdf5::SwmWriter;
+pub use lerobot::capture_log::{CaptureLog, EpisodeCapture};
 pub use lerobot::dataset::Dataset;
 pub use lerobot::writer::DatasetWriter;
 pub use mapping::Mapping;

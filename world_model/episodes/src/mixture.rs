@@ -96,9 +96,10 @@ impl DatasetMixture {
         self.first().camera_names()
     }
 
-    /// Names of the elements of an action in the first data set; empty where none are recorded.
+    /// Names of the elements of an action in the first data set; empty where none are recorded. Of data sets without
+    /// actions, the name of the constant one that [`DatasetMixture::load`] gives them.
     pub fn action_names(&self) -> Vec<String> {
-        self.first().action_names()
+        if self.shape().action == 0 { vec!["none".into()] } else { self.first().action_names() }
     }
 
     /// Names of the elements of proprioception in the first data set; empty where none are recorded.
@@ -193,7 +194,8 @@ impl DatasetMixture {
         self.sources.iter().map(|source| FrameCache::needed_bytes(source.as_ref(), options)).sum()
     }
 
-    /// Decodes all data sets on rayon's threads, as one stage of `progress`, and joins them.
+    /// Decodes all data sets on rayon's threads, as one stage of `progress`, and joins them. Where none is recorded,
+    /// the action is one number that is always 0.
     ///
     /// # Errors
     /// As [`FrameCache::load_with`]; [`Error::Episode`] when data sets cannot be joined. The memory limit of `options`
@@ -223,7 +225,7 @@ impl DatasetMixture {
                 None => joined = Some(cache),
             }
         }
-        joined.ok_or_else(|| Error::argument("data", "a data set", "none"))
+        joined.map(FrameCache::or_constant_action).ok_or_else(|| Error::argument("data", "a data set", "none"))
     }
 
     /// Normalises the actions of `cache`, which [`DatasetMixture::load`] returned, and returns their action space.

@@ -107,6 +107,11 @@ pub trait EpisodeSource: Debug + Send + Sync {
         None
     }
 
+    /// Whether live cameras were recorded, by `mindseye record --camera`: without actions such a recording is whole.
+    fn is_of_cameras(&self) -> bool {
+        false
+    }
+
     /// Summary of the data set; reads its description, not its data.
     ///
     /// # Errors

@@ -19,6 +19,17 @@ pub enum WriteMode {
     Append,
 }
 
+impl WriteMode {
+    /// As two switches say: [`WriteMode::Error`] without either.
+    pub fn of(overwrite: bool, append: bool) -> Self {
+        match (overwrite, append) {
+            (true, _) => Self::Overwrite,
+            (_, true) => Self::Append,
+            _ => Self::Error,
+        }
+    }
+}
+
 /// Storage of images in a LeRobot folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ImageStorage {
@@ -37,7 +48,10 @@ pub struct DatasetSpec {
     pub frames_per_second: u32,
     /// Name of the camera: the feature is `observation.images.<camera>`.
     pub camera: String,
-    /// Size of its images.
+    /// Names of further cameras with images of the same size; PNG only. The frames of an episode are then stacks of all
+    /// cameras in this order, and each camera is a feature of its own.
+    pub more_cameras: Vec<String>,
+    /// Size of the images of each camera.
     pub image_size: ImageSize,
     /// Storage of its images.
     pub image_storage: ImageStorage,
@@ -45,7 +59,7 @@ pub struct DatasetSpec {
     pub proprioception_names: Vec<String>,
     /// Names of the elements of the true state `[K]`, SI units; empty on a robot.
     pub state_names: Vec<String>,
-    /// Names of the elements of an action `[A]`, at least one.
+    /// Names of the elements of an action `[A]`; empty for recordings without actions.
     pub action_names: Vec<String>,
     /// Text of the task of the first episodes.
     pub task: String,
@@ -62,11 +76,21 @@ impl DatasetSpec {
     /// Widths and image size of its episodes.
     pub(crate) fn shape(&self) -> EpisodeShape {
         EpisodeShape {
-            image_size: self.image_size,
+            image_size: self.stack_size().unwrap_or(self.image_size),
             proprioception: self.proprioception_names.len(),
             state: self.state_names.len(),
             action: self.action_names.len(),
         }
+    }
+
+    /// Names of all cameras, in the order in which their images are stacked.
+    pub(crate) fn cameras(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.camera).chain(&self.more_cameras)
+    }
+
+    /// Size of a frame: the images of all cameras on top of each other.
+    fn stack_size(&self) -> mindseye_interface::Result<ImageSize> {
+        ImageSize::new(self.cameras().count() * self.image_size.height(), self.image_size.width())
     }
 
     /// Checks the fields; the error names `path`.
@@ -78,11 +102,22 @@ impl DatasetSpec {
         if self.frames_per_second == 0 {
             return refuse("frames_per_second", "at least 1", "0".into());
         }
-        if !is_plain_name(&self.camera) {
-            return refuse("camera", "a name of letters, digits and _", format!("{:?}", self.camera));
+        if let Some(name) = self.cameras().find(|name| !is_plain_name(name)) {
+            return refuse("camera", "a name of letters, digits and _", format!("{name:?}"));
         }
-        if self.action_names.is_empty() {
+        let mut names: Vec<&String> = self.cameras().collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return refuse("camera", "a name of its own for each", pair[0].clone());
+        }
+        if self.action_names.is_empty() && self.sidecar.is_some() {
             return refuse("action_names", "at least one", "none".into());
+        }
+        if !self.more_cameras.is_empty() && self.image_storage == ImageStorage::Av1 {
+            return refuse("image_storage", "PNG for several cameras", "AV1".into());
+        }
+        if let Err(error) = self.stack_size() {
+            return refuse("image_size", "a stack of all cameras", error.to_string());
         }
         if self.task.is_empty() {
             return refuse("task", "a text", "none".into());

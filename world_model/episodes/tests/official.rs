@@ -32,6 +32,7 @@ fn record_again(path: &Path) {
     let spec = DatasetSpec {
         frames_per_second: dataset.fps(),
         camera: "front".into(),
+        more_cameras: Vec::new(),
         image_size: dataset.image_size(),
         image_storage: ImageStorage::Png,
         proprioception_names: dataset.proprioception_names(),

@@ -162,6 +162,7 @@ fn videos_of_the_official_library_can_be_appended_to() {
     let spec = DatasetSpec {
         frames_per_second: dataset.fps(),
         camera: "front".into(),
+        more_cameras: Vec::new(),
         image_size: shape.image_size,
         image_storage: ImageStorage::Av1,
         proprioception_names: dataset.proprioception_names(),

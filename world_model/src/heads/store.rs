@@ -20,6 +20,8 @@ use crate::{Error, Result};
 /// Files of all heads.
 const FILES: [&str; 6] =
     [Policy::FILE, CriticNetwork::FILE, StateProbe::FILE, Decoder::FILE, StochasticPredictor::FILE, Ensemble::FILE];
+/// What else lies beside a model and belongs to it: the calibration of its surprise.
+const CALIBRATION: &str = "surprise.json";
 /// Files that had another name before.
 const FORMER_NAMES: [(&str, &str); 2] =
     [(StateProbe::FILE, "readout.safetensors"), (StochasticPredictor::FILE, "futures.safetensors")];
@@ -127,13 +129,13 @@ impl Heads {
         self.folder.as_deref()
     }
 
-    /// Copies the files of all heads but that of type `H` to the folder `to`, byte for byte.
+    /// Copies the files of all heads but that of type `H`, and the calibration, to the folder `to`, byte for byte.
     ///
     /// # Errors
     /// [`Error::File`] when a file cannot be read or written.
     pub(crate) fn copy_others<H: Head>(&self, to: &Path) -> Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        let others = FILES.iter().filter(|name| **name != H::FILE);
+        let others = FILES.iter().chain([&CALIBRATION]).filter(|name| **name != H::FILE);
         others.filter_map(|name| file_of(folder, name)).try_for_each(|path| copy_file(&path, to))
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use mindseye_cameras::CameraRecordingArguments;
 use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage, Recording, Sidecar, WriteMode};
 use mindseye_evaluation::collection::{
     OnPolicyCollection, RecordingPlan, RecordingReport, ScriptedGoals, Shard, dataset_spec, record, scripted_episode,
@@ -15,9 +16,10 @@ use mindseye_interface::text::printable_path;
 use mindseye_interface::{MemoryLimit, Seed, Simulator};
 use serde::Serialize;
 
+use super::cameras::sources;
 use super::{Opened, SceneArguments, load_task, pool, print_json};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
-use crate::streams::say;
+use crate::streams::{note, say};
 
 /// Record episodes of a scene, by its scripted demonstrators or by the agent itself, as a LeRobotDataset v3.0.
 ///
@@ -29,6 +31,8 @@ use crate::streams::say;
 pub struct RecordArguments {
     #[command(flatten)]
     scene: SceneArguments,
+    #[command(flatten)]
+    live: CameraRecordingArguments,
     /// Folder of the data set.
     #[arg(long)]
     out: PathBuf,
@@ -102,6 +106,16 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
     require_range("--episodes", arguments.episodes, 1, 10_000_000)?;
     require_range("--steps", arguments.steps, 1, 100_000)?;
     require_range("--threads", arguments.threads, 1, 1024)?;
+    let mode = WriteMode::of(arguments.overwrite, arguments.append);
+    if arguments.live.is_asked_for() {
+        let (data, tell) = ((&*arguments.out, mode, arguments.video), &mut |line: &str| note!("{line}"));
+        let report = arguments.live.run(&sources(), data, arguments.episodes, stop_on_ctrl_c()?, tell)?;
+        if arguments.json {
+            return print_json(&report);
+        }
+        say!("{report}");
+        return Ok(());
+    }
     let options = arguments.scene.options()?;
     let episode_bytes = arguments.steps * options.image_size.rgb_len();
     require_range("--steps x --image-side squared x 3", episode_bytes, 1, EPISODE_BYTES)?;
@@ -131,11 +145,6 @@ pub fn run(arguments: &RecordArguments) -> Result<()> {
                 scripted_episode(world.as_mut(), script.as_mut(), seed, arguments.steps)
             }
         }
-    };
-    let mode = match (arguments.overwrite, arguments.append) {
-        (true, _) => WriteMode::Overwrite,
-        (_, true) => WriteMode::Append,
-        _ => WriteMode::Error,
     };
     let (pool, stop) = (pool(arguments.threads)?, stop_on_ctrl_c()?); // what may fail comes before the folder
     let writer = DatasetWriter::create(&arguments.out, spec(arguments, &scene, simulator.as_ref()), mode)?;

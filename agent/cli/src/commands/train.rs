@@ -15,10 +15,12 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use mindseye_interface::{FolderLock, MemoryLimit, Seed};
+use mindseye_serving::watch::SurpriseArguments;
 use mindseye_world_model::training::RunOptions;
 
 use super::default_threads;
-use crate::progress::TerminalProgress;
+use crate::progress::{TerminalProgress, stop_on_ctrl_c};
+use crate::streams::say;
 
 /// Train a world model from recorded episodes, or a head of a world model.
 ///
@@ -51,6 +53,7 @@ pub(super) enum HeadCommand {
     Stochastic(stochastic::StochasticArguments),
     Ensemble(ensemble::EnsembleArguments),
     Decoder(decoder::DecoderArguments),
+    Surprise(SurpriseArguments),
 }
 
 /// Runs the command.
@@ -73,6 +76,10 @@ impl HeadCommand {
             Self::Stochastic(arguments) => arguments.run(),
             Self::Ensemble(arguments) => arguments.run(),
             Self::Decoder(arguments) => arguments.run(),
+            Self::Surprise(arguments) => {
+                say!("{}", arguments.run(&TerminalProgress::stopped_by(stop_on_ctrl_c()?))?);
+                Ok(())
+            }
         }
     }
 
@@ -85,6 +92,7 @@ impl HeadCommand {
             Self::Stochastic(_) => "train stochastic",
             Self::Ensemble(_) => "train ensemble",
             Self::Decoder(_) => "train decoder",
+            Self::Surprise(_) => "train surprise",
         }
     }
 }

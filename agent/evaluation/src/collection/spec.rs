@@ -14,6 +14,7 @@ pub fn dataset_spec(name: &str, image_size: ImageSize, simulator: &dyn Simulator
     DatasetSpec {
         frames_per_second: (1.0 / simulator.control_step_secs()).round() as u32,
         camera: CAMERA.into(),
+        more_cameras: Vec::new(),
         image_size,
         image_storage: ImageStorage::Png,
         proprioception_names: simulator.proprioception_names(),

@@ -196,6 +196,9 @@ fn do_not_expect(verdict: &Verdict) -> String {
                 "Do not expect plans in new situations: on its training episodes its error is {gap:.1} times smaller."
             )
         }
+        Class::Weak | Class::Predicts | Class::Plans if actions.is_none() => {
+            "It knows no actions: it can watch (mindseye watch), and not plan.".into()
+        }
         Class::Weak => format!(
             "Do not expect plans that arrive, though actions matter to it ({shuffled:.1} times the error with others)."
         ),
@@ -256,6 +259,7 @@ fn next(verdict: &Verdict) -> String {
         Class::Weak if overfitted => OVERFITTED_NEXT,
         Class::Weak => "Next: train longer (without --quick), then record more episodes.",
         Class::Predicts if overfitted => "Next: record more episodes, or plan with short horizons.",
+        Class::Predicts if verdict.actions.is_none() => "Next: let it watch (mindseye watch).",
         Class::Predicts => "Next: look at imagination.png, then try plans with care (mindseye plan).",
         Class::Plans if overfitted => "Next: try it with care (mindseye plan); more episodes would make it better.",
         Class::Plans => "Next: try it: mindseye plan on images, mindseye evaluate in a scene.",

@@ -114,6 +114,7 @@ impl Layout {
         factors.vary(seed, Factor::BlockSize, |rng| layout.block_scale = rng.random_range(0.8..1.25));
         factors.vary(seed, Factor::Friction, |rng| layout.friction = rng.random_range(0.2..0.8));
         factors.vary(seed, Factor::DoubledFriction, |_| layout.friction *= 2.0);
+        factors.vary(seed, Factor::TripledFriction, |_| layout.friction *= 3.0);
         factors.vary(seed, Factor::DoubledMass, |_| layout.agent_kg *= 2.0);
         factors.vary(seed, Factor::HalvedActionGain, |_| layout.agent_reach_m *= 0.5);
         factors.vary(seed, Factor::RotatedActions, |_| layout.action_rotation_rad = ACTION_ROTATION_RAD);

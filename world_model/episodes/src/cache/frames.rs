@@ -216,6 +216,17 @@ impl FrameCache {
         &mut self.actions
     }
 
+    /// This cache with an action that is always 0 where there is none: the form in which models take recordings without
+    /// actions.
+    #[must_use]
+    pub fn or_constant_action(mut self) -> Self {
+        if self.shape.action == 0 {
+            self.shape.action = 1;
+            self.actions = vec![0.0; self.len()];
+        }
+        self
+    }
+
     /// Appends all episodes of another data set, with its weight (see [`FrameCache::with_weight`]) and under this
     /// cache's camera names.
     ///

@@ -52,6 +52,11 @@ impl SwmWriter {
     /// which these files do not support.
     pub fn create(path: &Path, spec: &DatasetSpec, mode: WriteMode) -> Result<Self> {
         spec.check(path)?;
+        if spec.action_names.is_empty() || !spec.more_cameras.is_empty() {
+            let expected = "actions and one camera in an HDF5 file; LeRobot's format has neither limit";
+            let got = format!("{} actions, {} cameras", spec.action_names.len(), spec.cameras().count());
+            return Err(Error::content(path, "action_names", expected, got));
+        }
         require_room(path, mode)?;
         if let Some(folder) = path.parent().filter(|folder| folder.is_dir()) {
             // What killed writers left; a folder that cannot be listed is refused when the file is written.

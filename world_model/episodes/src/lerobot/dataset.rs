@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mindseye_interface::{Image, ImageSize};
 use rayon::prelude::*;
 
+use super::capture_log::CaptureLog;
 use super::episode_row::EpisodeRow;
 use super::episodes_table::read_rows;
 use super::frames_table::{EpisodePlace, read_frames};
@@ -228,6 +229,10 @@ impl EpisodeSource for Dataset {
 
     fn action_names(&self) -> Vec<String> {
         element_names(&self.columns.action)
+    }
+
+    fn is_of_cameras(&self) -> bool {
+        self.sidecar.is_none() && CaptureLog::is_at(&self.root)
     }
 
     fn sidecar(&self) -> Option<&Sidecar> {

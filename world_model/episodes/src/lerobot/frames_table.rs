@@ -39,8 +39,10 @@ pub(crate) struct EncodedEpisode {
     pub first_frame: usize,
     /// Number of the task.
     pub task: usize,
-    /// `T` images as PNG, or as samples of a video.
+    /// `T` images of the first camera as PNG, or as samples of a video.
     pub images: Vec<Vec<u8>>,
+    /// `T` images as PNG of each further camera, by feature.
+    pub more_images: Vec<(String, Vec<Vec<u8>>)>,
     /// `[T, P]`.
     pub proprioception: Vec<f32>,
     /// `[T, K]`.
@@ -66,12 +68,14 @@ impl EncodedEpisode {
     /// The timesteps in parts whose images have at most [`BATCH_BYTES`] together.
     fn batches(&self) -> Vec<Range<usize>> {
         let (mut batches, mut start, mut bytes) = (Vec::new(), 0, 0usize);
-        for (frame, image) in self.images.iter().enumerate() {
-            if frame > start && bytes + image.len() > BATCH_BYTES {
+        for frame in 0..self.images.len() {
+            let further = self.more_images.iter().map(|(_, images)| images[frame].len());
+            let length = further.fold(self.images[frame].len(), usize::max); // each camera has a column of its own
+            if frame > start && bytes + length > BATCH_BYTES {
                 batches.push(start..frame);
                 (start, bytes) = (frame, 0);
             }
-            bytes += image.len();
+            bytes += length;
         }
         batches.push(start..self.images.len());
         batches
@@ -81,7 +85,9 @@ impl EncodedEpisode {
     fn column(&self, name: &str, feature: &Feature, fps: f64, frames: &Range<usize>) -> ArrayRef {
         if feature.is_image() {
             let names = frames.clone().map(|frame| format!("frame-{frame:06}.png"));
-            return image_column(&self.images[frames.clone()], names.collect());
+            let further = self.more_images.iter().find(|(feature, _)| feature == name);
+            let images = further.map_or(&self.images, |(_, images)| images);
+            return image_column(&images[frames.clone()], names.collect());
         }
         match name {
             PROPRIOCEPTION => vector_column(self.proprioception.clone(), feature.width()),
@@ -99,15 +105,16 @@ impl EncodedEpisode {
     }
 }
 
-/// The features of a data set with one camera, in LeRobot's order.
-pub(crate) fn features(
-    camera: &str,
-    images: Feature,
+/// The features of a data set whose cameras all have `images`, in LeRobot's order.
+pub(crate) fn features<'a>(
+    cameras: impl Iterator<Item = &'a String>,
+    images: &Feature,
     proprioception: &[String],
     state: &[String],
     action: &[String],
 ) -> Named<Feature> {
-    let mut features = vec![(format!("{CAMERA_PREFIX}{camera}"), images)];
+    let mut features: Vec<(String, Feature)> =
+        cameras.map(|camera| (format!("{CAMERA_PREFIX}{camera}"), images.clone())).collect();
     for (name, elements) in [(PROPRIOCEPTION, proprioception), (STATE, state), (ACTION, action)] {
         if !elements.is_empty() {
             features.push((name.into(), Feature::vector("float32", elements.len(), elements.into())));

@@ -285,6 +285,11 @@ impl FilePlace {
     }
 }
 
+/// `meta/mindseye.json` of the data set in `root`.
+pub(super) fn sidecar_path(root: &Path) -> PathBuf {
+    root.join("meta").join("mindseye.json")
+}
+
 /// Writes `value` to `path` atomically, with an indent of four like Python's `json.dump(indent=4)`.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let mut bytes = Vec::new();

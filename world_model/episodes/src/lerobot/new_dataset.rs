@@ -33,7 +33,7 @@ pub(super) fn fresh_info(path: &Path, spec: &DatasetSpec) -> Result<Info> {
     Ok(Info {
         codebase_version: VERSION.into(),
         fps: f64::from(spec.frames_per_second),
-        features: features(&spec.camera, camera, proprioception, state, action),
+        features: features(spec.cameras(), &camera, proprioception, state, action),
         total_episodes: 0,
         total_frames: 0,
         total_tasks: 0,

@@ -1,19 +1,15 @@
 //! `meta/mindseye.json`: the [`Sidecar`] of a LeRobot folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mindseye_interface::inputs;
 
-use super::info::{MAX_BYTES, write_json};
+use super::capture_log::CaptureLog;
+use super::info::{MAX_BYTES, sidecar_path, write_json};
 use crate::sidecar::Sidecar;
 use crate::{Error, Result};
 
-/// The file of the data set in `root`.
-pub(super) fn sidecar_path(root: &Path) -> PathBuf {
-    root.join("meta").join("mindseye.json")
-}
-
-/// Reads and checks the file of the data set in `root`; data sets of other tools have none.
+/// Reads and checks the file of the data set in `root`; data sets of other tools and of live cameras have none.
 pub(super) fn read_sidecar(root: &Path, action_width: usize) -> Result<Option<Sidecar>> {
     let path = sidecar_path(root);
     let text = match inputs::read_text(&path, MAX_BYTES) {
@@ -21,6 +17,9 @@ pub(super) fn read_sidecar(root: &Path, action_width: usize) -> Result<Option<Si
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file(&path, "reading", error)),
     };
+    if CaptureLog::is_in(&text) {
+        return Ok(None);
+    }
     let sidecar: Sidecar =
         serde_json::from_str(&text).map_err(|error| Error::content(&path, "sidecar", "valid fields", error))?;
     sidecar.check(&path, action_width)?;

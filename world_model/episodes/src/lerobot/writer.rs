@@ -4,25 +4,26 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mindseye_interface::{FolderLock, files};
-use rayon::prelude::*;
 
+use super::camera_images::{CameraImages, by_camera, encoded};
 use super::dataset::Dataset;
 use super::episode_row::{EpisodeRow, VideoPlace};
 use super::episodes_table::{EpisodeStatistics, episodes_file, read_rows, read_statistics, write_rows};
 use super::frames_table::{EncodedEpisode, write_frames};
-use super::info::{ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, VERSION, info_path};
+use super::info::{
+    ACTION, CAMERA_PREFIX, Feature, FilePlace, Info, PROPRIOCEPTION, STATE, VERSION, info_path, sidecar_path,
+};
 use super::new_dataset::{
     check_room, clear_aside, delete_dataset, fresh_info, make_folder, remove_left_overs, set_aside,
 };
-use super::sidecar_file::{sidecar_path, write_sidecar};
+use super::sidecar_file::write_sidecar;
 use super::statistics::Statistics;
 use super::statistics_file::write_statistics;
 use super::tasks::write_tasks;
 use crate::episode::{EpisodeData, EpisodeShape};
-use crate::image_codec::encode_png;
 use crate::source::EpisodeSource as _;
 use crate::spec::{DatasetSpec, ImageStorage, WriteMode};
-use crate::video::{encode, mp4};
+use crate::video::mp4;
 use crate::{Error, Result};
 
 /// Writes episodes into a LeRobotDataset v3.0 folder. [`DatasetWriter::flush`] makes all episodes so far durable.
@@ -207,25 +208,23 @@ impl DatasetWriter {
         self.still_here()?;
         let number = self.episodes();
         episode.check(number, &self.shape, self.spec.sidecar.is_some())?;
-        let (encoded, expected) = match self.spec.image_storage {
-            ImageStorage::Png => (episode.frames.par_iter().map(encode_png).collect(), "a PNG encoding"),
-            ImageStorage::Av1 => {
-                (encode(&episode.frames, self.shape.image_size, self.spec.frames_per_second), "an AV1 encoding")
-            }
-        };
-        let images: Vec<Vec<u8>> = encoded.map_err(|reason| Error::episode(number, "image", expected, reason))?;
+        let cameras = by_camera(&episode.frames, &self.spec)?;
+        let mut more_images = encoded(&cameras, &self.spec, number)?;
+        let (_, images) = more_images.remove(0);
         let flat = |rows: &[Vec<f32>]| rows.iter().flatten().copied().collect::<Vec<f32>>();
         let encoded = EncodedEpisode {
             episode: number,
             first_frame: self.frames(),
             task: self.task,
             images,
+            more_images,
             proprioception: flat(&episode.proprioception),
             states: flat(&episode.states),
             actions: flat(&episode.actions),
         };
-        self.pending_statistics.push(self.episode_statistics(episode, &encoded));
-        self.pending_bytes += encoded.images.iter().map(|png| png.len() as u64).sum::<u64>();
+        self.pending_statistics.push(self.episode_statistics(&cameras, &encoded));
+        let further = encoded.more_images.iter().flat_map(|(_, images)| images);
+        self.pending_bytes += encoded.images.iter().chain(further).map(|png| png.len() as u64).sum::<u64>();
         self.pending.push(encoded);
         let megabytes = match self.spec.image_storage {
             ImageStorage::Png => self.info.data_files_size_in_mb,
@@ -238,10 +237,13 @@ impl DatasetWriter {
         Ok(())
     }
 
-    fn episode_statistics(&self, episode: &EpisodeData, encoded: &EncodedEpisode) -> EpisodeStatistics {
+    fn episode_statistics(&self, cameras: &[CameraImages<'_>], encoded: &EncodedEpisode) -> EpisodeStatistics {
         let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
         let of_feature = |(name, feature): &(String, Feature)| match name.as_str() {
-            _ if feature.has_images() => Statistics::of_images(&episode.frames),
+            _ if feature.has_images() => {
+                let of_camera = cameras.iter().find(|(camera, _)| camera == name);
+                Statistics::of_images(of_camera.map_or(&[], |(_, frames)| frames))
+            }
             PROPRIOCEPTION => Statistics::of_rows(&wide(&encoded.proprioception), self.shape.proprioception),
             STATE => Statistics::of_rows(&wide(&encoded.states), self.shape.state),
             ACTION => Statistics::of_rows(&wide(&encoded.actions), self.shape.action),

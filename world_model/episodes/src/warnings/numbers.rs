@@ -31,7 +31,7 @@ fn actions(source: &dyn EpisodeSource, episodes: &[Observed], ranges: &Ranges) -
         return Vec::new();
     }
     if ranges.actions.is_empty() {
-        let message = "no column of actions: there is nothing to train on (--mapping names one)";
+        let message = "no column of actions: a model of it can watch, not plan (--mapping names one)";
         return vec![Warning::new(WarningKind::NoActions, message.into())];
     }
     let is_zero = |episode: &&Observed| episode.numbers.actions.iter().all(|value| *value == 0.0 || value.is_nan());

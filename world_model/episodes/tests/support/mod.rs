@@ -55,6 +55,7 @@ pub fn spec() -> DatasetSpec {
     DatasetSpec {
         frames_per_second: 10,
         camera: "front".into(),
+        more_cameras: Vec::new(),
         image_size: ImageSize::new(6, 8).unwrap(),
         image_storage: ImageStorage::Png,
         proprioception_names: texts(&["speed"]),

@@ -137,6 +137,10 @@ impl Guesses<'_> {
         };
         let (frozen, moving): (Vec<usize>, Vec<usize>) =
             (0..low.len().min(high.len())).partition(|&index| low[index] == high[index]);
+        if !self.space.moves() {
+            let line = "  actions: none that change, so the model predicts from images alone; it can watch, not plan";
+            return vec![line.into()];
+        }
         let mut lines = vec![format!("  actions, as -1 to 1: {}", listed(moving.into_iter().map(dimension)))];
         if !frozen.is_empty() {
             let held = |index: usize| format!("{} at {}", names[index], short(low[index]));

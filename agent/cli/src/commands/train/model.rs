@@ -13,6 +13,7 @@ use mindseye_interface::{ImageSize, Seed, config};
 use mindseye_plots::model_report::{Settings, report_of_run};
 use mindseye_world_model::checkpoint::{Checkpoint, Origin};
 use mindseye_world_model::heads::decoder::{Decoder, DecoderTrainingConfig, train_decoder};
+use mindseye_world_model::surprise::{DEFAULT_RULE, calibrate_surprise};
 use mindseye_world_model::training::{
     Guesses, RunOptions, STATE_FILE, StartingPoint, TakenFor, TrainedModel, TrainingConfig, TrainingData,
     TrainingReport, Validation, fit_to_episodes, normalise, secs_per_step, state_file, train, usual_frames,
@@ -48,6 +49,9 @@ pub struct ModelArguments {
     /// Give the encoder proprioception beside the images.
     #[arg(long)]
     proprioception: bool,
+    /// Take data without actions: their model predicts, and cannot plan. Recordings of cameras alone need no such word.
+    #[arg(long)]
+    without_actions: bool,
     /// Scene or robot of the data, where they do not name it; the checkpoint is loaded under that name.
     #[arg(long, default_value = RECORDED)]
     scene: String,
@@ -220,6 +224,11 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
             progress.note(&format!("not of this model any more, train it again: {error}"));
         }
         if report.decoder || recipe.decoder_steps == 0 {
+            let (cache, held_out) = (data.cache(), data.validation_episodes());
+            match pool.install(|| calibrate_surprise(&checkpoint, cache, held_out, DEFAULT_RULE, &progress)) {
+                Ok(calibration) => calibration.save(out)?,
+                Err(error) => progress.note(&format!("without a calibration of surprise (train surprise): {error}")),
+            }
             let task = load_task(None, &checkpoint.config.scene)?;
             let settings = Settings { task: &task, plans: 200, out: None, progress: &progress };
             let curve = || learning_curve(&recipe, &data, &options);
@@ -261,10 +270,11 @@ fn read_recipe(
     // Worlds of other programs have no recipe of their own either.
     let fits_any = sidecar.is_none() || path == assets::recipe(RECORDED)?;
     if fits_any {
-        if shape.action == 0 {
-            bail!("{}: expected a column of actions, got none", sources.path().display());
+        if shape.action == 0 && !(arguments.without_actions || sources.sources().all(|source| source.is_of_cameras())) {
+            let path = sources.path().display();
+            bail!("{path}: expected a column of actions, or --without-actions for a model that only watches, got none");
         }
-        recipe.model.action_width = shape.action;
+        recipe.model.action_width = shape.action.max(1); // without actions, one that never changes
     }
     if !arguments.mapping.is_empty() {
         recipe.model.cameras = sources.cameras().len();

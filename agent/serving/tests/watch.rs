@@ -1,0 +1,171 @@
+//! Watching: one event where the world jumps and none where it does not; what a checkpoint must have; what is kept.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use mindseye_cameras::{CameraFrame, CaptureTime, DrivenAction, FrameSet};
+use mindseye_episodes::{EpisodeData, FrameCache, open};
+use mindseye_interface::{Action, Image, ImageSize, NoProgress, Seed, Simulator};
+use mindseye_serving::watch::{EventSettings, Events, Look, Tick, Watcher};
+use mindseye_sim::SceneOptions;
+use mindseye_world_model::Checkpoint;
+use mindseye_world_model::surprise::{DEFAULT_RULE, SurpriseCalibration, calibrate_surprise};
+use rand::Rng as _;
+
+/// Seconds between two ticks: a control step.
+const TICK: f64 = 0.1;
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/checkpoints/two_room")
+}
+
+fn world() -> Box<dyn Simulator> {
+    mindseye_sim::make("two_room", &SceneOptions::with_side(64).unwrap()).unwrap()
+}
+
+/// What the robot of an episode does: commands that are held for a while.
+fn actions(episode: u64, steps: usize) -> Vec<Action> {
+    let mut rng = Seed::new(episode).child("test").rng();
+    let mut held = vec![0.0; 2];
+    let mut action = |step: usize| {
+        if step.is_multiple_of(8) {
+            held = (0..2).map(|_| rng.random_range(-1.0..1.0)).collect();
+        }
+        Action::new(held.clone()).unwrap()
+    };
+    (0..steps).map(&mut action).collect()
+}
+
+/// Images before each action.
+fn episode(number: u64, steps: usize) -> EpisodeData {
+    let mut world = world();
+    let mut image = world.reset(Seed::new(number)).unwrap().image().unwrap().clone();
+    let mut data = EpisodeData::default();
+    for action in actions(number, steps) {
+        let next = world.step(&action).unwrap().observation.image().unwrap().clone();
+        data.frames.push(std::mem::replace(&mut image, next));
+        data.actions.push(action.values().to_vec());
+        data.states.push(Vec::new());
+        data.proprioception.push(Vec::new());
+    }
+    data
+}
+
+fn calibration() -> &'static SurpriseCalibration {
+    static MADE: OnceLock<SurpriseCalibration> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let checkpoint = Checkpoint::load(&shipped()).unwrap();
+        let mut cache = FrameCache::new(ImageSize::square(64).unwrap(), 2, 0, 0);
+        (0..12).for_each(|number| cache.push(&episode(number, 60)).unwrap());
+        let chosen: Vec<usize> = (0..12).collect();
+        let made = calibrate_surprise(&checkpoint, &cache, &chosen, DEFAULT_RULE, &NoProgress).unwrap();
+        assert_eq!(
+            made,
+            calibrate_surprise(&checkpoint, &cache, &chosen, DEFAULT_RULE, &NoProgress).unwrap(),
+            "equal bits"
+        );
+        made
+    })
+}
+
+fn watcher() -> Watcher {
+    Watcher::new(Checkpoint::load(&shipped()).unwrap(), calibration().clone(), None).unwrap()
+}
+
+fn seen(image: &Image, number: usize) -> FrameSet {
+    let secs = 100.0 + number as f64 * TICK;
+    let frame = CameraFrame {
+        camera: "top".into(),
+        image: Arc::new(image.clone()),
+        sequence: number as u64 + 1,
+        driver_sequence: None,
+        captured_secs: secs,
+        capture_time: CaptureTime::Made,
+        received_secs: secs,
+        available_secs: secs,
+        wall_secs: 1e9 + secs,
+    };
+    FrameSet { frames: vec![Arc::new(frame)], spread_secs: 0.0 }
+}
+
+/// The ticks of a watch over the images of `data`, with the actions in between in the units of the driver.
+fn watch(watcher: &mut Watcher, data: &EpisodeData) -> Vec<Tick> {
+    let space = world().action_space().clone();
+    let one = |(number, image): (usize, &Image)| {
+        let tick = watcher.look(number as f64 * TICK, Ok(&seen(image, number))).unwrap();
+        let physical = space.denormalise(&Action::new(data.actions[number].clone()).unwrap()).unwrap();
+        let values = physical.iter().map(|&value| value as f32).collect();
+        watcher.act(&DrivenAction { values, received_secs: 100.0 + number as f64 * TICK + 0.01 }).unwrap();
+        tick
+    };
+    data.frames.iter().enumerate().map(one).collect()
+}
+
+#[test]
+fn a_world_that_goes_on_as_predicted_gives_no_event_and_one_that_jumps_gives_one() {
+    let calm = episode(100, 60);
+    let ticks = watch(&mut watcher(), &calm);
+    assert!(ticks.iter().all(|tick| !tick.event && !tick.alarm), "{:?}", ticks.iter().find(|tick| tick.event));
+    let (mut jumping, elsewhere) = (calm, episode(101, 60));
+    jumping.frames[30..].clone_from_slice(&elsewhere.frames[30..]);
+    jumping.actions[30..].clone_from_slice(&elsewhere.actions[30..]);
+    let ticks = watch(&mut watcher(), &jumping);
+    let events: Vec<usize> = (0..ticks.len()).filter(|&tick| ticks[tick].event).collect();
+    assert!(events.len() == 1 && (30..40).contains(&events[0]), "within a second: {events:?}");
+}
+
+#[test]
+fn a_stale_camera_is_said_and_is_no_surprise() {
+    let (mut watcher, data, other) = (watcher(), episode(102, 20), episode(103, 8));
+    watch(&mut watcher, &data);
+    let tick = watcher.look(2.0, Err("camera top: stale: no frame for 0.60 s".into())).unwrap();
+    assert!(matches!(&tick.look, Look::Stale { reason } if reason.contains("0.60")) && !tick.event);
+    // What is seen afterwards does not follow from what was seen before.
+    for (number, image) in other.frames.iter().enumerate() {
+        let tick = watcher.look(3.0, Ok(&seen(image, 30 + number))).unwrap();
+        assert!(!tick.event, "{tick:?}");
+        assert_eq!(watcher.look(3.0, Ok(&seen(image, 30 + number))).unwrap().look, Look::Same);
+    }
+}
+
+#[test]
+fn a_calibration_belongs_to_one_model() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(shipped().join(file), folder.path().join(file)).unwrap();
+    }
+    let refused = || Watcher::load(folder.path(), None).err().unwrap().to_string();
+    assert!(refused().contains("train surprise"), "{}", refused());
+    calibration().save(folder.path()).unwrap();
+    let loaded = Watcher::load(folder.path(), Some(7.0)).unwrap();
+    assert_eq!((loaded.calibration().rule.band, loaded.calibration().ticks), (7.0, calibration().ticks));
+    SurpriseCalibration { model_fingerprint: "0".repeat(64), ..calibration().clone() }.save(folder.path()).unwrap();
+    assert!(refused().contains("surprise.json") && refused().contains("model_fingerprint"), "{}", refused());
+    std::fs::write(folder.path().join("surprise.json"), b"{\"format\": 9e99, \"bands\": []}").unwrap();
+    assert!(refused().contains("surprise.json"), "{}", refused());
+}
+
+#[test]
+fn the_seconds_around_an_event_are_an_episode() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("events");
+    let cameras = vec!["top view".into()];
+    let settings = EventSettings { folder: root.clone(), before: 3, after: 2, rate: 10, cameras, action_width: 1 };
+    let mut events = Events::new(settings, 64 * 64 * 3).unwrap();
+    let image = |grey: u8| Image::filled(ImageSize::square(16).unwrap(), [grey; 3]);
+    for number in 0..12u8 {
+        events.takes(&seen(&image(number), number.into()), &[f32::from(number)]);
+        if number == 6 || number == 7 {
+            events.begin("event 1: shell above the band".into()); // the second begins during the first
+        }
+    }
+    let told = events.finish();
+    assert!(told.len() == 1 && told[0].contains("episode 0"), "{told:?}");
+    let data = open(&root).unwrap();
+    let kept = data.read_episode(0).unwrap();
+    let greys: Vec<u8> = kept.frames.iter().map(|frame| frame.rgb(0, 0)[0]).collect();
+    assert_eq!((data.len(), &greys[..], kept.actions[3][0]), (1, &[3, 4, 5, 6, 7, 8][..], 6.0));
+    assert!(data.episode(0).unwrap().tasks[0].contains("shell above the band"));
+}

@@ -1,0 +1,105 @@
+//! The band of a calibration: from the scores of normal episodes to the level that they hardly ever reach.
+
+use mindseye_interface::Seed;
+use rand::Rng as _;
+
+use super::alarm::{AlarmRule, alarms};
+use super::{KINDS, STEPS};
+
+/// Share of ticks of normal episodes whose score is below the scale.
+pub(super) const SCALE_AT: f64 = 0.99;
+/// Alarms in ten minutes that the band is chosen for: half of the one that is promised.
+const WANTED: f64 = 0.5;
+/// Share of the blocks from whose largest levels the rest of the tail is taken.
+const TAIL: f64 = 0.1;
+/// Draws of the bootstrap.
+const DRAWS: usize = 1000;
+
+/// The scores of one tick by kind, each already a distance from what is usual; none where there is none.
+pub(super) type Kinds = [Option<f64>; KINDS];
+
+/// For each kind the value below which are [`SCALE_AT`] of the ticks of all `blocks` but `left_out`.
+pub(super) fn scales(sorted: &[Vec<(f64, usize)>; KINDS], left_out: Option<usize>) -> [f64; KINDS] {
+    let scale = |values: &Vec<(f64, usize)>| {
+        let kept = || values.iter().filter(|(_, block)| Some(*block) != left_out);
+        let rank = (SCALE_AT * kept().count() as f64) as usize;
+        kept().nth(rank).or(kept().next_back()).map_or(1.0, |(value, _)| value.max(1e-9))
+    };
+    std::array::from_fn(|kind| scale(&sorted[kind]))
+}
+
+/// The values of each kind, ascending, with the block that they are of.
+pub(super) fn sorted(blocks: &[Vec<Kinds>]) -> [Vec<(f64, usize)>; KINDS] {
+    std::array::from_fn(|kind| {
+        let of_block = |(block, ticks): (usize, &Vec<Kinds>)| {
+            ticks.iter().filter_map(move |tick| Some((tick[kind]?, block))).collect::<Vec<_>>()
+        };
+        let mut values: Vec<(f64, usize)> = blocks.iter().enumerate().flat_map(of_block).collect();
+        values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        values
+    })
+}
+
+/// The score of a tick: the largest of its kinds over their scales.
+pub(super) fn score(kinds: &Kinds, scales: &[f64; KINDS]) -> f64 {
+    let over = (0..KINDS).filter_map(|kind| Some(kinds[kind]? / scales[kind]));
+    over.fold(0.0, |largest, value| if value.is_nan() { f64::NAN } else { f64::max(largest, value) })
+}
+
+/// The kinds of `raw` scores where the usual radius is `radius`.
+pub(super) fn kinds(raw: &super::RawScores, radius: f64) -> Kinds {
+    let mut kinds = [None; KINDS];
+    kinds[..STEPS].copy_from_slice(&raw.prediction);
+    kinds[STEPS] = Some((raw.radius - radius).abs());
+    kinds
+}
+
+/// The band at which `blocks` of scores, each judged by the others' scales, give [`WANTED`] alarms in ten minutes. The
+/// largest levels of the blocks beyond those seen are those of an exponential tail (peaks over threshold), so that a
+/// recording shorter than the time between two alarms gives a band beyond all that it shows.
+pub(super) fn band(blocks: &[Vec<f64>], rule: AlarmRule, minutes: f64) -> f64 {
+    let most = |scores: &Vec<f64>| rule.levels(scores).into_iter().fold(0.0, f64::max);
+    let mut largest: Vec<f64> = blocks.iter().map(most).collect();
+    largest.sort_by(|a, b| b.total_cmp(a));
+    let tail = ((TAIL * largest.len() as f64).ceil() as usize).clamp(3, 50).min(largest.len() - 1);
+    let threshold = largest[tail];
+    let excess = largest[..tail].iter().map(|level| level - threshold).sum::<f64>() / tail as f64;
+    let allowed = WANTED * minutes / 10.0;
+    (threshold + excess * (tail as f64 / allowed).ln().max(0.0)).max(1e-6)
+}
+
+/// Alarms of `blocks` in ten minutes, and the 95 % interval of it by a bootstrap over blocks.
+pub(super) fn rate(blocks: &[Vec<f64>], rule: AlarmRule, minutes: f64, seed: Seed) -> [f64; 3] {
+    let counts: Vec<usize> = blocks.iter().map(|scores| alarms(rule, scores)).collect();
+    let per_ten = |alarms: usize| 10.0 * alarms as f64 / minutes.max(1e-9);
+    let mut rng = seed.rng();
+    let mut draw = || per_ten((0..counts.len()).map(|_| counts[rng.random_range(0..counts.len())]).sum());
+    let mut drawn: Vec<f64> = (0..DRAWS).map(|_| draw()).collect();
+    drawn.sort_by(f64::total_cmp);
+    [per_ten(counts.iter().sum()), drawn[DRAWS / 40], drawn[DRAWS - 1 - DRAWS / 40]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_minutes_without_an_alarm_give_a_band_nearer_to_what_was_seen() {
+        let rule = AlarmRule { band: 1.0, ticks: 1, of: 1 };
+        let blocks: Vec<Vec<f64>> = (0..100).map(|block| vec![0.1, 1.0 + f64::from(block) / 100.0]).collect();
+        let bands = [10.0, 100.0, 1000.0].map(|minutes| band(&blocks, rule, minutes));
+        assert!(bands[0] > bands[1] && bands[1] > bands[2], "{bands:?}");
+        assert!(bands[0] > 1.99, "ten minutes with no more than half an alarm: beyond all that was seen");
+        let [seen, low, high] = rate(&blocks, AlarmRule { band: 1.895, ..rule }, 100.0, Seed::new(1));
+        assert!((seen - 1.0).abs() < 1e-9 && low < seen && seen < high, "{low} {seen} {high}");
+    }
+
+    #[test]
+    fn a_block_is_not_judged_by_itself() {
+        let calm = vec![[Some(1.0), None, None, Some(0.0)]; 50];
+        let wild = vec![[Some(9.0), None, None, Some(0.0)]; 50];
+        let sorted = sorted(&[calm, wild]);
+        assert_eq!((scales(&sorted, Some(1))[0], scales(&sorted, None)[0]), (1.0, 9.0));
+        assert_eq!(score(&[Some(9.0), None, None, Some(0.0)], &scales(&sorted, Some(1))), 9.0);
+    }
+}
