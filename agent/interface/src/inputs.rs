@@ -5,7 +5,7 @@
 //! errors are the operating system's or say what was expected and got; the caller names the file.
 
 use std::fs::{File, FileType, Metadata};
-use std::io::{Error, ErrorKind, Read, Result};
+use std::io::{BufRead, Error, ErrorKind, Read, Result};
 use std::path::Path;
 
 /// Most bytes of a config: a recipe, a task, a `config.json`, a sidecar.
@@ -45,6 +45,24 @@ pub fn read_text(path: &Path, max_bytes: u64) -> Result<String> {
         let byte = error.utf8_error().valid_up_to();
         Error::new(ErrorKind::InvalidData, format!("expected UTF-8 text, got something else at byte {byte}"))
     })
+}
+
+/// The next line, without its end; none after the last one. Of a line of more than `max_bytes` nothing is kept, and it
+/// is an error of its own: the next one can be read.
+///
+/// # Errors
+/// Those of reading.
+pub fn next_line(lines: &mut impl BufRead, max_bytes: usize) -> Result<Option<std::result::Result<Vec<u8>, String>>> {
+    let mut line = Vec::new();
+    lines.take(max_bytes as u64 + 1).read_until(b'\n', &mut line)?;
+    if line.pop_if(|last| *last == b'\n').is_some() || line.len() <= max_bytes && !line.is_empty() {
+        return Ok(Some(Ok(line)));
+    }
+    if line.is_empty() {
+        return Ok(None);
+    }
+    lines.skip_until(b'\n')?;
+    Ok(Some(Err(format!("expected lines of at most {max_bytes} bytes, got a longer one"))))
 }
 
 /// `read`, or none where there is no file.
@@ -96,6 +114,16 @@ fn kind(found: FileType) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_have_a_most_and_the_next_one_is_read_all_the_same() {
+        let mut text = &b"ab\n\n0123456789\nabcd\nend"[..];
+        let mut next =
+            || next_line(&mut text, 4).unwrap().map(|line| line.map_err(|error| error.contains("at most 4")));
+        let line = |text: &str| Some(Ok(text.as_bytes().to_vec()));
+        assert_eq!([next(), next(), next()], [line("ab"), line(""), Some(Err(true))]);
+        assert_eq!([next(), next(), next()], [line("abcd"), line("end"), None]);
+    }
 
     #[test]
     fn a_file_is_read_up_to_its_bound() {

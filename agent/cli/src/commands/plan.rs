@@ -1,6 +1,5 @@
 //! `mindseye plan`: a plan from an image of now to an image of the goal, without a simulator.
 
-use std::io::{BufRead, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use mindseye_agent::{ModelSource, Task};
 use mindseye_assets as assets;
 use mindseye_evaluation::verdict::Verdict;
 use mindseye_interface::config::require_range;
+use mindseye_interface::inputs::next_line;
 use mindseye_interface::{Seed, SystemClock};
 use mindseye_plots::{PlanSheet, write_png};
 use mindseye_world_model::{AnyCheckpoint, LoadOptions};
@@ -151,8 +151,8 @@ fn answer_lines(arguments: &PlanArguments, checkpoint: &AnyCheckpoint, session: 
     let clock = SystemClock::start();
     let mut said = Vec::new();
     let mut stdin = std::io::stdin().lock();
-    while let Some(line) = next_line(&mut stdin).context("reading stdin")? {
-        let answer = line.and_then(|line| Ok(PlanRequest::parse(&line)?));
+    while let Some(line) = next_line(&mut stdin, MAX_LINE_BYTES).context("reading stdin")? {
+        let answer = line.map_err(|error| anyhow!(error)).and_then(|line| Ok(PlanRequest::parse(&line)?));
         let answer = answer.and_then(|request| {
             let (plan, mut notes) = session.answer(&request, &clock)?;
             if let (Some(out), Some(_)) = (&arguments.out, &lock) {
@@ -171,18 +171,4 @@ fn answer_lines(arguments: &PlanArguments, checkpoint: &AnyCheckpoint, session: 
         }
     }
     Ok(())
-}
-
-/// The next line, without its end; none after the last one. Of a line that is too long nothing is kept.
-fn next_line(lines: &mut impl BufRead) -> std::io::Result<Option<Result<Vec<u8>>>> {
-    let mut line = Vec::new();
-    lines.take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
-    if line.pop_if(|last| *last == b'\n').is_some() {
-        return Ok(Some(Ok(line)));
-    }
-    if line.len() <= MAX_LINE_BYTES {
-        return Ok((!line.is_empty()).then_some(Ok(line)));
-    }
-    lines.skip_until(b'\n')?;
-    Ok(Some(Err(anyhow!("expected lines of at most {MAX_LINE_BYTES} bytes, got a longer one"))))
 }
