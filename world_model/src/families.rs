@@ -2,6 +2,7 @@
 
 pub mod jepa;
 pub mod lewm;
+pub mod vit;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use mindseye_interface::{ActionSpace, inputs};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Model;
+use crate::parity::ParityReport;
 use crate::statistics::LatentStatistics;
 use crate::{Error, Result};
 
@@ -35,10 +37,35 @@ static FAMILIES: [Family; 2] = [
 /// # Errors
 /// [`Error::File`] when none recognises it.
 pub(crate) fn family_of(folder: &Path) -> Result<&'static Family> {
+    require_world_model(folder)?;
     FAMILIES.iter().find(|family| (family.is_in)(folder)).ok_or_else(|| {
         let names: Vec<&str> = FAMILIES.iter().map(|family| family.name).collect();
         Error::file(&folder.join("config.json"), format!("expected a model of one of {}, got none", names.join(", ")))
     })
+}
+
+/// Refuses a published encoder, which predicts nothing, by name.
+///
+/// # Errors
+/// [`Error::File`] for one.
+pub(crate) fn require_world_model(folder: &Path) -> Result<()> {
+    if !vit::Vit::is_in(folder) {
+        return Ok(());
+    }
+    let reason = "expected a world model, got an encoder, which `mindseye encode` and `check-parity` read";
+    Err(Error::file(&folder.join("config.json"), reason))
+}
+
+/// Compares the model in `folder` with what another implementation computed: the file `io.safetensors` beside it has
+/// inputs (`in.NAME`) and expected outputs (`out.NAME`).
+///
+/// # Errors
+/// [`Error::File`] when the folder has no such file, or no model that is read here; not when outputs differ.
+pub fn check_parity(folder: &Path, options: &vit::VitOptions) -> Result<ParityReport> {
+    match lewm::Lewm::has_config_in(folder) {
+        true => lewm::parity::check(folder, options.memory.unwrap_or_default()),
+        false => vit::parity::check(folder, options),
+    }
 }
 
 /// The `config.json` in `folder`; null where there is none that can be read.

@@ -9,12 +9,13 @@ use mindseye_agent::Task;
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Seed, config};
 use mindseye_plots::write_png;
+use mindseye_world_model::families::vit::VitConfig;
 use mindseye_world_model::{Checkpoint, Precision};
 use serde::Serialize;
 
 use crate::{
     DataBench, DataSource, EncodingBench, Error, LewmBench, PlanningBench, Result, ScalingBench, SimulationBench,
-    TrainingBench,
+    TrainingBench, VitBench,
 };
 
 /// The error of whoever supplies files.
@@ -158,6 +159,29 @@ enum Measurement {
         #[command(flatten)]
         run: Run,
     },
+    /// A published encoder in its size, with random weights: what one clip or image takes.
+    #[command(after_help = "Example: mindseye bench vit --model vjepa2-large --threads 2 --rounds 1")]
+    Vit {
+        /// Which.
+        #[arg(long, value_enum, default_value_t = Encoder::Dinov2Small)]
+        model: Encoder,
+        /// How the weights are kept.
+        #[arg(long, value_enum, default_value_t = Weights::F32)]
+        precision: Weights,
+        #[command(flatten)]
+        threads: Threads,
+        #[command(flatten)]
+        run: Run,
+    },
+}
+
+/// Published encoders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Encoder {
+    /// V-JEPA 2, ViT-L, 16 frames of 256 pixels: 2048 tokens.
+    Vjepa2Large,
+    /// DINOv2, ViT-S, 224 pixels: 257 tokens.
+    Dinov2Small,
 }
 
 #[derive(Debug, Subcommand)]
@@ -307,6 +331,15 @@ impl BenchArguments {
                 let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);
                 let source = data.clone().map_or_else(|| DataSource::Scene(scene.clone()), DataSource::Dataset);
                 printed("data", &DataBench { source, threads, rounds, seed }.measure()?, json)
+            }
+            Measurement::Vit { model, precision, threads, run } => {
+                let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);
+                let (model, config) = match model {
+                    Encoder::Vjepa2Large => ("vjepa2_large", VitConfig::vjepa2_large()),
+                    Encoder::Dinov2Small => ("dinov2_small", VitConfig::dinov2_small()),
+                };
+                let precision = (*precision).into();
+                printed("vit", &VitBench { model, config, precision, threads, rounds, seed }.measure()?, json)
             }
             Measurement::Lewm { work, threads, run } => {
                 let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);

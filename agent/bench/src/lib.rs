@@ -25,6 +25,7 @@ mod scaling;
 mod simulation;
 mod timing;
 mod training;
+mod vit;
 
 pub use command::{BenchArguments, ShippedFiles};
 pub use data::{CachedSpeed, DataBench, DataSource, DataSpeed};
@@ -36,6 +37,7 @@ pub use planning::{DeadlineReport, PlanningBench, PlanningSpeed};
 pub use scaling::{Scaling, ScalingBench, ScalingSize};
 pub use simulation::{CameraSpeed, SimulationBench, SimulationSpeed};
 pub use training::{TrainingBench, TrainingSpeed};
+pub use vit::{VitBench, VitSpeed};
 
 /// Control steps of a simulated episode.
 const STEPS_PER_EPISODE: usize = 100;
