@@ -73,6 +73,8 @@ pub enum Command {
     Data(data::DataArguments),
     Cameras(cameras::CamerasArguments),
     Bench(bench::BenchArguments),
+    #[command(flatten)]
+    Encoders(mindseye_encoders::EncoderCommand),
     Completions(shell::CompletionsArguments),
     Man(shell::ManArguments),
 }
@@ -97,6 +99,7 @@ impl Command {
             Self::Data(arguments) => data::run(arguments),
             Self::Cameras(arguments) => cameras::run(arguments),
             Self::Bench(arguments) => bench::run(arguments),
+            Self::Encoders(command) => Ok(command.run(&mut |line| say!("{line}"))?),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
             Self::Man(arguments) => shell::man(arguments, Arguments::command()),
         }
