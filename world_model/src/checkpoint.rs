@@ -219,6 +219,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::File`] naming the file and its problem.
     pub fn load(folder: &Path) -> Result<Self> {
+        crate::families::require_world_model(folder)?;
         let config = CheckpointConfig::load(folder)?;
         let (model, statistics) = jepa_folder::read(folder, &config)?;
         let heads = Heads::of(Some(folder), Some(&config.model), fingerprint::of_weights(model.weights())?);

@@ -2,6 +2,7 @@
 
 pub mod jepa;
 pub mod lewm;
+pub mod vit;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::families::jepa::training::STATE_FILE;
 use crate::model::Model;
+use crate::parity::ParityReport;
 use crate::statistics::LatentStatistics;
 use crate::{Error, Result};
 
@@ -37,6 +39,7 @@ const JEPA: Family = Family { name: "jepa", is_in: jepa::folder::is_in, load: je
 /// # Errors
 /// [`Error::File`] when none recognises it; it says what the folder is instead.
 pub(crate) fn family_of(folder: &Path) -> Result<&'static Family> {
+    require_world_model(folder)?;
     if let Some(family) = FAMILIES.iter().find(|family| (family.is_in)(folder)) {
         return Ok(family);
     }
@@ -53,6 +56,30 @@ pub(crate) fn family_of(folder: &Path) -> Result<&'static Family> {
         () => "none",
     };
     Err(Error::file(folder, format!("expected a model of one of {}, got {got}", names.join(", "))))
+}
+
+/// Refuses a published encoder, which predicts nothing, by name.
+///
+/// # Errors
+/// [`Error::File`] for one.
+pub(crate) fn require_world_model(folder: &Path) -> Result<()> {
+    if !vit::Vit::is_in(folder) {
+        return Ok(());
+    }
+    let reason = "expected a world model, got an encoder, which `mindseye encode` and `check-parity` read";
+    Err(Error::file(&folder.join("config.json"), reason))
+}
+
+/// Compares the model in `folder` with what another implementation computed: the file `io.safetensors` beside it has
+/// inputs (`in.NAME`) and expected outputs (`out.NAME`).
+///
+/// # Errors
+/// [`Error::File`] when the folder has no such file, or no model that is read here; not when outputs differ.
+pub fn check_parity(folder: &Path, options: &vit::VitOptions) -> Result<ParityReport> {
+    match lewm::Lewm::has_config_in(folder) {
+        true => lewm::parity::check(folder, options.memory.unwrap_or_default()),
+        false => vit::parity::check(folder, options),
+    }
 }
 
 /// The `config.json` in `folder`; null where there is none that can be read.

@@ -28,10 +28,13 @@ mod model;
 mod ops;
 mod optimiser;
 mod parameters;
+mod parity;
+mod pickle;
 mod scratch;
 mod statistics;
 mod step_units;
 pub mod surprise;
+mod tensor_files;
 #[doc(hidden)]
 pub mod testing;
 mod trainer;
@@ -61,6 +64,7 @@ pub use ops::Precision;
 pub use ops::matmul::{Matrix, matmul};
 pub use optimiser::OptimiserConfig;
 pub use parameters::{WeightSource, Weights, values_of};
+pub use parity::{OutputParity, ParityReport};
 pub use statistics::{LatentMetric, LatentStatistics};
 
 /// Training of models and heads: the loop of all, and the training of a JEPA.

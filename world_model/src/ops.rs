@@ -21,6 +21,7 @@ mod silu;
 mod spatial_softmax;
 mod sums;
 mod tape;
+mod tiled_attention;
 mod whiten;
 
 pub use bfloat::RoundedRows;
@@ -40,6 +41,7 @@ pub(crate) use sigreg::unit_directions;
 pub(crate) use silu::{Silu, silu, silu_back_in_place, silu_in_place};
 pub(crate) use spatial_softmax::SpatialSoftmax;
 pub(crate) use tape::{Tape, WeightGradients};
+pub(crate) use tiled_attention::{AttentionScratch, HeadRows, attend_rows};
 pub(crate) use whiten::{whiten, whitening_of};
 
 use candle_core::{CpuStorage, Device, Layout, Result, Shape, Storage, Tensor};

@@ -9,13 +9,13 @@ use mindseye_agent::Task;
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Seed, config};
 use mindseye_plots::write_png;
-use mindseye_world_model::surprise::{DEFAULT_RULE, SurpriseCalibration};
 use mindseye_world_model::{Checkpoint, Precision};
 use serde::Serialize;
 
+use crate::vit::Encoder;
 use crate::{
     DataBench, DataSource, EncodingBench, Error, LewmBench, PlanningBench, Result, ScalingBench, SimulationBench,
-    SurpriseBench, TrainingBench,
+    TrainingBench, VitBench, surprise,
 };
 
 /// The error of whoever supplies files.
@@ -180,6 +180,20 @@ enum Measurement {
         #[command(flatten)]
         run: Run,
     },
+    /// A published encoder in its size, with random weights: what one clip or image takes.
+    #[command(after_help = "Example: mindseye bench vit --model vjepa2-large --threads 2 --rounds 1")]
+    Vit {
+        /// Which.
+        #[arg(long, value_enum, default_value_t = Encoder::Dinov2Small)]
+        model: Encoder,
+        /// How the weights are kept.
+        #[arg(long, value_enum, default_value_t = Weights::F32)]
+        precision: Weights,
+        #[command(flatten)]
+        threads: Threads,
+        #[command(flatten)]
+        run: Run,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -334,15 +348,15 @@ impl BenchArguments {
                 require_range("--episodes", *episodes, 4, 100_000)?;
                 require_range("--trials", *trials, 1, 100_000)?;
                 let folder = files.checkpoint(scene).map_err(Error::Files)?;
-                let checkpoint = &Checkpoint::load_for_scene(&folder, scene)?;
-                let shipped = || SurpriseCalibration::load(&folder, checkpoint.fingerprint());
-                let (rule, calibration) = match rule.as_deref() {
-                    Some(&[ticks, of]) => ((ticks, of), None),
-                    _ => (DEFAULT_RULE, shipped()?),
-                };
-                let (scene, episodes, trials, seed) = (scene.clone(), *episodes, *trials, Seed::new(*seed));
-                let bench = SurpriseBench { scene, checkpoint, calibration, rule, episodes, trials, seed };
-                printed("surprise", &bench.measure()?, *json)
+                let counts = [*episodes, *trials];
+                let report = surprise::measured(&folder, scene, rule.as_deref(), counts, Seed::new(*seed))?;
+                printed("surprise", &report, *json)
+            }
+            Measurement::Vit { model, precision, threads, run } => {
+                let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);
+                let (model, config) = model.named();
+                let precision = (*precision).into();
+                printed("vit", &VitBench { model, config, precision, threads, rounds, seed }.measure()?, json)
             }
             Measurement::Lewm { work, threads, run } => {
                 let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);

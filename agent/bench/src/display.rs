@@ -6,7 +6,7 @@ use mindseye_evaluation::interval::Percentiles;
 
 use crate::{
     CachedSpeed, CameraSpeed, DataSpeed, DeadlineReport, EncodingSpeed, LewmPlanningSpeed, LewmSpeed, PlanningSpeed,
-    Scaling, SimulationSpeed, TrainingSpeed,
+    Scaling, SimulationSpeed, TrainingSpeed, VitSpeed,
 };
 
 impl Display for SimulationSpeed {
@@ -101,5 +101,23 @@ impl Display for LewmSpeed {
     fn fmt(&self, text: &mut Formatter<'_>) -> Result {
         let Self { work, threads, batch, wall_secs, cpu_secs, .. } = self;
         write!(text, "LeWM, {work}, batch {batch}, {threads} threads: {wall_secs:.3} s ({cpu_secs:.3} CPU seconds)")
+    }
+}
+
+impl Display for VitSpeed {
+    fn fmt(&self, text: &mut Formatter<'_>) -> Result {
+        let Self { model, threads, tokens, wall_secs, cpu_secs, gflop, precision, .. } = self;
+        write!(text, "{model} in {precision:?}, {tokens} tokens on {threads} threads: {wall_secs:.3} s ")?;
+        write!(
+            text,
+            "({cpu_secs:.3} s of processor time), {gflop:.0} GFLOP at {:.0} per second, ",
+            self.gflop_per_sec
+        )?;
+        write!(
+            text,
+            "{:.0} % of {:.0} that f32 products reach",
+            100.0 * self.share_of_peak,
+            self.gemm_peak_gflop_per_sec
+        )
     }
 }

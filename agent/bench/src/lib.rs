@@ -26,6 +26,7 @@ mod simulation;
 mod surprise;
 mod timing;
 mod training;
+mod vit;
 
 pub use command::{BenchArguments, ShippedFiles};
 pub use data::{CachedSpeed, DataBench, DataSource, DataSpeed};
@@ -38,6 +39,7 @@ pub use scaling::{Scaling, ScalingBench, ScalingSize};
 pub use simulation::{CameraSpeed, SimulationBench, SimulationSpeed};
 pub use surprise::{Change, ChangeReport, SurpriseBench, SurpriseReport};
 pub use training::{TrainingBench, TrainingSpeed};
+pub use vit::{VitBench, VitSpeed};
 
 /// Control steps of a simulated episode.
 const STEPS_PER_EPISODE: usize = 100;

@@ -2,13 +2,16 @@
 
 use std::fmt::{Display, Formatter};
 use std::ops::Range;
+use std::path::Path;
 
 use mindseye_episodes::{EpisodeData, FrameCache};
 use mindseye_evaluation::collection::scripted_episode;
 use mindseye_interface::{Action, Benchmark, Image, NoProgress, Seed, Simulator};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use mindseye_world_model::Checkpoint;
-use mindseye_world_model::surprise::{Alarm, AlarmRule, SurpriseCalibration, calibrate_surprise, recorded_scores};
+use mindseye_world_model::surprise::{
+    Alarm, AlarmRule, DEFAULT_RULE, SurpriseCalibration, calibrate_surprise, recorded_scores,
+};
 use rand::Rng as _;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -55,6 +58,24 @@ pub struct SurpriseBench<'a> {
     pub trials: usize,
     /// Root of every random choice.
     pub seed: Seed,
+}
+
+/// What the model in `folder` finds in `scene`, by its own calibration, or by a `rule` of so many ticks among so many;
+/// `counts` are normal episodes, and episodes with each change.
+pub(crate) fn measured(
+    folder: &Path,
+    scene: &str,
+    rule: Option<&[usize]>,
+    counts: [usize; 2],
+    seed: Seed,
+) -> Result<SurpriseReport> {
+    let checkpoint = &Checkpoint::load_for_scene(folder, scene)?;
+    let (rule, calibration) = match rule {
+        Some(&[ticks, of]) => ((ticks, of), None),
+        _ => (DEFAULT_RULE, SurpriseCalibration::load(folder, checkpoint.fingerprint())?),
+    };
+    let [episodes, trials] = counts;
+    SurpriseBench { scene: scene.into(), checkpoint, calibration, rule, episodes, trials, seed }.measure()
 }
 
 /// What was found.

@@ -85,6 +85,8 @@ pub enum Command {
         #[command(flatten)]
         abilities: AbilityArguments,
     },
+    #[command(flatten)]
+    Encoders(mindseye_encoders::EncoderCommand),
     Completions(shell::CompletionsArguments),
     Man(shell::ManArguments),
 }
@@ -113,6 +115,7 @@ impl Command {
             Self::Watch(arguments) => cameras::watch(arguments),
             Self::Bench(arguments) => bench::run(arguments),
             Self::World { scene, abilities } => Ok(abilities.serve(scene.open()?.benchmark.as_ref())?),
+            Self::Encoders(command) => Ok(command.run(&mut |line| say!("{line}"))?),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
             Self::Man(arguments) => shell::man(arguments, Arguments::command()),
         }

@@ -16,7 +16,7 @@ use module_graph::{Circle, circles};
 use source::{files, repository, tree};
 
 /// Every package from the bottom up; those that are not there yet are passed over.
-const LAYERS: [Layer; 16] = [
+const LAYERS: [Layer; 17] = [
     Layer { name: "mindseye-interface", folder: "agent/interface", may_use: &["nalgebra"] },
     Layer { name: "mindseye-sim", folder: "sim", may_use: &["mindseye-interface", "nalgebra", "rapier3d"] },
     Layer { name: "mindseye-episodes", folder: "world_model/episodes", may_use: &["mindseye-interface"] },
@@ -40,6 +40,11 @@ const LAYERS: [Layer; 16] = [
     Layer { name: "mindseye-assets", folder: "agent/assets", may_use: &["mindseye-interface"] },
     Layer { name: "mindseye-cameras", folder: "agent/cameras", may_use: &["mindseye-interface", "mindseye-episodes"] },
     Layer { name: "mindseye-worlds", folder: "agent/worlds", may_use: &["mindseye-interface", "mindseye-episodes"] },
+    Layer {
+        name: "mindseye-encoders",
+        folder: "agent/encoders",
+        may_use: &["mindseye-interface", "mindseye-episodes", "mindseye-world-model"],
+    },
     Layer {
         name: "mindseye-serving",
         folder: "agent/serving",
@@ -106,6 +111,7 @@ const BINARY: &[&str] = &[
     "mindseye-evaluation",
     "mindseye-plots",
     "mindseye-bench",
+    "mindseye-encoders",
 ];
 
 /// What the fuzz targets may use: libraries that read files and streams of others.

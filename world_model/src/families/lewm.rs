@@ -12,7 +12,7 @@ pub(crate) mod folder;
 mod layers;
 mod names;
 mod network;
-pub(crate) mod pickle;
+pub(super) mod parity;
 mod published;
 mod trainer;
 mod training;

@@ -5,7 +5,7 @@ use mindseye_interface::config::parse;
 
 use crate::families::jepa::CheckpointConfig;
 use crate::families::jepa::training::TrainingConfig;
-use crate::families::lewm::{LewmConfig, pickle};
+use crate::families::lewm::LewmConfig;
 use crate::heads::critic::CriticNetwork;
 use crate::heads::decoder::Decoder;
 use crate::heads::ensemble::Ensemble;
@@ -13,6 +13,7 @@ use crate::heads::policy::Policy;
 use crate::heads::state_probe::StateProbe;
 use crate::heads::stochastic::StochasticPredictor;
 use crate::heads::{Head, decode};
+use crate::pickle;
 use crate::weights_file;
 
 /// Number of tensors in the pickled list of a PyTorch file.

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::config::LewmConfig;
 use super::names::account;
 use super::network::Lewm;
-use super::pickle::PickledWeights;
 use super::published::{ActionStatistics, PublishedLewm};
 use super::weights::folder_of;
 use crate::families::{LoadOptions, ModelFolder, Origin};
 use crate::parameters::{Shapes, values_in};
+use crate::pickle::PickledWeights;
 use crate::{Error, Result, fingerprint};
 
 /// Name of the file beside a published model.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::config::parts_in;
 use super::network::Lewm;
-use super::pickle::pickled_object;
 use crate::families::config_in;
+use crate::pickle::pickled_object;
 use crate::{Error, Result};
 
 /// The model as safetensors; it comes first where there are several kinds.
@@ -26,6 +26,11 @@ impl Lewm {
         }
         is_folder_of_lewm(path)
             || !path.join("config.json").exists() && files_in(path).iter().any(|file| is_pytorch(file))
+    }
+
+    /// Whether `folder` has a `config.json` that says so. PyTorch's files without a config may be of any family.
+    pub(crate) fn has_config_in(folder: &Path) -> bool {
+        is_folder_of_lewm(folder)
     }
 
     /// The file with the weights of the LeWM at `path`: `path` itself where it is a file; else, of a folder,

@@ -10,7 +10,7 @@ pub(super) type Id = u32;
 /// A value on the pickle's stack. Values inside another are referred to by index.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
-    /// A value that no tensor is described by: none, a fraction, the content of a list.
+    /// A value that no tensor is described by: none, a fraction.
     Other,
     Bool,
     Int(i64),
@@ -20,6 +20,8 @@ pub(super) enum Value {
     Tuple(Range<u32>),
     /// Its number among the pickle's dicts.
     Dict(u32),
+    /// Its number among the pickle's lists.
+    List(u32),
     Name(Name),
     /// A storage, by its description.
     Storage(Id),
@@ -68,6 +70,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
         Value::Text(_) => "a text",
         Value::Tuple(_) => "a tuple",
         Value::Dict(_) => "a dict",
+        Value::List(_) => "a list",
         Value::Name(_) => "a name",
         Value::Storage(_) => "a storage",
         Value::Call(..) => "a call",

@@ -61,6 +61,65 @@ pub(crate) fn tensors_of(list: &[u8]) -> Result<Vec<StoredTensor>, String> {
     Ok(tensors)
 }
 
+/// Most values visited in a tree of dicts: dicts may be shared, and a tree of them larger than the pickle.
+const MAX_VISITED: usize = 1 << 18;
+/// Most dicts and lists above a tensor.
+const MAX_DEPTH: usize = 6;
+
+/// The tensors in a tree of dicts and lists, each named by the keys that lead to it, joined by dots. Of the root's
+/// entries only those are entered whose key `enter` accepts; its own tensors are all listed.
+///
+/// # Errors
+/// As [`tensors_of`], and when the tree is larger than that of any model.
+pub(crate) fn tensors_in_tree(list: &[u8], enter: &dyn Fn(&str) -> bool) -> Result<Vec<StoredTensor>, String> {
+    let (pickle, root) = Pickle::read(list).map_err(|reason| format!("data.pkl: {reason}"))?;
+    if !matches!(pickle.value(root), Value::Dict(_)) {
+        return Err(format!("data.pkl: expected a dict of state dicts, got {}", kind(pickle.value(root))));
+    }
+    let (mut tensors, mut names, mut visited) = (Vec::new(), BTreeSet::new(), 0_usize);
+    let mut waiting = vec![(String::new(), root, 0_usize)];
+    while let Some((path, id, depth)) = waiting.pop() {
+        let entries: Vec<(String, Id)> = match pickle.value(id) {
+            Value::Call(..) => {
+                let named = |reason: String| format!("{path}: {reason}");
+                if !names.insert(path.clone()) {
+                    return Err(named("expected one tensor of this name, got two".into()));
+                }
+                tensors.push(tensor(&pickle, &path, id).map_err(named)?);
+                continue;
+            }
+            Value::Dict(number) => {
+                let keyed = items_of(&pickle, *number).iter().filter_map(|&(key, value)| match pickle.value(key) {
+                    Value::Text(text) => Some((pickle.text(text).ok()?.to_owned(), value)),
+                    _ => None,
+                });
+                keyed.collect()
+            }
+            Value::List(number) => {
+                let items = pickle.lists.get(*number as usize).map(Vec::as_slice).unwrap_or_default();
+                items.iter().enumerate().map(|(index, &value)| (index.to_string(), value)).collect()
+            }
+            _ => continue,
+        };
+        visited = visited.saturating_add(entries.len());
+        if visited > MAX_VISITED || depth >= MAX_DEPTH {
+            let most = format!("{MAX_VISITED} entries, {MAX_DEPTH} dicts in each other");
+            return Err(format!("data.pkl: expected at most {most}, got more at {path:?}"));
+        }
+        for (key, value) in entries {
+            let is_tensor = matches!(pickle.value(value), Value::Call(..));
+            if depth > 0 || is_tensor || enter(&key) {
+                let name = if path.is_empty() { key } else { format!("{path}.{key}") };
+                waiting.push((name, value, depth + 1));
+            }
+        }
+    }
+    if tensors.is_empty() {
+        return Err("data.pkl: expected state dicts of tensors, got none".into());
+    }
+    Ok(tensors)
+}
+
 fn items_of<'a>(pickle: &'a Pickle<'_>, number: u32) -> &'a [(Id, Id)] {
     pickle.dicts.get(number as usize).map(Vec::as_slice).unwrap_or_default()
 }

@@ -11,19 +11,19 @@ mod tensors;
 mod values;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use mindseye_interface::MemoryLimit;
 use mindseye_interface::memory::{product, sum};
 
 use archive::Archive;
-pub(crate) use tensors::{StoredTensor, tensors_of};
+pub(crate) use tensors::{StoredTensor, tensors_in_tree, tensors_of};
 
 use crate::{Error, Result};
 
 /// What to do about a file with something else than a state dict.
-pub(in crate::families::lewm) fn pickled_object(got: &str) -> String {
+pub(crate) fn pickled_object(got: &str) -> String {
     format!(
         "expected weights, got {got}, which is a program and is not run; in Python, \
          torch.save(model.state_dict(), \"weights.pt\") writes its weights"
@@ -31,22 +31,55 @@ pub(in crate::families::lewm) fn pickled_object(got: &str) -> String {
 }
 
 /// A PyTorch file whose list of tensors has been read, but none of their values.
-pub(super) struct PickledWeights<'a> {
-    path: &'a Path,
+#[derive(Debug)]
+pub(crate) struct PickledWeights {
+    path: PathBuf,
     archive: Archive,
     tensors: Vec<StoredTensor>,
 }
 
-impl<'a> PickledWeights<'a> {
+impl PickledWeights {
     /// Reads the list of tensors.
     ///
     /// # Errors
     /// [`Error::File`], with the name of a tensor whose description makes no sense.
-    pub fn open(path: &'a Path, max_bytes: u64) -> Result<Self> {
+    pub fn open(path: &Path, max_bytes: u64) -> Result<Self> {
         let refused = |reason: String| Error::file(path, reason);
         let mut archive = Archive::open(path, max_bytes).map_err(refused)?;
         let tensors = tensors_of(&archive.list().map_err(refused)?).map_err(refused)?;
-        Ok(Self { path, archive, tensors })
+        Ok(Self { path: path.to_path_buf(), archive, tensors })
+    }
+
+    /// As [`PickledWeights::open`], of a dict of state dicts: each tensor is named by the keys that lead to it, joined
+    /// by dots. Of the root's entries only those are read whose key `enter` accepts.
+    ///
+    /// # Errors
+    /// As [`PickledWeights::open`].
+    pub fn open_tree(path: &Path, max_bytes: u64, enter: &dyn Fn(&str) -> bool) -> Result<Self> {
+        let refused = |reason: String| Error::file(path, reason);
+        let mut archive = Archive::open(path, max_bytes).map_err(refused)?;
+        let tensors = tensors_in_tree(&archive.list().map_err(refused)?, enter).map_err(refused)?;
+        Ok(Self { path: path.to_path_buf(), archive, tensors })
+    }
+
+    /// The values of tensor `index`, as they are stored.
+    ///
+    /// # Errors
+    /// As [`PickledWeights::read`].
+    pub fn tensor(&mut self, index: usize, memory: MemoryLimit) -> Result<Tensor> {
+        let path = self.path.as_path();
+        let Some(tensor) = self.tensors.get(index).cloned() else {
+            return Err(Error::file(path, format!("expected at most {} tensors, got {index}", self.tensors.len())));
+        };
+        let named = |reason: String| Error::file(path, format!("{}: {reason}", tensor.name));
+        let bytes = tensors::storage_bytes(&[&tensor]).map_err(named)?;
+        self.archive.require_plausible(bytes).map_err(named)?;
+        let needed = product(&tensor.shape).saturating_mul(8).saturating_add(u128::from(bytes));
+        memory.require(&format!("{}: {}", path.display(), tensor.name), needed)?;
+        let storage = self.archive.storage(&tensor.storage, bytes).map_err(named)?;
+        let cut = tensor.cut(&storage).map_err(named)?;
+        Tensor::from_raw_buffer(&cut, tensor.dtype, &tensor.shape, &Device::Cpu)
+            .map_err(|error| named(error.to_string()))
     }
 
     /// Names and shapes.
@@ -65,7 +98,7 @@ impl<'a> PickledWeights<'a> {
         wanted: impl Fn(&str) -> bool,
         finish: impl Fn(&str, Tensor) -> Result<Tensor>,
     ) -> Result<BTreeMap<String, Tensor>> {
-        let path = self.path;
+        let path = self.path.as_path();
         let refused = |reason: String| Error::file(path, reason);
         let mut storages: BTreeMap<&str, Vec<&StoredTensor>> = BTreeMap::new();
         for tensor in self.tensors.iter().filter(|tensor| wanted(&tensor.name)) {

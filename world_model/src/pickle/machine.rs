@@ -17,6 +17,7 @@ pub(super) struct Pickle<'a> {
     pub values: Vec<Value>,
     pub children: Vec<Id>,
     pub dicts: Vec<Vec<(Id, Id)>>,
+    pub lists: Vec<Vec<Id>>,
 }
 
 impl<'a> Pickle<'a> {
@@ -28,7 +29,7 @@ impl<'a> Pickle<'a> {
         if data.len() as u64 > MAX_LIST_BYTES {
             return Err(format!("expected at most {MAX_LIST_BYTES} bytes, got {}", data.len()));
         }
-        let pickle = Self { data, values: Vec::new(), children: Vec::new(), dicts: Vec::new() };
+        let pickle = Self { data, values: Vec::new(), children: Vec::new(), dicts: Vec::new(), lists: Vec::new() };
         let mut machine =
             Machine { pickle, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), memoised: 0 };
         loop {
@@ -80,7 +81,11 @@ impl Machine<'_> {
             0x95 => drop(self.take(8)?), // the length of a frame
             b'(' => self.marks.push(self.stack.len()),
             b'.' => return Ok(Some(self.pop()?)),
-            b'N' | b']' => self.push(Value::Other)?, // none, a list
+            b'N' => self.push(Value::Other)?,
+            b']' => {
+                self.push(Value::List(self.pickle.lists.len() as u32))?;
+                self.pickle.lists.push(Vec::new());
+            }
             0x88 | 0x89 => self.push(Value::Bool)?,
             b'J' => {
                 let number = i32::from_le_bytes(self.array()?);
@@ -166,10 +171,13 @@ impl Machine<'_> {
                 let mark = self.mark()?;
                 self.set_items(mark)?;
             }
-            b'a' => drop(self.pop()?), // nothing in a list describes a tensor
+            b'a' => {
+                let start = self.stack.len().saturating_sub(1).max(self.floor());
+                self.append(start)?;
+            }
             b'e' => {
                 let mark = self.mark()?;
-                self.stack.truncate(mark);
+                self.append(mark)?;
             }
             b'Q' => {
                 let description = self.pop()?;
@@ -220,6 +228,15 @@ impl Machine<'_> {
             }
             ref other => Err(format!("expected items of a dict, got those of {}", kind(other))),
         }
+    }
+
+    /// Appends the values from `start` up to the list below them; those of other containers describe no tensor.
+    fn append(&mut self, start: usize) -> Result<(), String> {
+        let values = self.stack.split_off(start);
+        if let Some(Value::List(number)) = self.stack.last().map(|&below| self.pickle.value(below).clone()) {
+            self.pickle.lists.get_mut(number as usize).into_iter().for_each(|list| list.extend(&values));
+        }
+        Ok(())
     }
 
     fn dict(&mut self, items: Vec<(Id, Id)>) -> Result<(), String> {

@@ -21,6 +21,7 @@ const ALWAYS: u64 = 64 << 20;
 const LIST: &str = "data.pkl";
 
 /// The archive.
+#[derive(Debug)]
 pub(super) struct Archive {
     zip: ZipArchive<BufReader<File>>,
     file_bytes: u64,

@@ -1,0 +1,113 @@
+//! Published encoders from the command line: parity and its exit code, tokens of images and clips, classes.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use mindseye_episodes::image_codec::encode_png;
+use mindseye_interface::{Image, ImageSize};
+use support::{json, mindseye, refuse, succeed};
+
+fn fixture(name: &str) -> String {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../world_model/tests/fixtures").join(name);
+    folder.display().to_string()
+}
+
+fn video(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../world_model/episodes/tests/fixtures/videos");
+    folder.join(name).display().to_string()
+}
+
+fn write_image(path: &Path, height: usize, width: usize) {
+    let pixels = (0..height * width * 3).map(|index| (index * 7 % 251) as u8).collect();
+    let image = Image::new(ImageSize::new(height, width).unwrap(), pixels).unwrap();
+    std::fs::write(path, encode_png(&image).unwrap()).unwrap();
+}
+
+/// The shape in an `.npy` file's header.
+fn npy_shape(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let header = String::from_utf8_lossy(&bytes[10..bytes.len().min(128)]).into_owned();
+    assert!(bytes.starts_with(b"\x93NUMPY") && header.contains("'<f4'"), "{header}");
+    header.split("'shape':").nth(1).unwrap().split(')').next().unwrap().trim().to_owned()
+}
+
+#[test]
+fn parity_lists_every_output_and_its_exit_code_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = succeed(folder.path(), &["check-parity", &fixture("vjepa2_tiny"), "--threads", "2"]);
+    assert!(good.contains("encoder.block1") && good.contains("9 of 9 outputs agree"), "{good}");
+    let report = json(folder.path(), &["check-parity", &fixture("vjepa2_ac_tiny"), "--json"]);
+    assert_eq!(report["outputs"].as_array().unwrap().len(), 4);
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(Path::new(&fixture("dinov2_tiny")).join(file), folder.path().join(file)).unwrap();
+    }
+    let io = folder.path().join("io.safetensors");
+    std::fs::copy(Path::new(&fixture("ijepa_hf_tiny")).join("io.safetensors"), io).unwrap();
+    let bad = mindseye(folder.path(), &["check-parity", "."]);
+    let (said, errors) = (String::from_utf8_lossy(&bad.stdout), String::from_utf8_lossy(&bad.stderr));
+    assert_eq!(bad.status.code(), Some(1), "{said}{errors}");
+    assert!(said.contains("DIFFERS") || said.contains("nothing of this size"), "{said}");
+    assert!(errors.contains("expected all outputs to agree, got 1 of 1 that differ"), "{errors}");
+}
+
+#[test]
+fn images_folders_and_clips_become_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = folder.path().join("images");
+    std::fs::create_dir(&images).unwrap();
+    for (name, height, width) in [("a.png", 60, 90), ("b.png", 300, 256)] {
+        write_image(&images.join(name), height, width);
+    }
+    std::fs::write(images.join("notes.txt"), "no image").unwrap();
+    let (weights, clips) = (fixture("dinov2_tiny"), fixture("vjepa2_tiny"));
+    let said = succeed(
+        folder.path(),
+        &["encode", "images", "--weights", &weights, "--pool", "class", "--out", "tokens/images.npy"],
+    );
+    assert!(said.contains("tokens of 2 images or clips, [2, 32]"), "{said}");
+    assert_eq!(npy_shape(&folder.path().join("tokens/images.npy")), "(2, 32,");
+    // Six frames at the video's own rate, and an image repeated to six.
+    let video = video("plain.mp4");
+    let arguments = ["encode", &video, "images/a.png", "--weights", &clips, "--frames", "6", "--fps", "10"];
+    let said = succeed(folder.path(), &[&arguments[..], &["--out", "clips.safetensors"]].concat());
+    assert!(said.contains(", 27, 48]"), "{said}");
+    let bytes = std::fs::read(folder.path().join("clips.safetensors")).unwrap();
+    let header = String::from_utf8_lossy(&bytes[8..600]).into_owned();
+    assert!(header.contains("\"tokens\"") && header.contains("plain.mp4") && header.contains("a.png"), "{header}");
+}
+
+#[test]
+fn a_clip_is_classified_with_the_names_of_the_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let (video, weights) = (video("plain.mp4"), fixture("vjepa2_probe_tiny"));
+    let scores = json(folder.path(), &["classify", &video, "--weights", &weights, "--json"]);
+    let scores = scores.as_array().unwrap();
+    assert_eq!(scores.len(), 5);
+    let total: f64 = scores.iter().map(|score| score["probability"].as_f64().unwrap()).sum();
+    assert!((total - 1.0).abs() < 1e-5 && scores[0]["label"].as_str().unwrap().starts_with("LABEL_"), "{scores:?}");
+    let top = succeed(folder.path(), &["classify", &video, "--weights", &weights, "--top", "2"]);
+    assert!(top.lines().count() == 2 && top.contains("LABEL_"), "{top}");
+}
+
+#[test]
+fn what_does_not_fit_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    write_image(&folder.path().join("a.png"), 32, 32);
+    let (vjepa2, dinov2) = (fixture("vjepa2_tiny"), fixture("dinov2_tiny"));
+    let encode = ["encode", "a.png", "--weights"];
+    for (arguments, expected) in [
+        (&["classify", "a.png", "--weights", &vjepa2][..], "expected a classifier"),
+        (&[&encode[..], &[&vjepa2, "--pool", "class", "--out", "a.npy"]].concat(), "a class token"),
+        (&[&encode[..], &[&dinov2, "--frames", "4", "--out", "a.npy"]].concat(), "--frames"),
+        (&[&encode[..], &[&dinov2, "--out", "a.csv"]].concat(), ".safetensors or .npy"),
+        (&[&encode[..], &["missing", "--out", "a.npy"]].concat(), "missing"),
+        (&["encode", "none.png", "--weights", &dinov2, "--out", "a.npy"], "none.png"),
+        (&["inspect", &vjepa2], "expected a world model, got an encoder"),
+    ] {
+        refuse(folder.path(), arguments, &[expected]);
+        assert!(!folder.path().join("a.npy").exists());
+    }
+}
