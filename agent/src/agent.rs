@@ -233,8 +233,10 @@ impl Agent {
             directive.neutral = self.neutral.clone().unwrap_or_default();
             directive.frozen = self.frozen.clone();
             directive.max_step = self.max_step.clone();
-            let newest = self.executed.newest(directive.action_width).filter(|_| !self.max_step.is_empty());
-            directive.before = newest.map_or_else(|| directive.neutral.clone(), Into::into);
+            if !self.max_step.is_empty() {
+                let newest = self.executed.newest(directive.action_width);
+                directive.before = newest.map_or_else(|| directive.neutral.clone(), Into::into);
+            }
         }
         for (name, weight) in &self.weights {
             match directive.weights.iter_mut().find(|(known, _)| known == name) {

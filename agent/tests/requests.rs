@@ -45,7 +45,8 @@ fn what_is_no_request_is_refused_by_field() {
         (r#"{"goal_proprioception": [1]}"#, &["goal_proprioception: expected a goal"]),
         (r#"{"new_episode": true, "executed": 1}"#, &["executed: ", "new episode"]),
         (r#"{"new_episode": 1}"#, &["new_episode: expected true or false"]),
-        (r#"{"image": "now"#, &["one line of JSON", "column"]),
+        (r#"{"image": "now"#, &["image: ", "EOF"]),
+        (r#"{"image": "now.png""#, &["one line of JSON", "column"]),
         ("{\"\u{1b}[2J\": 1}", &["control character"]),
     ] {
         let error = refused(line);

@@ -241,8 +241,8 @@ fn a_survey_measures_each_camera_and_keeps_an_image() {
     assert_eq!(json["cameras"][0]["settings"]["fps"], 50.0);
 }
 
-/// Symptom: of two cameras of one name one image was left; two thousand never ended; Ctrl-C kept nothing. Cause: none of
-/// it was looked at. Fix: names differ, there is a most, and a stop gives what was measured.
+/// Symptom: of two cameras of one name one image was left; two thousand never ended; Ctrl-C kept nothing. Cause: none
+/// of it was looked at. Fix: names differ, there is a most, and a stop gives what was measured.
 #[test]
 fn a_survey_has_different_names_a_limit_and_an_end() {
     let folder = tempfile::tempdir().unwrap();
