@@ -173,8 +173,17 @@ fn a_checkpoint_gives_the_dynamics_of_its_heads_or_names_the_missing_one() {
 }
 
 #[test]
-fn a_folder_of_no_known_family_is_refused() {
+fn a_folder_of_no_known_family_is_refused_by_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
-    let error = AnyCheckpoint::load(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("config.json") && error.contains("jepa") && error.contains("lewm"), "{error}");
+    let error = |path: &std::path::Path| AnyCheckpoint::load(path).unwrap_err().to_string();
+    let empty = error(folder.path());
+    assert!(empty.contains("jepa") && empty.contains("lewm") && empty.contains("got none"), "{empty}");
+    let missing = error(&folder.path().join("nowhere"));
+    assert!(missing.contains("nowhere") && missing.contains("no such folder"), "{missing}");
+    // What the reader of a config says of a broken one, not that there is none.
+    for broken in ["", "[[[", "{\"format\": "] {
+        std::fs::write(folder.path().join("config.json"), broken).unwrap();
+        let broken = error(folder.path());
+        assert!(broken.contains("config.json") && !broken.contains("got none"), "{broken}");
+    }
 }
