@@ -162,7 +162,7 @@ pub trait Simulator: Environment {
     /// seed for its choices.
     ///
     /// # Errors
-    /// [`Error::Environment`](crate::Error::Environment) where it brings none (the default).
+    /// [`Error::Environment`] where it brings none (the default).
     fn demonstrated_action(&mut self, _begin: Option<Seed>) -> Result<Action> {
         let reason = format!("{} has none of its own", self.scene());
         Err(Error::Environment { operation: "demonstrator", reason })

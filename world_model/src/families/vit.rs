@@ -3,8 +3,8 @@
 //! writes and the files of the authors' own repositories, and runs encoders, predictors, attentive classifiers and
 //! action-conditioned predictors on plain slices, without automatic differentiation.
 //!
-//! Inside, tensors have one set of names, near to the authors' ([`names`]); a config is compared with the shapes of the
-//! weights ([`describe`]) and every tensor is accounted for ([`folder`]) before any value is read.
+//! Inside, tensors have one set of names, near to the authors' (`names`); a config is compared with the shapes of the
+//! weights (`describe`) and every tensor is accounted for (`folder`) before any value is read.
 //!
 //! Letters: `N` tokens, `D` width of a token, `T` frames, `C` channels, `H`, `W` pixels.
 
