@@ -59,8 +59,8 @@ impl CheckpointConfig {
         let actions = self.model.action_width;
         require_numbers("data.action_mean", action_mean, actions, -MAX_VALUE)?;
         require_numbers("data.action_std", action_std, actions, 0.0)?;
-        // A dimension may be constant in a recording, but not all: nothing would follow from the actions.
-        if action_std.iter().all(|&std| std == 0.0) {
+        // A dimension may be constant in a recording, but not all, unless it has no actions at all.
+        if self.action_space.moves() && action_std.iter().all(|&std| std == 0.0) {
             return Err(Error::field("data.action_std", "a number above 0", format!("{action_std:?}")));
         }
         let proprioception = match self.model.proprioception_width {
