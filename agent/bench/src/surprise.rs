@@ -131,7 +131,7 @@ impl SurpriseBench<'_> {
             }
         };
         let scores = |cache: &FrameCache, episode: usize| -> Result<Vec<f64>> {
-            let raw = recorded_scores(self.checkpoint, cache, episode)?;
+            let raw = recorded_scores(self.checkpoint, &calibration, cache, episode)?;
             Ok(raw.iter().map(|raw| calibration.score(raw)).collect())
         };
         let cache = self.cache(self.episodes, |index| normal(self.seed.child("normal").index(index)))?;

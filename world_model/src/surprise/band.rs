@@ -18,23 +18,23 @@ const DRAWS: usize = 1000;
 /// The scores of one tick by kind, each already a distance from what is usual; none where there is none.
 pub(super) type Kinds = [Option<f64>; KINDS];
 
-/// For each kind the value below which are [`SCALE_AT`] of the ticks of all `blocks` but `left_out`.
+/// For each kind the value below which are [`SCALE_AT`] of the ticks of all groups but `left_out`.
 pub(super) fn scales(sorted: &[Vec<(f64, usize)>; KINDS], left_out: Option<usize>) -> [f64; KINDS] {
     let scale = |values: &Vec<(f64, usize)>| {
-        let kept = || values.iter().filter(|(_, block)| Some(*block) != left_out);
+        let kept = || values.iter().filter(|(_, group)| Some(*group) != left_out);
         let rank = (SCALE_AT * kept().count() as f64) as usize;
         kept().nth(rank).or(kept().next_back()).map_or(1.0, |(value, _)| value.max(1e-9))
     };
     std::array::from_fn(|kind| scale(&sorted[kind]))
 }
 
-/// The values of each kind, ascending, with the block that they are of.
-pub(super) fn sorted(blocks: &[Vec<Kinds>]) -> [Vec<(f64, usize)>; KINDS] {
+/// The values of each kind, ascending, with the group that they are of.
+pub(super) fn sorted(blocks: &[(usize, Vec<Kinds>)]) -> [Vec<(f64, usize)>; KINDS] {
     std::array::from_fn(|kind| {
-        let of_block = |(block, ticks): (usize, &Vec<Kinds>)| {
-            ticks.iter().filter_map(move |tick| Some((tick[kind]?, block))).collect::<Vec<_>>()
+        let of_block = |(group, ticks): &(usize, Vec<Kinds>)| {
+            ticks.iter().filter_map(|tick| Some((tick[kind]?, *group))).collect::<Vec<_>>()
         };
-        let mut values: Vec<(f64, usize)> = blocks.iter().enumerate().flat_map(of_block).collect();
+        let mut values: Vec<(f64, usize)> = blocks.iter().flat_map(of_block).collect();
         values.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         values
     })
@@ -50,13 +50,15 @@ pub(super) fn score(kinds: &Kinds, scales: &[f64; KINDS]) -> f64 {
 pub(super) fn kinds(raw: &super::RawScores, radius: f64) -> Kinds {
     let mut kinds = [None; KINDS];
     kinds[..STEPS].copy_from_slice(&raw.prediction);
-    kinds[STEPS] = Some((raw.radius - radius).abs());
+    kinds[STEPS..2 * STEPS].copy_from_slice(&raw.error);
+    kinds[2 * STEPS] = Some((raw.radius - radius).abs());
     kinds
 }
 
 /// The band at which `blocks` of scores, each judged by the others' scales, give [`WANTED`] alarms in ten minutes. The
 /// largest levels of the blocks beyond those seen are those of an exponential tail (peaks over threshold), so that a
-/// recording shorter than the time between two alarms gives a band beyond all that it shows.
+/// recording shorter than the time between two alarms gives a band beyond all that it shows. More blocks than are
+/// wanted never reach it.
 pub(super) fn band(blocks: &[Vec<f64>], rule: AlarmRule, minutes: f64) -> f64 {
     let most = |scores: &Vec<f64>| rule.levels(scores).into_iter().fold(0.0, f64::max);
     let mut largest: Vec<f64> = blocks.iter().map(most).collect();
@@ -65,7 +67,8 @@ pub(super) fn band(blocks: &[Vec<f64>], rule: AlarmRule, minutes: f64) -> f64 {
     let threshold = largest[tail];
     let excess = largest[..tail].iter().map(|level| level - threshold).sum::<f64>() / tail as f64;
     let allowed = WANTED * minutes / 10.0;
-    (threshold + excess * (tail as f64 / allowed).ln().max(0.0)).max(1e-6)
+    let seen = largest.get(allowed as usize).copied().unwrap_or(0.0);
+    (threshold + excess * (tail as f64 / allowed).ln().max(0.0)).max(seen).max(1e-6)
 }
 
 /// Alarms of `blocks` in ten minutes, and the 95 % interval of it by a bootstrap over blocks.
@@ -96,10 +99,10 @@ mod tests {
 
     #[test]
     fn a_block_is_not_judged_by_itself() {
-        let calm = vec![[Some(1.0), None, None, Some(0.0)]; 50];
-        let wild = vec![[Some(9.0), None, None, Some(0.0)]; 50];
-        let sorted = sorted(&[calm, wild]);
+        let tick = |value: f64| std::array::from_fn(|kind| [Some(value), Some(0.0)].get(kind).copied().flatten());
+        let (calm, wild): (Vec<Kinds>, Vec<Kinds>) = (vec![tick(1.0); 50], vec![tick(9.0); 50]);
+        let sorted = sorted(&[(0, calm), (1, wild)]);
         assert_eq!((scales(&sorted, Some(1))[0], scales(&sorted, None)[0]), (1.0, 9.0));
-        assert_eq!(score(&[Some(9.0), None, None, Some(0.0)], &scales(&sorted, Some(1))), 9.0);
+        assert_eq!(score(&tick(9.0), &scales(&sorted, Some(1))), 9.0);
     }
 }

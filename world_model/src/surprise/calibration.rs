@@ -15,9 +15,11 @@ use crate::{Error, Result};
 /// Version of the file.
 const FORMAT: u32 = 1;
 /// Most bytes of the file.
-const MAX_BYTES: u64 = 1 << 20;
-/// Longest block of ticks that is judged by the others, seconds.
-const BLOCK_SECS: f64 = 20.0;
+const MAX_BYTES: u64 = 16 << 20;
+/// Most values of the factor of errors: a latent of 1024 values.
+const MAX_FACTOR: usize = 1 << 20;
+/// Longest block of ticks that counts as independent of others, seconds: some times a prediction's.
+const BLOCK_SECS: f64 = 5.0;
 /// Fewest blocks of a calibration.
 const LEAST_BLOCKS: usize = 4;
 /// Surprising ticks that make an alarm, among so many: chosen on other seeds than are reported (docs/log.md).
@@ -41,7 +43,7 @@ pub struct Quantiles {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SurpriseBand {
-    /// `prediction 1`, ... by the number of chunks, or `shell`.
+    /// `prediction 1`, `error 1`, ... by the number of chunks, or `shell`.
     pub kind: String,
     /// Its values on normal episodes.
     pub quantiles: Quantiles,
@@ -59,7 +61,9 @@ pub struct SurpriseCalibration {
     pub tick_secs: f64,
     /// Usual distance of latents from the mean of the training data, see [`RawScores::radius`].
     pub radius: f64,
-    /// One entry per kind of score: predictions over 1, 2, ... chunks, and the shell.
+    /// What whitens errors of one chunk, `[D, D]`, row-major.
+    pub error_factor: Vec<f32>,
+    /// One entry per kind of score: predictions and errors over 1, 2, ... chunks, and the shell.
     pub bands: Vec<SurpriseBand>,
     /// When scores are an alarm.
     pub rule: AlarmRule,
@@ -68,7 +72,7 @@ pub struct SurpriseCalibration {
     /// Their ticks.
     pub ticks: usize,
     /// Alarms in ten minutes of these episodes, each judged by the others, with the 95 % interval of a bootstrap over
-    /// blocks of at most 20 s.
+    /// blocks of at most 5 s.
     pub alarms_per_10_minutes: [f64; 3],
 }
 
@@ -80,18 +84,24 @@ impl SurpriseCalibration {
     /// `fingerprint`, for alarms of `ticks` among `of` ticks. Equal arguments give equal bits.
     ///
     /// # Errors
-    /// [`Error::Data`] for less than four blocks of 20 s or episodes.
-    pub fn of(
+    /// [`Error::Data`] for less than four episodes or blocks of 5 s.
+    pub(super) fn of(
         episodes: &[Vec<RawScores>],
         tick_secs: f64,
-        fingerprint: &str,
+        (fingerprint, error_factor): (&str, Vec<f32>),
         (ticks_above, of): (usize, usize),
     ) -> Result<Self> {
         let block_ticks = ((BLOCK_SECS / tick_secs) as usize).max(1);
-        let blocks: Vec<&[RawScores]> = episodes.iter().flat_map(|ticks| ticks.chunks(block_ticks)).collect();
-        let ticks: usize = blocks.iter().map(|block| block.len()).sum();
+        // Episodes are judged by other episodes; of few, blocks by other blocks.
+        let few = episodes.len() < LEAST_BLOCKS;
+        let of_episode =
+            |(episode, ticks)| <[RawScores]>::chunks(ticks, block_ticks).map(move |block| (episode, block));
+        let blocks = episodes.iter().map(Vec::as_slice).enumerate().flat_map(of_episode);
+        let grouped = blocks.enumerate().map(|(number, (episode, block))| (if few { number } else { episode }, block));
+        let blocks: Vec<(usize, &[RawScores])> = grouped.collect();
+        let ticks: usize = blocks.iter().map(|(_, block)| block.len()).sum();
         if blocks.len() < LEAST_BLOCKS {
-            let expected = format!("{LEAST_BLOCKS} or more episodes, or as many times {BLOCK_SECS} s");
+            let expected = format!("{LEAST_BLOCKS} or more, or as many times {BLOCK_SECS} s");
             return Err(Error::Data {
                 field: "episodes to calibrate surprise",
                 expected,
@@ -99,22 +109,28 @@ impl SurpriseCalibration {
             });
         }
         let minutes = ticks as f64 * tick_secs / 60.0;
-        let mut radii: Vec<f64> = blocks.iter().flat_map(|block| block.iter().map(|raw| raw.radius)).collect();
+        let mut radii: Vec<f64> = episodes.iter().flatten().map(|raw| raw.radius).collect();
         radii.sort_by(f64::total_cmp);
         let radius = radii[radii.len() / 2];
-        let kinds: Vec<Vec<_>> =
-            blocks.iter().map(|block| block.iter().map(|raw| kinds(raw, radius)).collect()).collect();
+        let of_block = |(group, block): &(usize, &[RawScores])| -> (usize, Vec<_>) {
+            (*group, block.iter().map(|raw| kinds(raw, radius)).collect())
+        };
+        let kinds: Vec<(usize, Vec<_>)> = blocks.iter().map(of_block).collect();
         let by_kind = sorted(&kinds);
-        let judged = |(number, ticks): (usize, &Vec<_>)| -> Vec<f64> {
-            let scales = scales(&by_kind, Some(number));
+        let judged = |(group, ticks): &(usize, Vec<_>)| -> Vec<f64> {
+            let scales = scales(&by_kind, Some(*group));
             ticks.iter().map(|tick| score(tick, &scales)).collect()
         };
-        let scores: Vec<Vec<f64>> = kinds.iter().enumerate().map(judged).collect();
+        let scores: Vec<Vec<f64>> = kinds.iter().map(judged).collect();
         let rule = AlarmRule { band: 1.0, ticks: ticks_above, of };
         rule.validate()?;
         let rule = AlarmRule { band: band(&scores, rule, minutes), ..rule };
         let all = scales(&by_kind, None);
-        let name = |kind: usize| if kind < STEPS { format!("prediction {}", kind + 1) } else { "shell".to_owned() };
+        let name = |kind: usize| match kind / STEPS {
+            0 => format!("prediction {}", kind + 1),
+            1 => format!("error {}", kind + 1 - STEPS),
+            _ => "shell".to_owned(),
+        };
         let band = |kind: usize| {
             let values = &by_kind[kind];
             let at = |share: f64| values.get((share * values.len() as f64) as usize).or(values.last());
@@ -127,6 +143,7 @@ impl SurpriseCalibration {
             model_fingerprint: fingerprint.to_owned(),
             tick_secs,
             radius,
+            error_factor,
             bands: (0..KINDS).map(band).collect(),
             rule,
             episodes: episodes.len(),
@@ -172,6 +189,10 @@ impl SurpriseCalibration {
         require_range("format", self.format, FORMAT, FORMAT)?;
         require_range("tick_secs", self.tick_secs, 1e-4, 3600.0)?;
         require_range("radius", self.radius, 0.0, 1e9)?;
+        require_range("error_factor", self.error_factor.len(), 1, MAX_FACTOR)?;
+        for &value in &self.error_factor {
+            require_range("error_factor", value, -1e9, 1e9)?;
+        }
         require_range("bands", self.bands.len(), KINDS, KINDS)?;
         for band in &self.bands {
             let Quantiles { p50, p90, p99, max } = band.quantiles;
@@ -189,7 +210,7 @@ impl SurpriseCalibration {
     /// [`Error::File`] when it cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let path = folder.join(Self::FILE);
-        let mut text = serde_json::to_vec_pretty(self).map_err(|error| Error::file(&path, error))?;
+        let mut text = serde_json::to_vec(self).map_err(|error| Error::file(&path, error))?;
         text.push(b'\n');
         files::write_whole(&path, &text).map_err(|error| Error::file(&path, error))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{RawScores, STEPS, SurpriseMetric};
+use super::{RawScores, STEPS, SurpriseCalibration, SurpriseMetric};
 use crate::families::jepa::RolloutEngine;
 use crate::{Checkpoint, Result};
 
@@ -38,11 +38,11 @@ impl SurpriseMeter {
     /// still.
     ///
     /// # Errors
-    /// When the weights are not on the CPU.
-    pub fn new(checkpoint: &Checkpoint, idle: Vec<f32>) -> Result<Self> {
+    /// When the weights are not on the CPU, or the calibration does not fit the model.
+    pub fn new(checkpoint: &Checkpoint, calibration: &SurpriseCalibration, idle: Vec<f32>) -> Result<Self> {
         Ok(Self {
             engine: RolloutEngine::new(&checkpoint.model)?,
-            metric: SurpriseMetric::new(&checkpoint.statistics),
+            metric: SurpriseMetric::new(&checkpoint.statistics, &calibration.error_factor)?,
             step_secs: checkpoint.config.control_step_secs,
             chunk: checkpoint.config.model.action_chunk,
             idle,
@@ -74,12 +74,15 @@ impl SurpriseMeter {
     /// The model's.
     pub fn observe(&mut self, at_secs: f64, latent: &[f32]) -> Result<Measured> {
         let mut raw = RawScores { radius: self.metric.radius(latent), ..RawScores::default() };
-        for (step, score) in raw.prediction.iter_mut().enumerate() {
+        for step in 0..STEPS {
             let chunks = step + 1;
             let ago = (chunks * self.chunk) as f64 * self.step_secs;
             let Some((began, state)) = self.state_at(at_secs - ago) else { continue };
             let predicted = self.engine.rollout(state, &self.plan(*began, chunks), chunks, 1)?;
-            *score = Some(self.metric.distance(&predicted[step * latent.len()..], latent));
+            let predicted = &predicted[step * latent.len()..];
+            let difference: Vec<f32> = predicted.iter().zip(latent).map(|(predicted, seen)| predicted - seen).collect();
+            raw.prediction[step] = Some(self.metric.distance(predicted, latent));
+            raw.error[step] = Some(self.metric.error(&difference));
         }
         let newest = self.actions.back().map_or(&self.idle, |(_, action)| action);
         let expected = self.engine.rollout(latent, &newest.repeat(self.chunk), 1, 1)?;

@@ -45,7 +45,7 @@ pub enum Look {
 pub struct Seen {
     /// The score: 1 is what 99 of 100 normal ticks do not exceed; against `band`.
     pub score: f64,
-    /// The scores that it is the largest of: predictions over 1, 2, ... chunks, and the shell.
+    /// The scores that it is the largest of: predictions and errors over 1, 2, ... chunks, and the shell.
     pub scores: [Option<f64>; KINDS],
     /// The same, not divided by anything.
     pub raw: RawScores,
@@ -106,7 +106,7 @@ impl Watcher {
         }
         let rule = AlarmRule { band: band.unwrap_or(calibration.rule.band), ..calibration.rule };
         rule.validate()?;
-        let meter = SurpriseMeter::new(&checkpoint, idle(&checkpoint.config.action_space))?;
+        let meter = SurpriseMeter::new(&checkpoint, &calibration, idle(&checkpoint.config.action_space))?;
         let probe = checkpoint.state_probe.as_ref().map(StateProbeEngine::new).transpose()?;
         let (looked_at, alarm) = (Vec::new(), Alarm::new(rule));
         let calibration = SurpriseCalibration { rule, ..calibration };

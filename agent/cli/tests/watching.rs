@@ -1,0 +1,94 @@
+//! From recordings without actions to a model that watches a feed and refuses to plan.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+mod support;
+
+use std::path::Path;
+
+use mindseye_episodes::image_codec::encode_png;
+use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage, WriteMode};
+use mindseye_interface::{Image, ImageSize};
+use support::{assets, mindseye, refuse, succeed};
+
+/// A square that goes to and fro, seen ten times a second by a camera beside no robot.
+fn record(path: &Path, phase: usize) {
+    let size = ImageSize::square(32).unwrap();
+    let spec = DatasetSpec {
+        frames_per_second: 10,
+        camera: "desk".into(),
+        more_cameras: Vec::new(),
+        image_size: size,
+        image_storage: ImageStorage::Png,
+        proprioception_names: Vec::new(),
+        state_names: Vec::new(),
+        action_names: Vec::new(),
+        task: "look".into(),
+        robot: None,
+        episodes_per_file: 8,
+        sidecar: None,
+    };
+    let mut writer = DatasetWriter::create(path, spec, WriteMode::Error).unwrap();
+    for episode in 0..6usize {
+        let frame = |index: usize| {
+            let left = 12 + (((index + 7 * episode + phase) as f64 * 0.2).sin() * 10.0) as i64;
+            let mut image = Image::filled(size, [230; 3]);
+            for (place, pixel) in image.pixels_mut().chunks_exact_mut(3).enumerate() {
+                let (row, column) = (place / 32, (place % 32) as i64);
+                if (12..20).contains(&row) && (left..left + 8).contains(&column) {
+                    pixel.copy_from_slice(&[40, 60, 200]);
+                }
+            }
+            image
+        };
+        let rows = vec![vec![]; 60];
+        let frames = (0..60).map(frame).collect();
+        let data = EpisodeData { frames, proprioception: rows.clone(), states: rows.clone(), actions: rows };
+        writer.add_episode(&data).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn few_steps(path: &Path) {
+    let text = std::fs::read_to_string(assets().join("recipes/recorded.toml")).unwrap();
+    let mut recipe: toml::Table = text.parse().unwrap();
+    for (field, steps) in [("steps", 4), ("decoder_steps", 2)] {
+        recipe.insert(field.into(), toml::Value::Integer(steps)).unwrap();
+    }
+    recipe["model"].as_table_mut().unwrap().insert("image_side".into(), toml::Value::Integer(32));
+    recipe["finetuning"].as_table_mut().unwrap().insert("steps".into(), toml::Value::Integer(2));
+    std::fs::write(path, toml::to_string(&recipe).unwrap()).unwrap();
+}
+
+#[test]
+fn recordings_without_actions_train_a_model_that_watches_and_does_not_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    record(&at("desk"), 0);
+    record(&at("calm"), 3);
+    few_steps(&at("recipe.toml"));
+    let train = ["train", "--data", "desk", "--recipe", "recipe.toml", "--out", "run"];
+    refuse(folder.path(), &train, &["desk", "a column of actions", "--without-actions"]);
+    let output = mindseye(folder.path(), &[&train[..], &["--without-actions"]].concat());
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && told.contains("it can watch, not plan"), "{told}");
+    let plan = ["plan", "--checkpoint", "run", "--see", "now.png", "--goal", "now.png"];
+    let grey = Image::filled(ImageSize::square(32).unwrap(), [9; 3]);
+    std::fs::write(at("now.png"), encode_png(&grey).unwrap()).unwrap();
+    refuse(folder.path(), &plan, &["recordings with actions", "it can watch, not plan"]);
+    // What is usual is measured on other recordings: one episode of a few seconds was held out.
+    let watch = ["watch", "file:desk#episode=0,repeat=true", "--checkpoint", "run", "--seconds", "1.2"];
+    std::fs::remove_file(at("run/surprise.json")).ok();
+    refuse(folder.path(), &watch, &["surprise.json", "mindseye train surprise"]);
+    let calibrated = succeed(folder.path(), &["train", "surprise", "--checkpoint", "run", "--data", "calm"]);
+    assert!(calibrated.contains("surprise: band") && calibrated.contains("not trained on"), "{calibrated}");
+    let lines = succeed(folder.path(), &[&watch[..], &["--json"]].concat());
+    let ticks: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(ticks.iter().any(|tick| tick["state"] == "seen" && tick["score"].as_f64().is_some()), "{lines}");
+    assert!(ticks.iter().all(|tick| tick["band"].as_f64().unwrap() > 0.0));
+    // A band that everything exceeds: an event, its seconds, and the exit code that says so.
+    let events = ["--band", "0.000001", "--events", "kept", "--before", "0.3", "--after", "0.2", "--exit-on-event"];
+    let output = mindseye(folder.path(), &[&watch[..4], &["--seconds", "20"], &events].concat());
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(mindseye_episodes::open(&at("kept")).unwrap().len(), 1);
+}
