@@ -17,6 +17,8 @@ use crate::{Error, Result};
 
 /// How far beyond a bound, in shares of the range, an executed action may lie: it is taken as the bound.
 const EXECUTED_BEYOND: f64 = 0.1;
+/// The same of committed actions, which come from a plan.
+const ROUNDING: f64 = 1e-6;
 
 /// What was executed since the last plan, checked.
 enum ExecutedSteps {
@@ -121,7 +123,7 @@ impl PlanningSession {
         Ok(())
     }
 
-    /// What was executed, normalised, and what to say of it.
+    /// What was executed, normalised.
     fn checked_executed(&self, executed: &Executed) -> Result<ExecutedSteps> {
         let (chunk, width) = (self.source.model().spec().action_chunk, self.space.width());
         let wrong = |expected: String, got: String| Err(Error::Shape { operation: "executed", expected, got });
@@ -135,21 +137,28 @@ impl PlanningSession {
         if rows.len() > chunk {
             return wrong(most, rows.len().to_string());
         }
-        for row in &rows {
-            if row.len() != width {
-                return wrong(format!("{width} numbers per control step"), row.len().to_string());
+        Ok(ExecutedSteps::These(self.checked_actions("executed", &rows, EXECUTED_BEYOND)?))
+    }
+
+    /// `rows`, one per control step in the robot's units, normalised. Values may lie beyond a bound by a share of the
+    /// range, and are taken as the bound.
+    fn checked_actions(&self, operation: &'static str, rows: &[Vec<f64>], beyond: f64) -> Result<Vec<Action>> {
+        let wrong = |expected: String, got: String| Err(Error::Shape { operation, expected, got });
+        for row in rows {
+            if row.len() != self.space.width() {
+                return wrong(format!("{} numbers per control step", self.space.width()), row.len().to_string());
             }
             for (index, value) in row.iter().enumerate() {
                 let (low, high) = (self.space.low[index], self.space.high[index]);
-                let beyond = EXECUTED_BEYOND * (high - low);
+                let beyond = beyond * (high - low);
                 if !(low - beyond..=high + beyond).contains(value) {
                     let name = &self.space.names[index];
-                    return wrong(format!("{name} from {low} to {high}, the bounds of actions"), value.to_string());
+                    return wrong(format!("{name} within {low} to {high}"), value.to_string());
                 }
             }
         }
         let actions = rows.iter().map(|row| self.space.normalise(row));
-        Ok(ExecutedSteps::These(actions.collect::<mindseye_interface::Result<_>>()?))
+        Ok(actions.collect::<mindseye_interface::Result<_>>()?)
     }
 
     fn remember_executed(&mut self, executed: ExecutedSteps) {
@@ -166,26 +175,12 @@ impl PlanningSession {
     /// # Errors
     /// [`Error::Shape`] for rows of another width, values out of bounds, and where nothing would be left to plan.
     pub fn commit(&mut self, rows: &[Vec<f64>]) -> Result<()> {
-        let wrong = |expected: String, got: String| Error::Shape { operation: "committed", expected, got };
         if rows.len() >= self.plan_steps {
             let expected = format!("fewer than the {} control steps of a plan", self.plan_steps);
-            return Err(wrong(expected, rows.len().to_string()));
+            return Err(Error::Shape { operation: "committed", expected, got: rows.len().to_string() });
         }
-        for row in rows {
-            if row.len() != self.space.width() {
-                return Err(wrong(format!("{} numbers per control step", self.space.width()), row.len().to_string()));
-            }
-            for (index, value) in row.iter().enumerate() {
-                let (low, high) = (self.space.low[index], self.space.high[index]);
-                let rounding = 1e-6 * (high - low);
-                if !(low - rounding..=high + rounding).contains(value) {
-                    let name = &self.space.names[index];
-                    return Err(wrong(format!("{name} within {low} to {high}"), value.to_string()));
-                }
-            }
-        }
-        let actions = rows.iter().map(|row| self.space.normalise(row));
-        self.agent.commit(&actions.collect::<mindseye_interface::Result<Vec<Action>>>()?);
+        let actions = self.checked_actions("committed", rows, ROUNDING)?;
+        self.agent.commit(&actions);
         Ok(())
     }
 

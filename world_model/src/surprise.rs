@@ -23,6 +23,7 @@ use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 pub use alarm::{Alarm, AlarmRule};
+pub use band::per_10_minutes;
 pub use calibration::{DEFAULT_RULE, Quantiles, SurpriseBand, SurpriseCalibration};
 pub use meter::{Measured, SurpriseMeter};
 pub use recorded::{calibrate_surprise, recorded_scores};

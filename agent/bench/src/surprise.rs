@@ -10,7 +10,7 @@ use mindseye_interface::{Action, Benchmark, Image, NoProgress, Seed, Simulator};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use mindseye_world_model::Checkpoint;
 use mindseye_world_model::surprise::{
-    Alarm, AlarmRule, DEFAULT_RULE, SurpriseCalibration, calibrate_surprise, recorded_scores,
+    Alarm, AlarmRule, DEFAULT_RULE, SurpriseCalibration, calibrate_surprise, per_10_minutes, recorded_scores,
 };
 use rand::Rng as _;
 use rayon::prelude::*;
@@ -25,8 +25,6 @@ const CHANGES_AT: Range<usize> = 30..60;
 /// Side of the occluder, as a share of the image's, and how far it goes in a control step.
 const OCCLUDER: (f64, f64) = (0.3, 0.08);
 const OCCLUDER_RGB: [u8; 3] = [110, 110, 110];
-/// Draws of the bootstrap.
-const DRAWS: usize = 1000;
 
 /// What changes in an episode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,15 +188,6 @@ impl SurpriseBench<'_> {
 fn alarms(rule: AlarmRule, scores: &[f64]) -> Vec<usize> {
     let mut alarm = Alarm::new(rule);
     (0..scores.len()).filter(|&tick| alarm.takes(scores[tick])).collect()
-}
-
-fn per_10_minutes(counts: &[usize], minutes: f64, seed: Seed) -> [f64; 3] {
-    let per_ten = |alarms: usize| 10.0 * alarms as f64 / minutes.max(1e-9);
-    let mut rng = seed.rng();
-    let mut draw = || per_ten((0..counts.len()).map(|_| counts[rng.random_range(0..counts.len())]).sum());
-    let mut drawn: Vec<f64> = (0..DRAWS).map(|_| draw()).collect();
-    drawn.sort_by(f64::total_cmp);
-    [per_ten(counts.iter().sum()), drawn[DRAWS / 40], drawn[DRAWS - 1 - DRAWS / 40]]
 }
 
 /// Episodes in which something changes.

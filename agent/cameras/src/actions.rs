@@ -1,15 +1,16 @@
 //! Actions of a driver, as JSON lines: what moves the robot while cameras look on.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mindseye_interface::inputs::next_line;
 use serde::Deserialize;
 
 use crate::{Error, Result, SharedClock};
 
 /// Most bytes of a line.
-const MAX_LINE: u64 = 64 << 10;
+const MAX_LINE: usize = 64 << 10;
 /// Most numbers of an action.
 const MAX_WIDTH: usize = 256;
 
@@ -72,22 +73,15 @@ impl ActionFeed {
 
     fn take_all(&self, input: impl Read, clock: &SharedClock) {
         let mut input = BufReader::new(input);
-        loop {
-            let mut line = Vec::new();
-            let read = input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
-            if read.is_err() || line.is_empty() {
-                break;
-            }
-            if line.last() != Some(&b'\n') && line.len() as u64 >= MAX_LINE {
-                self.refuse(format!("expected lines of at most {MAX_LINE} bytes"));
-                if !skip_line(&mut input) {
-                    break;
+        while let Ok(Some(line)) = next_line(&mut input, MAX_LINE) {
+            let line = match line {
+                Ok(line) if line.iter().all(u8::is_ascii_whitespace) => continue,
+                Ok(line) => line,
+                Err(reason) => {
+                    self.refuse(reason);
+                    continue;
                 }
-                continue;
-            }
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
+            };
             match serde_json::from_slice::<Line>(&line) {
                 Ok(Line { action }) => self.take(action, clock.now_secs()),
                 Err(error) => self.refuse(format!("expected {{\"action\": [numbers]}}, got: {error}")),
@@ -142,56 +136,5 @@ impl ActionFeed {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Reads to the end of a line without keeping it; whether there is more.
-fn skip_line(input: &mut impl BufRead) -> bool {
-    loop {
-        let (length, ended) = match input.fill_buf() {
-            Ok([]) | Err(_) => return false,
-            Ok(bytes) => match bytes.iter().position(|&byte| byte == b'\n') {
-                Some(place) => (place + 1, true),
-                None => (bytes.len(), false),
-            },
-        };
-        input.consume(length);
-        if ended {
-            return true;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Cursor;
-
-    use super::*;
-    use crate::system_clock;
-
-    fn fed(text: &[u8]) -> ActionFeed {
-        let feed = ActionFeed::read(Cursor::new(text.to_vec()), None, system_clock()).unwrap();
-        while !feed.has_ended() {
-            std::thread::yield_now();
-        }
-        feed
-    }
-
-    #[test]
-    fn the_newest_line_wins_and_the_first_says_how_many_numbers_there_are() {
-        let feed = fed(b"{\"action\": [1, 2]}\n\n{\"action\": [3.5, -4], \"note\": 1}\n{\"action\": [1]}\n");
-        assert_eq!(feed.newest().unwrap().values, [3.5, -4.0]);
-        assert_eq!((feed.counts().received, feed.counts().refused), (2, 1));
-        assert!(feed.counts().trouble.unwrap().contains("expected 2 finite numbers, got 1"));
-        assert_eq!(feed.first(Duration::ZERO).unwrap().values.len(), 2);
-    }
-
-    #[test]
-    fn hostile_lines_are_refused_and_what_follows_is_read() {
-        let mut text = vec![b'['; 3 * MAX_LINE as usize];
-        text.extend(b"\n\xff\xfe\n{\"action\": []}\n{\"action\": [1e99]}\n{\"action\": \"x\"}\n{\"action\": [0.5]}");
-        let feed = fed(&text);
-        assert_eq!(feed.newest().unwrap().values, [0.5], "the last line needs no end");
-        assert_eq!(feed.counts().refused, 5);
     }
 }

@@ -54,7 +54,6 @@ const LAYERS: [Layer; 17] = [
             "mindseye-world-model",
             "mindseye-agent",
             "mindseye-cameras",
-            "mindseye-worlds",
         ],
     },
     Layer {

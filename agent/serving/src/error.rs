@@ -1,11 +1,11 @@
-//! What can go wrong between an agent and what is outside of it: which field, what was expected, what came.
+//! What can go wrong between an agent or a watcher and what is outside of it: which field, what was expected, what came.
 
 use mindseye_interface::text::{one_line, printable};
 
 /// Result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of servers, clients and bodies. Each is shown on one line, with text from outside escaped.
+/// Errors of servers, clients, bodies and watchers. Each is shown on one line, with text from outside escaped.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Bytes that are no message.
@@ -40,12 +40,26 @@ pub enum Error {
         /// Its words.
         reason: String,
     },
+    /// A file, or an address to listen at.
+    #[error("{}: {}", printable(place), one_line(reason))]
+    Place {
+        /// The file or address.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// The agent refused, or failed.
     #[error("{}", printable(&.0.to_string()))]
     Agent(#[from] mindseye_agent::Error),
     /// A camera failed.
     #[error(transparent)]
     Camera(#[from] mindseye_cameras::Error),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] mindseye_world_model::Error),
+    /// Recorded episodes.
+    #[error(transparent)]
+    Episodes(#[from] mindseye_episodes::Error),
     /// Data that make no sense, or a body that failed.
     #[error(transparent)]
     Interface(#[from] mindseye_interface::Error),
@@ -58,6 +72,11 @@ impl Error {
     /// Shorthand for [`Error::Field`].
     pub fn field(field: impl Into<String>, expected: impl Into<String>, got: impl ToString) -> Self {
         Self::Field { field: field.into(), expected: expected.into(), got: got.to_string() }
+    }
+
+    /// Shorthand for [`Error::Place`].
+    pub(crate) fn place(place: impl ToString, reason: impl ToString) -> Self {
+        Self::Place { place: place.to_string(), reason: reason.to_string() }
     }
 
     /// Shorthand for [`Error::Message`].

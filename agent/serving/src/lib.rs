@@ -21,7 +21,6 @@ mod serve_command;
 pub mod server;
 mod timed_stream;
 pub mod watch;
-mod watch_error;
 
 pub use act::ActArguments;
 pub use error::{Error, Result};

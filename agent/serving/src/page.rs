@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 pub use buttons::{Button, Buttons, Controls};
 
-use crate::watch_error::{Error, Result};
+use crate::{Error, Result};
 
 /// Points of the chart.
 const POINTS: usize = 600;
@@ -81,15 +81,15 @@ impl Page {
     /// When the address makes no sense, is taken, or is open to other machines without a `token` of 8 characters.
     pub fn start(address: &str, token: Option<&str>, controls: Arc<dyn Controls>) -> Result<Self> {
         let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
-        let found = found.ok_or_else(|| Error::argument("--page", "HOST:PORT, as 127.0.0.1:8090", address))?;
+        let found = found.ok_or_else(|| Error::field("--page", "HOST:PORT, as 127.0.0.1:8090", address))?;
         let local = found.ip().is_loopback();
         if !local && token.is_none() {
-            return Err(Error::argument("--page", "127.0.0.1, or a --token for other machines", address));
+            return Err(Error::field("--page", "127.0.0.1, or a --token for other machines", address));
         }
         let fits =
             |token: &str| token.len() >= 8 && token.len() <= 200 && token.chars().all(|c| c.is_ascii_alphanumeric());
         if token.is_some_and(|token| !fits(token)) {
-            return Err(Error::argument("--token", "8 to 200 letters and digits", "another"));
+            return Err(Error::field("--token", "8 to 200 letters and digits", "another"));
         }
         let failed = |error: std::io::Error| Error::place(address, error);
         let listener = TcpListener::bind(found).map_err(failed)?;

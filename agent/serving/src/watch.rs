@@ -11,7 +11,6 @@ mod terminal;
 mod watcher;
 mod webhook;
 
-pub use crate::watch_error::{Error, Result};
 pub use command::{EVENT_EXIT, WatchArguments, Watched};
 pub use events::{Event, EventSettings, Events, Kept};
 pub use surprise_command::SurpriseArguments;

@@ -1,9 +1,10 @@
 //! The other side of the protocol: a simulator of ours as a world for any program that speaks it.
 
-use std::io::{BufRead, Read as _, Result as IoResult, Write};
+use std::io::{BufRead, Result as IoResult, Write};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use mindseye_interface::inputs::next_line;
 use mindseye_interface::{Action, ActionSpace, Error, Observation, Result, Script, Seed, Simulator, Snapshot};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use crate::fields::{Defect, Field, parse};
 use crate::observation::{Check, image_json};
 
 /// Most bytes of a request.
-const REQUEST_BYTES: u64 = 64 << 20;
+const REQUEST_BYTES: usize = 64 << 20;
 /// Most control steps of a request.
 const MOST_STEPS: usize = 10_000;
 
@@ -31,12 +32,8 @@ pub fn serve(
 ) -> IoResult<()> {
     let space = simulator.action_space().clone();
     let mut served = Served { simulator, script, can, space };
-    loop {
-        let mut line = Vec::new();
-        if input.by_ref().take(REQUEST_BYTES).read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
-        }
-        let answer = match parse(&line) {
+    while let Some(line) = next_line(&mut input, REQUEST_BYTES)? {
+        let answer = match line.map_err(Defect).and_then(|line| parse(&line)) {
             Ok(request) => {
                 let result = served.answer(&Field::root(&request));
                 let id = request.get("id").cloned().unwrap_or_default();
@@ -50,6 +47,7 @@ pub fn serve(
         writeln!(output, "{answer}")?;
         output.flush()?;
     }
+    Ok(())
 }
 
 struct Served<'a> {

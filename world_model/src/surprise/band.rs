@@ -71,9 +71,15 @@ pub(super) fn band(blocks: &[Vec<f64>], rule: AlarmRule, minutes: f64) -> f64 {
     (threshold + excess * (tail as f64 / allowed).ln().max(0.0)).max(seen).max(1e-6)
 }
 
-/// Alarms of `blocks` in ten minutes, and the 95 % interval of it by a bootstrap over blocks.
+/// Alarms of `blocks` in ten minutes, and the 95 % interval of it.
 pub(super) fn rate(blocks: &[Vec<f64>], rule: AlarmRule, minutes: f64, seed: Seed) -> [f64; 3] {
     let counts: Vec<usize> = blocks.iter().map(|scores| alarms(rule, scores)).collect();
+    per_10_minutes(&counts, minutes, seed)
+}
+
+/// How many alarms there are in ten minutes, of `counts` in as many blocks or episodes of `minutes` in all, and the ends
+/// of the 95 % interval of it by a bootstrap over these.
+pub fn per_10_minutes(counts: &[usize], minutes: f64, seed: Seed) -> [f64; 3] {
     let per_ten = |alarms: usize| 10.0 * alarms as f64 / minutes.max(1e-9);
     let mut rng = seed.rng();
     let mut draw = || per_ten((0..counts.len()).map(|_| counts[rng.random_range(0..counts.len())]).sum());

@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::str::FromStr;
 
 use mindseye_agent::control_loop::Command;
+use mindseye_interface::inputs::next_line;
 
 /// What can be typed.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,18 +33,16 @@ impl FromStr for Word {
 }
 
 /// Longest line that is read, bytes.
-const MAX_LINE: u64 = 256;
+const MAX_LINE: usize = 256;
 
 /// Calls `take` for every line of `input`, until it returns false or the input ends.
 pub fn commands_of(mut input: impl BufRead, mut take: impl FnMut(Result<Word, String>) -> bool) {
-    loop {
-        let mut line = Vec::new();
-        let read = std::io::Read::take(&mut input, MAX_LINE).read_until(b'\n', &mut line);
-        if !matches!(read, Ok(1..)) {
-            return;
+    while let Ok(Some(line)) = next_line(&mut input, MAX_LINE) {
+        let text = line.map(|line| String::from_utf8_lossy(&line).trim().to_owned());
+        if text.as_ref().is_ok_and(String::is_empty) {
+            continue;
         }
-        let text = String::from_utf8_lossy(&line);
-        if !text.trim().is_empty() && !take(text.trim().parse()) {
+        if !take(text.and_then(|text| text.parse())) {
             return;
         }
     }

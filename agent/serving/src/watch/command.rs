@@ -15,7 +15,7 @@ use super::terminal::Terminal;
 use super::watcher::{Look, Tick, Watcher};
 use super::webhook::Webhook;
 use crate::page::{Buttons, Page, View};
-use crate::watch_error::{Error, Result};
+use crate::{Error, Result};
 
 /// Exit code of a watch that ends with an event.
 pub const EVENT_EXIT: u8 = 3;
@@ -116,17 +116,17 @@ impl WatchArguments {
         let model = &watcher.checkpoint().config.model;
         if model.cameras != self.cameras.len() {
             let (expected, got) = (format!("{} as the model has", model.cameras), self.cameras.len());
-            return Err(Error::argument("number of cameras", expected, got));
+            return Err(Error::field("number of cameras", expected, got));
         }
         let hz = self.hz.unwrap_or(1.0 / watcher.calibration().tick_secs);
         if !(0.1..=240.0).contains(&hz) {
-            return Err(Error::argument("--hz", "0.1 to 240", hz));
+            return Err(Error::field("--hz", "0.1 to 240", hz));
         }
         for (name, secs) in
             [("--before", self.before), ("--after", self.after), ("--seconds", self.seconds.unwrap_or(1.0))]
         {
             if !(0.0..=1e7).contains(&secs) || (name != "--seconds" && secs > 600.0) {
-                return Err(Error::argument(name, "0 to 600 s", secs));
+                return Err(Error::field(name, "0 to 600 s", secs));
             }
         }
         let webhook = self.webhook.as_deref().map(Webhook::new).transpose()?;

@@ -10,7 +10,7 @@ use mindseye_episodes::{CaptureLog, DatasetSpec, DatasetWriter, EpisodeCapture, 
 use mindseye_interface::{Image, MemoryLimit};
 use serde::Serialize;
 
-use crate::watch_error::{Error, Result};
+use crate::{Error, Result};
 
 /// Episodes that may wait for a slow disk; more are dropped and said.
 const WAITING: usize = 2;
@@ -98,7 +98,7 @@ impl Events {
             }
         };
         let thread = std::thread::Builder::new().name("events".into()).spawn(work);
-        let thread = thread.map_err(|error| Error::argument("--events", "a thread", error))?;
+        let thread = thread.map_err(|error| Error::field("--events", "a thread", error))?;
         let (newest, coming, unsaid) = (VecDeque::new(), None, Vec::new());
         Ok(Self { settings, newest, coming, write: Some(write), written, unsaid, thread: Some(thread) })
     }

@@ -9,7 +9,7 @@ use mindseye_world_model::Checkpoint;
 use mindseye_world_model::surprise::{DEFAULT_RULE, SurpriseCalibration, calibrate_surprise};
 use mindseye_world_model::training::Familiar;
 
-use crate::watch_error::{Error, Result};
+use crate::{Error, Result};
 
 /// Measure what surprise is usual for a model, for `mindseye watch`.
 ///

@@ -9,7 +9,7 @@ use mindseye_world_model::surprise::{Alarm, AlarmRule, KINDS, RawScores, Surpris
 use mindseye_world_model::{Checkpoint, Model, StateProbeEngine};
 use serde::Serialize;
 
-use crate::watch_error::{Error, Result};
+use crate::{Error, Result};
 
 /// A model that watches.
 pub struct Watcher {
@@ -98,7 +98,7 @@ impl Watcher {
     pub fn new(checkpoint: Checkpoint, calibration: SurpriseCalibration, band: Option<f64>) -> Result<Self> {
         let own = checkpoint.config.model.proprioception_width;
         if own > 0 {
-            return Err(Error::argument(
+            return Err(Error::field(
                 "--checkpoint",
                 "a model of images alone",
                 format!("{own} of proprioception too"),
@@ -181,7 +181,7 @@ impl Watcher {
         let observation = Observation { frames: set.observed(0.0), ..Observation::default() };
         let model: &dyn Model = &self.checkpoint.model;
         let latent = model.encode(std::slice::from_ref(&observation))?.pop();
-        Ok(latent.ok_or_else(|| Error::argument("camera", "a frame", "none"))?.values().to_vec())
+        Ok(latent.ok_or_else(|| Error::field("camera", "a frame", "none"))?.values().to_vec())
     }
 
     /// Takes the newest view as the goal: ticks then say how far it is. `false` before anything was seen.

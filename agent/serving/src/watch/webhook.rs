@@ -6,7 +6,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use super::events::Event;
-use crate::watch_error::{Error, Result};
+use crate::{Error, Result};
 
 /// Events that may wait for a slow server; more are dropped and counted.
 const WAITING: usize = 16;
@@ -24,10 +24,10 @@ impl Webhook {
     /// The server at `url`, over plain HTTP.
     ///
     /// # Errors
-    /// [`Error::Argument`] for another scheme, or when the system gives no thread.
+    /// [`Error::Field`] for another scheme, or when the system gives no thread.
     pub fn new(url: &str) -> Result<Self> {
         if !url.strip_prefix("http://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
-            return Err(Error::argument("--webhook", "http://HOST:PORT/PATH", url));
+            return Err(Error::field("--webhook", "http://HOST:PORT/PATH", url));
         }
         let (send, receive) = sync_channel::<Vec<u8>>(WAITING);
         let (url, lost) = (url.to_owned(), Arc::new(AtomicU64::new(0)));
@@ -46,7 +46,7 @@ impl Webhook {
             }
         };
         let thread = std::thread::Builder::new().name("webhook".into()).spawn(tell);
-        thread.map_err(|error| Error::argument("--webhook", "a thread", error))?;
+        thread.map_err(|error| Error::field("--webhook", "a thread", error))?;
         Ok(Self { send, lost })
     }
 
