@@ -20,6 +20,7 @@ mod program;
 mod serve_command;
 pub mod server;
 mod timed_stream;
+mod token;
 pub mod watch;
 
 pub use act::ActArguments;

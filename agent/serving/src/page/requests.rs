@@ -9,6 +9,7 @@ use mindseye_interface::Image;
 use super::buttons::Button;
 use super::http::{self, Refused, Request};
 use super::{Shared, View};
+use crate::token::are_equal;
 
 const HTML: &str = include_str!("page.html");
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -37,7 +38,7 @@ fn of(request: &Request, shared: &Shared) -> Answer {
         return said("403 Forbidden", "expected the host 127.0.0.1 or localhost");
     }
     if let Some(token) = &shared.token
-        && !same(token, request.field("token").unwrap_or_default())
+        && !are_equal(request.field("token").unwrap_or_default().as_bytes(), token.as_bytes())
     {
         return said("401 Unauthorized", "expected ?token=...");
     }
@@ -80,10 +81,4 @@ fn is_local(host: &str) -> bool {
     };
     let name = name.unwrap_or_default();
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Compares in a time that does not tell how much is right.
-fn same(expected: &str, got: &str) -> bool {
-    let differ = expected.bytes().zip(got.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
-    expected.len() == got.len() && differ == 0
 }

@@ -7,6 +7,7 @@ use tungstenite::handshake::server::{Request, create_response, write_response};
 use tungstenite::http::HeaderMap;
 
 use crate::timed_stream::{TimedStream, is_wait};
+use crate::token::are_equal;
 
 /// Most bytes of a request before the websocket.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -89,15 +90,6 @@ pub(super) fn has_token(headers: &HeaderMap, token: &str) -> bool {
         is_scheme.then(|| &given[scheme.len()..])
     });
     given.is_some_and(|given| are_equal(given.trim_ascii(), token.as_bytes()))
-}
-
-/// Whether two texts are equal, in a time that depends on the length of the first alone.
-fn are_equal(given: &[u8], expected: &[u8]) -> bool {
-    let mut difference = u8::from(given.len() != expected.len());
-    for (index, byte) in given.iter().enumerate() {
-        difference |= std::hint::black_box(byte ^ expected.get(index % expected.len().max(1)).unwrap_or(&0));
-    }
-    std::hint::black_box(difference) == 0
 }
 
 #[cfg(test)]
