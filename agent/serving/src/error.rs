@@ -1,4 +1,4 @@
-//! What can go wrong between an agent or a watcher and what is outside of it: which field, what was expected, what came.
+//! What can go wrong between an agent or a watcher and what is outside of it: the field, what was expected, what came.
 
 use mindseye_interface::text::{one_line, printable};
 
