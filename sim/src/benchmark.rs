@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use mindseye_interface::{
-    Benchmark, Error, GoalKind, Result, SEQUENCE_GOALS, ScriptSource, Seed, Simulator, StartGoal, held_out_episode,
+    Benchmark, Error, GoalKind, PairSearch, Result, SEQUENCE_GOALS, ScriptSource, Seed, Simulator, StartGoal,
+    held_out_episode,
 };
 use rand::Rng;
 
@@ -102,13 +103,8 @@ impl Benchmark for SceneBenchmark {
         Ok(Box::new(move || self.scene.demonstrator(&policy, &self.options.factors)))
     }
 
-    fn start_goal_pairs(
-        &self,
-        kind: GoalKind,
-        count: usize,
-        seed: u64,
-        allowed: &dyn Fn(&[f64]) -> bool,
-    ) -> Result<Vec<StartGoal>> {
+    fn start_goal_pairs(&self, search: &PairSearch<'_>) -> Result<Vec<StartGoal>> {
+        let &PairSearch { kind, count, seed, allowed, found } = search;
         let mut simulator = self.environment()?;
         let mut demonstrator = self.scene.demonstrator(DEMONSTRATOR, &self.options.factors)?;
         let mut pairs = Vec::with_capacity(count);
@@ -116,6 +112,9 @@ impl Benchmark for SceneBenchmark {
         for index in 0..(EPISODES_PER_PAIR * count as u64).max(MIN_EPISODES) {
             if pairs.len() == count {
                 break;
+            }
+            if !found(pairs.len()) {
+                return Ok(pairs);
             }
             let episode = held_out_episode(root, index);
             let mut states = self.states(kind, simulator.as_mut(), demonstrator.as_mut(), episode)?;

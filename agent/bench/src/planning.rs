@@ -7,7 +7,7 @@ use mindseye_agent::Task;
 use mindseye_evaluation::interval::{Histogram, Percentiles};
 use mindseye_evaluation::{Episode, LearnedAgent, Perturbation};
 use mindseye_interface::config::Validate;
-use mindseye_interface::{Benchmark, GoalKind, Seed};
+use mindseye_interface::{Benchmark, GoalKind, PairSearch, Seed};
 use mindseye_sim::SceneOptions;
 use mindseye_world_model::{Checkpoint, Precision};
 use serde::{Deserialize, Serialize};
@@ -107,7 +107,7 @@ impl PlanningBench<'_> {
         let pool = pool(self.threads)?;
         let kind = GoalKind::Offset { goal_offset: GOAL_OFFSET };
         let benchmark = mindseye_sim::benchmark(&self.scene, &options)?;
-        let pairs = benchmark.start_goal_pairs(kind, self.episodes, self.seed.value(), &|_| true)?;
+        let pairs = benchmark.start_goal_pairs(&PairSearch::new(kind, self.episodes, self.seed.value()))?;
         let agent = LearnedAgent::new(self.checkpoint.clone());
         let (mut planning_ms, mut states, mut fallbacks) = (Vec::new(), 0, 0);
         let (cpu, mut wall_secs, mut resident_mib) = (cpu_secs(), 0.0, None);

@@ -17,7 +17,7 @@ use mindseye_agent::memory::RingMemory;
 use mindseye_agent::{Latent, Plans, Task};
 use mindseye_episodes::image_codec::encode_png;
 use mindseye_evaluation::{Episode, Evaluation, GoalChange, LearnedAgent, Perturbation, Protocol};
-use mindseye_interface::{Benchmark, GoalKind, NoProgress, Seed, StartGoal, config};
+use mindseye_interface::{Benchmark, GoalKind, NoProgress, PairSearch, Seed, StartGoal, config};
 use mindseye_sim::{SceneBenchmark, SceneOptions};
 use mindseye_world_model::values_of;
 use mindseye_world_model::{Checkpoint, InferenceOptions};
@@ -174,7 +174,7 @@ fn another_goal_in_the_middle_of_an_episode_is_reached_with_the_same_weights() {
     let (before, benchmark) = (weights(), benchmark("two_room"));
     let (agent, task) = (LearnedAgent::new(checkpoint.clone()), config::load(&assets().join("tasks/two_room.toml")));
     let task: Task = task.unwrap();
-    for pair in benchmark.start_goal_pairs(GoalKind::Hard, 4, 5, &|_| true).unwrap() {
+    for pair in benchmark.start_goal_pairs(&PairSearch::new(GoalKind::Hard, 4, 5)).unwrap() {
         let run = |pair: &StartGoal, goal_change: Option<GoalChange>| {
             let mut ticks = Vec::new();
             let episode = Episode { goal_change, ..episode(&benchmark, &agent, &task, pair) };
@@ -201,7 +201,7 @@ fn another_goal_in_the_middle_of_an_episode_is_reached_with_the_same_weights() {
 fn a_key_frame_is_pursued_before_the_goal_of_the_run() {
     let (folder, benchmark) = (tempfile::tempdir().unwrap(), benchmark("two_room"));
     let checkpoint = checkpoint("two_room");
-    let pair = benchmark.start_goal_pairs(GoalKind::Hard, 1, 5, &|_| true).unwrap().remove(0);
+    let pair = benchmark.start_goal_pairs(&PairSearch::new(GoalKind::Hard, 1, 5)).unwrap().remove(0);
     let mut simulator = benchmark.environment().unwrap();
     simulator.reset(pair.episode).unwrap();
     let frame = simulator.set_state(&[0.75, 0.75]).unwrap().image().unwrap().clone();

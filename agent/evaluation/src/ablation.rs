@@ -11,7 +11,7 @@ use mindseye_agent::assembly::Overrides;
 use mindseye_agent::configurator::ModeConfig;
 use mindseye_agent::cost::CRITIC;
 use mindseye_agent::directive::{Imputation, Reduction};
-use mindseye_interface::{Benchmark, GoalKind, Progress};
+use mindseye_interface::{Benchmark, GoalKind, PairSearch, Progress};
 use mindseye_world_model::LatentMetric;
 use serde::{Deserialize, Serialize};
 
@@ -131,7 +131,7 @@ const CRITIC_WEIGHT: f32 = 2.0;
 
 /// All ablations that `agents` and `task` allow on `benchmark`.
 pub fn ablations(benchmark: &dyn Benchmark, agents: &AblatedAgents, task: &Task) -> Vec<Ablation> {
-    let has_hard_pairs = benchmark.start_goal_pairs(GoalKind::Hard, 1, 0, &|_| true).is_ok();
+    let has_hard_pairs = benchmark.start_goal_pairs(&PairSearch::new(GoalKind::Hard, 1, 0)).is_ok();
     let (hard, hard_conditions) = if has_hard_pairs {
         (GoalKind::Hard, "hard goals".to_owned())
     } else {

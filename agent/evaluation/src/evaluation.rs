@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mindseye_agent::Task;
 use mindseye_agent::configurator::GoalConfig;
-use mindseye_interface::{Benchmark, GoalKind, Progress, Seed, StartGoal};
+use mindseye_interface::{Benchmark, GoalKind, PairSearch, Progress, Seed, StartGoal};
 use rayon::prelude::*;
 
 pub use self::report::{EvaluationReport, PairReport, Settings, SuccessWithin};
@@ -107,22 +107,12 @@ impl<'a> Evaluation<'a> {
         }
         methods.iter().try_for_each(|method| method.check_task(self.task))?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.protocol.threads).build()?;
-        let world = self.benchmark.environment()?;
-        let allowed = allowed_states(self.task, world.as_ref())?;
-        let draw = |count: usize, seed: u64| {
-            self.benchmark.start_goal_pairs(self.protocol.goals, count, seed, &allowed).map_err(Error::from)
+        let of = methods.len() * self.protocol.seeds.len() * self.protocol.episodes;
+        progress.begin("evaluate", of, "episodes");
+        let Some((pairs, mut warmup)) = self.draw(progress)? else {
+            return Ok(EvaluationEnd::Stopped { done: 0, of, partial: None });
         };
-        let (mut pairs, mut warmup) = (Vec::new(), BTreeMap::new());
-        for &seed in &self.protocol.seeds {
-            pairs.extend(draw(self.protocol.episodes, seed)?);
-        }
-        if self.protocol.warmup_episodes > 0 {
-            for &seed in &self.protocol.seeds {
-                warmup.insert(seed, draw(self.protocol.warmup_episodes, Protocol::warmup_seed(seed))?);
-            }
-        }
         let counter = Counter::new(progress);
-        progress.begin("evaluate", methods.len() * pairs.len(), "episodes");
         let mut results = Vec::with_capacity(methods.len());
         for (number, method) in methods.iter().enumerate() {
             let warmup = if number == 0 { std::mem::take(&mut warmup) } else { BTreeMap::new() };
@@ -152,6 +142,32 @@ impl<'a> Evaluation<'a> {
         let report = EvaluationReport::new(self, methods, &pairs, &results);
         let outcome = EvaluationOutcome { report, episodes: results.swap_remove(0) };
         Ok(EvaluationEnd::Complete(Box::new(outcome)))
+    }
+
+    /// All pairs, and by seed those before them (see [`Protocol::warmup_episodes`]); `None` when `progress` asks to
+    /// stop.
+    fn draw(&self, progress: &dyn Progress) -> Result<Option<(Vec<StartGoal>, BTreeMap<u64, Vec<StartGoal>>)>> {
+        let Protocol { goals, episodes, warmup_episodes, ref seeds, .. } = self.protocol;
+        let world = self.benchmark.environment()?;
+        let allowed = allowed_states(self.task, world.as_ref())?;
+        let mut before = 0;
+        let mut draw = |count: usize, seed: u64| -> Result<Option<Vec<StartGoal>>> {
+            let found = |found: usize| progress.advance(0, &format!("{} pairs are drawn", before + found));
+            let search = PairSearch { allowed: &allowed, found: &found, ..PairSearch::new(goals, count, seed) };
+            let pairs = self.benchmark.start_goal_pairs(&search)?;
+            before += pairs.len();
+            Ok((pairs.len() == count).then_some(pairs))
+        };
+        let (mut pairs, mut warmup) = (Vec::new(), BTreeMap::new());
+        for &seed in seeds {
+            let Some(drawn) = draw(episodes, seed)? else { return Ok(None) };
+            pairs.extend(drawn);
+            if warmup_episodes > 0 {
+                let Some(drawn) = draw(warmup_episodes, Protocol::warmup_seed(seed))? else { return Ok(None) };
+                warmup.insert(seed, drawn);
+            }
+        }
+        Ok(Some((pairs, warmup)))
     }
 
     /// The key of everything that episodes of `method` follow from, apart from their pair; `None` where that is not

@@ -211,6 +211,12 @@ fn progress_counts_all_episodes_and_can_stop_them() {
     let progress = CountingProgress { stop_after: Some(3), ..CountingProgress::default() };
     assert!(matches!(evaluation.run(&methods, &progress).unwrap_err(), Error::Stopped { .. }));
     assert!(*progress.done.lock().unwrap() < 12);
+    // Symptom: Ctrl-C while 100,000 pairs were drawn waited for the last of them. Cause: nobody asked while they were.
+    let progress = CountingProgress { stop_after: Some(0), ..CountingProgress::default() };
+    let (tested, baseline) = (seeker(), FakeMethod::new("no_op", Behaviour::Constant(0.0)));
+    let end = evaluation.run_until_stopped(&[&tested, &baseline], &progress).unwrap();
+    assert!(matches!(end, EvaluationEnd::Stopped { done: 0, of: 12, partial: None }));
+    assert!(tested.events().is_empty());
 }
 
 #[test]

@@ -95,6 +95,29 @@ pub struct StartGoal {
     pub metrics: BTreeMap<&'static str, f64>,
 }
 
+/// Which pairs are wanted.
+#[derive(Clone, Copy)]
+pub struct PairSearch<'a> {
+    /// What lies between start and goal.
+    pub kind: GoalKind,
+    /// How many.
+    pub count: usize,
+    /// Root seed.
+    pub seed: u64,
+    /// A test of true states `[K]`: starts and goals that fail it are left out, and others drawn.
+    pub allowed: &'a dyn Fn(&[f64]) -> bool,
+    /// Receives the number of pairs found so far, once for every episode that is tried; `false` ends the search with
+    /// these.
+    pub found: &'a dyn Fn(usize) -> bool,
+}
+
+impl PairSearch<'_> {
+    /// `count` pairs of a kind under `seed`: every state is allowed, and the search goes on to its end.
+    pub fn new(kind: GoalKind, count: usize, seed: u64) -> Self {
+        Self { kind, count, seed, allowed: &|_| true, found: &|_| true }
+    }
+}
+
 /// An environment with held-out pairs of a start and a goal.
 pub trait Benchmark: Sync {
     /// Its name, for example `push_t`.
@@ -112,19 +135,12 @@ pub trait Benchmark: Sync {
     /// When the world cannot be built.
     fn environment(&self) -> Result<Box<dyn Simulator>>;
 
-    /// `count` pairs of a kind under `seed`, none of them solved at the start. Starts and goals that are not `allowed`
-    /// (a test of true states `[K]`) are left out and others drawn. Episodes are held out: recording never uses their
-    /// seeds.
+    /// The pairs that `search` asks for, none of them solved at the start; fewer where [`PairSearch::found`] ended it.
+    /// Episodes are held out: recording never uses their seeds.
     ///
     /// # Errors
     /// When the benchmark has no pairs of this kind, or too few of them.
-    fn start_goal_pairs(
-        &self,
-        kind: GoalKind,
-        count: usize,
-        seed: u64,
-        allowed: &dyn Fn(&[f64]) -> bool,
-    ) -> Result<Vec<StartGoal>>;
+    fn start_goal_pairs(&self, search: &PairSearch<'_>) -> Result<Vec<StartGoal>>;
 
     /// Whether there are pairs of [`GoalKind::Hard`].
     fn has_hard_pairs(&self) -> bool {

@@ -73,7 +73,7 @@ pub mod state;
 pub mod text;
 
 pub use action::{Action, ActionSpace, Neutral};
-pub use benchmark::{Benchmark, GoalKind, SEQUENCE_GOALS, StartGoal, held_out_episode, recorded_episode};
+pub use benchmark::{Benchmark, GoalKind, PairSearch, SEQUENCE_GOALS, StartGoal, held_out_episode, recorded_episode};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use environment::{Environment, GoalCheck, Simulator, Snapshot, Step};
 pub use error::{Error, Result};

@@ -11,7 +11,7 @@ use mindseye_evaluation::{
     Episode, EpisodeListener, EpisodeResult, Error as EvaluationError, GoalChange, LearnedAgent, Perturbation,
     StepView, TickView,
 };
-use mindseye_interface::{Benchmark, GoalKind, Seed, StartGoal};
+use mindseye_interface::{Benchmark, GoalKind, PairSearch, Seed, StartGoal};
 use mindseye_world_model::Checkpoint;
 use serde::Serialize;
 
@@ -159,7 +159,7 @@ impl Demo<'_> {
         let agent = LearnedAgent::new(self.checkpoint.clone());
         let state_names = self.benchmark.environment()?.state_names();
         let (mut episodes, mut planning_ms, mut interrupted) = (Vec::new(), Vec::new(), false);
-        for pair in self.benchmark.start_goal_pairs(self.goals, self.episodes, self.seed, &|_| true)? {
+        for pair in self.benchmark.start_goal_pairs(&PairSearch::new(self.goals, self.episodes, self.seed))? {
             frames.begin(&format!("episode {} of {}", pair.index + 1, self.episodes));
             let Some(result) = self.episode(&agent, &pair, &mut frames)? else {
                 interrupted = true;

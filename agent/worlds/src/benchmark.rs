@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use mindseye_interface::{
-    Benchmark, GoalKind, GoalSource, ImageSize, Result, ScriptSource, Simulator, StartGoal, inputs,
+    Benchmark, GoalSource, ImageSize, PairSearch, Result, ScriptSource, Simulator, StartGoal, inputs,
 };
 
 use crate::connection::Launch;
@@ -71,14 +71,8 @@ impl Benchmark for WorldBenchmark {
         Ok(Box::new(self.0.simulator()?))
     }
 
-    fn start_goal_pairs(
-        &self,
-        kind: GoalKind,
-        count: usize,
-        seed: u64,
-        allowed: &dyn Fn(&[f64]) -> bool,
-    ) -> Result<Vec<StartGoal>> {
-        Search { worlds: &self.0, kind, count, seed, allowed }.run()
+    fn start_goal_pairs(&self, search: &PairSearch<'_>) -> Result<Vec<StartGoal>> {
+        Search { worlds: &self.0, wanted: *search }.run()
     }
 
     fn keep_recorded(&mut self, episodes: Vec<usize>) {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mindseye_interface::{
-    Environment as _, Error, GoalCheck, GoalKind, Result, SEQUENCE_GOALS, Seed, Simulator, StartGoal, StateDimension,
-    held_out_episode,
+    Environment as _, Error, GoalCheck, GoalKind, PairSearch, Result, SEQUENCE_GOALS, Seed, Simulator, StartGoal,
+    StateDimension, held_out_episode,
 };
 use rand::Rng as _;
 use rand::seq::SliceRandom as _;
@@ -24,16 +24,13 @@ const MIN_EPISODES: u64 = 1000;
 /// Pairs of one kind under one seed.
 pub(crate) struct Search<'a> {
     pub worlds: &'a Worlds,
-    pub kind: GoalKind,
-    pub count: usize,
-    pub seed: u64,
-    pub allowed: &'a dyn Fn(&[f64]) -> bool,
+    pub wanted: PairSearch<'a>,
 }
 
 impl Search<'_> {
     /// The pairs.
     pub fn run(&self) -> Result<Vec<StartGoal>> {
-        let (offset, goals) = match self.kind {
+        let (offset, goals) = match self.wanted.kind {
             GoalKind::Offset { goal_offset } | GoalKind::RobotOnly { goal_offset } => (goal_offset, 1),
             GoalKind::Sequence { goal_offset } => (goal_offset, SEQUENCE_GOALS),
             GoalKind::Hard => {
@@ -47,12 +44,15 @@ impl Search<'_> {
             return Err(Error::field("evaluation", expected, format!("{} without", description.name)));
         }
         let mut world = self.worlds.simulator()?;
-        let mut pairs = Vec::with_capacity(self.count);
-        let tries = (EPISODES_PER_PAIR * self.count as u64).max(MIN_EPISODES);
+        let mut pairs = Vec::with_capacity(self.wanted.count);
+        let tries = (EPISODES_PER_PAIR * self.wanted.count as u64).max(MIN_EPISODES);
         let recorded = self.worlds.recordings.as_ref().map(|_| self.recorded_order());
         for number in 0..tries {
-            if pairs.len() == self.count {
+            if pairs.len() == self.wanted.count {
                 break;
+            }
+            if !(self.wanted.found)(pairs.len()) {
+                return Ok(pairs);
             }
             let length = goals * offset + 1;
             let (episode, played) = match &recorded {
@@ -61,13 +61,13 @@ impl Search<'_> {
                     None => continue,
                 },
                 None => {
-                    let episode = held_out_episode(Seed::new(self.seed), number);
+                    let episode = held_out_episode(Seed::new(self.wanted.seed), number);
                     (episode, self.play(&mut world, episode, MIN_EPISODE_STEPS.max(length))?)
                 }
             };
             let turn = number / recorded.as_ref().map_or(tries, |order| order.len().max(1) as u64);
             let pair = if turn == 0 { episode.child("pair") } else { episode.child("pair").index(turn) };
-            let pair = if recorded.is_some() { pair.index(self.seed) } else { pair };
+            let pair = if recorded.is_some() { pair.index(self.wanted.seed) } else { pair };
             let first = pair.rng().random_range(0..played.states.len() - goals * offset);
             let states: Vec<Vec<f64>> = (0..=goals).map(|goal| played.states[first + goal * offset].clone()).collect();
             if let Some(metrics) = self.accepted(&mut world, episode, &states)? {
@@ -75,9 +75,9 @@ impl Search<'_> {
                 pairs.push(self.pair(pairs.len(), episode, states, metrics));
             }
         }
-        if pairs.len() < self.count {
-            let name = format!("{} pairs of {}", self.worlds.description().name, self.kind);
-            let expected = format!("{} that are not solved at the start", self.count);
+        if pairs.len() < self.wanted.count {
+            let name = format!("{} pairs of {}", self.worlds.description().name, self.wanted.kind);
+            let expected = format!("{} that are not solved at the start", self.wanted.count);
             return Err(Error::field(name, expected, pairs.len()));
         }
         Ok(pairs)
@@ -93,13 +93,13 @@ impl Search<'_> {
         let start = states.remove(0);
         let goal = states.pop().unwrap_or_default();
         let metrics = if states.is_empty() { metrics } else { BTreeMap::new() };
-        StartGoal { seed: self.seed, index, episode, start, via: states, goal, metrics }
+        StartGoal { seed: self.wanted.seed, index, episode, start, via: states, goal, metrics }
     }
 
     /// The held-out episodes of the recordings in an order of their own for every seed.
     fn recorded_order(&self) -> Vec<usize> {
         let mut order = self.worlds.held_out.to_vec();
-        order.shuffle(&mut Seed::new(self.seed).child("recorded pairs").rng());
+        order.shuffle(&mut Seed::new(self.wanted.seed).child("recorded pairs").rng());
         order
     }
 
@@ -107,7 +107,7 @@ impl Search<'_> {
     fn recorded(&self, order: &[usize], number: u64, length: usize) -> Option<(Seed, Arc<Played>)> {
         let index = *order.get((number % order.len().max(1) as u64) as usize)?;
         let played = self.worlds.recordings.as_ref()?.episodes.get(index)?.clone();
-        let seed = played.seed.unwrap_or_else(|| held_out_episode(Seed::new(self.seed), index as u64));
+        let seed = played.seed.unwrap_or_else(|| held_out_episode(Seed::new(self.wanted.seed), index as u64));
         (played.states.len() >= length).then_some((seed, played))
     }
 
@@ -133,7 +133,7 @@ impl Search<'_> {
         episode: Seed,
         states: &[Vec<f64>],
     ) -> Result<Option<BTreeMap<&'static str, f64>>> {
-        if !states.iter().all(|state| (self.allowed)(state)) {
+        if !states.iter().all(|state| (self.wanted.allowed)(state)) {
             return Ok(None);
         }
         if self.worlds.recordings.is_some() {
@@ -155,7 +155,7 @@ impl Search<'_> {
     /// Whether the object, if there is one, has to be moved, or is in its place: as pairs of this kind ask.
     fn is_of_kind(&self, check: &GoalCheck) -> Result<bool> {
         let in_place = check.metrics.get("block").map(|block| *block != 0.0);
-        match (self.kind, in_place) {
+        match (self.wanted.kind, in_place) {
             (GoalKind::RobotOnly { .. }, None) => {
                 let name = self.worlds.description().name.as_str();
                 Err(Error::field("robot-only pairs", "a world whose check_goal has the metric `block`", name))

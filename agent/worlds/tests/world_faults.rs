@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mindseye_interface::{Action, Benchmark, GoalKind, Seed};
+use mindseye_interface::{Action, Benchmark, GoalKind, PairSearch, Seed};
 use mindseye_worlds::{Launch, WorldBenchmark};
 
 /// What a world of one pixel says of itself.
@@ -158,7 +158,7 @@ fn a_world_without_a_demonstrator_or_recordings_explores_and_equal_seeds_explore
     assert_ne!(episode(1), episode(2));
     let refused = benchmark.scripts("demonstrator").map(|_| ()).unwrap_err().to_string();
     names(&refused, &["explorer", "got demonstrator"]);
-    let hard = benchmark.start_goal_pairs(GoalKind::Hard, 1, 0, &|_| true).unwrap_err().to_string();
+    let hard = benchmark.start_goal_pairs(&PairSearch::new(GoalKind::Hard, 1, 0)).unwrap_err().to_string();
     names(&hard, &["hard pairs", "dot"]);
 }
 

@@ -1,7 +1,7 @@
 //! Scenes as benchmarks: starts and goals of held-out episodes.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use mindseye_interface::{Benchmark, GoalKind, ImageSize, StartGoal};
+use mindseye_interface::{Benchmark, GoalKind, ImageSize, PairSearch, StartGoal};
 use mindseye_sim::scenes::ALL;
 use mindseye_sim::{Factor, Factors, SceneBenchmark, SceneOptions, benchmark};
 
@@ -19,7 +19,7 @@ fn plain(scene: &str) -> SceneBenchmark {
 }
 
 fn draw(scene: &str, kind: GoalKind, count: usize, seed: u64) -> Vec<StartGoal> {
-    plain(scene).start_goal_pairs(kind, count, seed, &|_| true).unwrap()
+    plain(scene).start_goal_pairs(&PairSearch::new(kind, count, seed)).unwrap()
 }
 
 /// FNV-1a over the bits of all values of a pair.
@@ -98,7 +98,11 @@ fn golden_pairs_are_those_of_published_evaluations() {
             let benchmark = benchmark(scene, &options).unwrap();
             let allowed = |state: &[f64]| !is_varied || state[0] < 0.8;
             for (seed, golden) in [0, 1000].into_iter().zip(golden) {
-                let got = fingerprint(&benchmark.start_goal_pairs(kind, 12, seed, &allowed).unwrap());
+                let got = fingerprint(
+                    &benchmark
+                        .start_goal_pairs(&PairSearch { allowed: &allowed, ..PairSearch::new(kind, 12, seed) })
+                        .unwrap(),
+                );
                 assert_eq!(got, golden, "{scene}, {kind}, seed {seed}, varied: {is_varied}: {got:#018x}");
             }
         }
@@ -135,7 +139,9 @@ fn pairs_follow_from_their_seed_and_are_not_solved_at_the_start() {
 #[test]
 fn goals_of_a_sequence_lie_apart_and_only_where_they_are_allowed() {
     let left = |state: &[f64]| state[0] < 0.7;
-    for pair in plain("two_room").start_goal_pairs(SEQUENCE, 10, 0, &left).unwrap() {
+    for pair in
+        plain("two_room").start_goal_pairs(&PairSearch { allowed: &left, ..PairSearch::new(SEQUENCE, 10, 0) }).unwrap()
+    {
         let states: Vec<_> = [&pair.start].into_iter().chain(&pair.via).chain([&pair.goal]).collect();
         assert_eq!(states.len(), 4);
         assert!(states.iter().all(|state| left(state)), "{pair:?}");
@@ -167,12 +173,16 @@ fn the_block_moves_in_all_pairs_or_in_none() {
 
 #[test]
 fn impossible_requests_are_refused_with_a_reason() {
-    let refuse = |scene: &str, kind| plain(scene).start_goal_pairs(kind, 1, 0, &|_| true).unwrap_err().to_string();
+    let refuse =
+        |scene: &str, kind| plain(scene).start_goal_pairs(&PairSearch::new(kind, 1, 0)).unwrap_err().to_string();
     let error = refuse("two_room", ROBOT_ONLY);
     assert!(error.contains("robot-only") && error.contains("two_room"), "{error}");
     let error = refuse("push_t", GoalKind::Hard);
     assert!(error.contains("two_room, bridge") && error.contains("push_t"), "{error}");
-    let error = plain("bridge").start_goal_pairs(GoalKind::Hard, 2, 0, &|_| false).unwrap_err().to_string();
+    let error = plain("bridge")
+        .start_goal_pairs(&PairSearch { allowed: &|_| false, ..PairSearch::new(GoalKind::Hard, 2, 0) })
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("expected 2") && error.contains("got 0"), "{error}");
     let options = SceneOptions::with_side(16).unwrap();
     assert!(benchmark("three_room", &options).unwrap_err().to_string().contains("two_room, push_t, bridge"));

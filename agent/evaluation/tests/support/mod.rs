@@ -13,7 +13,7 @@ use mindseye_agent::{Latent, Plan, Task, TickReport};
 use mindseye_evaluation::{Controller, EpisodeStart, Error, Evaluation, GoalSequence, Method, Protocol, Result};
 use mindseye_interface::{
     Action, ActionSpace, Benchmark, Clock, Environment, Frame, GoalCheck, GoalKind, Image, ImageSize, Observation,
-    Seed, Simulator, Snapshot, StartGoal, Step,
+    PairSearch, Seed, Simulator, Snapshot, StartGoal, Step,
 };
 
 /// Metres per control step at full action.
@@ -149,18 +149,18 @@ impl Benchmark for LineBenchmark {
         Ok(Box::new(Line::new()))
     }
 
-    fn start_goal_pairs(
-        &self,
-        kind: GoalKind,
-        count: usize,
-        seed: u64,
-        allowed: &dyn Fn(&[f64]) -> bool,
-    ) -> mindseye_interface::Result<Vec<StartGoal>> {
+    fn start_goal_pairs(&self, search: &PairSearch<'_>) -> mindseye_interface::Result<Vec<StartGoal>> {
+        let &PairSearch { kind, count, seed, allowed, found } = search;
         if kind == GoalKind::Hard && !self.has_hard_pairs {
             return Err(mindseye_interface::Error::field("pairs", "a benchmark with hard pairs", "line"));
         }
         let goals = self.goals.iter().cycle().filter(|goal| allowed(&[**goal]));
-        Ok(goals.take(count).enumerate().map(|(index, goal)| pair(seed, index, &[*goal])).collect())
+        Ok(goals
+            .take(count)
+            .enumerate()
+            .take_while(|(index, _)| found(*index))
+            .map(|(index, goal)| pair(seed, index, &[*goal]))
+            .collect())
     }
 }
 
