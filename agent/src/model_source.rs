@@ -100,6 +100,15 @@ impl ModelSource {
         })
     }
 
+    /// SHA-256 of the model's weights, where they come from a checkpoint.
+    pub fn fingerprint(&self) -> Option<&str> {
+        match self {
+            Self::Jepa(checkpoint) => Some(checkpoint.fingerprint()),
+            Self::Any(checkpoint) => Some(&checkpoint.fingerprint),
+            Self::Model(_) => None,
+        }
+    }
+
     /// Statistics of the latent space, where they are known.
     pub fn statistics(&self) -> Option<&LatentStatistics> {
         match self {

@@ -2,12 +2,16 @@
 //! environment; between two plans it keeps its memory and the rest of the plan before.
 
 mod images;
+mod novelty;
 mod planned;
 mod protocol;
+
+use std::path::Path;
 
 use mindseye_interface::{Action, ActionSpace, Clock, Frame, Goal, Image, Observation, Seed};
 
 pub use self::images::{CameraImage, NamedImages, goal_frames};
+use self::novelty::Novelty;
 pub use self::planned::{GoalDistances, PlannedActions, SessionPlan};
 pub use self::protocol::{Executed, MAX_LINE_BYTES, PlanRequest};
 use crate::agent::Agent;
@@ -38,6 +42,7 @@ pub struct PlanningSession {
     ticks: u64,
     /// Control steps of a plan.
     plan_steps: usize,
+    novelty: Option<Novelty>,
 }
 
 impl PlanningSession {
@@ -65,7 +70,17 @@ impl PlanningSession {
         let (width, chunk) = (source.model().spec().action_width, source.model().spec().action_chunk);
         let space = source.action_space().cloned().unwrap_or_else(|| unnamed(width));
         let (observed, goal, plan_steps) = (Vec::new(), Vec::new(), task.horizon_chunks * chunk);
-        Ok(Self { agent, source: source.clone(), space, observed, goal, ticks: 0, plan_steps })
+        Ok(Self { agent, source: source.clone(), space, observed, goal, ticks: 0, plan_steps, novelty: None })
+    }
+
+    /// From now on notes say which images are unlike those of the training, by the calibration of surprise in the
+    /// checkpoint's `folder`. Without one they do not.
+    ///
+    /// # Errors
+    /// When that file is broken, or of another model.
+    pub fn note_novelty(&mut self, folder: &Path) -> Result<()> {
+        self.novelty = Novelty::of(&self.source, folder)?;
+        Ok(())
     }
 
     /// Control steps of a plan.
@@ -90,7 +105,8 @@ impl PlanningSession {
     /// When the images do not fit the model, or proprioception is missing.
     pub fn set_goal(&mut self, images: Vec<CameraImage>, proprioception: &[f32]) -> Result<Vec<String>> {
         self.require_proprioception("goal_proprioception", proprioception)?;
-        let (frames, notes) = images::frames(self.source.model().spec(), images, "goal")?;
+        let (frames, mut notes) = images::frames(self.source.model().spec(), images, "goal")?;
+        notes.extend(self.novelty_of(&frames, proprioception, "goal")?);
         self.pursue(frames, proprioception)?;
         Ok(notes)
     }
@@ -200,7 +216,8 @@ impl PlanningSession {
         proprioception: &[f32],
         clock: &dyn Clock,
     ) -> Result<(SessionPlan, Vec<String>)> {
-        let (frames, notes) = self.checked_images(images, proprioception)?;
+        let (frames, mut notes) = self.checked_images(images, proprioception)?;
+        notes.extend(self.novelty_of(&frames, proprioception, "image")?);
         Ok((self.plan_from(frames, proprioception, clock)?, notes))
     }
 
@@ -265,10 +282,12 @@ impl PlanningSession {
             self.require_proprioception("goal_proprioception", &request.goal_proprioception)?;
             let (frames, said) = images::frames(self.source.model().spec(), images, "goal")?;
             notes.extend(said);
+            notes.extend(self.novelty_of(&frames, &request.goal_proprioception, "goal")?);
             goal_frames = Some(frames);
         }
         let (frames, said) = self.checked_images(image, &request.proprioception)?;
         notes.extend(said);
+        notes.extend(self.novelty_of(&frames, &request.proprioception, "image")?);
         let executed = request.executed.as_ref().map(|executed| self.checked_executed(executed)).transpose()?;
 
         if let Some(goal) = goal_frames {
@@ -280,6 +299,12 @@ impl PlanningSession {
             self.remember_executed(executed);
         }
         Ok((self.plan_from(frames, &request.proprioception, clock)?, notes))
+    }
+
+    /// What is to be said of images, the `name` (image or goal) of a plan, that are like none of the training.
+    fn novelty_of(&self, frames: &[Frame], proprioception: &[f32], name: &str) -> Result<Option<String>> {
+        let Some(novelty) = &self.novelty else { return Ok(None) };
+        novelty.of_image(&self.source, &self.observation(frames.to_vec(), proprioception), name)
     }
 
     fn observation(&self, frames: Vec<Frame>, proprioception: &[f32]) -> Observation {

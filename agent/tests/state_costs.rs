@@ -189,6 +189,12 @@ fn smoothness_counts_changes_between_actions_and_not_the_actions() {
     let mut jerk = [0.0; 20];
     jerk[10] = 1.0; // the first action of the second chunk, in x alone
     assert_eq!(of(jerk), [0.0, 0.2], "there and back again: two changes in ten values");
+    // Symptom: plans for an arm of absolutely commanded joints trembled, whatever weight smoothness had. Cause: its
+    // changes counted in shares of the range, a hundredth of which is a large step. Fix: they count in largest steps.
+    let plans = Plans::new(1, 2, 10, jerk.map(|value| 0.1 * value).to_vec()).unwrap();
+    let stepwise = Directive { max_step: [0.1, f32::INFINITY].into(), ..directive([0.0; 2], 2) };
+    let energies = Smoothness.energy(&rollouts, &plans, &stepwise).unwrap();
+    assert!((energies[1] - 0.2).abs() < 1e-6 && energies[0] == 0.0, "{energies:?}");
 }
 
 #[test]

@@ -14,8 +14,10 @@ pub enum State {
     Live,
     /// The newest frame is old, or the feed is frozen: hold still.
     Stale,
-    /// There has been no frame for long, or there will be none: hold still, and tell somebody. It is tried again.
+    /// There has been no frame for long, or there never was one and there will be none: hold still, and tell somebody.
     Lost,
+    /// There were frames and there will be no more, as of a video that was played to its end: hold still.
+    Ended,
 }
 
 impl Display for State {
@@ -25,6 +27,7 @@ impl Display for State {
             Self::Live => "live",
             Self::Stale => "stale",
             Self::Lost => "lost",
+            Self::Ended => "ended",
         })
     }
 }
@@ -68,7 +71,8 @@ impl Facts {
             None => text,
         };
         if let Some(ended) = &self.ended {
-            return (State::Lost, ended.clone());
+            let state = if self.newest_secs.is_some() { State::Ended } else { State::Lost };
+            return (state, ended.clone());
         }
         let Some(age) = self.age_secs(now_secs) else {
             let waited = now_secs - self.opened_secs;
@@ -138,7 +142,9 @@ mod tests {
         facts.newest_secs = Some(26.0);
         assert_eq!(state(&facts, 25.9), State::Live, "a driver's time may be a little ahead");
         facts.ended = Some("the end of clip.mp4".into());
-        assert_eq!(facts.state(26.0, &THRESHOLDS), (State::Lost, "the end of clip.mp4".into()));
+        assert_eq!(facts.state(26.0, &THRESHOLDS), (State::Ended, "the end of clip.mp4".into()));
+        facts.newest_secs = None;
+        assert_eq!(state(&facts, 26.0), State::Lost, "it has never shown anything");
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //!   of your own, [`from_fn`] makes a camera of a function, [`from_environment`] of a simulator.
 //! - Three reads, as LeRobot has them: [`Camera::read`] waits for the next frame, [`Camera::async_read`] gives the
 //!   newest one that was not read yet, [`Camera::read_latest`] the newest one at once, if it is young enough to act on.
-//! - [`Camera::status`] tells the [`State`]: connecting, live, stale (old, or frozen), lost. Connections that break are
-//!   made again, with pauses that double.
+//! - [`Camera::status`] tells the [`State`]: connecting, live, stale (old, or frozen), lost, ended. Connections that
+//!   break are made again, with pauses that double.
 //! - [`CameraSet`] reads several cameras whose capture times agree.
 //! - [`record_cameras`] records them as a LeRobot data set, with the actions of a driver ([`ActionFeed`]) or none.
 //! - [`Camera::record`] is what to keep beside an episode: settings, and what the camera granted.

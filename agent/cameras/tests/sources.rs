@@ -81,7 +81,7 @@ fn age_and_state_follow_the_clock_and_an_old_frame_is_refused_with_both_ages() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(&error, Error::NotLive { state: State::Lost, .. }), "{error}");
+    assert!(matches!(&error, Error::NotLive { state: State::Ended, .. }), "{error}");
     assert!(grey(&camera).unwrap_err().to_string().contains("the end of the test"));
 }
 

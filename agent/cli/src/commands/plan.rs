@@ -96,7 +96,9 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
     let source = ModelSource::from(&checkpoint);
     let (task, seed) = (task(arguments, &source)?, Seed::new(arguments.seed));
     let mut session = PlanningSession::new(&source, &task, seed, arguments.deadline_ms)?;
-    let mut notes: Vec<String> = Verdict::caution(&assets::resolve(&arguments.checkpoint)).into_iter().collect();
+    let folder = assets::resolve(&arguments.checkpoint);
+    session.note_novelty(&folder)?;
+    let mut notes: Vec<String> = Verdict::caution(&folder).into_iter().collect();
     if !arguments.goal.is_empty() {
         notes.extend(session.set_goal(images("--goal", &arguments.goal)?, &arguments.goal_proprioception)?);
     }

@@ -37,9 +37,8 @@ impl Subject<'_> {
         if !states.is_empty() {
             return Some(Labels { schema: StateSchema::named(states), proprioception: false });
         }
-        let width = self.data.proprioception_width();
-        let names: Vec<String> = (0..width).map(|index| format!("proprioception_{index}")).collect();
-        (width > 0).then(|| Labels { schema: StateSchema::named(&names), proprioception: true })
+        let names = self.data.proprioception_names();
+        (!names.is_empty()).then(|| Labels { schema: StateSchema::named(names), proprioception: true })
     }
 
     /// What linear probes read from latents of held-out frames, against the truth.

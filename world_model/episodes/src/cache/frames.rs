@@ -22,6 +22,7 @@ const NOT_KEPT: u32 = u32::MAX;
 pub struct FrameCache {
     pub(super) shape: EpisodeShape,
     pub(super) state_names: Vec<String>,
+    proprioception_names: Vec<String>,
     camera_names: Vec<String>,
     pub(super) stride: usize,
     /// The images of the data sets, one after the other, each with the number of its first image.
@@ -87,6 +88,15 @@ impl FrameCache {
         self
     }
 
+    /// The same for the dimensions of proprioception.
+    #[must_use]
+    pub fn with_proprioception_names(mut self, names: Vec<String>) -> Self {
+        if names.len() == self.shape.proprioception {
+            self.proprioception_names = names;
+        }
+        self
+    }
+
     /// This cache with `names` for the cameras whose images are stacked; ignored if there are none.
     #[must_use]
     pub fn with_camera_names(mut self, names: Vec<String>) -> Self {
@@ -100,6 +110,7 @@ impl FrameCache {
         Self {
             shape,
             state_names: (0..shape.state).map(|index| format!("state_{index}")).collect(),
+            proprioception_names: (0..shape.proprioception).map(|index| format!("proprioception_{index}")).collect(),
             camera_names: vec!["camera_0".into()],
             stride,
             images: Vec::new(),
@@ -194,6 +205,11 @@ impl FrameCache {
     /// One name per dimension of the true state, with its unit where it is recorded: `block_angle_rad`.
     pub fn state_names(&self) -> &[String] {
         &self.state_names
+    }
+
+    /// Names of the dimensions of proprioception.
+    pub fn proprioception_names(&self) -> &[String] {
+        &self.proprioception_names
     }
 
     /// Width `P` of proprioception.

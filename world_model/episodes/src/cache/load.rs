@@ -93,6 +93,7 @@ impl FrameCache {
         let shape = EpisodeShape { image_size, ..*source.shape() };
         let mut cache = Self::empty(shape, options.stride)
             .with_state_names(source.state_names())
+            .with_proprioception_names(source.proprioception_names())
             .with_camera_names(source.camera_names());
         cache.notes = source.notes().to_vec();
         let lengths = lengths(source, options)?;

@@ -66,7 +66,7 @@ pub struct ModelArguments {
     recipe: Option<PathBuf>,
     /// Checkpoint to start from instead of fresh weights (its model shaped as the recipe's), for example with more
     /// episodes. Of data of other tools its model and the bounds of its actions are kept.
-    #[arg(long, alias = "from", conflicts_with = "resume")]
+    #[arg(long, visible_alias = "from", conflicts_with = "resume")]
     init_from: Option<PathBuf>,
     /// Optimiser steps of the model instead of the recipe's; the finetuning is as in the recipe. With --init-from, 0
     /// keeps the encoder and trains the predictor alone (without finetuning in the recipe, a new decoder only).

@@ -69,6 +69,11 @@ impl TrainingData {
         self.cache.state_names()
     }
 
+    /// Names of the dimensions of proprioception; empty without.
+    pub fn proprioception_names(&self) -> &[String] {
+        self.cache.proprioception_names()
+    }
+
     /// Number of training episodes.
     pub fn training_episodes(&self) -> usize {
         self.split.training.len()
