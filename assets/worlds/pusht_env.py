@@ -22,6 +22,7 @@ PARTS = np.array([[-60, 0, 60, 30], [-15, 30, 15, 120]])
 CENTRE = np.array([0.0, 45.0])  # its centre of mass
 EXTENT = 80.0  # of the block round its centre
 GYRATION = 46.0  # how far a turn by 1 rad moves its material, units
+VELOCITY = ["agent_x_m_per_s", "agent_y_m_per_s"]
 
 
 class World:
@@ -37,19 +38,19 @@ class World:
             "name": "gym_pusht", "action": space, "control_step_secs": 1 / self.env.control_hz,
             "cameras": [{"name": "top", "height": self.side, "width": self.side}],
             # One image does not show how fast the pusher moves.
-            "proprioception": ["agent_x_m", "agent_y_m", "agent_x_m_per_s", "agent_y_m_per_s"],
-            "state": ["agent_x_m", "agent_y_m", "block_x_m", "block_y_m", "block_angle_rad"],
+            "proprioception": ["agent_x_m", "agent_y_m", *VELOCITY],
+            "state": ["agent_x_m", "agent_y_m", "block_x_m", "block_y_m", "block_angle_rad", *VELOCITY],
             "can": {"set_state": True, "check_goal": True, "act": True}, "deterministic": True,
         }
 
     def reset(self, seed):
         self.env.reset(seed=seed)
-        self.put(np.array([*self.env.agent.position, *self.env.block.position, self.env.block.angle]))
+        self.put([*self.env.agent.position, *self.env.block.position, self.env.block.angle, 0, 0])
 
     def put(self, state):
-        """Everything at rest at `state`, in units."""
+        """Everything at `state`, in units; the block, which damping stops at once, at rest."""
         agent, block = self.env.agent, self.env.block
-        agent.velocity, block.velocity, block.angular_velocity = (0, 0), (0, 0), 0
+        agent.velocity, block.velocity, block.angular_velocity = tuple(state[5:]), (0, 0), 0
         agent.position = tuple(state[:2])
         block.angle = state[4]  # turns round the centre of mass, and so moves the block: first
         block.position = tuple(state[2:4])
@@ -58,10 +59,12 @@ class World:
 
     def set_state(self, state):
         self.env.reset(seed=0)  # a new physics space: nothing is left of contacts before
-        self.put(np.array([*(state[:4] * UNITS), state[4]]))
+        self.put([*(state[:4] * UNITS), state[4], *(state[5:] * UNITS)])
 
     def state(self):
-        return np.array([*self.env.agent.position, *self.env.block.position, self.env.block.angle])
+        """In units."""
+        agent, block = self.env.agent, self.env.block
+        return np.array([*agent.position, *block.position, block.angle, *agent.velocity])
 
     def step(self, action):
         target = np.array(self.env.agent.position) + action * UNITS
@@ -77,9 +80,9 @@ class World:
         return np.transpose(pygame.surfarray.array3d(small), (1, 0, 2))
 
     def observation(self):
-        state, velocity = self.state(), np.array(self.env.agent.velocity)
-        return {"state": [*(state[:4] / UNITS), state[4]],
-                "proprioception": [*(state[:2] / UNITS), *(velocity / UNITS)]}
+        state = self.state() / UNITS
+        state[4] *= UNITS  # an angle
+        return {"state": state, "proprioception": [*state[:2], *state[5:]]}
 
     def check_goal(self, state, goal):
         agent, block = np.linalg.norm(state[:2] - goal[:2]) * UNITS, np.linalg.norm(state[2:4] - goal[2:4]) * UNITS
