@@ -104,7 +104,7 @@ impl ModelSource {
     pub fn fingerprint(&self) -> Option<&str> {
         match self {
             Self::Jepa(checkpoint) => Some(checkpoint.fingerprint()),
-            Self::Any(checkpoint) => Some(&checkpoint.fingerprint),
+            Self::Any(checkpoint) => Some(checkpoint.fingerprint()),
             Self::Model(_) => None,
         }
     }
