@@ -71,6 +71,9 @@ pub enum EvaluationEnd {
     },
 }
 
+/// Pairs that are run before those that count, by seed.
+type Warmups = BTreeMap<u64, Vec<StartGoal>>;
+
 impl<'a> Evaluation<'a> {
     /// The standard protocol ([`Protocol::standard`]) with observations as they are.
     pub fn standard(benchmark: &'a dyn Benchmark, task: &'a Task, goals: GoalKind) -> Self {
@@ -146,7 +149,7 @@ impl<'a> Evaluation<'a> {
 
     /// All pairs, and by seed those before them (see [`Protocol::warmup_episodes`]); `None` when `progress` asks to
     /// stop.
-    fn draw(&self, progress: &dyn Progress) -> Result<Option<(Vec<StartGoal>, BTreeMap<u64, Vec<StartGoal>>)>> {
+    fn draw(&self, progress: &dyn Progress) -> Result<Option<(Vec<StartGoal>, Warmups)>> {
         let Protocol { goals, episodes, warmup_episodes, ref seeds, .. } = self.protocol;
         let world = self.benchmark.environment()?;
         let allowed = allowed_states(self.task, world.as_ref())?;
