@@ -74,7 +74,7 @@ fn finetuning_moves_the_predictor_alone_and_makes_it_better() {
     let (joint, report) = run(&config, &data, before.path(), false, None).unwrap();
     let error = |report: TrainingReport| report.validation.unwrap().rollout.iter().map(|r| r.error).sum::<f64>();
     let joint_error = error(report);
-    config.finetuning = PredictorFinetuning { steps: 200, batch: 64, frames: 6, learning_rate: 3e-3 };
+    config.finetuning = PredictorFinetuning { steps: 200, batch: 64, frames: 6, learning_rate: 3e-3, keep_best: false };
     let (refined, report) = run(&config, &data, after.path(), false, None).unwrap();
     assert!(report.finished && report.steps == 350);
     let refined_error = error(report);
@@ -82,6 +82,33 @@ fn finetuning_moves_the_predictor_alone_and_makes_it_better() {
     for ((name, before), (_, after)) in weights(&joint).into_iter().zip(weights(&refined)) {
         assert_eq!(before != after, name.starts_with("predictor."), "{name}");
     }
+}
+
+/// Symptom: a quick training on few episodes made its own held-out error worse in its second half. Cause: the last
+/// predictor was taken, which had learnt the episodes by heart. Fix: recipes can ask for the best.
+#[test]
+fn of_few_episodes_the_best_predictor_is_kept_and_a_resumed_run_keeps_the_same() {
+    let mut config = recipe(40, KEYPOINT, true, "sigreg = 0.02");
+    config.finetuning = PredictorFinetuning { steps: 120, batch: 64, frames: 6, learning_rate: 0.03, keep_best: false };
+    config.validate_every = 20;
+    let data = data(&config, 4);
+    let error = |report: &TrainingReport| {
+        let rollout = &report.validation.as_ref().unwrap().rollout;
+        rollout.iter().map(|rollout| rollout.error / rollout.copy_last).sum::<f64>() / rollout.len() as f64
+    };
+    let folders: [_; 3] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+    let (last, of_last) = run(&config, &data, folders[0].path(), false, None).unwrap();
+    assert_eq!(of_last.predictor_step, None);
+    config.finetuning.keep_best = true;
+    let (best, of_best) = run(&config, &data, folders[1].path(), false, None).unwrap();
+    let step = of_best.predictor_step.unwrap();
+    assert!(step < 160 && error(&of_best) < error(&of_last), "{step}: {} {}", error(&of_best), error(&of_last));
+    assert_ne!(weights(&best), weights(&last));
+    for stop in [step + 10, 150] {
+        run(&config, &data, folders[2].path(), stop > step + 10, Some(stop)).unwrap();
+    }
+    let (resumed, of_resumed) = run(&config, &data, folders[2].path(), true, None).unwrap();
+    assert!(weights(&resumed) == weights(&best) && of_resumed.predictor_step == Some(step));
 }
 
 #[test]

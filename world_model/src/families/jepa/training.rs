@@ -2,6 +2,7 @@
 //! workers and however often it is stopped and resumed. Encoder and predictor are trained together, then the predictor
 //! alone.
 
+mod best;
 mod config;
 mod data;
 mod data_statistics;
@@ -22,6 +23,7 @@ pub(crate) use data_statistics::MAX_VALUE;
 pub use diagnostics::{LatentSpread, RolloutError, Validation, validate};
 pub use seen::{Familiar, SeenEpisodes, fingerprint_of};
 
+use best::BestPredictor;
 use finetuning::FinetuningObjective;
 use joint::{JointObjective, Networks};
 
@@ -65,6 +67,10 @@ pub struct TrainingReport {
     /// The run that this one started from; none if it started from fresh weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Box<Start>>,
+    /// Step after which the predictor was as it is, where that is not the last one
+    /// ([`PredictorFinetuning::keep_best`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictor_step: Option<usize>,
     /// Which episodes the run was trained and validated on; none of runs of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<SeenEpisodes>,
@@ -121,7 +127,8 @@ pub fn train(
         identity: json!({ "config": config, "data": data.fingerprint(), "start": start }),
     };
     let trainer = Trainer::with_files(*options, run, &networks.weights(), STATE_FILE, Some(METRICS_FILE))?;
-    ModelRun { config, data, options, on_validation, trainer, validation: None }.finish(networks)
+    let best = if config.finetuning.keep_best { Some(BestPredictor::open(options)?) } else { None };
+    ModelRun { config, data, options, on_validation, trainer, best, validation: None }.finish(networks)
 }
 
 /// A run under way.
@@ -131,6 +138,7 @@ struct ModelRun<'a> {
     options: &'a RunOptions<'a>,
     on_validation: &'a dyn Fn(usize, &Validation),
     trainer: Trainer<'a>,
+    best: Option<BestPredictor>,
     validation: Option<Validation>,
 }
 
@@ -141,10 +149,14 @@ impl ModelRun<'_> {
         let mut joint = JointObjective::new(config, data, seed, networks);
         self.trainer.begin_stage(config.optimiser.clone(), config.steps);
         let mut stopped = !self.stage(&mut joint, config.steps, |joint| &mut joint.networks)?;
-        let mut networks = joint.networks;
+        let (mut networks, mut predictor_step) = (joint.networks, None);
         if !stopped && config.finetuning.steps > 0 {
             if self.trainer.done() == config.steps {
                 networks.fix_whitening(data, config)?;
+                if self.best.is_some() {
+                    let validation = self.validate(&networks.model)?;
+                    self.offer(&validation, &networks)?;
+                }
             }
             let learning_rate = config.finetuning.learning_rate;
             let optimiser = OptimiserConfig { learning_rate, ..config.optimiser.clone() };
@@ -156,6 +168,10 @@ impl ModelRun<'_> {
             let mut finetuning = self.trainer.pool().install(prepare)?;
             stopped = !self.stage(&mut finetuning, config.all_steps(), |finetuning| &mut finetuning.networks)?;
             networks = finetuning.networks;
+            if let Some(best) = self.best.as_ref().filter(|_| !stopped) {
+                predictor_step = best.restore(self.trainer.done(), &networks.weights())?;
+                self.validation = self.validation.filter(|_| predictor_step.is_none());
+            }
         }
         let steps = self.trainer.done();
         if config.steps > 0 && steps <= config.steps {
@@ -176,6 +192,7 @@ impl ModelRun<'_> {
             training_episodes: data.training_episodes(),
             validation: self.validation,
             start,
+            predictor_step,
             seen: Some(data.seen()?),
         };
         let waited_secs = self.trainer.waited_secs();
@@ -205,10 +222,19 @@ impl ModelRun<'_> {
                 let measured = self.validate(&networks.model)?;
                 self.trainer.record(&measured.record(done))?;
                 (self.on_validation)(done, &measured);
+                if done > self.config.steps {
+                    self.offer(&measured, networks)?;
+                }
                 self.validation = Some(measured);
             }
         }
         Ok(true)
+    }
+
+    /// Keeps the predictor if it is the best so far, and the recipe asks for that.
+    fn offer(&mut self, validation: &Validation, networks: &Networks) -> Result<()> {
+        let step = self.trainer.done();
+        self.best.as_mut().map_or(Ok(()), |best| best.offer(step, validation, &networks.weights()))
     }
 
     fn validate(&self, model: &Jepa) -> Result<Validation> {

@@ -366,6 +366,10 @@ fn print(report: &TrainReport, recipe: &TrainingConfig, json: bool, elapsed_secs
     let (minutes, waited) = (training.minutes, report.data_wait_secs);
     say!("{folder}: {} steps in {minutes:.1} minutes, {} weights", training.steps, report.parameters);
     say!("waited {waited:.1} s for data ({:.1} % of the time)", 100.0 * waited / elapsed_secs.max(1e-9));
+    training
+        .predictor_step
+        .iter()
+        .for_each(|step| say!("kept the predictor of step {step}, the best on held-out data"));
     training.validation.iter().for_each(|validation| say!("{validation}"));
     if recipe.decoder_steps > 0 && !report.decoder {
         say!("without a decoder: stopped; --resume continues");

@@ -88,11 +88,22 @@ fn require_numbers(field: &str, values: &[f64], count: usize, low: f64) -> Resul
 
 /// The outcome of a run by `recipe`, and of those that it started from: as many as a JSON file can nest.
 fn require_report(field: &str, report: &TrainingReport, recipe: &TrainingConfig) -> Result<()> {
-    let TrainingReport { steps, finished, seed: _, minutes, training_episodes, validation, start, seen } = report;
+    let TrainingReport {
+        steps,
+        finished,
+        seed: _,
+        minutes,
+        training_episodes,
+        validation,
+        start,
+        predictor_step,
+        seen,
+    } = report;
     let all = recipe.all_steps();
     require_range(&format!("{field}.steps"), *steps, if *finished { all } else { 0 }, all)?;
     require_range(&format!("{field}.minutes"), *minutes, 0.0, MAX_VALUE)?;
     require_range(&format!("{field}.training_episodes"), *training_episodes, 1, MAX_FRAMES)?;
+    predictor_step.iter().try_for_each(|&step| require_range(&format!("{field}.predictor_step"), step, 0, all))?;
     seen.iter().try_for_each(|seen| seen.require_valid(&format!("{field}.seen")))?;
     validation.iter().try_for_each(|validation| require_validation(&format!("{field}.validation"), validation))?;
     start.iter().try_for_each(|start| {

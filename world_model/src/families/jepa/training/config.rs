@@ -74,11 +74,20 @@ pub struct PredictorFinetuning {
     pub frames: usize,
     /// Largest learning rate; the other settings are those of `optimiser`.
     pub learning_rate: f64,
+    /// Keep the predictor with the smallest held-out error of all validations from the end of the joint training on,
+    /// not the last one: of few episodes it learns each by heart. (The error that is reported is then the smallest of
+    /// several, and so a little too good.)
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_best: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Default for PredictorFinetuning {
     fn default() -> Self {
-        Self { steps: 0, batch: 256, frames: 6, learning_rate: 1e-3 }
+        Self { steps: 0, batch: 256, frames: 6, learning_rate: 1e-3, keep_best: false }
     }
 }
 
@@ -120,6 +129,8 @@ impl Validate for TrainingConfig {
 const QUICK_STEPS: usize = 500;
 const QUICK_FINETUNING: usize = 600;
 const QUICK_DECODER: usize = 500;
+/// Steps between its validations.
+const QUICK_VALIDATION: usize = 100;
 
 impl TrainingConfig {
     /// Optimiser steps in all: of the model, then of its predictor alone.
@@ -136,6 +147,7 @@ impl TrainingConfig {
         self.steps = self.steps.min(QUICK_STEPS);
         self.finetuning.steps = self.finetuning.steps.min(QUICK_FINETUNING);
         self.decoder_steps = self.decoder_steps.min(QUICK_DECODER);
+        self.validate_every = self.validate_every.min(QUICK_VALIDATION);
     }
 
     /// Checks that a run from `start`, or from fresh weights, can follow the config.
