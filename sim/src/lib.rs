@@ -19,6 +19,7 @@ pub mod benchmark;
 pub mod camera;
 pub mod demonstration;
 pub mod factors;
+pub mod intuition;
 pub mod scenes;
 
 pub use benchmark::{SceneBenchmark, benchmark};

@@ -71,6 +71,31 @@ impl Mesh {
         Self { corners, rgb }
     }
 
+    /// A ball of `rings` rings of twice as many faces.
+    pub fn ball(radius: f32, rings: usize, rgb: [u8; 3]) -> Self {
+        let point = |ring: usize, side: usize| {
+            let (polar, around) = (ring as f32 / rings as f32, (side % (2 * rings)) as f32 / rings as f32);
+            let (sin, cos) = (std::f32::consts::PI * polar).sin_cos();
+            let (y, x) = (std::f32::consts::PI * around).sin_cos();
+            Point3::new(radius * sin * x, radius * sin * y, radius * cos)
+        };
+        let mut corners = Vec::with_capacity(4 * rings * rings);
+        for ring in 0..rings {
+            for side in 0..2 * rings {
+                let face = [(ring, side), (ring + 1, side), (ring + 1, side + 1), (ring, side + 1)];
+                let face = face.map(|(ring, side)| point(ring, side));
+                // At the poles two corners are the same, and one triangle is enough.
+                if ring + 1 < rings {
+                    corners.push([face[0], face[1], face[2]]);
+                }
+                if ring > 0 {
+                    corners.push([face[0], face[2], face[3]]);
+                }
+            }
+        }
+        Self { corners, rgb }
+    }
+
     /// The triangles of the mesh placed in the world, shaded by Lambert's law (both sides of a face alike).
     pub fn placed(&self, world_from_mesh: &Isometry3<f32>) -> impl Iterator<Item = Triangle> + '_ {
         let pose = *world_from_mesh;
