@@ -30,7 +30,7 @@ use stage::{Course, Stage};
 /// Images of a clip.
 pub const FRAMES: usize = 32;
 /// Time between two images, seconds.
-pub const FRAME_SECS: f64 = 0.08;
+pub const FRAME_SECS: f64 = 0.1;
 
 /// What is expected of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -77,6 +77,7 @@ pub enum Command {
     Act(mindseye_serving::ActArguments),
     Watch(mindseye_serving::watch::WatchArguments),
     Bench(bench::BenchArguments),
+    SurpriseSuite(bench::SurpriseSuiteArguments),
     /// Answer requests on stdin as a world of another program does: the reference of docs/your_robot.md.
     #[command(hide = true)]
     World {
@@ -114,6 +115,7 @@ impl Command {
             Self::Act(arguments) => Ok(arguments.run(&serving::program()?)?),
             Self::Watch(arguments) => cameras::watch(arguments),
             Self::Bench(arguments) => bench::run(arguments),
+            Self::SurpriseSuite(arguments) => bench::surprise_suite(arguments),
             Self::World { scene, abilities } => Ok(abilities.serve(scene.open()?.benchmark.as_ref())?),
             Self::Encoders(command) => Ok(command.run(&mut |line| say!("{line}"))?),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),

@@ -83,7 +83,7 @@ fn course(screens: &[Block], blocks: &[Block], object: Motion) -> Course {
 
 /// A ball rolls behind a screen; it comes out, or it does not.
 fn permanence(rng: &mut Rng) -> Set {
-    let launch = rolling(rng.random_range(0.11..0.17), rng.random_range(1.05..1.3));
+    let launch = rolling(rng.random_range(0.11..0.17), rng.random_range(0.85..1.05));
     let (middle, half) = (rng.random_range(-0.2..0.1), rng.random_range(0.36..0.42));
     let (left, right) = (middle - half, middle + half);
     let (there, nothing) = (motion(&launch, vivid_colour(rng), &[], None), vec![None; FRAMES]);
@@ -96,7 +96,7 @@ fn permanence(rng: &mut Rng) -> Set {
 
 /// A ball rolls behind two screens; in the gap between them it is seen, or it is not.
 fn continuity(rng: &mut Rng) -> Set {
-    let launch = rolling(rng.random_range(0.09..0.12), rng.random_range(1.05..1.2));
+    let launch = rolling(rng.random_range(0.09..0.12), rng.random_range(0.85..0.95));
     let (inner, outer) = (rng.random_range(0.17..0.22), rng.random_range(0.66..0.72));
     let screens = [Block::screen(-outer, -inner), Block::screen(inner, outer)];
     let (there, nothing) = (motion(&launch, vivid_colour(rng), &[], None), vec![None; FRAMES]);
@@ -110,7 +110,7 @@ fn continuity(rng: &mut Rng) -> Set {
 /// A ball rolls against a wall; it bounces off, or passes through. Without a wall it rolls on, or turns back in the
 /// open.
 fn solidity(rng: &mut Rng) -> Set {
-    let launch = rolling(rng.random_range(0.11..0.17), rng.random_range(1.05..1.3));
+    let launch = rolling(rng.random_range(0.11..0.17), rng.random_range(0.85..1.05));
     let left = rng.random_range(-0.1..0.4);
     let walls = [Block::standing(left, left + 0.12, rng.random_range(0.45..0.7))];
     let rgb = vivid_colour(rng);
@@ -123,7 +123,7 @@ fn solidity(rng: &mut Rng) -> Set {
 /// An object passes behind a screen; another shape, or another colour, comes out.
 fn constancy(rng: &mut Rng, of_colour: bool) -> Set {
     let radius_m = rng.random_range(0.12..0.16);
-    let ball = rolling(radius_m, rng.random_range(1.05..1.3));
+    let ball = rolling(radius_m, rng.random_range(0.85..1.05));
     let half_m = 0.9 * radius_m;
     let cube = Launch { shape: Shape::Cube { half_m }, from_m: [ball.from_m[0], half_m], ..ball };
     let rgb = vivid_colour(rng);
@@ -149,7 +149,7 @@ fn constancy(rng: &mut Rng, of_colour: bool) -> Set {
 fn gravity(rng: &mut Rng) -> Set {
     let radius_m = rng.random_range(0.09..0.14);
     let rgb = vivid_colour(rng);
-    let (across, up) = (rng.random_range(0.8..1.0), rng.random_range(1.2..1.6));
+    let (across, up) = (rng.random_range(0.65..0.8), rng.random_range(1.0..1.3));
     let thrown = |height_m: f32, up: f32| Launch {
         shape: Shape::Ball { radius_m },
         from_m: [-1.0, height_m],
@@ -174,7 +174,7 @@ fn support(rng: &mut Rng) -> Set {
     let launch = Launch {
         shape: Shape::Cube { half_m },
         from_m: [-HALF_WIDTH_M - half_m, height_m + half_m],
-        velocity: [rng.random_range(0.9..1.1), 0.0],
+        velocity: [rng.random_range(0.72..0.88), 0.0],
     };
     let rgb = vivid_colour(rng);
     let (falls, slides) = (motion(&launch, rgb, &short, None), motion(&launch, rgb, &long, None));

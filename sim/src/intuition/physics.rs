@@ -11,7 +11,7 @@ use super::{FRAME_SECS, FRAMES};
 /// Physics steps per image.
 const STEPS: usize = 8;
 /// Acceleration downwards, m/s²: less than on Earth, so that a fall takes several images.
-pub(super) const GRAVITY: f32 = 2.4;
+pub(super) const GRAVITY: f32 = 1.55;
 /// Size of the objects, metres; Rapier scales its tolerances by it.
 const TYPICAL_SIZE_M: f32 = 0.3;
 

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use mindseye_agent::Task;
 use mindseye_assets as assets;
-pub use mindseye_bench::BenchArguments;
 use mindseye_bench::ShippedFiles;
+pub use mindseye_bench::{BenchArguments, SurpriseSuiteArguments};
 
 use super::load_task;
+use crate::progress::{Interrupted, TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
 
 /// The files that come with the program.
@@ -35,5 +36,16 @@ impl ShippedFiles for Assets {
 /// When an argument makes no sense or a shipped file is missing.
 pub fn run(arguments: &BenchArguments) -> Result<()> {
     say!("{}", arguments.run(&Assets)?);
+    Ok(())
+}
+
+/// Runs `mindseye surprise-suite`.
+///
+/// # Errors
+/// As [`SurpriseSuiteArguments::run`], and when it is interrupted.
+pub fn surprise_suite(arguments: &SurpriseSuiteArguments) -> Result<()> {
+    let progress = TerminalProgress::stopped_by(stop_on_ctrl_c()?);
+    let text = arguments.run(&progress)?.ok_or_else(|| Interrupted("stopped; films that were made are kept".into()))?;
+    say!("{text}");
     Ok(())
 }

@@ -1,0 +1,79 @@
+//! The films themselves: a data set of possible ones for training, and images of whole sets for people.
+
+use std::path::Path;
+
+use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage, WriteMode};
+use mindseye_interface::{ImageSize, Progress, Seed};
+use mindseye_plots::{Canvas, INK, MUTED, write_png};
+use mindseye_sim::intuition::{Concept, FRAME_SECS, FRAMES, possible_clip, quadruple};
+
+use crate::Result;
+
+/// Films per data file.
+const FILMS_PER_FILE: usize = 50;
+/// Images of a film that a sheet shows, and the side of each, pixels.
+const SHOWN: usize = 11;
+const SIDE: usize = 96;
+
+/// Writes `count` possible films to `folder`, as a data set without actions. How many are there in the end: fewer where
+/// `progress` asks to stop.
+///
+/// # Errors
+/// When the folder is taken or cannot be written.
+pub(super) fn make(folder: &Path, count: usize, size: ImageSize, seed: Seed, progress: &dyn Progress) -> Result<usize> {
+    let spec = DatasetSpec {
+        frames_per_second: (1.0 / FRAME_SECS).round() as u32,
+        camera: "side".into(),
+        more_cameras: Vec::new(),
+        image_size: size,
+        image_storage: ImageStorage::Png,
+        proprioception_names: Vec::new(),
+        state_names: Vec::new(),
+        action_names: Vec::new(),
+        task: "what can happen".into(),
+        robot: None,
+        episodes_per_file: FILMS_PER_FILE,
+        sidecar: None,
+    };
+    let mut writer = DatasetWriter::create(folder, spec, WriteMode::Error)?;
+    progress.begin("films", count, "films");
+    let mut done = 0;
+    while done < count && progress.advance(done, "") {
+        let film = possible_clip(seed.child("films").index(done as u64), size);
+        writer.add_episode(&EpisodeData {
+            frames: film.images,
+            proprioception: vec![Vec::new(); FRAMES],
+            states: vec![Vec::new(); FRAMES],
+            actions: vec![Vec::new(); FRAMES],
+        })?;
+        done += 1;
+    }
+    progress.end();
+    let _ = writer.finish()?;
+    Ok(done)
+}
+
+/// Draws the first set of every concept: a film per row.
+///
+/// # Errors
+/// When an image cannot be written.
+pub(super) fn draw(folder: &Path, concepts: &[Concept], seed: Seed) -> Result<()> {
+    let (left, top, gap) = (110, 40, 4);
+    for &concept in concepts {
+        let root = seed.child("surprise suite").child(concept.name());
+        let set = quadruple(concept, root.index(0), ImageSize::square(SIDE)?);
+        let mut canvas = Canvas::new(left + SHOWN * (SIDE + gap) + 16, top + 4 * (SIDE + gap) + 16)?;
+        canvas.heading(16, 10, &format!("{}: two possible films and two impossible ones", concept.name()), INK);
+        let films = set.possible.iter().chain(&set.impossible).enumerate();
+        for (row, film) in films {
+            let y = top + row * (SIDE + gap);
+            canvas.text(16, y + SIDE / 2, if row < 2 { "possible" } else { "impossible" }, MUTED);
+            for column in 0..SHOWN {
+                let image = &film.images[column * (FRAMES - 1) / (SHOWN - 1)];
+                canvas.draw_image(left + column * (SIDE + gap), y, image, 1, MUTED);
+            }
+        }
+        write_png(&folder.join(format!("{}.png", concept.name())), canvas.image())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! How much a film surprises an encoder with a predictor of masked tokens, such as V-JEPA: what it shows against what
+//! was to be expected from its beginning, in the space of the encoder's own tokens (Garrido et al. 2025, "Intuitive
+//! physics understanding emerges from self-supervised pretraining on natural videos").
+//!
+//! The film is cut into overlapping windows of as many images as the encoder takes. Of each window the encoder sees the
+//! first half; the predictor says what the tokens of the second half will be, and the surprise of the window is the
+//! mean absolute difference from what the encoder makes of the whole window, each token standardised as in training.
+
+use mindseye_interface::Image;
+
+use crate::families::vit::{Clip, Grid, Masked, Vit, VitEncoder, VitPredictor};
+use crate::{Error, Result};
+
+/// Which mask token stands for what is to come.
+const MASK_TOKEN: usize = 0;
+/// Added to variances of tokens, as in training.
+const EPSILON: f32 = 1e-5;
+
+/// An encoder and its predictor as a spectator.
+pub struct Expectation<'a> {
+    vit: &'a Vit,
+    encoder: &'a VitEncoder,
+    predictor: &'a VitPredictor,
+}
+
+impl<'a> Expectation<'a> {
+    /// That of `vit`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a model without predictor, or of single images.
+    pub fn new(vit: &'a Vit) -> Result<Self> {
+        let refused = |expected: &str, got: String| Error::Shape {
+            operation: "surprise of a film",
+            expected: expected.to_owned(),
+            got,
+        };
+        let (Some(encoder), Some(predictor)) = (vit.encoder(), vit.predictor()) else {
+            return Err(refused("an encoder with a predictor of masked tokens", vit.to_string()));
+        };
+        let (frames, tubelet) = (encoder.config().frames, encoder.config().tubelet);
+        if frames < 2 * tubelet || encoder.prefix() > 0 {
+            return Err(refused("an encoder of clips without class token", format!("{frames} frames")));
+        }
+        Ok(Self { vit, encoder, predictor })
+    }
+
+    /// The surprise of every window of `film`, whose windows begin one tubelet apart.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a film that is shorter than a window.
+    pub fn surprise(&self, film: &[Image]) -> Result<Vec<f64>> {
+        let config = self.encoder.config();
+        let (frames, [height, width]) = (config.frames, config.image);
+        if film.len() < frames {
+            return Err(Error::Shape {
+                operation: "surprise of a film",
+                expected: format!("at least {frames} images"),
+                got: film.len().to_string(),
+            });
+        }
+        let mut values = Vec::with_capacity(film.len());
+        for image in film {
+            values.push(self.vit.preprocessing().apply(image)?.values);
+        }
+        let begins = (0..=film.len() - frames).step_by(config.tubelet.max(1));
+        begins.map(|first| self.of_window(&values[first..first + frames].concat(), frames, [height, width])).collect()
+    }
+
+    fn of_window(&self, values: &[f32], frames: usize, [height, width]: [usize; 2]) -> Result<f64> {
+        let clip = Clip { values, frames, height, width };
+        let grid: Grid = self.encoder.grid(&clip)?;
+        let (tokens, per_step) = (grid.tokens(), grid.rows * grid.columns);
+        let seen: Vec<usize> = (0..(tokens / per_step / 2).max(1) * per_step).collect();
+        let to_come: Vec<usize> = (seen.len()..tokens).collect();
+        let levels = self.predictor.config().input > self.encoder.width();
+        let (context, whole) = match levels {
+            true => (self.encoder.encode_levels(&clip, Some(&seen))?, self.encoder.encode_levels(&clip, None)?),
+            false => (self.encoder.encode_kept(&clip, &seen)?, self.encoder.encode(&clip)?),
+        };
+        let masked = Masked {
+            context: &context,
+            context_numbers: &seen,
+            target_numbers: &to_come,
+            grid,
+            mask_token: MASK_TOKEN,
+            is_image: false,
+        };
+        let predicted = self.predictor.predict(&masked)?.targets;
+        let targets = standardised(&whole[seen.len() * (whole.len() / tokens)..], self.encoder.width());
+        if targets.len() != predicted.len() {
+            return Err(Error::Shape {
+                operation: "surprise of a film",
+                expected: format!("a predictor of the encoder's {} values", targets.len()),
+                got: predicted.len().to_string(),
+            });
+        }
+        let differences = predicted.iter().zip(&targets).map(|(one, other)| f64::from((one - other).abs()));
+        Ok(differences.sum::<f64>() / predicted.len().max(1) as f64)
+    }
+}
+
+/// Tokens with mean 0 and variance 1, level by level of `width` values.
+fn standardised(tokens: &[f32], width: usize) -> Vec<f32> {
+    let mut made = tokens.to_vec();
+    for level in made.chunks_exact_mut(width) {
+        let mean = level.iter().sum::<f32>() / width as f32;
+        let variance = level.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / width as f32;
+        let scale = 1.0 / (variance + EPSILON).sqrt();
+        level.iter_mut().for_each(|value| *value = (*value - mean) * scale);
+    }
+    made
+}
