@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Folders of `assets/` that are carried.
-const CARRIED: [&str; 4] = ["checkpoints", "planners", "recipes", "tasks"];
+const CARRIED: [&str; 5] = ["checkpoints", "planners", "recipes", "tasks", "worlds"];
 /// Endings of files that a program reads; model cards and measurements stay in the source tree.
-const READ: [&str; 5] = ["config.json", "measured.json", "surprise.json", ".safetensors", ".toml"];
+const READ: [&str; 6] = ["config.json", "measured.json", "surprise.json", ".safetensors", ".toml", ".py"];
 /// Weights that no shipped default uses, and the task that needs them: with them the binary would be a third larger.
 const LEFT_OUT: [&str; 3] =
     ["checkpoints/bridge/ensemble.safetensors", "checkpoints/push_t/critic.safetensors", "tasks/push_t_critic.toml"];

@@ -46,7 +46,7 @@ pub enum Error {
     #[error("planning: expected a model of recordings with actions, got one without any: it can watch, not plan")]
     NoActions,
     /// The agent has no goal yet.
-    #[error("goal: expected one (Agent::set_goal), got none")]
+    #[error("goal: expected one, got none")]
     NoGoal,
     /// There is neither an image nor a prediction of it.
     #[error("perception: expected an image or a prediction of it, got neither")]

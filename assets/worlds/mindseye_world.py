@@ -29,7 +29,8 @@ def serve(make):
             answer["result"] = result_of(world, request)
         except Exception as error:
             traceback.print_exc()
-            answer["error"] = f"{type(error).__name__}: {error}"
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            answer["error"] = f"{type(error).__name__}: {error} ({os.path.basename(place.filename)}:{place.lineno})"
         ANSWERS.write(json.dumps(answer, default=lambda value: value.tolist()) + "\n")
         ANSWERS.flush()
 

@@ -25,11 +25,25 @@ pub(super) fn extract(relative: &str) -> Result<Option<PathBuf>> {
     extract_to(&cache.join("mindseye").join(version), relative)
 }
 
+/// Whether the carried files of `relative` are in the folder `assets` as they are in the program; true if it carries
+/// none of them.
+pub(super) fn is_unchanged(assets: &Path, relative: &str) -> bool {
+    let mut carried = FILES.iter().filter(|(name, _)| is_inside(name, relative.trim_end_matches('/')));
+    carried.all(|(name, bytes)| {
+        let path = assets.join(name);
+        let is_as_long = std::fs::metadata(&path).is_ok_and(|found| found.len() == bytes.len() as u64);
+        is_as_long && std::fs::read(&path).is_ok_and(|found| found == *bytes)
+    })
+}
+
+fn is_inside(name: &str, relative: &str) -> bool {
+    name.strip_prefix(relative).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// [`extract`] below `root`.
 fn extract_to(root: &Path, relative: &str) -> Result<Option<PathBuf>> {
     let relative = relative.trim_end_matches('/');
-    let inside = |name: &str| name == relative || name.starts_with(&format!("{relative}/"));
-    if !FILES.iter().any(|(name, _)| inside(name)) {
+    if !FILES.iter().any(|(name, _)| is_inside(name, relative)) {
         return Ok(None);
     }
     for group in groups(relative) {
@@ -107,6 +121,19 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "changed", "what is there is not written again");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left over");
         assert_eq!(extract_to(folder.path(), "tasks/nowhere.toml").unwrap(), None);
+    }
+
+    /// Symptom: an installed program failed on a field of a recipe that it did not know. Cause: it read the recipe of the
+    /// source tree that it was built from, which had moved on. Fix: only while they are equal.
+    #[test]
+    fn a_source_tree_that_has_moved_on_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_unchanged(folder.path(), "tasks/two_room.toml"), "it is not there");
+        let path = extract_to(folder.path(), "tasks/two_room.toml").unwrap().unwrap();
+        assert!(is_unchanged(folder.path(), "tasks/two_room.toml") && is_unchanged(folder.path(), "tasks"));
+        std::fs::write(&path, "changed").unwrap();
+        assert!(!is_unchanged(folder.path(), "tasks/two_room.toml") && !is_unchanged(folder.path(), "tasks/"));
+        assert!(is_unchanged(folder.path(), "tasks/push_t.toml") && is_unchanged(folder.path(), "nothing/carried"));
     }
 
     #[test]

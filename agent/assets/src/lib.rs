@@ -10,8 +10,8 @@ use anyhow::{Result, bail};
 pub const VARIABLE: &str = "MINDSEYE_ASSETS";
 
 /// Path of the asset `relative` (`tasks/two_room.toml`, `checkpoints/push_t`), in this order: `$MINDSEYE_ASSETS`,
-/// `assets` in the current folder, the source tree this program was built from while it exists, the copy inside the
-/// program (written to the user's cache folder).
+/// `assets` in the current folder, the source tree this program was built from while the asset there is the one that was
+/// built in, the copy inside the program (written to the user's cache folder).
 ///
 /// # Errors
 /// When it is in none of them, with the places that were searched; when the cache folder cannot be written.
@@ -19,7 +19,7 @@ pub fn find(relative: &str) -> Result<PathBuf> {
     if let Some(named) = std::env::var_os(VARIABLE).map(PathBuf::from).filter(|named| !named.is_dir()) {
         bail!("{VARIABLE}: expected a folder, got {}", named.display());
     }
-    let folders = folders();
+    let folders = folders(relative);
     if let Some(found) = folders.iter().map(|folder| folder.join(relative)).find(|path| path.exists()) {
         return Ok(found);
     }
@@ -41,10 +41,23 @@ pub fn resolve(path: &Path) -> PathBuf {
     found.unwrap_or_else(|| path.to_path_buf())
 }
 
-fn folders() -> Vec<PathBuf> {
+/// A command of `--world` whose words `assets/...` are where [`resolve`] finds them.
+pub fn resolve_words(command: &str) -> String {
+    let word = |word: &str| {
+        let found = if word.starts_with("assets/") { resolve(Path::new(word)) } else { PathBuf::from(word) };
+        let found = found.display().to_string();
+        if found.contains(' ') { format!("'{found}'") } else { found }
+    };
+    command.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Where `relative` is looked for.
+fn folders(relative: &str) -> Vec<PathBuf> {
     let named = std::env::var_os(VARIABLE).map(PathBuf::from);
-    let source = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets"));
-    named.into_iter().chain([PathBuf::from("assets"), source]).collect()
+    let source = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).canonicalize().ok();
+    // A tree that has moved on has files that this program may not understand.
+    let source = source.map(|root| root.join("assets")).filter(|assets| carried::is_unchanged(assets, relative));
+    named.into_iter().chain([PathBuf::from("assets")]).chain(source).collect()
 }
 
 /// The task that comes with `scene`; of other scenes and robots the one for recordings, `tasks/recorded.toml`.

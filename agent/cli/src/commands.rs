@@ -78,8 +78,7 @@ pub enum Command {
     Watch(mindseye_serving::watch::WatchArguments),
     Bench(bench::BenchArguments),
     SurpriseSuite(bench::SurpriseSuiteArguments),
-    /// Answer requests on stdin as a world of another program does: the reference of docs/your_robot.md.
-    #[command(hide = true)]
+    /// Be a world as programs of yours can be (docs/your_robot.md): answer requests in JSON on stdin with a scene.
     World {
         #[command(flatten)]
         scene: SceneArguments,
@@ -171,7 +170,9 @@ impl SceneArguments {
     /// When the options make no sense, there is no such scene, or the world does not start.
     pub fn open(&self) -> Result<Opened> {
         let options = self.options()?;
-        let benchmark: Box<dyn Benchmark> = match self.world.start(self.image_side)? {
+        let command = self.world.world.as_deref().map(assets::resolve_words);
+        let world = WorldArguments { world: command, ..self.world.clone() };
+        let benchmark: Box<dyn Benchmark> = match world.start(self.image_side)? {
             Some(_) if !self.factors.is_empty() => bail!("--factors: expected a scene, got a world"),
             Some(world) => Box::new(world),
             None => Box::new(mindseye_sim::benchmark(&self.scene, &options)?),

@@ -24,6 +24,8 @@ pub fn run(arguments: &CamerasArguments) -> Result<()> {
 /// # Errors
 /// When an argument makes no sense or the checkpoint cannot watch.
 pub fn watch(arguments: &WatchArguments) -> Result<()> {
+    let mut arguments = arguments.clone();
+    arguments.checkpoint = mindseye_assets::resolve(&arguments.checkpoint);
     let watched = arguments.run(&sources(), stop_on_ctrl_c()?)?;
     if watched.ends_with_event { std::process::exit(EVENT_EXIT.into()) } else { Ok(()) }
 }

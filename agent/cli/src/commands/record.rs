@@ -31,8 +31,6 @@ use crate::streams::{note, say};
 pub struct RecordArguments {
     #[command(flatten)]
     scene: SceneArguments,
-    #[command(flatten)]
-    live: CameraRecordingArguments,
     /// Folder of the data set.
     #[arg(long)]
     out: PathBuf,
@@ -80,6 +78,9 @@ pub struct RecordArguments {
     /// Print one JSON document about the data set on stdout.
     #[arg(long)]
     json: bool,
+    // Last, since its heading is that of all that follows.
+    #[command(flatten)]
+    live: CameraRecordingArguments,
 }
 
 /// What was recorded.

@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(20);
 ///
 /// The checkpoint needs a calibration of its surprise (mindseye train surprise; training ends with one). A model of
 /// recordings without actions watches any camera like the one it was trained on. See docs/guides/watch.md.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     after_help = "Examples: mindseye watch v4l2:/dev/video0 --checkpoint runs/camera --page 127.0.0.1:8090\n          \
                         driver | mindseye watch http://10.0.0.7:8080/video.mjpg --checkpoint runs/arm --actions -"

@@ -265,7 +265,7 @@ fn read_recipe(
         (None, Some(sidecar)) => assets::recipe(&sidecar.scene)?,
         (None, None) => assets::recipe(RECORDED)?,
     };
-    let mut recipe: TrainingConfig = config::load(&path)?;
+    let mut recipe: TrainingConfig = config::load_with(&path, &assets::resolve)?;
     let shape = sources.shape();
     // Worlds of other programs have no recipe of their own either.
     let fits_any = sidecar.is_none() || path == assets::recipe(RECORDED)?;

@@ -211,7 +211,7 @@ impl TrainingData {
         if config.model.proprioception_width > 0 {
             same("proprioception width", config.model.proprioception_width, self.proprioception_width())?;
         }
-        same("action width", config.model.chunk_width(), self.chunk_width())?;
+        same("model.action_width x model.action_chunk", config.model.chunk_width(), self.chunk_width())?;
         if self.cache.episodes().len() < 2 {
             let expected = "at least 2, of which a training holds out one".into();
             return Err(Error::Data { field: "episodes", expected, got: self.cache.episodes().len().to_string() });
