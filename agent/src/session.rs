@@ -16,6 +16,7 @@ pub use self::planned::{GoalDistances, PlannedActions, SessionPlan};
 pub use self::protocol::{Executed, MAX_LINE_BYTES, PlanRequest};
 use crate::agent::Agent;
 use crate::configurator::Task;
+use crate::directive::StateSource;
 use crate::model_source::ModelSource;
 use crate::{Error, Result};
 
@@ -139,6 +140,14 @@ impl PlanningSession {
         Ok(())
     }
 
+    /// Whether [`PlanningSession::report_executed`] would take `executed`. Nothing changes.
+    ///
+    /// # Errors
+    /// As [`PlanningSession::report_executed`].
+    pub fn check_executed(&self, executed: &Executed) -> Result<()> {
+        self.checked_executed(executed).map(drop)
+    }
+
     /// What was executed, normalised.
     fn checked_executed(&self, executed: &Executed) -> Result<ExecutedSteps> {
         let (chunk, width) = (self.source.model().spec().action_chunk, self.space.width());
@@ -191,13 +200,25 @@ impl PlanningSession {
     /// # Errors
     /// [`Error::Shape`] for rows of another width, values out of bounds, and where nothing would be left to plan.
     pub fn commit(&mut self, rows: &[Vec<f64>]) -> Result<()> {
+        let actions = self.checked_committed(rows)?;
+        self.agent.commit(&actions);
+        Ok(())
+    }
+
+    /// Whether [`PlanningSession::commit`] would take `rows`. Nothing changes.
+    ///
+    /// # Errors
+    /// As [`PlanningSession::commit`].
+    pub fn check_committed(&self, rows: &[Vec<f64>]) -> Result<()> {
+        self.checked_committed(rows).map(drop)
+    }
+
+    fn checked_committed(&self, rows: &[Vec<f64>]) -> Result<Vec<Action>> {
         if rows.len() >= self.plan_steps {
             let expected = format!("fewer than the {} control steps of a plan", self.plan_steps);
             return Err(Error::Shape { operation: "committed", expected, got: rows.len().to_string() });
         }
-        let actions = self.checked_actions("committed", rows, ROUNDING)?;
-        self.agent.commit(&actions);
-        Ok(())
+        self.checked_actions("committed", rows, ROUNDING)
     }
 
     /// The next image does not follow from what was before: the plan before is dropped, memory stays.
@@ -218,7 +239,9 @@ impl PlanningSession {
     ) -> Result<(SessionPlan, Vec<String>)> {
         let (frames, mut notes) = self.checked_images(images, proprioception)?;
         notes.extend(self.novelty_of(&frames, proprioception, "image")?);
-        Ok((self.plan_from(frames, proprioception, clock)?, notes))
+        let (plan, rejected) = self.plan_from(frames, proprioception, clock)?;
+        notes.extend(rejected);
+        Ok((plan, notes))
     }
 
     /// The frames that `images` are, and what was done to them; none where the frame was lost.
@@ -228,7 +251,13 @@ impl PlanningSession {
         if images.is_empty() { Ok(Default::default()) } else { images::frames(spec, images, "image") }
     }
 
-    fn plan_from(&mut self, frames: Vec<Frame>, proprioception: &[f32], clock: &dyn Clock) -> Result<SessionPlan> {
+    /// A plan, and what is to be said where the images were not believed.
+    fn plan_from(
+        &mut self,
+        frames: Vec<Frame>,
+        proprioception: &[f32],
+        clock: &dyn Clock,
+    ) -> Result<(SessionPlan, Option<String>)> {
         if !frames.is_empty() {
             self.observed.clone_from(&frames);
         }
@@ -262,7 +291,11 @@ impl PlanningSession {
             surprise: report.surprise,
             fallback: report.fallback.map(|fallback| format!("{fallback:?}")),
         };
-        Ok(SessionPlan { actions, imagined })
+        let rejected = (report.state_source == StateSource::Rejected).then(|| {
+            let surprise = report.surprise.unwrap_or(f32::INFINITY);
+            format!("image: NOT BELIEVED (surprise {surprise:.2}): the plan starts from the state that was predicted")
+        });
+        Ok((SessionPlan { actions, imagined }, rejected))
     }
 
     /// Does what `request` says: the goal, what was executed, a plan.
@@ -298,7 +331,9 @@ impl PlanningSession {
         } else if let Some(executed) = executed {
             self.remember_executed(executed);
         }
-        Ok((self.plan_from(frames, &request.proprioception, clock)?, notes))
+        let (plan, rejected) = self.plan_from(frames, &request.proprioception, clock)?;
+        notes.extend(rejected);
+        Ok((plan, notes))
     }
 
     /// What is to be said of images, the `name` (image or goal) of a plan, that are like none of the training.

@@ -75,7 +75,7 @@ pub mod training {
         fingerprint_of, train, validate,
     };
     pub use crate::families::jepa::{
-        Guesses, LossConfig, TakenFor, encode_batch, fit_to_episodes, normalise, secs_per_step, usual_frames,
+        Guesses, LossConfig, Overrides, TakenFor, encode_batch, fit_to_episodes, normalise, secs_per_step, usual_frames,
     };
     pub use crate::linear_probe::{Probe, ProbeErrors};
     pub use crate::trainer::{

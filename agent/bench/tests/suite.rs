@@ -2,26 +2,30 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mindseye_bench::{Spectator, SuiteReport, SurpriseSuite};
 use mindseye_interface::{NoProgress, Progress, Seed};
 use mindseye_sim::intuition::Concept;
 
-fn spectator(fixture: &str) -> Result<Spectator, mindseye_bench::Error> {
-    Spectator::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../world_model/tests/fixtures").join(fixture))
+fn folder(fixture: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../world_model/tests/fixtures").join(fixture)
+}
+
+fn spectator(fixture: &str) -> Spectator {
+    Spectator::load(&folder(fixture)).unwrap()
 }
 
 fn report(spectator: &Spectator, threads: usize) -> SuiteReport {
     let concepts = [Concept::Permanence, Concept::Gravity];
     let suite = SurpriseSuite { spectator, concepts: &concepts, sets: 4, seed: Seed::new(3) };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    pool.install(|| suite.measure("tiny", &NoProgress)).unwrap().unwrap()
+    pool.install(|| suite.measure("tiny", &NoProgress).unwrap().unwrap())
 }
 
 #[test]
 fn a_clip_encoder_watches_the_films_and_threads_change_no_bit() {
-    let tiny = spectator("vjepa2_tiny").unwrap();
+    let tiny = spectator("vjepa2_tiny");
     let seen = report(&tiny, 1);
     assert_eq!(seen, report(&tiny, 2));
     assert_eq!(seen.concepts.iter().map(|row| row.sets).collect::<Vec<_>>(), [4, 4]);
@@ -45,12 +49,12 @@ fn models_that_foresee_nothing_are_refused_and_a_suite_can_be_stopped() {
         }
         fn end(&self) {}
     }
-    let images = spectator("dinov2_tiny").unwrap();
+    let images = spectator("dinov2_tiny");
     let concepts = [Concept::Support];
     let suite = |spectator| SurpriseSuite { spectator, concepts: &concepts, sets: 1, seed: Seed::new(0) };
     let error = suite(&images).measure("images", &NoProgress).unwrap_err().to_string();
     assert!(error.contains("a predictor of masked tokens"), "{error}");
-    let clips = spectator("vjepa2_tiny").unwrap();
+    let clips = spectator("vjepa2_tiny");
     assert_eq!(suite(&clips).measure("clips", &Stopped).unwrap(), None);
-    assert!(spectator("nowhere").is_err());
+    assert!(Spectator::load(&folder("nowhere")).is_err());
 }

@@ -122,7 +122,7 @@ pub struct RecordingReport {
 }
 
 /// Records the episodes of `plan` with `writer`: `episode` makes the one of a seed, on the threads of the current
-/// rayon pool. When `progress` asks to stop, the episodes so far are written out.
+/// rayon pool. When `progress` asks to stop, or an episode fails, the episodes so far are written out.
 ///
 /// # Errors
 /// When an episode fails or the disk refuses.
@@ -142,8 +142,15 @@ pub fn record(
         let last = total.min(first + plan.batch.max(1));
         let seeds = (first..last).map(|index| recorded_episode(plan.root, plan.episodes.start + index as u64));
         let seeds: Vec<Seed> = seeds.collect();
-        let episodes: Vec<EpisodeData> = seeds.into_par_iter().map(episode).collect::<Result<_>>()?;
-        episodes.iter().try_for_each(|episode| writer.add_episode(episode))?;
+        let made: Vec<Result<EpisodeData>> = seeds.into_par_iter().map(episode).collect();
+        for episode in made {
+            match episode {
+                Ok(episode) => writer.add_episode(&episode)?,
+                // The episodes before it are kept, as when somebody stops the recording.
+                Err(error) if writer.episodes() > 0 => return writer.finish().map_err(Error::from).and(Err(error)),
+                Err(error) => return Err(error),
+            }
+        }
         proceeds = progress.advance(writer.episodes(), &format!("{} frames", writer.frames()));
     }
     progress.end();

@@ -232,10 +232,17 @@ impl Verdict {
     }
 
     /// What to keep in mind before a model is used, by the `verdict.json` in its `folder`: one line, none where there
-    /// is no verdict that can be read, or it predicts.
+    /// is no verdict, or it predicts.
     pub fn caution(folder: &Path) -> Option<String> {
-        let text = inputs::read(&folder.join(FILE), inputs::MAX_CONFIG_BYTES).ok()?;
-        let verdict: Self = serde_json::from_slice(&text).ok()?;
+        let unread = |error: &dyn std::fmt::Display| Some(format!("CAUTION {FILE}: cannot be read: {error}"));
+        let verdict: Self = match inputs::read_if_present(&folder.join(FILE), inputs::MAX_CONFIG_BYTES) {
+            Ok(None) => return None,
+            Ok(Some(text)) => match serde_json::from_slice(&text) {
+                Ok(verdict) => verdict,
+                Err(error) => return unread(&error),
+            },
+            Err(error) => return unread(&error),
+        };
         let usable = matches!(verdict.class, Class::Plans | Class::Predicts);
         (!usable).then(|| format!("CAUTION ({FILE}: {}) {}", verdict.class.name(), words::words(&verdict)))
     }

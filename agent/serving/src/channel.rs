@@ -83,31 +83,35 @@ impl Channel {
         };
         socket.get_mut().message_ended();
         let mut channel = Self { address: url.into(), socket, answer_secs };
-        let greeting = channel.hear()?;
+        let greeting = channel.hear(answer_secs)?;
         Ok((channel, greeting))
     }
 
-    /// The answer to `question`.
+    /// The answer to `question`, which takes the usual time at most.
     pub fn ask(&mut self, question: &Value) -> Result<Value> {
+        self.ask_within(question, self.answer_secs)
+    }
+
+    /// The answer to `question`, which takes `answer_secs` at most.
+    pub fn ask_within(&mut self, question: &Value, answer_secs: f64) -> Result<Value> {
         self.socket.get_mut().begin_write();
         let sent = self.socket.send(Message::binary(question.encode()));
         sent.map_err(|error| Error::connection(&self.address, error))?;
-        self.hear()
+        self.hear(answer_secs)
     }
 
-    fn hear(&mut self) -> Result<Value> {
+    fn hear(&mut self, answer_secs: f64) -> Result<Value> {
         let asked = Instant::now();
         loop {
+            // Whatever else comes meanwhile, pings for example, is no answer.
+            if asked.elapsed().as_secs_f64() > answer_secs {
+                let reason = format!("expected an answer within {answer_secs} s, got none");
+                return Err(Error::connection(&self.address, reason));
+            }
             self.socket.get_mut().begin_write();
             let message = match self.socket.read() {
                 Ok(message) => message,
-                Err(SocketError::Io(error)) if is_wait(&error) => {
-                    if asked.elapsed().as_secs_f64() > self.answer_secs {
-                        let reason = format!("expected an answer within {} s, got none", self.answer_secs);
-                        return Err(Error::connection(&self.address, reason));
-                    }
-                    continue;
-                }
+                Err(SocketError::Io(error)) if is_wait(&error) => continue,
                 Err(error) => return Err(Error::connection(&self.address, error)),
             };
             self.socket.get_mut().message_ended();

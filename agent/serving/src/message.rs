@@ -19,6 +19,8 @@ use crate::{Error, Result};
 pub const MAX_MESSAGE_BYTES: usize = 32 << 20;
 /// Most values of a message; the numbers of an array count as one.
 pub const MAX_VALUES: usize = 1 << 17;
+/// Most numbers that a list or an array has where numbers are asked for: beside images nothing is longer.
+pub const MAX_NUMBERS: usize = 1 << 16;
 /// Most maps and lists within each other.
 pub const MAX_DEPTH: usize = 12;
 
@@ -88,9 +90,11 @@ impl Value {
         }
     }
 
-    /// The numbers of a list, of nested lists, or of an array of any shape, in order.
+    /// The numbers of a list, of nested lists, or of an array of any shape, in order; `None` for an array of more than
+    /// [`MAX_NUMBERS`].
     pub fn numbers(&self) -> Option<Vec<f64>> {
         match self {
+            Self::Array(array) if array.shape().iter().product::<usize>() > MAX_NUMBERS => None,
             Self::Array(array) => Some(array.numbers().collect()),
             Self::List(values) => {
                 let parts: Option<Vec<Vec<f64>>> = values.iter().map(Self::numbers).collect();

@@ -85,6 +85,7 @@ impl ServeArguments {
         };
         let (checkpoint, task) = program.model(folder, self.task.as_deref(), self.deadline_ms)?;
         let service = PolicyService::new(&checkpoint, &task, Seed::new(self.seed), planners)?;
+        let service = service.noting_novelty((program.resolve)(folder));
         let (max_clients, idle_secs) = (self.max_clients, self.idle_secs);
         let server = Server::bind(address, Limits { max_clients, idle_secs, ..Limits::default() }, token)?;
         let (at, name, budget) = (server.address()?, &task.name, task.budget_ms);

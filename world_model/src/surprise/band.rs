@@ -78,14 +78,18 @@ pub(super) fn rate(blocks: &[Vec<f64>], rule: AlarmRule, minutes: f64, seed: See
 }
 
 /// How many alarms there are in ten minutes, from `counts` of as many blocks or episodes that last `minutes` in all,
-/// and the ends of its 95 % interval, by a bootstrap over these.
+/// and the ends of its 95 % interval, by a bootstrap over these; where there are none, up to what none in so many minutes
+/// leaves possible.
 pub fn per_10_minutes(counts: &[usize], minutes: f64, seed: Seed) -> [f64; 3] {
     let per_ten = |alarms: usize| 10.0 * alarms as f64 / minutes.max(1e-9);
     let mut rng = seed.rng();
     let mut draw = || per_ten((0..counts.len()).map(|_| counts[rng.random_range(0..counts.len())]).sum());
     let mut drawn: Vec<f64> = (0..DRAWS).map(|_| draw()).collect();
     drawn.sort_by(f64::total_cmp);
-    [per_ten(counts.iter().sum()), drawn[DRAWS / 40], drawn[DRAWS - 1 - DRAWS / 40]]
+    let total = counts.iter().sum();
+    // Of a Poisson process with this mean, 2.5 % show nothing.
+    let of_none = if total == 0 { -(0.025f64).ln() * 10.0 / minutes.max(1e-9) } else { 0.0 };
+    [per_ten(total), drawn[DRAWS / 40], drawn[DRAWS - 1 - DRAWS / 40].max(of_none)]
 }
 
 #[cfg(test)]

@@ -126,17 +126,12 @@ impl SurpriseCalibration {
         rule.validate()?;
         let rule = AlarmRule { band: band(&scores, rule, minutes), ..rule };
         let all = scales(&by_kind, None);
-        let name = |kind: usize| match kind / STEPS {
-            0 => format!("prediction {}", kind + 1),
-            1 => format!("error {}", kind + 1 - STEPS),
-            _ => "shell".to_owned(),
-        };
         let band = |kind: usize| {
             let values = &by_kind[kind];
             let at = |share: f64| values.get((share * values.len() as f64) as usize).or(values.last());
             let at = |share: f64| at(share).map_or(0.0, |(value, _)| *value);
             let quantiles = Quantiles { p50: at(0.5), p90: at(0.9), p99: all[kind], max: at(1.0) };
-            SurpriseBand { kind: name(kind), quantiles }
+            SurpriseBand { kind: kind_name(kind), quantiles }
         };
         Ok(Self {
             format: FORMAT,
@@ -193,12 +188,17 @@ impl SurpriseCalibration {
         for &value in &self.error_factor {
             require_range("error_factor", value, -1e9, 1e9)?;
         }
+        require_range("episodes", self.episodes, 1, usize::MAX)?;
         require_range("bands", self.bands.len(), KINDS, KINDS)?;
-        for band in &self.bands {
-            let Quantiles { p50, p90, p99, max } = band.quantiles;
-            for value in [p50, p90, max] {
-                require_range("bands.quantiles", value, 0.0, 1e12)?;
+        for (index, band) in self.bands.iter().enumerate() {
+            if band.kind != kind_name(index) {
+                let field = format!("bands[{index}].kind");
+                return Err(mindseye_interface::Error::field(field, kind_name(index), &band.kind));
             }
+            let Quantiles { p50, p90, p99, max } = band.quantiles;
+            require_range("bands.quantiles.max", max, 0.0, 1e12)?;
+            require_range("bands.quantiles.p90", p90, 0.0, max)?;
+            require_range("bands.quantiles.p50", p50, 0.0, p90)?;
             require_range("bands.quantiles.p99", p99, 1e-12, 1e12)?;
         }
         self.rule.validate()
@@ -213,6 +213,15 @@ impl SurpriseCalibration {
         let mut text = serde_json::to_vec(self).map_err(|error| Error::file(&path, error))?;
         text.push(b'\n');
         files::write_whole(&path, &text).map_err(|error| Error::file(&path, error))
+    }
+}
+
+/// Name of the score number `kind` of [`KINDS`].
+fn kind_name(kind: usize) -> String {
+    match kind / STEPS {
+        0 => format!("prediction {}", kind + 1),
+        1 => format!("error {}", kind + 1 - STEPS),
+        _ => "shell".to_owned(),
     }
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use mindseye_assets as assets;
 use mindseye_episodes::{DatasetSummary, Mapping, is_recording, open_with};
 use mindseye_plots::model_report::{self, CheckpointSummary};
+use mindseye_world_model::surprise::SurpriseCalibration;
 use mindseye_world_model::training::STATE_FILE;
 use mindseye_world_model::{Checkpoint, Lewm, LewmConfig};
 use serde::Serialize;
@@ -119,6 +120,7 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
     }
     if path.join("config.json").exists() || path.join(STATE_FILE).exists() {
         let checkpoint = Checkpoint::load(path)?;
+        SurpriseCalibration::load(path, checkpoint.fingerprint())?;
         let mut summary = CheckpointSummary::of(path, &checkpoint);
         if let Some(data) = &arguments.data {
             let task = load_task(arguments.task.as_deref(), &checkpoint.config.scene)?;

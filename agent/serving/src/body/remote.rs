@@ -2,10 +2,13 @@
 
 use mindseye_interface::{Action, ActionSpace, Environment, Error as InterfaceError, Observation, Seed, Step};
 
-use super::wire::{described, observation};
+use super::wire::{described, observation, terminated};
 use crate::channel::Channel;
 use crate::message::{Map, Value};
 use crate::{Error, Result};
+
+/// Longest time for a reset, seconds: a robot drives to its start.
+const RESET_SECS: f64 = 60.0;
 
 /// A body at an address, as [`Environment`]. After a lost connection [`Environment::observe`] and
 /// [`Environment::reset`] connect again; commands are never repeated.
@@ -50,11 +53,14 @@ impl RemoteBody {
         };
         let mut question = Map::from([("do".to_owned(), Value::from(verb))]);
         question.extend(with.map(|(name, value)| (name.to_owned(), value)));
-        match channel.ask(&Value::Map(question)) {
+        let secs = if verb == "reset" { self.answer_secs.max(RESET_SECS) } else { self.answer_secs };
+        match channel.ask_within(&Value::Map(question), secs) {
             Ok(Value::Map(answer)) => Ok(answer),
-            Ok(other) => Err(Error::field("answer", "a map", other.kind())),
-            // The server is there and refuses: the connection stays.
-            Err(error @ Error::Remote { .. }) => Err(error),
+            // After a text nobody asked for, every answer would be that to the question before.
+            Ok(other) => {
+                self.channel = None;
+                Err(Error::field("answer", "a map", other.kind()))
+            }
             Err(error) => {
                 self.channel = None;
                 Err(error)
@@ -87,14 +93,14 @@ impl Environment for RemoteBody {
 
     fn step(&mut self, action: &Action) -> mindseye_interface::Result<Step> {
         let physical = self.space.denormalise(action)?;
-        let stepped = self.ask("step", Some(("action", physical.into()))).and_then(|answer| {
-            let terminated = answer.get("terminated") == Some(&Value::Bool(true));
-            Ok(Step { observation: observation(&answer)?, terminated })
-        });
+        let stepped = self
+            .ask("step", Some(("action", physical.into())))
+            .and_then(|answer| Ok(Step { observation: observation(&answer)?, terminated: terminated(&answer)? }));
         stepped.map_err(failed("a control step"))
     }
 
     fn stop(&mut self) -> mindseye_interface::Result<()> {
+        self.reconnect().map_err(failed("stopping the body"))?;
         self.ask("stop", None).map(drop).map_err(failed("stopping the body"))
     }
 

@@ -38,6 +38,10 @@ pub(super) fn described(greeting: &Value) -> Result<(ActionSpace, f64)> {
         let expected = "a body (mindseye serve --scene, or your own)";
         return Err(Error::field("greeting.kind", expected, map.get("kind").unwrap_or(&Value::Nil).kind()));
     }
+    if let Some(other) = map.get("protocol").filter(|protocol| **protocol != Value::Int(1)) {
+        let got = other.number().map_or_else(|| other.kind(), |number| number.to_string());
+        return Err(Error::field("greeting.protocol", "1", got));
+    }
     let of = |name: &str| map.get("actions").and_then(Value::as_map).and_then(|actions| actions.get(name));
     let texts = |name: &str| -> Result<Vec<String>> {
         let Some(Value::List(texts)) = of(name) else { return Err(Error::field(name, "a list of text", "none")) };
@@ -57,8 +61,14 @@ pub(super) fn described(greeting: &Value) -> Result<(ActionSpace, f64)> {
         },
     };
     let neutral = match of("neutral") {
+        None | Some(Value::Nil) => Vec::new(),
         Some(Value::List(values)) => values.iter().map(neutral).collect::<Result<_>>()?,
-        _ => Vec::new(),
+        // Taken for none, it would be the middle of the bounds, and a joint would be driven there.
+        Some(other @ Value::Array(_)) => {
+            let numbers = other.numbers().ok_or_else(|| Error::field("neutral", "numbers [A]", other.kind()))?;
+            numbers.into_iter().map(Neutral::Value).collect()
+        }
+        Some(other) => return Err(Error::field("neutral", "a list with an entry per action", other.kind())),
     };
     let space = ActionSpace {
         names: texts("names")?,
@@ -72,6 +82,21 @@ pub(super) fn described(greeting: &Value) -> Result<(ActionSpace, f64)> {
     let step_secs = map.get("control_step_secs").and_then(Value::number).filter(|secs| (1e-4..=60.0).contains(secs));
     let step_secs = step_secs.ok_or_else(|| Error::field("control_step_secs", "0.0001 to 60", "none"))?;
     Ok((space, step_secs))
+}
+
+/// Whether a body says that it has ended the episode: true or 1, also as numpy has them.
+pub(super) fn terminated(answer: &Map) -> Result<bool> {
+    let value = answer.get("terminated").unwrap_or(&Value::Nil);
+    let number = match value {
+        Value::Nil => return Ok(false),
+        Value::Bool(ended) => return Ok(*ended),
+        other => other.numbers().and_then(|numbers| (numbers.len() == 1).then(|| numbers[0])),
+    };
+    match number {
+        Some(0.0) => Ok(false),
+        Some(1.0) => Ok(true),
+        _ => Err(Error::field("terminated", "true or false", value.kind())),
+    }
 }
 
 /// An observation as a message.

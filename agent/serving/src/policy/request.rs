@@ -43,6 +43,9 @@ const IGNORED: [&str; 9] = [
     "observation.environment_state",
 ];
 
+/// Largest value of a state that makes sense in any unit.
+const MOST: f64 = 1e9;
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Request {
@@ -114,8 +117,11 @@ impl Request {
             },
             "goal_state" => {
                 let target = |(name, value): (&String, &Value)| {
-                    let expected = || Error::field(format!("{key}.{name}"), "a number", value.kind());
-                    let value = value.number().filter(|value| value.is_finite()).ok_or_else(expected)?;
+                    let expected = || {
+                        let got = value.number().map_or_else(|| value.kind(), |number| format!("{number:e}"));
+                        Error::field(format!("{key}.{name}"), format!("a number within +-{MOST:e}"), got)
+                    };
+                    let value = value.number().filter(|value| value.abs() <= MOST).ok_or_else(expected)?;
                     Ok(StateTarget { name: name.clone(), value, scale: None })
                 };
                 let targets = map(key, value)?.iter().map(target).collect::<Result<Vec<_>>>()?;
@@ -123,10 +129,14 @@ impl Request {
             }
             "goal_region" => {
                 let interval = |(name, value): (&String, &Value)| match value.numbers().as_deref() {
-                    Some(&[low, high]) if low <= high => {
+                    Some(&[low, high]) if low <= high && low >= -MOST && high <= MOST => {
                         Ok(StateInterval { name: name.clone(), low, high, scale: None })
                     }
-                    _ => Err(Error::field(format!("{key}.{name}"), "[from, to]", value.kind())),
+                    Some(numbers) => {
+                        let expected = format!("[from, to] with from <= to, within +-{MOST:e}");
+                        Err(Error::field(format!("{key}.{name}"), expected, format!("{numbers:?}")))
+                    }
+                    None => Err(Error::field(format!("{key}.{name}"), "[from, to]", value.kind())),
                 };
                 let intervals = map(key, value)?.iter().map(interval).collect::<Result<Vec<_>>>()?;
                 self.set_goal(key, GoalRequest::State(Goal::Region(not_empty(key, intervals)?)))?;

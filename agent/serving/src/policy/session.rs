@@ -1,5 +1,6 @@
 //! One client's agent: messages in, plans out.
 
+use std::path::Path;
 use std::time::Instant;
 
 use mindseye_agent::configurator::Task;
@@ -35,6 +36,14 @@ impl PolicySession {
         let greeting = greeting(source, fingerprint, task, &planning);
         let (cameras, action_chunk) = (spec.cameras.clone(), spec.action_chunk);
         Ok(Self { planning, cameras, action_chunk, clock: SystemClock::start(), greeting })
+    }
+
+    /// From now on replies note images unlike those of the training, by what is in the checkpoint's `folder`.
+    ///
+    /// # Errors
+    /// As [`PlanningSession::note_novelty`].
+    pub fn note_novelty(&mut self, folder: &Path) -> Result<()> {
+        Ok(self.planning.note_novelty(folder)?)
     }
 
     /// What a client is told first: what the policy takes and gives.
@@ -78,16 +87,19 @@ impl PolicySession {
             Some(actions) => actions.rows("committed", self.action_space().width())?,
             None => Vec::new(),
         };
-        self.planning.commit(&committed)?;
-        if request.new_episode {
-            self.planning.start_episode();
-        } else if let Some(executed) = &request.executed {
-            self.planning.report_executed(executed)?;
-        }
+        let executed = request.executed.as_ref().filter(|_| !request.new_episode);
+        executed.map_or(Ok(()), |executed| self.planning.check_executed(executed))?;
+        self.planning.check_committed(&committed)?;
         let mut notes = match request.goal {
             None => Vec::new(),
             Some(goal) => self.set_goal(goal, &images, &request.proprioception, &request.goal_proprioception)?,
         };
+        self.planning.commit(&committed)?;
+        match executed {
+            Some(executed) => self.planning.report_executed(executed)?,
+            None if request.new_episode => self.planning.start_episode(),
+            None => {}
+        }
         let clock = clock.unwrap_or(&self.clock);
         let (plan, more) = self.planning.plan(images, &request.proprioception, clock)?;
         notes.extend(more);

@@ -1,5 +1,6 @@
 //! A policy for every client.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -21,6 +22,8 @@ pub struct PolicyService {
     task: Task,
     seed: Seed,
     planners: Planners,
+    /// Where the calibration of surprise is looked for.
+    folder: Option<PathBuf>,
     /// Agents are made one after the other, beside the planners: a crowd of new clients delays nobody's plan.
     opening: Mutex<()>,
 }
@@ -41,15 +44,23 @@ impl PolicyService {
             task: task.clone(),
             seed,
             planners: Planners::new(planners),
+            folder: None,
             opening: Mutex::default(),
         })
+    }
+
+    /// The same; replies note images unlike those of the training, by what is in the checkpoint's `folder`.
+    #[must_use]
+    pub fn noting_novelty(self, folder: PathBuf) -> Self {
+        Self { folder: Some(folder), ..self }
     }
 }
 
 impl Service for PolicyService {
     fn open(&self) -> Result<Box<dyn Session + '_>> {
         let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        let policy = PolicySession::new(&self.source, &self.fingerprint, &self.task, self.seed)?;
+        let mut policy = PolicySession::new(&self.source, &self.fingerprint, &self.task, self.seed)?;
+        self.folder.as_ref().map_or(Ok(()), |folder| policy.note_novelty(folder))?;
         drop(opening);
         Ok(Box::new(Planned { policy, planners: &self.planners, previous_total_ms: None }))
     }

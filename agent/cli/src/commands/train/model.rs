@@ -15,8 +15,8 @@ use mindseye_world_model::checkpoint::{Checkpoint, Origin};
 use mindseye_world_model::heads::decoder::{Decoder, DecoderTrainingConfig, train_decoder};
 use mindseye_world_model::surprise::{DEFAULT_RULE, calibrate_surprise};
 use mindseye_world_model::training::{
-    Guesses, RunOptions, STATE_FILE, StartingPoint, TakenFor, TrainedModel, TrainingConfig, TrainingData,
-    TrainingReport, Validation, fit_to_episodes, normalise, secs_per_step, state_file, train, usual_frames,
+    Guesses, Overrides, RunOptions, STATE_FILE, StartingPoint, TakenFor, TrainedModel, TrainingConfig, TrainingData,
+    TrainingReport, Validation, normalise, secs_per_step, state_file, train,
 };
 use serde::Serialize;
 
@@ -266,54 +266,19 @@ fn read_recipe(
         (None, None) => assets::recipe(RECORDED)?,
     };
     let mut recipe: TrainingConfig = config::load_with(&path, &assets::resolve)?;
-    let shape = sources.shape();
     // Worlds of other programs have no recipe of their own either.
     let fits_any = sidecar.is_none() || path == assets::recipe(RECORDED)?;
-    if fits_any {
-        if shape.action == 0 && !(arguments.without_actions || sources.sources().all(|source| source.is_of_cameras())) {
-            let path = sources.path().display();
-            bail!("{path}: expected a column of actions, or --without-actions for a model that only watches, got none");
-        }
-        recipe.model.action_width = shape.action.max(1); // without actions, one that never changes
-    }
-    if !arguments.mapping.is_empty() {
-        recipe.model.cameras = sources.cameras().len();
-    }
-    if arguments.proprioception {
-        if shape.proprioception == 0 {
-            bail!("{}: --proprioception: expected a column of it, got none", sources.path().display());
-        }
-        recipe.model.proprioception_width = shape.proprioception;
-    }
-    let mut chunk = "by the recipe".to_owned();
-    if let Some(asked) = arguments.action_chunk {
-        require_range("--action-chunk", asked, 1, 10_000)?;
-        (recipe.model.action_chunk, chunk) = (asked, "as asked for".into());
-    }
-    if fits_any && arguments.recipe.is_none() {
-        if let Some(known) = known {
-            recipe.model = known.model.clone();
-        }
-        let of_model = known.map(|known| known.model.action_chunk);
-        let asked = of_model.or(arguments.action_chunk);
-        chunk = fit_to_episodes(&mut recipe, control_step_secs, usual_frames(sources)?, asked);
-    }
-    if let Some(expected) = known.map(|known| known.control_step_secs)
-        && (control_step_secs / expected - 1.0).abs() > 0.01
-    {
-        let data = sources.path().display();
-        bail!(
-            "{data}: control step: expected {expected:.4} s as the model was trained with, got {control_step_secs:.4} s"
-        );
-    }
-    if arguments.quick {
-        recipe.quicken();
-    }
-    recipe.decoder_steps = arguments.decoder_steps.unwrap_or(recipe.decoder_steps);
-    if let Some(steps) = arguments.steps {
-        require_range("--steps", steps, 0, 100_000_000)?;
-        recipe.steps = steps;
-    }
+    let overrides = Overrides {
+        is_chosen: arguments.recipe.is_some(),
+        has_mapping: !arguments.mapping.is_empty(),
+        proprioception: arguments.proprioception,
+        without_actions: arguments.without_actions,
+        quick: arguments.quick,
+        action_chunk: arguments.action_chunk,
+        steps: arguments.steps,
+        decoder_steps: arguments.decoder_steps,
+    };
+    let chunk = overrides.apply(&mut recipe, sources, fits_any, known, control_step_secs)?;
     recipe.require_memory(arguments.training.memory()?).with_context(|| format!("{}", path.display()))?;
     Ok((recipe, chunk))
 }
