@@ -121,6 +121,43 @@ fn a_plan_begins_with_what_is_committed_and_continues_from_there() {
     assert_ne!(again[..8], committed, "only that request was bound");
 }
 
+/// Symptom: after a request that was refused for its goal, every request without one failed, and the memory was gone.
+/// Cause: a session changed before all of a request had been looked at.
+#[test]
+fn a_request_that_is_refused_changes_neither_goal_nor_memory() {
+    let checkpoint = checkpoint();
+    let source = ModelSource::from(&checkpoint);
+    let sessions = [true, false].map(|is_troubled| {
+        let mut session = PolicySession::new(&source, checkpoint.fingerprint(), &task(), Seed::new(0)).unwrap();
+        let Value::Map(first) = first_request(2) else { unreachable!() };
+        let mut ask = |message: Map| session.read(&Value::Map(message).encode()).and_then(|read| session.answer(read));
+        ask(first.clone()).unwrap();
+        let mut next = first;
+        next.remove("goal");
+        let state = |name: &str, value: f64| Value::from([(name, value.into())]);
+        let many = Array::of_rows(&vec![vec![0.0, 0.0]; 40_000], 2);
+        for wrong in [
+            [("new_episode", true.into()), ("goal_state", state("nowhere_m", 1.0))],
+            [("new_episode", true.into()), ("goal_state", state("agent_x_m", 1e300))],
+            [
+                ("goal_region", Value::from([("agent_x_m", Value::List(vec![0.5.into(), 0.3.into()]))])),
+                ("prompt", "".into()),
+            ],
+            [("executed", many.clone().into()), ("prompt", "".into())],
+            [("committed", many.clone().into()), ("prompt", "".into())],
+        ] {
+            if is_troubled {
+                let mut message = next.clone();
+                message.extend(wrong.into_iter().map(|(name, value): (&str, Value)| (name.to_owned(), value)));
+                ask(message).unwrap_err();
+            }
+        }
+        let reply = ask(next).unwrap();
+        (actions(&reply), reply["surprise"].clone())
+    });
+    assert!(sessions[0] == sessions[1] && sessions[0].1.number().is_some(), "as if nothing had been asked");
+}
+
 #[test]
 fn more_clients_than_allowed_are_refused_in_words_and_the_next_comes_in() {
     let server = Running::policy(Limits { max_clients: 1, ..Limits::default() }, None);
