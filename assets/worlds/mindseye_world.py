@@ -17,7 +17,8 @@ def serve(make):
     """Answers requests with the world `make(image_side)` until there are no more. The world has
 
     describe() -> dict, reset(seed), step(action), image() -> uint8 [H, W, 3], observation() -> dict
-    and, as far as describe()["can"] says so, set_state(state), check_goal(state, goal) -> dict, act(seed) -> action: its demonstrator's, a new one where seed is not None.
+    and, as far as describe()["can"] says so, set_state(state), check_goal(state, goal) -> dict, act(seed) -> action:
+    its demonstrator's, a new one where seed is not None.
     """
     world = None
     for line in sys.stdin:

@@ -1,10 +1,10 @@
 //! What everybody expects of objects, and films of its violation: matched sets of possible and impossible clips, after
 //! the method of IntPhys (Riochet et al. 2018), with Rapier as the physics of both.
 //!
-//! A [`Quadruple`] has two possible and two impossible clips of one [`Concept`]. Every image of an impossible clip is an
-//! image of a possible one at the same time or follows from one by a change that nobody could see (behind a screen) or
-//! that no law allows (in the open), so that only the course of events tells them apart: over the four clips, each kind
-//! of beginning goes with each kind of end once possibly and once impossibly.
+//! A [`Quadruple`] has two possible and two impossible clips of one [`Concept`]. Every image of an impossible clip is
+//! an image of a possible one at the same time or follows from one by a change that nobody could see (behind a screen)
+//! or that no law allows (in the open), so that only the order of events tells them apart: over the four clips, each
+//! kind of beginning goes with each kind of end once possibly and once impossibly.
 //!
 //! ```
 //! use mindseye_interface::{ImageSize, Seed};
@@ -24,8 +24,8 @@ use mindseye_interface::{Error, Image, ImageSize, Result, Seed};
 
 use rand::Rng as _;
 
-use concepts::courses;
-use stage::{Course, Stage};
+use concepts::scenarios;
+use stage::{Scenario, Stage};
 
 /// Images of a clip.
 pub const FRAMES: usize = 32;
@@ -93,7 +93,7 @@ pub struct Clip {
 pub struct Quadruple {
     /// What they are about.
     pub concept: Concept,
-    /// Two courses of events that can happen.
+    /// Two that can happen.
     pub possible: [Clip; 2],
     /// Two that cannot: each begins as the possible one with its number.
     pub impossible: [Clip; 2],
@@ -103,10 +103,10 @@ pub struct Quadruple {
 
 /// The four clips of `concept` that follow from `seed`: colours, sizes, speeds, directions and places vary.
 pub fn quadruple(concept: Concept, seed: Seed, size: ImageSize) -> Quadruple {
-    let courses = courses(concept, seed);
-    let film = |course: &Course| Clip { images: Stage::new(&courses.look, course, size).film(course) };
-    let films = |two: &[Course; 2]| [film(&two[0]), film(&two[1])];
-    let (possible, impossible) = (films(&courses.possible), films(&courses.impossible));
+    let scenarios = scenarios(concept, seed);
+    let film = |scenario: &Scenario| Clip { images: Stage::new(&scenarios.look, scenario, size).film(scenario) };
+    let films = |two: &[Scenario; 2]| [film(&two[0]), film(&two[1])];
+    let (possible, impossible) = (films(&scenarios.possible), films(&scenarios.impossible));
     let breaks = [0, 1].map(|number| {
         let mut pairs = possible[number].images.iter().zip(&impossible[number].images);
         pairs.position(|(possible, impossible)| possible != impossible).unwrap_or(FRAMES)
@@ -118,7 +118,7 @@ pub fn quadruple(concept: Concept, seed: Seed, size: ImageSize) -> Quadruple {
 pub fn possible_clip(seed: Seed, size: ImageSize) -> Clip {
     let mut rng = seed.child("which").rng();
     let (_, concept) = Concept::ALL[rng.random_range(0..Concept::ALL.len())];
-    let courses = courses(concept, seed);
-    let course = &courses.possible[rng.random_range(0..2)];
-    Clip { images: Stage::new(&courses.look, course, size).film(course) }
+    let scenarios = scenarios(concept, seed);
+    let scenario = &scenarios.possible[rng.random_range(0..2)];
+    Clip { images: Stage::new(&scenarios.look, scenario, size).film(scenario) }
 }

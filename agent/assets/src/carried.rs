@@ -123,8 +123,8 @@ mod tests {
         assert_eq!(extract_to(folder.path(), "tasks/nowhere.toml").unwrap(), None);
     }
 
-    /// Symptom: an installed program failed on a field of a recipe that it did not know. Cause: it read the recipe of the
-    /// source tree that it was built from, which had moved on. Fix: only while they are equal.
+    /// Symptom: an installed program failed on a field of a recipe that it did not know. Cause: it read the recipe of
+    /// the source tree that it was built from, which had moved on. Fix: only while they are equal.
     #[test]
     fn a_source_tree_that_has_moved_on_is_not_read() {
         let folder = tempfile::tempdir().unwrap();

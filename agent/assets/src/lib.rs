@@ -10,8 +10,8 @@ use anyhow::{Result, bail};
 pub const VARIABLE: &str = "MINDSEYE_ASSETS";
 
 /// Path of the asset `relative` (`tasks/two_room.toml`, `checkpoints/push_t`), in this order: `$MINDSEYE_ASSETS`,
-/// `assets` in the current folder, the source tree this program was built from while the asset there is the one that was
-/// built in, the copy inside the program (written to the user's cache folder).
+/// `assets` in the current folder, the source tree this program was built from while the asset there is the one that
+/// was built in, the copy inside the program (written to the user's cache folder).
 ///
 /// # Errors
 /// When it is in none of them, with the places that were searched; when the cache folder cannot be written.

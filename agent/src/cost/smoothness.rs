@@ -6,8 +6,8 @@ use crate::directive::{Directive, terms};
 use crate::latent::{Plans, Rollouts};
 
 /// Mean squared change from one control step's action to the next, chunk by chunk; a plan's first action changes
-/// nothing. The change of an absolutely commanded joint counts in its largest steps ([`Directive::max_step`]): in shares
-/// of its range, the usual measure, those of a control step are too small to count beside a goal.
+/// nothing. The change of an absolutely commanded joint counts in its largest steps ([`Directive::max_step`]): in
+/// shares of its range, the usual measure, those of a control step are too small to count beside a goal.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Smoothness;
 

@@ -5,22 +5,22 @@ use nalgebra::Isometry3;
 use rand::Rng as _;
 
 use super::physics::{Launch, NewGravity, poses};
-use super::stage::{Block, Course, HALF_WIDTH_M, Look, Seen, Shape};
+use super::stage::{Block, HALF_WIDTH_M, Look, Scenario, Seen, Shape};
 use super::{Concept, FRAMES};
 use crate::factors::{colour, vivid_colour};
 
-/// The courses of a set.
-pub(super) struct Courses {
+/// The scenarios of a set.
+pub(super) struct Scenarios {
     pub look: Look,
-    pub possible: [Course; 2],
-    pub impossible: [Course; 2],
+    pub possible: [Scenario; 2],
+    pub impossible: [Scenario; 2],
 }
 
 /// An object in motion: what is seen of it in each image.
 type Motion = Vec<Option<Seen>>;
 
 /// The set of `concept` under `seed`.
-pub(super) fn courses(concept: Concept, seed: Seed) -> Courses {
+pub(super) fn scenarios(concept: Concept, seed: Seed) -> Scenarios {
     let mut rng = seed.child(concept.name()).rng();
     let look = Look {
         wall_rgb: colour(&mut rng, 170..=235),
@@ -38,11 +38,11 @@ pub(super) fn courses(concept: Concept, seed: Seed) -> Courses {
         Concept::Gravity => gravity(&mut rng),
         Concept::Support => support(&mut rng),
     };
-    Courses { look, possible, impossible }
+    Scenarios { look, possible, impossible }
 }
 
-/// Possible courses and impossible ones.
-type Set = [[Course; 2]; 2];
+/// Possible scenarios and impossible ones.
+type Set = [[Scenario; 2]; 2];
 
 /// A ball that enters on the left at `speed` and rolls along the floor.
 fn rolling(radius_m: f32, speed: f32) -> Launch {
@@ -77,8 +77,8 @@ fn hidden(motion: &Motion, left: f32, right: f32) -> usize {
     behind.get(behind.len() / 2).copied().unwrap_or(motion.len() / 2)
 }
 
-fn course(screens: &[Block], blocks: &[Block], object: Motion) -> Course {
-    Course { screens: screens.to_vec(), blocks: blocks.to_vec(), object }
+fn scenario(screens: &[Block], blocks: &[Block], object: Motion) -> Scenario {
+    Scenario { screens: screens.to_vec(), blocks: blocks.to_vec(), object }
 }
 
 /// A ball rolls behind a screen; it comes out, or it does not.
@@ -89,7 +89,7 @@ fn permanence(rng: &mut Rng) -> Set {
     let (there, nothing) = (motion(&launch, vivid_colour(rng), &[], None), vec![None; FRAMES]);
     let at = hidden(&there, left, right);
     let screens = [Block::screen(left, right)];
-    let shown = |object| course(&screens, &[], object);
+    let shown = |object| scenario(&screens, &[], object);
     let (vanishes, appears) = (spliced(&there, &nothing, at), spliced(&nothing, &there, at));
     [[shown(there), shown(nothing)], [shown(vanishes), shown(appears)]]
 }
@@ -101,7 +101,7 @@ fn continuity(rng: &mut Rng) -> Set {
     let screens = [Block::screen(-outer, -inner), Block::screen(inner, outer)];
     let (there, nothing) = (motion(&launch, vivid_colour(rng), &[], None), vec![None; FRAMES]);
     let (first, second) = (hidden(&there, -outer, -inner), hidden(&there, inner, outer));
-    let shown = |object| course(&screens, &[], object);
+    let shown = |object| scenario(&screens, &[], object);
     let skips = spliced(&spliced(&there, &nothing, first), &there, second);
     let only_there = spliced(&spliced(&nothing, &there, first), &nothing, second);
     [[shown(there), shown(nothing)], [shown(skips), shown(only_there)]]
@@ -115,7 +115,7 @@ fn solidity(rng: &mut Rng) -> Set {
     let walls = [Block::standing(left, left + 0.12, rng.random_range(0.45..0.7))];
     let rgb = vivid_colour(rng);
     let (bounces, rolls_on) = (motion(&launch, rgb, &walls, None), motion(&launch, rgb, &[], None));
-    let (with, without) = (|object| course(&[], &walls, object), |object| course(&[], &[], object));
+    let (with, without) = (|object| scenario(&[], &walls, object), |object| scenario(&[], &[], object));
     let possible = [with(bounces.clone()), without(rolls_on.clone())];
     [possible, [with(rolls_on), without(bounces)]]
 }
@@ -140,7 +140,7 @@ fn constancy(rng: &mut Rng, of_colour: bool) -> Set {
     };
     let at = hidden(&one, left, right);
     let screens = [Block::screen(left, right)];
-    let shown = |object| course(&screens, &[], object);
+    let shown = |object| scenario(&screens, &[], object);
     let impossible = [shown(spliced(&one, &other, at)), shown(spliced(&other, &one, at))];
     [[shown(one), shown(other)], impossible]
 }
@@ -160,7 +160,7 @@ fn gravity(rng: &mut Rng) -> Set {
     let at = rng.random_range(9..14);
     let weightless = motion(&high, rgb, &[], Some((at, 0.0)));
     let rising = motion(&low, rgb, &[], Some((at, -super::physics::GRAVITY)));
-    let shown = |object| course(&[], &[], object);
+    let shown = |object| scenario(&[], &[], object);
     [[shown(falls), shown(returns)], [shown(weightless), shown(rising)]]
 }
 
@@ -178,7 +178,7 @@ fn support(rng: &mut Rng) -> Set {
     };
     let rgb = vivid_colour(rng);
     let (falls, slides) = (motion(&launch, rgb, &short, None), motion(&launch, rgb, &long, None));
-    let (on_short, on_long) = (|object| course(&[], &short, object), |object| course(&[], &long, object));
+    let (on_short, on_long) = (|object| scenario(&[], &short, object), |object| scenario(&[], &long, object));
     let possible = [on_short(falls.clone()), on_long(slides.clone())];
     [possible, [on_short(slides), on_long(falls)]]
 }

@@ -1,4 +1,4 @@
-//! The physics of a course: one object among boxes, in Rapier.
+//! The physics of a scenario: one object among boxes, in Rapier.
 
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use rapier3d::prelude::{

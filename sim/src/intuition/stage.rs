@@ -74,7 +74,7 @@ pub(super) struct Look {
 
 /// What a clip shows.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Course {
+pub(super) struct Scenario {
     pub screens: Vec<Block>,
     pub blocks: Vec<Block>,
     /// The object in each image; `None` where there is none.
@@ -88,18 +88,18 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub fn new(look: &Look, course: &Course, size: ImageSize) -> Self {
+    pub fn new(look: &Look, scenario: &Scenario, size: ImageSize) -> Self {
         let floor = Block { centre: Vector3::new(0.0, 0.0, 0.05), half: Vector3::new(6.0, 3.0, 0.05) };
         let mut still = placed(&floor, look.floor_rgb);
-        course.screens.iter().for_each(|screen| still.extend(placed(screen, look.screen_rgb)));
-        course.blocks.iter().for_each(|block| still.extend(placed(block, look.block_rgb)));
+        scenario.screens.iter().for_each(|screen| still.extend(placed(screen, look.screen_rgb)));
+        scenario.blocks.iter().for_each(|block| still.extend(placed(block, look.block_rgb)));
         Self { rasteriser: Rasteriser::new(camera(size), look.wall_rgb, still), mirrored: look.mirrored }
     }
 
-    /// The images of a course.
-    pub fn film(mut self, course: &Course) -> Vec<Image> {
-        let mut images = Vec::with_capacity(course.object.len());
-        for object in &course.object {
+    /// The images of a scenario.
+    pub fn film(mut self, scenario: &Scenario) -> Vec<Image> {
+        let mut images = Vec::with_capacity(scenario.object.len());
+        for object in &scenario.object {
             let image = self.rasteriser.draw(object.iter().flat_map(triangles));
             images.push(if self.mirrored { mirrored(&image) } else { image });
         }

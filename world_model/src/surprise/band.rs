@@ -78,8 +78,8 @@ pub(super) fn rate(blocks: &[Vec<f64>], rule: AlarmRule, minutes: f64, seed: See
 }
 
 /// How many alarms there are in ten minutes, from `counts` of as many blocks or episodes that last `minutes` in all,
-/// and the ends of its 95 % interval, by a bootstrap over these; where there are none, up to what none in so many minutes
-/// leaves possible.
+/// and the ends of its 95 % interval, by a bootstrap over these; where there are none, up to what none in so many
+/// minutes leaves possible.
 pub fn per_10_minutes(counts: &[usize], minutes: f64, seed: Seed) -> [f64; 3] {
     let per_ten = |alarms: usize| 10.0 * alarms as f64 / minutes.max(1e-9);
     let mut rng = seed.rng();

@@ -13,9 +13,9 @@ use crate::{Error, Result};
 /// Does a model know what can happen? Matched films of possible and impossible events, and which surprise it more.
 ///
 /// Seven concepts: an object behind a screen is still there (permanence), is somewhere on its way (continuity), keeps
-/// shape and colour, does not pass through a wall (solidity), falls as things do (gravity), and needs something below it
-/// (support). The four films of a set differ in the course of events alone, and chance is 50 %. Models are encoders of
-/// clips with a predictor (V-JEPA, published or of `mindseye pretrain`), and world models of ours.
+/// shape and colour, does not pass through a wall (solidity), falls as things do (gravity), and needs something below
+/// it (support). The four films of a set differ in the course of events alone, and chance is 50 %. Models are encoders
+/// of clips with a predictor (V-JEPA, published or of `mindseye pretrain`), and world models of ours.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     mindseye surprise-suite --make 2000 --out data/films      # possible films alone, to learn from\n  \
