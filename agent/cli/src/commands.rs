@@ -75,6 +75,7 @@ pub enum Command {
     Cameras(mindseye_cameras::CamerasArguments),
     Serve(mindseye_serving::ServeArguments),
     Act(mindseye_serving::ActArguments),
+    Arm(mindseye_serving::ArmArguments),
     Watch(mindseye_serving::watch::WatchArguments),
     Bench(bench::BenchArguments),
     /// Answer requests on stdin as a world of another program does: the reference of docs/your_robot.md.
@@ -112,6 +113,7 @@ impl Command {
             Self::Cameras(arguments) => cameras::run(arguments),
             Self::Serve(arguments) => Ok(arguments.run(&serving::program()?)?),
             Self::Act(arguments) => Ok(arguments.run(&serving::program()?)?),
+            Self::Arm(arguments) => Ok(serving::program()?.arm(arguments)?),
             Self::Watch(arguments) => cameras::watch(arguments),
             Self::Bench(arguments) => bench::run(arguments),
             Self::World { scene, abilities } => Ok(abilities.serve(scene.open()?.benchmark.as_ref())?),

@@ -25,5 +25,6 @@ pub mod watch;
 
 pub use act::ActArguments;
 pub use error::{Error, Result};
+pub use mindseye_arms::ArmArguments;
 pub use program::{Program, Supplied};
 pub use serve_command::ServeArguments;
