@@ -254,7 +254,9 @@ fn space_of(joints: &[Joint], settings: &ArmSettings) -> ActionSpace {
 /// Refuses a servo that counts its positions otherwise than the calibration says.
 pub(crate) fn require_calibrated(servos: &mut Servos, joint: &Joint) -> Result<()> {
     let motor = &joint.motor;
-    let model = servos.read(motor.id, "model_number")?;
+    let names = ["model_number", "operating_mode", "homing_offset", "min_position_limit", "max_position_limit"];
+    let kept = servos.read_all(motor.id, &names)?; // one question: an adapter may keep each answer for 16 ms
+    let model = kept.first().copied().unwrap_or_default();
     if !Servos::is_known_model(model) {
         return Err(Error::field(
             format!("servo {} ({})", motor.id, joint.name),
@@ -262,13 +264,8 @@ pub(crate) fn require_calibrated(servos: &mut Servos, joint: &Joint) -> Result<(
             format!("model {model}"),
         ));
     }
-    for (name, expected) in [
-        ("operating_mode", 0),
-        ("homing_offset", motor.homing_offset),
-        ("min_position_limit", motor.range_min),
-        ("max_position_limit", motor.range_max),
-    ] {
-        let got = servos.read(motor.id, name)?;
+    let wanted = [0, motor.homing_offset, motor.range_min, motor.range_max];
+    for ((name, got), expected) in names.iter().zip(kept).skip(1).zip(wanted) {
         if got != expected {
             let field = format!("{name} of servo {} ({})", motor.id, joint.name);
             let expected = format!("{expected} as in the calibration (mindseye arm calibrate --write FILE sets it)");

@@ -210,6 +210,26 @@ impl Servos {
         self.ask(&ask, ANSWER, question, |bytes| decoded(&register, &bytes))
     }
 
+    /// The registers `names` of servo `id`, in one question.
+    ///
+    /// # Errors
+    /// [`Error::Servo`] without a whole answer.
+    pub fn read_all(&mut self, id: u8, names: &[&str]) -> Result<Vec<i64>> {
+        let registers = names.iter().map(|name| register(name)).collect::<Result<Vec<_>>>()?;
+        let start = registers.iter().map(|register| register.addr).min().unwrap_or(0);
+        let end = registers.iter().map(|register| register.addr + register.size).max().unwrap_or(0);
+        let question =
+            |protocol: &DynamixelProtocolHandler, line: &mut Line| protocol.read(line, id, start, end - start);
+        let take = |bytes: Vec<u8>| {
+            let part = |register: &RegisterInfo| {
+                let from = usize::from(register.addr - start);
+                decoded(register, bytes.get(from..from + usize::from(register.size)).unwrap_or_default())
+            };
+            registers.iter().map(part).collect()
+        };
+        self.ask(&|| format!("reading {} of servo {id}", names.join(", ")), ANSWER, question, take)
+    }
+
     /// Sets the register `name` of servo `id`.
     ///
     /// # Errors

@@ -32,7 +32,10 @@ fn move_by_hand(fake: &FakeArm, degrees: f64) {
 #[test]
 fn an_arm_goes_to_where_its_leader_is_and_follows_it_without_a_jump() {
     let (fake, hand) = (FakeArm::calibrated(&calibration()), FakeArm::calibrated(&calibration()));
-    hand.world().servos.iter_mut().for_each(|servo| servo.write(40, &[1]));
+    for servo in &mut hand.world().servos {
+        servo.set(42, servo.position().round() as u16); // it holds where it is
+        servo.write(40, &[1]);
+    }
     let (mut arm, mut leader) = pair(&fake, &hand);
     assert!(hand.world().servos.iter().all(|servo| !servo.has_torque()), "a hand can move it");
     move_by_hand(&hand, 25.0); // elsewhere than the follower

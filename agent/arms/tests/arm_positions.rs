@@ -180,7 +180,7 @@ fn an_arm_in_no_state_to_move_is_not_connected() {
         (|servo| servo.set(31, 7), "homing_offset of servo 3 (elbow_flex): expected 1100 as in the calibration"),
         (|servo| servo.set(11, 4000), "max_position_limit of servo 3 (elbow_flex): expected 3070"),
         (|servo| servo.set(3, 1284), "servo 3 (elbow_flex): expected an STS3215, got model 1284"),
-        (|servo| servo.is_silent = true, "reading model_number of servo 3: Operation timed out"),
+        (|servo| servo.is_silent = true, ", max_position_limit of servo 3: Operation timed out"),
     ];
     for (change, part) in changes {
         let fake = FakeArm::calibrated(&calibration());
