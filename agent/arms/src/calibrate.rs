@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::calibration::{Calibration, MotorCalibration};
 use crate::error::{Error, Result};
-use crate::servos::{MAX_STEP, Servos};
+use crate::servos::{MAX_STEP, ServoState, Servos};
 
 /// The joints of an SO-101, with the numbers of their servos.
 pub const JOINTS: [(&str, u8); 6] = [
@@ -30,8 +30,21 @@ pub struct CalibrationSteps<'a> {
     pub middle: &'a mut dyn FnMut() -> Result<()>,
     /// Whether the arm was moved through all of its ranges; is asked after every reading.
     pub is_done: &'a mut dyn FnMut() -> Result<bool>,
-    /// Is shown the positions and ranges so far, as steps: lowest, newest, highest.
-    pub show: &'a mut dyn FnMut(&[(String, [i64; 3])]),
+    /// Is shown the positions and ranges so far.
+    pub show: &'a mut dyn FnMut(&[MovedRange]),
+}
+
+/// How far a joint was moved so far, steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedRange {
+    /// Its name.
+    pub joint: String,
+    /// Lowest position.
+    pub lowest: i64,
+    /// Newest position.
+    pub newest: i64,
+    /// Highest position.
+    pub highest: i64,
 }
 
 /// The name of the joint that servo `id` moves in an SO-101.
@@ -66,7 +79,8 @@ pub fn calibrate(
     }
     let ranges = moved_ranges(servos, joints, &ids, steps)?;
     let mut calibrated = Vec::with_capacity(joints.len());
-    for (((name, id), homing_offset), [low, _, high]) in joints.iter().zip(offsets).zip(ranges) {
+    for (((name, id), homing_offset), range) in joints.iter().zip(offsets).zip(ranges) {
+        let (low, high) = (range.lowest, range.highest);
         let (range_min, range_max) = match full_turns.contains(name) {
             true => (0, MAX_STEP),
             false if high - low < LEAST_MOVED => {
@@ -83,24 +97,28 @@ pub fn calibrate(
     Ok(calibration)
 }
 
-/// Lowest, newest and highest position of every joint until the steps are done.
+/// How far every joint was moved when the steps are done.
 fn moved_ranges(
     servos: &mut Servos,
     joints: &[(String, u8)],
     ids: &[u8],
     steps: &mut CalibrationSteps<'_>,
-) -> Result<Vec<[i64; 3]>> {
-    let mut ranges: Vec<[i64; 3]> = servos.states(ids)?.iter().map(|state| [state.position; 3]).collect();
+) -> Result<Vec<MovedRange>> {
+    let begun = |(state, (name, _)): (&ServoState, &(String, u8))| {
+        let (joint, lowest) = (name.clone(), state.position);
+        MovedRange { joint, lowest, newest: lowest, highest: lowest }
+    };
+    let mut ranges: Vec<MovedRange> = servos.states(ids)?.iter().zip(joints).map(begun).collect();
     while !(steps.is_done)()? {
-        for ((state, range), (name, _)) in servos.states(ids)?.iter().zip(&mut ranges).zip(joints) {
-            if (state.position - range[1]).abs() > MIDDLE {
+        for (state, range) in servos.states(ids)?.iter().zip(&mut ranges) {
+            if (state.position - range.newest).abs() > MIDDLE {
                 let expected = "positions within one turn: begin in the middle of its range";
-                return Err(Error::field(format!("range of {name}"), expected, "more than a turn"));
+                return Err(Error::field(format!("range of {}", range.joint), expected, "more than a turn"));
             }
-            *range = [range[0].min(state.position), state.position, range[2].max(state.position)];
+            range.newest = state.position;
+            (range.lowest, range.highest) = (range.lowest.min(range.newest), range.highest.max(range.newest));
         }
-        let named = joints.iter().zip(&ranges).map(|((name, _), range)| (name.clone(), *range));
-        (steps.show)(&named.collect::<Vec<_>>());
+        (steps.show)(&ranges);
         std::thread::sleep(READING);
     }
     Ok(ranges)

@@ -11,7 +11,7 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::inputs::next_line;
 use mindseye_interface::text::{printable, printable_path};
 
-use crate::calibrate::{CalibrationSteps, JOINTS, calibrate, write_calibration};
+use crate::calibrate::{CalibrationSteps, JOINTS, MovedRange, calibrate, write_calibration};
 use crate::calibration::{Calibration, MAX_SERVOS};
 use crate::check::check;
 use crate::error::{Error, Result};
@@ -213,7 +213,7 @@ fn by_hand(
         }
     };
     let (is_terminal, mut is_shown) = (std::io::stderr().is_terminal(), false);
-    let mut show = |ranges: &[(String, [i64; 3])]| {
+    let mut show = |ranges: &[MovedRange]| {
         if is_terminal {
             redraw(ranges, std::mem::replace(&mut is_shown, true));
         }
@@ -223,10 +223,10 @@ fn by_hand(
 }
 
 /// The table of ranges, over the one before.
-fn redraw(ranges: &[(String, [i64; 3])], is_shown: bool) {
+fn redraw(ranges: &[MovedRange], is_shown: bool) {
     let up = if is_shown { format!("\x1b[{}A", ranges.len()) } else { String::new() };
-    let row = |(name, [low, now, high]): &(String, [i64; 3])| {
-        format!("\x1b[K{:<14} {low:>5} {now:>5} {high:>5}\n", printable(name))
+    let row = |MovedRange { joint, lowest, newest, highest }: &MovedRange| {
+        format!("\x1b[K{:<14} {lowest:>5} {newest:>5} {highest:>5}\n", printable(joint))
     };
     // A terminal that is gone ends nothing.
     let _ = write!(std::io::stderr(), "{up}{}", ranges.iter().map(row).collect::<String>());

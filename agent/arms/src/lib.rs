@@ -25,7 +25,7 @@ mod units;
 
 pub use address::ArmUri;
 pub use arm::Arm;
-pub use calibrate::{CalibrationSteps, JOINTS, calibrate, write_calibration};
+pub use calibrate::{CalibrationSteps, JOINTS, MovedRange, calibrate, write_calibration};
 pub use calibration::{Calibration, MotorCalibration};
 pub use check::{ArmReport, ServoReport, check};
 pub use command::ArmArguments;

@@ -6,7 +6,8 @@
 mod support;
 
 use mindseye_arms::{
-    Arm, ArmSettings, Calibration, CalibrationSteps, JOINTS, MotorCalibration, Servos, calibrate, write_calibration,
+    Arm, ArmSettings, Calibration, CalibrationSteps, JOINTS, MotorCalibration, MovedRange, Servos, calibrate,
+    write_calibration,
 };
 use support::{FakeArm, calibration};
 
@@ -42,7 +43,7 @@ fn by_hand(fake: &FakeArm, moved: &[u8], range: f64) -> mindseye_arms::Result<Ca
         Ok(readings > 4)
     };
     let mut shown = 0;
-    let mut show = |ranges: &[(String, [i64; 3])]| shown += ranges.len();
+    let mut show = |ranges: &[MovedRange]| shown += ranges.len();
     let mut steps = CalibrationSteps { middle: &mut middle, is_done: &mut is_done, show: &mut show };
     let mut servos = Servos::open(&fake.port_text(), 1_000_000).unwrap();
     let calibrated = calibrate(&mut servos, &joints(), &["wrist_roll".to_owned()], &mut steps);

@@ -15,10 +15,10 @@ use mindseye_arms::{Calibration, JOINTS, MotorCalibration};
 
 /// A calibration of an SO-101, as LeRobot makes them: ranges of some joints are not in the middle of their turn.
 pub fn calibration() -> Calibration {
-    let ranges = [(750, 3400), (830, 3250), (860, 3070), (900, 3200), (0, 4095), (2020, 3500)];
-    let joints = JOINTS.iter().zip(ranges).zip([12, -640, 1100, 3, -1500, 950]);
-    let motor = |((&(name, id), (range_min, range_max)), homing_offset): ((&(&str, u8), (i64, i64)), i64)| {
+    let kept =
+        [(750, 3400, 12), (830, 3250, -640), (860, 3070, 1100), (900, 3200, 3), (0, 4095, -1500), (2020, 3500, 950)];
+    let motor = |(&(name, id), (range_min, range_max, homing_offset)): (&(&str, u8), (i64, i64, i64))| {
         (name.to_owned(), MotorCalibration { id, drive_mode: 0, homing_offset, range_min, range_max })
     };
-    Calibration::new(joints.map(motor)).unwrap()
+    Calibration::new(JOINTS.iter().zip(kept).map(motor)).unwrap()
 }
