@@ -104,8 +104,8 @@ pub fn record_cameras(
     if driver.is_some() && first_action.is_none() {
         return Ok(report);
     }
-    let width = first_action.map_or(0, |action| action.values.len());
-    let mut data = DataSet::create(cameras, &first, width, options)?;
+    let driven = driver.zip(first_action.map(|action| action.values.len()));
+    let mut data = DataSet::create(cameras, &first, driven, options)?;
     while report.episodes < options.episodes && !stopped() {
         let Some(_) = wait(WAIT_SECS, clock, &stopped, &|| cameras.read_latest(max_age))? else { break };
         let episode = one_episode(cameras, driver, options, clock, &stopped);

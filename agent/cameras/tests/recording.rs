@@ -55,7 +55,7 @@ fn set(sequence: u64, captured_secs: f64) -> mindseye_cameras::Result<FrameSet> 
 
 #[test]
 fn repeated_late_and_passed_over_frames_are_counted_and_a_lost_camera_ends_the_episode() {
-    let action = |value: f32| Some(DrivenAction { values: vec![value], received_secs: 0.0 });
+    let action = |value: f32| Some(DrivenAction { values: vec![value], proprioception: vec![], received_secs: 0.0 });
     let mut recorder = EpisodeRecorder::new(1, 100, 0.1);
     assert_eq!(recorder.tick(set(7, 5.0), action(1.0), false), Timestep::Goes);
     assert_eq!(recorder.tick(set(7, 5.0), action(2.0), true), Timestep::Goes);

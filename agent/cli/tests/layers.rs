@@ -16,7 +16,7 @@ use module_graph::{Circle, circles};
 use source::{files, repository, tree};
 
 /// Every package from the bottom up; those that are not there yet are passed over.
-const LAYERS: [Layer; 17] = [
+const LAYERS: [Layer; 18] = [
     Layer { name: "mindseye-interface", folder: "agent/interface", may_use: &["nalgebra"] },
     Layer { name: "mindseye-sim", folder: "sim", may_use: &["mindseye-interface", "nalgebra", "rapier3d"] },
     Layer { name: "mindseye-episodes", folder: "world_model/episodes", may_use: &["mindseye-interface"] },
@@ -37,6 +37,7 @@ const LAYERS: [Layer; 17] = [
             "nalgebra",
         ],
     },
+    Layer { name: "mindseye-arms", folder: "agent/arms", may_use: &["mindseye-interface"] },
     Layer { name: "mindseye-assets", folder: "agent/assets", may_use: &["mindseye-interface"] },
     Layer { name: "mindseye-cameras", folder: "agent/cameras", may_use: &["mindseye-interface", "mindseye-episodes"] },
     Layer { name: "mindseye-worlds", folder: "agent/worlds", may_use: &["mindseye-interface", "mindseye-episodes"] },
@@ -53,6 +54,7 @@ const LAYERS: [Layer; 17] = [
             "mindseye-episodes",
             "mindseye-world-model",
             "mindseye-agent",
+            "mindseye-arms",
             "mindseye-cameras",
         ],
     },
@@ -103,6 +105,7 @@ const BINARY: &[&str] = &[
     "mindseye-episodes",
     "mindseye-world-model",
     "mindseye-agent",
+    "mindseye-arms",
     "mindseye-assets",
     "mindseye-cameras",
     "mindseye-serving",

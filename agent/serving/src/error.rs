@@ -51,6 +51,9 @@ pub enum Error {
     /// The agent refused, or failed.
     #[error("{}", printable(&.0.to_string()))]
     Agent(#[from] mindseye_agent::Error),
+    /// An arm cannot be connected, or must not move.
+    #[error(transparent)]
+    Arm(#[from] mindseye_arms::Error),
     /// A camera failed.
     #[error(transparent)]
     Camera(#[from] mindseye_cameras::Error),

@@ -17,6 +17,7 @@ pub mod message;
 pub mod page;
 pub mod policy;
 mod program;
+mod recording;
 mod serve_command;
 pub mod server;
 mod timed_stream;
@@ -25,5 +26,7 @@ pub mod watch;
 
 pub use act::ActArguments;
 pub use error::{Error, Result};
+pub use mindseye_arms::ArmArguments;
 pub use program::{Program, Supplied};
+pub use recording::LiveRecordingArguments;
 pub use serve_command::ServeArguments;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mindseye_agent::{ModelSource, Task};
+use mindseye_arms::ArmArguments;
 use mindseye_cameras::Sources;
 use mindseye_interface::{Environment, inputs};
 use mindseye_world_model::AnyCheckpoint;
@@ -40,6 +41,14 @@ const MAX_TOKEN_BYTES: u64 = 4096;
 const LEAST_TOKEN: usize = 8;
 
 impl Program {
+    /// Runs `mindseye arm`.
+    ///
+    /// # Errors
+    /// As [`ArmArguments::run`].
+    pub fn arm(&self, arguments: &ArmArguments) -> Result<()> {
+        Ok(arguments.run(&self.say, &self.note, self.stop)?)
+    }
+
     /// The checkpoint in `folder` and the task that fits it, with another budget where `deadline_ms` says one.
     pub(crate) fn model(
         &self,

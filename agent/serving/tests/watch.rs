@@ -97,7 +97,8 @@ fn watch(watcher: &mut Watcher, data: &EpisodeData) -> Vec<Tick> {
         let tick = watcher.look(number as f64 * TICK, Ok(&seen(image, number))).unwrap();
         let physical = space.denormalise(&Action::new(data.actions[number].clone()).unwrap()).unwrap();
         let values = physical.iter().map(|&value| value as f32).collect();
-        watcher.act(&DrivenAction { values, received_secs: 100.0 + number as f64 * TICK + 0.01 }).unwrap();
+        let received_secs = 100.0 + number as f64 * TICK + 0.01;
+        watcher.act(&DrivenAction { values, proprioception: Vec::new(), received_secs }).unwrap();
         tick
     };
     data.frames.iter().enumerate().map(one).collect()

@@ -69,8 +69,29 @@ impl CameraRecordingArguments {
         stop: &AtomicBool,
         tell: &mut dyn FnMut(&str),
     ) -> Result<LiveRecordingReport> {
-        let cameras = open_set(sources, &self.cameras, self.size, self.tolerance.unwrap_or(0.5 / f64::from(self.fps)))?;
         let driver = driver(self.actions.as_deref(), None, sources)?;
+        self.run_driven(sources, (out, mode, video), episodes, driver.as_ref(), stop, tell)
+    }
+
+    /// Timesteps per second.
+    pub fn fps(&self) -> u32 {
+        self.fps
+    }
+
+    /// The same with the actions of another `driver`.
+    ///
+    /// # Errors
+    /// As [`CameraRecordingArguments::run`].
+    pub fn run_driven(
+        &self,
+        sources: &Sources,
+        (out, mode, video): (&Path, WriteMode, bool),
+        episodes: usize,
+        driver: Option<&ActionFeed>,
+        stop: &AtomicBool,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<LiveRecordingReport> {
+        let cameras = open_set(sources, &self.cameras, self.size, self.tolerance.unwrap_or(0.5 / f64::from(self.fps)))?;
         let options = RecordingOptions {
             out: out.to_path_buf(),
             mode,
@@ -80,7 +101,7 @@ impl CameraRecordingArguments {
             seconds: self.seconds,
             task: self.text.clone(),
         };
-        record_cameras(&cameras, driver.as_ref(), &options, sources.clock(), stop, tell)
+        record_cameras(&cameras, driver, &options, sources.clock(), stop, tell)
     }
 }
 

@@ -70,6 +70,7 @@ impl EpisodeRecorder {
             self.capture.cut = Some("the size of the frames has changed".into());
             return Timestep::Last;
         }
+        let measured = action.as_ref().map(|action| action.proprioception.clone()).unwrap_or_default();
         self.follow(action);
         let mut repeats = false;
         for (camera, frame) in set.frames.iter().enumerate() {
@@ -78,7 +79,7 @@ impl EpisodeRecorder {
         self.capture.repeated += usize::from(repeats);
         self.capture.late += usize::from(late);
         self.data.frames.push(stack);
-        self.data.proprioception.push(Vec::new());
+        self.data.proprioception.push(measured);
         self.data.states.push(Vec::new());
         if self.data.len() >= self.timesteps { Timestep::Last } else { Timestep::Goes }
     }

@@ -5,6 +5,7 @@ use mindseye_interface::MemoryLimit;
 use mindseye_interface::memory::product;
 
 use super::{RecordedEpisode, RecordingOptions};
+use crate::actions::ActionFeed;
 use crate::error::{Error, Result};
 use crate::set::{CameraSet, FrameSet};
 
@@ -19,11 +20,12 @@ pub(super) struct DataSet {
 }
 
 impl DataSet {
-    /// Begins the data set, or goes on with it, for frames like those of `first`.
+    /// Begins the data set, or goes on with it, for frames like those of `first` and actions of so many numbers of the
+    /// driver, if there is one.
     pub fn create(
         cameras: &CameraSet,
         first: &FrameSet,
-        action_width: usize,
+        driver: Option<(&ActionFeed, usize)>,
         options: &RecordingOptions,
     ) -> Result<Self> {
         let sizes: Vec<_> = first.frames.iter().map(|frame| frame.image.size()).collect();
@@ -43,9 +45,9 @@ impl DataSet {
             more_cameras: names.collect(),
             image_size: size,
             image_storage: if options.video { ImageStorage::Av1 } else { ImageStorage::Png },
-            proprioception_names: Vec::new(),
+            proprioception_names: driver.map(|(driver, _)| driver.proprioception_names()).unwrap_or_default(),
             state_names: Vec::new(),
-            action_names: (0..action_width).map(|index| format!("action_{index}")).collect(),
+            action_names: driver.map(|(driver, width)| driver.action_names(width)).unwrap_or_default(),
             task: options.task.clone(),
             robot: None,
             episodes_per_file: 1, // what is recorded is on disk before the next episode begins

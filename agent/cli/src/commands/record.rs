@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use mindseye_cameras::CameraRecordingArguments;
 use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage, Recording, Sidecar, WriteMode};
 use mindseye_evaluation::collection::{
     OnPolicyCollection, RecordingPlan, RecordingReport, ScriptedGoals, Shard, dataset_spec, record, scripted_episode,
@@ -14,6 +13,7 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::memory::product;
 use mindseye_interface::text::printable_path;
 use mindseye_interface::{MemoryLimit, Seed, Simulator};
+use mindseye_serving::LiveRecordingArguments;
 use serde::Serialize;
 
 use super::cameras::sources;
@@ -80,7 +80,7 @@ pub struct RecordArguments {
     json: bool,
     // Last, since its heading is that of all that follows.
     #[command(flatten)]
-    live: CameraRecordingArguments,
+    live: LiveRecordingArguments,
 }
 
 /// What was recorded.

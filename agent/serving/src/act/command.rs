@@ -9,6 +9,7 @@ use clap::Args;
 use mindseye_agent::control_loop::{Latch, Limits, run_with_commands};
 use mindseye_agent::session::{CameraImage, goal_frames};
 use mindseye_agent::{Agent, ModelSource, RunGoal, Task};
+use mindseye_arms::{Arm, ArmUri};
 use mindseye_cameras::{CameraSet, CameraUri};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ActionSpace, Environment, ImageSize, Observation, Seed};
@@ -31,13 +32,15 @@ use crate::{Error, Result};
 #[command(after_help = "Examples:\n  \
     mindseye serve --scene push_t --port 8001\n  \
     mindseye act --checkpoint push_t_checkpoint --body ws://127.0.0.1:8001 --goal goal.png --steps 100\n  \
-    mindseye act --checkpoint runs/arm --body ws://10.0.0.7:8001 --camera v4l2:/dev/video0 --goal live --hz 10")]
+    mindseye act --checkpoint runs/arm --body ws://10.0.0.7:8001 --camera v4l2:/dev/video0 --goal live --hz 10\n  \
+    mindseye act --checkpoint runs/arm --body \"arm:/dev/ttyACM0?calibration=my_arm.json\" \\\n      \
+        --camera v4l2:/dev/video0 --goal live")]
 pub struct ActArguments {
     /// Folder of the checkpoint, or of a LeWorldModel.
     #[arg(long)]
     checkpoint: PathBuf,
     /// Address of the body: ws://HOST:PORT of `mindseye serve --scene`, or of a server of your own
-    /// (docs/guides/act.md).
+    /// (docs/guides/act.md); or arm:PORT?calibration=FILE, an arm of serial servos (docs/guides/arm.md).
     #[arg(long, value_name = "URI")]
     body: String,
     /// What is wanted: a PNG or JPEG file (CAMERA=FILE for each of several cameras), or live: what the cameras show
@@ -122,14 +125,13 @@ impl ActArguments {
         let asked_secs = self.hz.map(|hz| 1.0 / hz);
         let expected_secs = asked_secs.or(source.control_step_secs()).unwrap_or(0.1);
         let answer_secs = (2.0 * expected_secs).max(LEAST_ANSWER_SECS);
-        let body = RemoteBody::connect(&self.body, token(self.token_file.as_deref())?.as_deref(), answer_secs)?;
+        let body = self.body_at(&source, answer_secs, task.budget_ms)?;
         require_same_actions(source.action_space(), body.action_space())?;
         let step_secs = asked_secs.unwrap_or(body.control_step_secs());
         if let Some(trained) = source.control_step_secs().filter(|trained| (step_secs / trained - 1.0).abs() > 0.05) {
             (program.note)(&format!("control steps of {step_secs} s, the model was trained on {trained} s"));
         }
-        let own_budget_ms = if self.deadline_ms.is_some() { f64::INFINITY } else { 1e3 * PLANNING_SHARE * step_secs };
-        let task = Task { budget_ms: task.budget_ms.min(own_budget_ms), ..task };
+        let task = Task { budget_ms: self.planning_ms(task.budget_ms, step_secs), ..task };
         let mut agent = Agent::from_checkpoint(&source, &task, Seed::new(self.seed))?;
         let is_live = self.goal == [LIVE];
         if !is_live {
@@ -170,6 +172,25 @@ impl ActArguments {
         Ok(())
     }
 
+    /// Time for a plan, milliseconds.
+    fn planning_ms(&self, budget_ms: f64, step_secs: f64) -> f64 {
+        let own_ms = if self.deadline_ms.is_some() { f64::INFINITY } else { 1e3 * PLANNING_SHARE * step_secs };
+        budget_ms.min(own_ms)
+    }
+
+    /// The body at its address, whose actions are those of the model where it is an arm here.
+    fn body_at(&self, source: &ModelSource, answer_secs: f64, budget_ms: f64) -> Result<Box<dyn Environment>> {
+        if !ArmUri::is_meant(&self.body) {
+            let token = token(self.token_file.as_deref())?;
+            return Ok(Box::new(RemoteBody::connect(&self.body, token.as_deref(), answer_secs)?));
+        }
+        let mut arm = Arm::open(&self.body.parse()?)?;
+        self.hz.map_or(Ok(()), |hz| arm.set_hz(hz))?;
+        source.action_space().map_or(Ok(()), |space| arm.adopt(space))?;
+        arm.leave_for_planning(self.planning_ms(budget_ms, arm.control_step_secs()) / 1e3);
+        Ok(Box::new(arm))
+    }
+
     /// The goal's images, as the model takes them.
     fn goal_of(&self, spec: &ModelSpec) -> Result<Observation> {
         let images = self.goal.iter().map(|argument| CameraImage::of_argument("--goal", argument));
@@ -181,12 +202,12 @@ impl ActArguments {
     fn seen_body(
         &self,
         program: &Program,
-        body: RemoteBody,
+        body: Box<dyn Environment>,
         spec: &ModelSpec,
         (step_secs, lead_secs): (f64, f64),
     ) -> Result<CameraBody> {
         let max_age = Duration::from_secs_f64(self.max_age_ms / 1e3);
-        let (body, clock, times) = (Box::new(body), program.sources.clock().clone(), (step_secs, lead_secs));
+        let (clock, times) = (program.sources.clock().clone(), (step_secs, lead_secs));
         if self.camera.is_empty() {
             return Ok(CameraBody::new(body, None, clock, max_age, times));
         }
