@@ -14,7 +14,7 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::{ActionSpace, Environment, ImageSize, Observation, Seed};
 use mindseye_world_model::ModelSpec;
 
-use super::camera_body::CameraBody;
+use super::camera_body::{CameraBody, Looking};
 use super::keyboard::{Word, commands_of};
 use super::report::{ActListener, ActReport};
 use crate::body::RemoteBody;
@@ -57,9 +57,13 @@ pub struct ActArguments {
     /// Oldest frame that is acted on, milliseconds; an older one holds the body.
     #[arg(long, default_value_t = 300.0)]
     max_age_ms: f64,
-    /// Time for a plan, milliseconds; by default the task's, and at most half a control step.
+    /// Time for a plan, milliseconds; by default the task's, and at most three quarters of a control step.
     #[arg(long)]
     deadline_ms: Option<f64>,
+    /// Control steps that are executed while the next plan is made; by default as many as --deadline-ms takes. 0: the
+    /// body waits for every plan.
+    #[arg(long, value_name = "STEPS")]
+    plan_ahead: Option<usize>,
     /// Longest time of a plan that is still executed, milliseconds; by default two control steps.
     #[arg(long)]
     max_planning_ms: Option<f64>,
@@ -96,7 +100,13 @@ const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// Shortest time for the body's answers, seconds.
 const LEAST_ANSWER_SECS: f64 = 0.2;
 /// Share of a control step that planning may take, unless another deadline is named.
-const PLANNING_SHARE: f64 = 0.5;
+const PLANNING_SHARE: f64 = 0.75;
+/// Share of the steps that are executed meanwhile which a plan may take: more of them are executed for a longer one.
+const AHEAD_SHARE: f64 = 0.8;
+/// Most control steps that are executed while a plan is made.
+const MOST_AHEAD: usize = 1000;
+/// How long before its first byte came an image was captured, where nobody says it and the camera does not, seconds.
+const USUAL_LATENCY_SECS: f64 = 0.03;
 
 impl ActArguments {
     /// Acts until the steps are done, or the program is asked to stop.
@@ -138,7 +148,11 @@ impl ActArguments {
                 ..RunGoal::default()
             }])?;
         }
-        let mut body = self.seen_body(program, body, source.model().spec(), (step_secs, task.budget_ms / 1e3))?;
+        let budget_secs = task.budget_ms / 1e3;
+        let ahead = self.plan_ahead.unwrap_or((budget_secs / (AHEAD_SHARE * step_secs)).ceil() as usize);
+        require_range("--plan-ahead", ahead, 0, MOST_AHEAD)?;
+        let looking = if ahead == 0 { Looking::BeforeTheEnd(budget_secs) } else { Looking::AtTheBeginning };
+        let mut body = self.seen_body(program, body, source.model().spec(), (step_secs, looking))?;
         if let Some(seed) = self.reset {
             body.reset(Seed::new(seed))?;
         }
@@ -152,6 +166,7 @@ impl ActArguments {
             watchdog_secs: Some(step_secs + 2.0 * answer_secs),
             latch: Some(latch),
             max_change: self.max_change.map(|share| 2.0 * share),
+            plan_ahead: ahead,
             ..Limits::default()
         };
         let note = |line: &str| (program.note)(line);
@@ -183,10 +198,10 @@ impl ActArguments {
         program: &Program,
         body: RemoteBody,
         spec: &ModelSpec,
-        (step_secs, lead_secs): (f64, f64),
+        times: (f64, Looking),
     ) -> Result<CameraBody> {
         let max_age = Duration::from_secs_f64(self.max_age_ms / 1e3);
-        let (body, clock, times) = (Box::new(body), program.sources.clock().clone(), (step_secs, lead_secs));
+        let (body, clock) = (Box::new(body), program.sources.clock().clone());
         if self.camera.is_empty() {
             return Ok(CameraBody::new(body, None, clock, max_age, times));
         }
@@ -198,6 +213,7 @@ impl ActArguments {
             let mut uri = uri.clone();
             // As in training: whatever the camera's size, images are scaled to the model's.
             uri.settings.resize = Some(ImageSize::new(camera.height, camera.width)?);
+            uri.settings.latency_s.get_or_insert(USUAL_LATENCY_SECS);
             Ok(program.sources.open(&uri)?)
         };
         let cameras = self.camera.iter().zip(&spec.cameras).map(open).collect::<Result<Vec<_>>>()?;
