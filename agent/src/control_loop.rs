@@ -221,7 +221,7 @@ impl Run<'_> {
                 continue;
             }
             let acted = match self.limits.plan_ahead {
-                0 => self.act(agent, &observation, &clock, &mut next_step),
+                0 if self.lag == 0 => self.act(agent, &observation, &clock, &mut next_step),
                 ahead => self.act_ahead(agent, &observation, &clock, (&mut next_step, ahead)),
             };
             match acted {

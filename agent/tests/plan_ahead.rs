@@ -115,7 +115,7 @@ fn run(body: &mut Body, world_model: Box<dyn WorldModel>, limits: &Limits) -> (R
 
 #[test]
 fn a_plan_begins_with_what_is_executed_while_it_is_made_and_what_is_seen_late() {
-    for (lag, ahead) in [(0, 1), (0, 2), (1, 1), (1, 2), (1, ACTION_CHUNK)] {
+    for (lag, ahead) in [(0, 1), (1, 0), (0, 2), (1, 1), (1, 2), (1, ACTION_CHUNK)] {
         let mut body = Body::new(lag);
         let (summary, reports) = run(&mut body, Box::new(PointMass), &limits(ahead, 60));
         let summary = summary.unwrap();

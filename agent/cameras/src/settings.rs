@@ -51,7 +51,7 @@ pub struct CameraSettings {
     /// Longest pause before the next try to connect, seconds: pauses double from 0.1 on.
     pub retry_s: f64,
     /// How long before its first byte came a frame was captured, seconds: exposure, encoding, network. Capture times of
-    /// sources that say no other are so much earlier. By default 0, and 0.03 where an agent acts.
+    /// sources that say no other are so much earlier. By default 0, and 0.05 where an agent acts.
     pub latency_s: Option<f64>,
     /// Receives RTSP's images by UDP instead of TCP: sooner where packets are lost, and through no firewall.
     pub udp: bool,

@@ -34,7 +34,7 @@ mod served {
     /// GStreamer's server; nothing where it is not installed.
     fn server(port: u16) -> Option<Server> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/rtsp_server.py");
-        // The ball moves; its picture has another size than the default of the library.
+        // The ball moves; its image has another size than the default of the library.
         let launch = "( videotestsrc is-live=true pattern=ball ! video/x-raw,width=162,height=120,framerate=30/1 ! \
                       videoconvert ! video/x-raw,format=I420 ! x264enc tune=zerolatency key-int-max=15 ! \
                       rtph264pay name=pay0 pt=96 config-interval=1 )";

@@ -6,7 +6,7 @@ mod keyboard;
 mod latencies;
 mod report;
 
-pub use camera_body::{CameraBody, Looking};
+pub use camera_body::CameraBody;
 pub use command::ActArguments;
 pub use keyboard::{Word, commands_of};
 pub use latencies::Latencies;

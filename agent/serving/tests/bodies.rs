@@ -13,7 +13,7 @@ use mindseye_agent::{Agent, RunGoal, TickReport};
 use mindseye_interface::{
     Action, ActionSpace, Environment, Error, Neutral, Observation, Result, Seed, Step, SystemClock,
 };
-use mindseye_serving::act::{CameraBody, Looking};
+use mindseye_serving::act::CameraBody;
 use mindseye_serving::body::{BodyService, RemoteBody};
 use mindseye_serving::client::PolicyClient;
 use mindseye_serving::message::Value;
@@ -195,8 +195,7 @@ fn after_a_lost_server_commands_fail_until_somebody_observes_again() {
 #[test]
 fn from_image_to_command_is_measured_once_per_plan() {
     let clock: mindseye_cameras::SharedClock = Arc::new(SystemClock::start());
-    let times = (0.02, Looking::BeforeTheEnd(0.01));
-    let mut body = CameraBody::new(Box::new(Joint::new()), None, clock, Duration::from_secs(1), times);
+    let mut body = CameraBody::new(Box::new(Joint::new()), None, clock, Duration::from_secs(1), 0.02);
     let (latencies, still) = (body.latencies(), Joint::new().space.hold(&[0.3]).unwrap());
     let seen = body.observe().unwrap();
     latencies.planned(&seen);

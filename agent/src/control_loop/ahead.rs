@@ -34,8 +34,8 @@ impl Course {
 }
 
 impl Run<'_> {
-    /// Executes the plan under way until the next one is due, and makes that one meanwhile; the first plan is made while
-    /// the body waits. Returns the newest observation.
+    /// Executes the plan under way until the next one is due, and makes that one meanwhile; the first plan is made
+    /// while the body waits. Returns the newest observation.
     pub(super) fn act_ahead(
         &mut self,
         agent: &mut Agent,
@@ -67,8 +67,9 @@ impl Run<'_> {
             let planning = scope.spawn(|| agent.tick(&newest, clock));
             let mut seen = Ok(None);
             for step in 0.. {
-                // Without a clock nothing is late: the plan is waited for.
-                let is_due = step >= ahead && (self.step_time.is_none() || planning.is_finished());
+                // Without a clock nothing is late, and where nothing is to be executed meanwhile the body waits.
+                let waits = self.step_time.is_none() || ahead == 0;
+                let is_due = step >= ahead && (waits || planning.is_finished());
                 if self.is_over() || is_due {
                     break;
                 }
@@ -135,8 +136,8 @@ impl Run<'_> {
         Ok(step.observation)
     }
 
-    /// Tells `agent` what was executed since its last tick until the state that is observed now, and what will be before
-    /// its next plan can be; how many control steps the former are.
+    /// Tells `agent` what was executed since its last tick until the state that is observed now, and what will be
+    /// before its next plan can be; how many control steps the former are.
     fn commit(&self, agent: &mut Agent, course: &Course, ahead: usize) -> Result<usize> {
         // After a plan that was late they may be more than those until the next plan was due.
         let (done, in_flight) = course.executed.split_at(course.executed.len() - self.lag);

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use mindseye_episodes::{Colours, Matrix};
 use mindseye_interface::ImageSize;
 use openh264::OpenH264API;
@@ -18,6 +17,7 @@ use retina::client::{
 use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
 use url::Url;
 
 use super::mjpeg::FROZEN_FRAMES;

@@ -12,7 +12,7 @@ use mindseye_interface::{Action, ActionSpace, Environment, Observation, Result, 
 use mindseye_serving::body::{FrameOutput, RealTime, serve_environment};
 use mindseye_sim::SceneOptions;
 
-/// Control steps over which the strict predicate has to hold at the end, as in evaluations.
+/// Control steps over which the strict predicate has to hold, as in evaluations.
 const HOLD_STEPS: usize = 5;
 
 /// Whether the predicates held after each control step since the reset to pair number `pair`.
@@ -24,10 +24,34 @@ struct Checks {
 }
 
 /// push_t, whose reset with the seed `n` is the start of pair number `n`.
-struct Pairs {
+pub struct Pairs {
     world: Box<dyn Simulator>,
     pairs: Vec<StartGoal>,
     checks: Arc<Mutex<Checks>>,
+}
+
+impl Pairs {
+    /// A world with these starts.
+    pub fn new(pairs: &[StartGoal]) -> Self {
+        Self { world: world(), pairs: pairs.to_vec(), checks: Arc::default() }
+    }
+
+    /// Whether the pair of the newest reset was reached: moderate at any step, strict for long enough.
+    pub fn reached(&self) -> (bool, bool) {
+        self.checks.lock().unwrap().reached()
+    }
+}
+
+impl Checks {
+    fn reached(&self) -> (bool, bool) {
+        // As in evaluations: they end once the one held and the other has been held for long enough.
+        let first = self.moderate.iter().position(|moderate| *moderate);
+        let held = first.is_some_and(|first| {
+            let ends = self.strict.windows(HOLD_STEPS).enumerate().map(|(from, held)| (from + HOLD_STEPS, held));
+            ends.filter(|(end, _)| *end > first).any(|(_, held)| held.iter().all(|strict| *strict))
+        });
+        (first.is_some(), held)
+    }
 }
 
 impl Environment for Pairs {
@@ -71,6 +95,13 @@ pub struct Body {
     thread: Option<JoinHandle<()>>,
 }
 
+/// The image of the goal of `pair`.
+pub fn goal_of(pair: &StartGoal) -> Observation {
+    let mut world = world();
+    world.reset(pair.episode).unwrap();
+    world.set_state(&pair.goal).unwrap()
+}
+
 fn world() -> Box<dyn Simulator> {
     mindseye_sim::make("push_t", &SceneOptions::with_side(64).unwrap()).unwrap()
 }
@@ -80,8 +111,8 @@ impl Body {
     pub fn serve(folder: &Path, pairs: &[StartGoal], fps: f64) -> Self {
         let pipe = folder.join("eye");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let checks: Arc<Mutex<Checks>> = Arc::default();
-        let body = Pairs { world: world(), pairs: pairs.to_vec(), checks: checks.clone() };
+        let body = Pairs::new(pairs);
+        let checks = body.checks.clone();
         let body = RealTime::new(Box::new(body)).unwrap();
         FrameOutput::new(&pipe).unwrap().publish(body.view(), fps, |_| ()).unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -102,22 +133,16 @@ impl Body {
 
     /// The image of the goal of pair number `number`, in a file.
     pub fn goal(&self, folder: &Path, number: usize) -> PathBuf {
-        let (mut world, pair) = (world(), &self.pairs[number]);
-        world.reset(pair.episode).unwrap();
-        let goal = world.set_state(&pair.goal).unwrap();
+        let goal = goal_of(&self.pairs[number]);
         let path = folder.join("goal.png");
         std::fs::write(&path, encode_png(goal.image().unwrap()).unwrap()).unwrap();
         path
     }
 
-    /// Whether pair number `number` was reached: moderate at any step, strict over the last ones.
+    /// Whether pair number `number` was reached: moderate at any step, strict for long enough.
     pub fn reached(&self, number: usize) -> (bool, bool) {
         let checks = self.checks.lock().unwrap();
-        if checks.pair != number {
-            return (false, false);
-        }
-        let held = checks.strict.iter().rev().take(HOLD_STEPS).filter(|strict| **strict).count();
-        (checks.moderate.contains(&true), held == HOLD_STEPS)
+        if checks.pair == number { checks.reached() } else { (false, false) }
     }
 }
 

@@ -7,12 +7,14 @@
 //! ```
 //!
 //! `--publisher gstreamer` publishes over RTSP instead of MJPEG over HTTP. Without the program that publishes, it says
-//! so and tests nothing.
+//! so and tests nothing. `--simulated LAG,AHEAD,REPLAN` has no feed and no clock: what seeing so many control steps late,
+//! planning so many ahead and doing so that often cost by themselves.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
 mod body;
 mod publisher;
+mod simulated;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -46,6 +48,8 @@ struct Arguments {
     fps: f64,
     /// Filter of ffmpeg's between the pipe and the encoder.
     filter: String,
+    /// Instead, without a feed: see [`simulated::compare`].
+    simulated: Vec<String>,
 }
 
 fn arguments() -> Arguments {
@@ -57,6 +61,7 @@ fn arguments() -> Arguments {
         act: Vec::new(),
         fps: 30.0,
         filter: publisher::ENLARGED.into(),
+        simulated: Vec::new(),
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -69,6 +74,7 @@ fn arguments() -> Arguments {
             "--act" => found.act = value().split_whitespace().map(str::to_owned).collect(),
             "--fps" => found.fps = value().parse().unwrap(),
             "--filter" => found.filter = value(),
+            "--simulated" => found.simulated.push(value()),
             _ => (), // what cargo passes on to all test programs
         }
     }
@@ -116,6 +122,10 @@ fn pairs(arguments: &Arguments) -> Vec<StartGoal> {
 
 fn main() -> ExitCode {
     let arguments = arguments();
+    if !arguments.simulated.is_empty() {
+        simulated::compare(&pairs(&arguments), &arguments.simulated, arguments.parallel);
+        return ExitCode::SUCCESS;
+    }
     if let Some(missing) = publisher::missing(&arguments.publisher) {
         println!("not tested: {missing}");
         return ExitCode::SUCCESS;
@@ -167,6 +177,13 @@ fn report(direct: &[(bool, bool)], outcomes: &[(usize, Outcome)]) -> ExitCode {
     let lost = outcomes.iter().filter(|(number, outcome)| direct[*number].0 && !outcome.moderate).count();
     let won = outcomes.iter().filter(|(number, outcome)| !direct[*number].0 && outcome.moderate).count();
     println!("pairs reached only directly: {lost}, only through the feed: {won}, of {count}");
+    let held = outcomes.iter().filter(|(_, outcome)| outcome.report.is_err()).count();
+    println!("runs that ended because the body was held: {held}");
+    let moderate = |outcomes: &[&(usize, Outcome)]| {
+        SuccessRate::of(outcomes.iter().filter(|(_, outcome)| outcome.moderate).count(), outcomes.len())
+    };
+    let whole: Vec<&(usize, Outcome)> = outcomes.iter().filter(|(_, outcome)| outcome.report.is_ok()).collect();
+    println!("moderate through the feed, of the others: {}", moderate(&whole));
     let reports: Vec<&Value> = outcomes.iter().filter_map(|(_, outcome)| outcome.report.as_ref().ok()).collect();
     let number = |report: &Value, name: &str| report[name].as_f64().unwrap_or(f64::NAN);
     for name in ["capture_to_action_ms", "image_age_ms", "planning_ms", "surprise"] {

@@ -8,17 +8,8 @@ use mindseye_interface::{Action, ActionSpace, Environment, Error, Frame, Observa
 
 use super::latencies::Latencies;
 
-/// When control steps are observed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Looking {
-    /// So many seconds before a step ends, for a plan that is made between two steps: the newest images.
-    BeforeTheEnd(f64),
-    /// The images that show how a step began, which are there when it ends: cameras take time to deliver. For plans
-    /// that are made while the body moves.
-    AtTheBeginning,
-}
-
-/// A body whose images come from cameras, if there are any, and whose control steps last their time.
+/// A body whose images come from cameras, if there are any. Cameras take time to deliver: a control step returns, when
+/// it ends, the images that show how it began.
 pub struct CameraBody {
     body: Box<dyn Environment>,
     cameras: Option<CameraSet>,
@@ -27,7 +18,6 @@ pub struct CameraBody {
     clock: SharedClock,
     max_age: Duration,
     step_secs: f64,
-    looking: Looking,
     latencies: Latencies,
     /// What was measured of the body when the newest control step began.
     proprioception: Vec<f32>,
@@ -40,19 +30,19 @@ const LEFT: f64 = 0.04;
 
 impl CameraBody {
     /// `body`, seen by `cameras` whose frames are called `names`; without cameras by its own. Frames are at most
-    /// `max_age` old. Control steps take `step_secs`, and are observed as `looking` says.
+    /// `max_age` old. Control steps take `step_secs`.
     pub fn new(
         body: Box<dyn Environment>,
         cameras: Option<(CameraSet, Vec<Arc<str>>)>,
         clock: SharedClock,
         max_age: Duration,
-        (step_secs, looking): (f64, Looking),
+        step_secs: f64,
     ) -> Self {
         let (cameras, names) = cameras.map_or((None, Vec::new()), |(cameras, names)| (Some(cameras), names));
         let latencies = Latencies::default();
         latencies.starts(clock.now_secs());
         let proprioception = Vec::new();
-        Self { body, cameras, names, clock, max_age, step_secs, looking, latencies, proprioception }
+        Self { body, cameras, names, clock, max_age, step_secs, latencies, proprioception }
     }
 
     /// What is measured of it.
@@ -130,21 +120,11 @@ impl Environment for CameraBody {
         if self.cameras.is_none() {
             return Ok(Step { observation: self.seen(observation, |cameras| cameras.read_latest(LOOK))?, terminated });
         }
-        let (clock, max_age) = (self.clock.clone(), self.max_age);
-        let wait_until = |secs: f64| {
-            std::thread::sleep(Duration::from_secs_f64(secs.max(0.0)).saturating_sub(sent.elapsed()));
-        };
-        let observation = match self.looking {
-            Looking::BeforeTheEnd(lead_secs) => {
-                wait_until(self.step_secs - lead_secs);
-                self.seen(observation, |cameras| newest(cameras, &clock, max_age, sent_secs, lead_secs))?
-            }
-            Looking::AtTheBeginning => {
-                std::mem::swap(&mut observation.proprioception, &mut self.proprioception);
-                wait_until((1.0 - LEFT) * self.step_secs);
-                self.seen(observation, |cameras| cameras.read_from(sent_secs, max_age))?
-            }
-        };
+        std::mem::swap(&mut observation.proprioception, &mut self.proprioception);
+        let ends = Duration::from_secs_f64((1.0 - LEFT) * self.step_secs);
+        std::thread::sleep(ends.saturating_sub(sent.elapsed()));
+        let max_age = self.max_age;
+        let observation = self.seen(observation, |cameras| cameras.read_from(sent_secs, max_age))?;
         Ok(Step { observation, terminated })
     }
 
@@ -161,7 +141,6 @@ impl Environment for CameraBody {
     }
 
     fn observation_lag_steps(&self) -> usize {
-        let looks_back = self.cameras.is_some() && self.looking == Looking::AtTheBeginning;
-        if looks_back { 1 } else { self.body.observation_lag_steps() }
+        if self.cameras.is_some() { 1 } else { self.body.observation_lag_steps() }
     }
 }

@@ -14,7 +14,7 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::{ActionSpace, Environment, ImageSize, Observation, Seed};
 use mindseye_world_model::ModelSpec;
 
-use super::camera_body::{CameraBody, Looking};
+use super::camera_body::CameraBody;
 use super::keyboard::{Word, commands_of};
 use super::report::{ActListener, ActReport};
 use crate::body::RemoteBody;
@@ -97,6 +97,9 @@ pub struct ActArguments {
 const LIVE: &str = "live";
 /// Longest wait for the first frame of a camera.
 const FIRST_FRAME: Duration = Duration::from_secs(10);
+/// Control steps for the body's answers: so long a body of ours goes on without a word. A body may take the whole step
+/// to answer.
+const ANSWER_STEPS: f64 = 3.0;
 /// Shortest time for the body's answers, seconds.
 const LEAST_ANSWER_SECS: f64 = 0.2;
 /// Share of a control step that planning may take, unless another deadline is named.
@@ -106,7 +109,7 @@ const AHEAD_SHARE: f64 = 0.8;
 /// Most control steps that are executed while a plan is made.
 const MOST_AHEAD: usize = 1000;
 /// How long before its first byte came an image was captured, where nobody says it and the camera does not, seconds.
-const USUAL_LATENCY_SECS: f64 = 0.03;
+const USUAL_LATENCY_SECS: f64 = 0.05;
 
 impl ActArguments {
     /// Acts until the steps are done, or the program is asked to stop.
@@ -131,7 +134,7 @@ impl ActArguments {
         let source = ModelSource::from(&checkpoint);
         let asked_secs = self.hz.map(|hz| 1.0 / hz);
         let expected_secs = asked_secs.or(source.control_step_secs()).unwrap_or(0.1);
-        let answer_secs = (2.0 * expected_secs).max(LEAST_ANSWER_SECS);
+        let answer_secs = (ANSWER_STEPS * expected_secs).max(LEAST_ANSWER_SECS);
         let body = RemoteBody::connect(&self.body, token(self.token_file.as_deref())?.as_deref(), answer_secs)?;
         require_same_actions(source.action_space(), body.action_space())?;
         let step_secs = asked_secs.unwrap_or(body.control_step_secs());
@@ -151,8 +154,7 @@ impl ActArguments {
         let budget_secs = task.budget_ms / 1e3;
         let ahead = self.plan_ahead.unwrap_or((budget_secs / (AHEAD_SHARE * step_secs)).ceil() as usize);
         require_range("--plan-ahead", ahead, 0, MOST_AHEAD)?;
-        let looking = if ahead == 0 { Looking::BeforeTheEnd(budget_secs) } else { Looking::AtTheBeginning };
-        let mut body = self.seen_body(program, body, source.model().spec(), (step_secs, looking))?;
+        let mut body = self.seen_body(program, body, source.model().spec(), step_secs)?;
         if let Some(seed) = self.reset {
             body.reset(Seed::new(seed))?;
         }
@@ -193,17 +195,11 @@ impl ActArguments {
     }
 
     /// The body with the cameras that look at it.
-    fn seen_body(
-        &self,
-        program: &Program,
-        body: RemoteBody,
-        spec: &ModelSpec,
-        times: (f64, Looking),
-    ) -> Result<CameraBody> {
+    fn seen_body(&self, program: &Program, body: RemoteBody, spec: &ModelSpec, step_secs: f64) -> Result<CameraBody> {
         let max_age = Duration::from_secs_f64(self.max_age_ms / 1e3);
         let (body, clock) = (Box::new(body), program.sources.clock().clone());
         if self.camera.is_empty() {
-            return Ok(CameraBody::new(body, None, clock, max_age, times));
+            return Ok(CameraBody::new(body, None, clock, max_age, step_secs));
         }
         if self.camera.len() != spec.cameras.len() {
             let expected = format!("one camera for each of the model's {}", spec.cameras.len());
@@ -220,7 +216,7 @@ impl ActArguments {
         cameras.iter().try_for_each(|camera| camera.wait_until_live(FIRST_FRAME))?;
         let names: Vec<Arc<str>> = spec.cameras.iter().map(|camera| camera.name.as_str().into()).collect();
         let set = CameraSet::new(cameras, max_age)?;
-        Ok(CameraBody::new(body, Some((set, names)), clock, max_age, times))
+        Ok(CameraBody::new(body, Some((set, names)), clock, max_age, step_secs))
     }
 }
 

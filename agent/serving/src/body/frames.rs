@@ -35,8 +35,8 @@ impl FrameOutput {
     }
 
     /// Writes what `view` shows, `fps` times a second, as rows of RGB bytes without anything between the images, on a
-    /// thread of its own: whoever reads slowly gets fewer images and holds up nobody. A pipe whose reader left is opened
-    /// again; standard output that was closed ends it.
+    /// thread of its own: whoever reads slowly gets fewer images and holds up nobody. A pipe whose reader left is
+    /// opened again; standard output that was closed ends it.
     ///
     /// # Errors
     /// When the system gives no thread.

@@ -55,10 +55,26 @@ fn wait(most: Duration, holds: impl Fn() -> bool) -> Option<f64> {
     Some(begun.elapsed().as_secs_f64())
 }
 
+/// Waits until the body has moved after `since`, and resumes it again and again until the agent's own camera is back,
+/// too; how long that took, seconds.
+fn go_on(robot: &Robot, since: Instant) -> Option<f64> {
+    wait(LONG, || {
+        let has_moved = robot.moves(since).is_some();
+        if !has_moved {
+            robot.resume();
+        }
+        has_moved
+    })
+}
+
 fn trial(robot: &Robot, fault: Fault, rng: &mut Rng) -> Trial {
     let mut violations = Vec::new();
-    // The moment is random within a chunk and a plan.
+    // It comes at a random time within a chunk and a plan.
     std::thread::sleep(Duration::from_secs_f64(rng.random_range(0.1..0.5)));
+    // What the fault before did may show late; this one meets a body that moves.
+    if go_on(robot, Instant::now() - Duration::from_secs_f64(2.0 * STEP_SECS)).is_none() {
+        violations.push("the body did not move before".into());
+    }
     let (begun, holds_before) = (Instant::now(), robot.holds.lock().unwrap().len());
     robot.feed.set(fault);
     if fault == Fault::Clock {
@@ -103,13 +119,7 @@ fn trial(robot: &Robot, fault: Fault, rng: &mut Rng) -> Trial {
         violations.push(format!("live after {live:.3} s"));
     }
     let resumed = Instant::now();
-    let moves = wait(LONG, || {
-        // A person says it again until the agent's own camera is back, too.
-        if robot.moves(resumed).is_none() {
-            robot.resume();
-        }
-        robot.moves(resumed).is_some()
-    });
+    let moves = go_on(robot, resumed);
     if moves.is_none() {
         violations.push("the body never moved again".into());
     }

@@ -13,7 +13,7 @@ use mindseye_cameras::{CameraSet, SharedClock, Sources, State};
 use mindseye_interface::{
     Action, ActionSpace, Clock, Environment, Observation, Result, Seed, Step, SystemClock, config,
 };
-use mindseye_serving::act::{CameraBody, Looking};
+use mindseye_serving::act::CameraBody;
 use mindseye_sim::{SceneOptions, make};
 use mindseye_world_model::AnyCheckpoint;
 
@@ -124,7 +124,8 @@ impl Robot {
         let clock: SharedClock = Arc::new(Jumping(clock, jump_secs.clone()));
         let sources = Sources::standard().with_clock(clock.clone());
         let settings = format!(
-            "frozen_frames=4,stale_s={},timeout_s={TIMEOUT_SECS},retry_s={RETRY_SECS},latency_s=0.01,width=64,height=64",
+            "frozen_frames=4,stale_s={},timeout_s={TIMEOUT_SECS},retry_s={RETRY_SECS},latency_s=0.01,width=64,\
+             height=64",
             MAX_AGE.as_secs_f64()
         );
         let camera = |name: &str| {
@@ -138,8 +139,7 @@ impl Robot {
         let (checkpoint, task) = (model.0.clone(), model.1.clone());
         let body = Box::new(Recorder { space: model.2.clone(), told: told.clone() });
         let set = (CameraSet::new(vec![used], MAX_AGE).unwrap(), vec!["top".into()]);
-        let times = (STEP_SECS, Looking::AtTheBeginning);
-        let mut body = CameraBody::new(body, Some(set), clock, MAX_AGE, times);
+        let mut body = CameraBody::new(body, Some(set), clock, MAX_AGE, STEP_SECS);
         let goal = RunGoal { observation: model.3.clone(), ..RunGoal::default() };
         let (commands, received) = bounded(4);
         let stop = Arc::new(AtomicBool::new(false));

@@ -2,7 +2,7 @@
 //! bounded, and honest clients are served meanwhile. Ten minutes for each:
 //!
 //! ```sh
-//! cargo test --release --locked --test hostile -- --seconds 600
+//! cargo test --release --locked --test hostile_bytes -- --seconds 600
 //! ```
 //!
 //! `--crowd 1000` measures instead how a served client fares while so many others come at once.
