@@ -4,6 +4,7 @@
 //! that blocks is reported while it blocks; after any error the environment is stopped; people change the goal, a
 //! weight, or pause through a channel that is read between two ticks.
 
+mod ahead;
 mod hold;
 mod reporting;
 mod worker;
@@ -17,6 +18,7 @@ use mindseye_interface::{Action, ActionSpace, Environment, Goal, Observation, St
 pub use hold::Latch;
 pub use reporting::{Reporter, channel};
 
+use self::ahead::Course;
 use self::hold::Fault;
 use self::worker::Worker;
 use crate::{Agent, Error, Result, TickReport};
@@ -29,6 +31,9 @@ pub struct Limits {
     /// Control steps from one tick to the next, from 1 to the action chunk; by default what the task says (see
     /// [`Task::replan_every`](crate::Task::replan_every)).
     pub replan_every: Option<usize>,
+    /// Control steps that are executed while the next plan is made (real-time chunking): they are conditions of it. 0
+    /// (the default): the body waits for a plan between two control steps. At most those from one plan to the next.
+    pub plan_ahead: usize,
     /// Whether every control step takes [`Environment::control_step_secs`] (true by default); otherwise steps follow
     /// each other at once.
     pub real_time: bool,
@@ -48,6 +53,7 @@ impl Default for Limits {
         Self {
             max_steps: None,
             replan_every: None,
+            plan_ahead: 0,
             real_time: true,
             watchdog_secs: None,
             latch: None,
@@ -106,8 +112,10 @@ pub struct RunSummary {
     pub ticks: u64,
     /// Control steps executed.
     pub steps: u64,
-    /// Control steps that began later than their time, in real time.
+    /// Control steps that began later than their time by more than a twentieth of it, in real time.
     pub late_steps: u64,
+    /// Plans that came later than the control steps that were to be executed meanwhile: the plan before went on.
+    pub late_plans: u64,
     /// Whether the environment ended the episode for good.
     pub terminated: bool,
     /// Why the body was held, each time.
@@ -146,14 +154,26 @@ pub fn run_with_commands(
     commands: &Receiver<Command>,
 ) -> Result<RunSummary> {
     let step_time = limits.real_time.then(|| Duration::from_secs_f64(environment.control_step_secs().max(0.0)));
-    let space = environment.action_space().clone();
+    let (space, lag) = (environment.action_space().clone(), environment.observation_lag_steps());
     let width = space.width();
     std::thread::scope(|scope| {
         let limit = limits.watchdog_secs.map(|secs| Duration::from_secs_f64(secs.max(0.0)));
         let worker = Worker::start(scope, environment, limit);
         let summary = RunSummary::default();
-        let mut run =
-            Run { worker, limits, listener, stop, commands, width, space, step_time, commanded: None, summary };
+        let mut run = Run {
+            worker,
+            limits,
+            listener,
+            stop,
+            commands,
+            width,
+            space,
+            step_time,
+            lag,
+            commanded: None,
+            course: None,
+            summary,
+        };
         let ended = run.run_until_done(agent);
         let stopped = run.worker.stop(run.listener);
         ended?;
@@ -164,6 +184,8 @@ pub fn run_with_commands(
 
 /// How often a paused run looks whether it is to end.
 const PAUSE_POLL: Duration = Duration::from_millis(20);
+/// A control step that begins later than this share of a step (one in so many) is late.
+const LATE_PART: u32 = 20;
 
 /// A run under way.
 struct Run<'a> {
@@ -175,8 +197,12 @@ struct Run<'a> {
     width: usize,
     space: ActionSpace,
     step_time: Option<Duration>,
+    /// See [`Environment::observation_lag_steps`].
+    lag: usize,
     /// Normalised values of the command before.
     commanded: Option<Vec<f32>>,
+    /// The plan under way, where the next one is made meanwhile.
+    course: Option<Course>,
     summary: RunSummary,
 }
 
@@ -187,15 +213,21 @@ impl Run<'_> {
         let mut next_step = Instant::now();
         while !self.is_over() {
             if self.obey(agent, &observation)? {
+                self.course = None;
                 // The body stood still meanwhile: what is observed now does not follow from the last chunk.
                 agent.start_episode();
                 observation = self.begin(agent)?;
                 next_step = Instant::now();
                 continue;
             }
-            match self.act(agent, &observation, &clock, &mut next_step) {
+            let acted = match self.limits.plan_ahead {
+                0 if self.lag == 0 => self.act(agent, &observation, &clock, &mut next_step),
+                ahead => self.act_ahead(agent, &observation, &clock, (&mut next_step, ahead)),
+            };
+            match acted {
                 Ok(next) => observation = next,
                 Err(fault) => {
+                    self.course = None;
                     self.hold(agent, fault, &observation)?;
                     observation = self.begin(agent)?;
                     next_step = Instant::now();
@@ -220,22 +252,14 @@ impl Run<'_> {
             return Err(Fault::Unsafe(reason));
         }
         let steps = self.steps_of(&report)?;
-        if self.limits.max_change.is_some() && self.commanded.is_none() {
-            self.commanded = Some(self.space.hold(&observation.proprioception)?.values().to_vec());
-        }
+        self.know_command(observation)?;
         let (mut executed, mut newest) = (Vec::with_capacity(steps), observation.clone());
         for values in report.action_chunk.chunks_exact(self.width).take(steps) {
             if self.is_over() {
                 break;
             }
-            self.wait_until(next_step);
-            let action = Action::new(self.within_reach(values))?;
-            let step = self.worker.step(action.clone(), self.listener)?;
-            self.summary.steps += 1;
-            self.listener.on_step(&action, &step);
-            self.commanded = Some(action.values().to_vec());
+            let (action, step) = self.control_step(values, next_step)?;
             executed.push(action);
-            self.summary.terminated = step.terminated;
             newest = step.observation;
         }
         match self.limits.max_change {
@@ -244,6 +268,18 @@ impl Run<'_> {
             Some(_) => agent.report_executed_actions(&executed),
         }
         Ok(newest)
+    }
+
+    /// Executes the action of `values`, as near to the one before as it has to be, at its time.
+    fn control_step(&mut self, values: &[f32], next_step: &mut Instant) -> Result<(Action, Step)> {
+        self.wait_until(next_step);
+        let action = Action::new(self.within_reach(values))?;
+        let step = self.worker.step(action.clone(), self.listener)?;
+        self.summary.steps += 1;
+        self.listener.on_step(&action, &step);
+        self.commanded = Some(action.values().to_vec());
+        self.summary.terminated = step.terminated;
+        Ok((action, step))
     }
 
     /// Whether the run is to end before the next control step.
@@ -277,7 +313,7 @@ impl Run<'_> {
         let now = Instant::now();
         if now < *next_step {
             std::thread::sleep(*next_step - now);
-        } else {
+        } else if now - *next_step > step_time / LATE_PART {
             self.summary.late_steps += u64::from(self.summary.steps > 0);
             *next_step = now; // a late step delays those after it: they are not rushed
         }

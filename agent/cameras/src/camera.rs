@@ -152,7 +152,7 @@ impl Camera {
         Ok(frame.clone())
     }
 
-    /// The newest frames, oldest first: at most 3.
+    /// The newest frames, oldest first: at least 3, once there were so many.
     pub(crate) fn newest(&self) -> Vec<Arc<CameraFrame>> {
         self.shared.seen().frames
     }

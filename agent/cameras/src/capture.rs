@@ -11,7 +11,7 @@ use std::time::Duration;
 use mindseye_interface::{Image, ImageSize};
 
 use crate::error::Fault;
-use crate::frame::{CameraFrame, FrameData, RawFrame};
+use crate::frame::{CameraFrame, CaptureTime, FrameData, RawFrame};
 use crate::health::Backoff;
 use crate::jpeg::decode_encoded;
 use crate::pixels::decode_pixels;
@@ -75,6 +75,8 @@ pub(crate) fn decode(camera: &Arc<str>, settings: &CameraSettings, clock: &Share
         match checked.and_then(|image| prepare(image, settings)) {
             Ok(image) => {
                 let RawFrame { driver_sequence, captured_secs, capture_time, received_secs, .. } = raw;
+                let is_known = capture_time != CaptureTime::FirstByte;
+                let captured_secs = captured_secs - settings.latency_s.filter(|_| !is_known).unwrap_or(0.0);
                 let (wall_secs, now) = (wall_secs(), clock.now_secs());
                 let frame = CameraFrame {
                     camera: camera.clone(),

@@ -67,6 +67,27 @@ impl CameraSet {
         Ok(FrameSet { frames, spread_secs })
     }
 
+    /// Of each camera the first frame that was captured at `from_secs` or later: what it showed then. Where there is
+    /// none yet, the newest one; where it is kept no more, the oldest of the newest few.
+    ///
+    /// # Errors
+    /// As [`CameraSet::read_latest`].
+    pub fn read_from(&self, from_secs: f64, max_age: Duration) -> Result<FrameSet> {
+        let newest = self.cameras.iter().map(|camera| camera.read_latest(max_age)).collect::<Result<Vec<_>>>()?;
+        let first = |(camera, newest): (&Camera, Arc<CameraFrame>)| {
+            let kept = camera.newest().into_iter().find(|frame| frame.captured_secs >= from_secs);
+            kept.unwrap_or(newest)
+        };
+        let frames: Vec<Arc<CameraFrame>> = self.cameras.iter().zip(newest).map(first).collect();
+        let captured: Vec<f64> = frames.iter().map(|frame| frame.captured_secs).collect();
+        let low = captured.iter().copied().fold(f64::INFINITY, f64::min);
+        let spread_secs = captured.iter().copied().fold(f64::NEG_INFINITY, f64::max) - low;
+        if spread_secs > self.tolerance_secs {
+            return Err(self.lagging(&captured, spread_secs));
+        }
+        Ok(FrameSet { frames, spread_secs })
+    }
+
     /// As [`CameraSet::read_latest`], waiting up to `timeout` for frames that agree.
     ///
     /// # Errors

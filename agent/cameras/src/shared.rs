@@ -11,8 +11,11 @@ use crate::error::Fault;
 use crate::frame::{CameraFrame, FrameData, Granted, RawFrame};
 use crate::health::{Facts, Thresholds};
 
-/// Frames that are kept to be matched with those of other cameras.
+/// Frames that are kept to be matched with those of other cameras, and with control steps; more of small ones.
 const KEPT: usize = 3;
+const KEPT_SMALL: usize = 8;
+/// Bytes of RGB up to which a frame is small.
+const SMALL_BYTES: usize = 1 << 20;
 /// Frames whose times make the measured rate.
 const RATED: usize = 60;
 /// Most notes that are kept.
@@ -203,8 +206,9 @@ impl Shared {
             inner.facts.identical = if identical { inner.facts.identical + 1 } else { 0 };
             inner.facts.trouble = None;
             inner.times.push_back(frame.received_secs);
+            let kept = if frame.image.size().rgb_len() <= SMALL_BYTES { KEPT_SMALL } else { KEPT };
             inner.frames.push_back(Arc::new(frame));
-            while inner.frames.len() > KEPT {
+            while inner.frames.len() > kept {
                 inner.frames.pop_front();
             }
             while inner.times.len() > RATED {

@@ -2,6 +2,8 @@
 
 mod files;
 mod mjpeg;
+#[cfg(feature = "rtsp")]
+mod rtsp;
 mod synthetic;
 #[cfg(target_os = "linux")]
 pub(crate) mod v4l2;
@@ -23,11 +25,13 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// `http`, `file`, `synthetic`, and `v4l2` on Linux, with a clock that starts now.
+    /// `http`, `rtsp` (with the feature of this name), `file`, `synthetic`, and `v4l2` on Linux, with a clock that
+    /// starts now.
     pub fn standard() -> Self {
         let sources = Self { schemes: Vec::new(), clock: system_clock() };
         let sources = sources
             .with("http", |uri| Ok(Box::new(mjpeg::MjpegOverHttp::new(uri)?)))
+            .with("rtsp", open_rtsp)
             .with("file", files::open)
             .with("synthetic", |uri| Ok(Box::new(synthetic::Synthetic::new(uri)?)));
         #[cfg(target_os = "linux")]
@@ -69,6 +73,17 @@ impl Sources {
         };
         Camera::start_at(uri, open(uri)?, self.clock.clone())
     }
+}
+
+#[cfg(feature = "rtsp")]
+fn open_rtsp(uri: &CameraUri) -> Result<Box<dyn Connect>> {
+    Ok(Box::new(rtsp::Rtsp::new(uri)?))
+}
+
+#[cfg(not(feature = "rtsp"))]
+fn open_rtsp(uri: &CameraUri) -> Result<Box<dyn Connect>> {
+    let expected = "a program that was built with the feature rtsp (cargo build --release --features rtsp)";
+    Err(Error::argument("camera", expected, format!("{uri} and a program without it")))
 }
 
 impl Camera {

@@ -47,6 +47,13 @@ pub trait Environment: Send {
 
     /// Duration of one control step, seconds.
     fn control_step_secs(&self) -> f64;
+
+    /// How many of the newest control steps the observation that [`Environment::step`] returns does not show yet: 0
+    /// where it shows what the action led to, 1 where it shows the world at the beginning of the step (cameras that
+    /// take time to deliver).
+    fn observation_lag_steps(&self) -> usize {
+        0
+    }
 }
 
 /// How near a state is to a goal, by the task's own predicate.

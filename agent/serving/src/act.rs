@@ -3,9 +3,11 @@
 mod camera_body;
 mod command;
 mod keyboard;
+mod latencies;
 mod report;
 
-pub use camera_body::{CameraBody, Latencies};
+pub use camera_body::CameraBody;
 pub use command::ActArguments;
 pub use keyboard::{Word, commands_of};
+pub use latencies::Latencies;
 pub use report::{ActListener, ActReport};

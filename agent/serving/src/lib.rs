@@ -13,6 +13,7 @@ pub mod body;
 mod channel;
 pub mod client;
 mod error;
+mod http_head;
 pub mod message;
 pub mod page;
 pub mod policy;

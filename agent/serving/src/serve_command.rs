@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
-use mindseye_interface::Seed;
 use mindseye_interface::config::require_range;
+use mindseye_interface::{Environment, Seed};
 
-use crate::body::serve_environment;
+use crate::body::{FrameOutput, RealTime, serve_environment};
 use crate::program::{Program, token};
 use crate::server::{Limits, PolicyService, Server};
 use crate::{Error, Result};
@@ -22,7 +22,8 @@ use crate::{Error, Result};
 #[command(after_help = "Examples:\n  \
     mindseye serve --checkpoint runs/robot\n  \
     mindseye serve --checkpoint runs/robot --host 0.0.0.0 --token-file token.txt --max-clients 4\n  \
-    mindseye serve --scene push_t --port 8001\n\n\
+    mindseye serve --scene push_t --port 8001\n  \
+    mkfifo eye; mindseye serve --scene push_t --port 8001 --frames eye\n\n\
     A client in Python:\n  \
     policy = WebsocketClientPolicy(\"127.0.0.1\", 8000)\n  \
     policy.infer({\"observation/image\": now, \"goal\": goal})[\"actions\"]")]
@@ -36,6 +37,17 @@ pub struct ServeArguments {
     /// Serve this scene of the simulator as a body, to one client at a time.
     #[arg(long)]
     scene: Option<String>,
+    /// The scene runs on a clock, as a robot does: a control step takes its time, and the world goes on while nobody
+    /// commands it.
+    #[arg(long, requires = "scene")]
+    real_time: bool,
+    /// Write what the scene's camera sees to this named pipe (mkfifo), or to - for standard output: raw RGB, for a
+    /// program that publishes it (docs/guides/act.md). The scene then runs in real time.
+    #[arg(long, value_name = "PIPE", requires = "scene")]
+    frames: Option<PathBuf>,
+    /// Images per second of --frames.
+    #[arg(long, default_value_t = 30.0)]
+    frames_fps: f64,
     /// Address to listen at. Another than this machine's own needs --token-file.
     #[arg(long, default_value = "127.0.0.1")]
     host: IpAddr,
@@ -77,7 +89,7 @@ impl ServeArguments {
         let (address, token) = (SocketAddr::new(self.host, self.port), token(self.token_file.as_deref())?);
         let log = |line: &str| (program.note)(line);
         if let Some(scene) = &self.scene {
-            let body = (program.scene)(scene).map_err(Error::Supplied)?;
+            let body = self.body(program, scene)?;
             return serve_environment(body, address, token, program.stop, &log);
         }
         let Some(folder) = &self.checkpoint else {
@@ -94,5 +106,23 @@ impl ServeArguments {
         ));
         server.run(&service, program.stop, &log);
         Ok(())
+    }
+    /// The scene as a body, on a clock where that is asked for.
+    fn body(&self, program: &Program, scene: &str) -> Result<Box<dyn Environment>> {
+        require_range("--frames-fps", self.frames_fps, 0.1, 1000.0)?;
+        let output = self.frames.as_deref().map(FrameOutput::new).transpose()?;
+        let body = (program.scene)(scene).map_err(Error::Supplied)?;
+        if !self.real_time && output.is_none() {
+            return Ok(body);
+        }
+        let body = RealTime::new(body)?;
+        if let Some(output) = output {
+            if let Some(size) = body.view().image().map(|image| image.size()) {
+                let (width, height, fps) = (size.width(), size.height(), self.frames_fps);
+                (program.note)(&format!("images of {width}x{height} rgb24, {fps} a second"));
+            }
+            output.publish(body.view(), self.frames_fps, program.note)?;
+        }
+        Ok(Box::new(body))
     }
 }

@@ -13,9 +13,9 @@ mod rate;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use self::crowd::Crowd;
+use self::crowd::{Crowd, Refusals};
 pub use planners::Planners;
 pub use policy_service::PolicyService;
 
@@ -86,6 +86,10 @@ impl Limits {
 
 /// Threads beside those of clients: for connections that have not said yet what they want, and for refusals.
 const SPARE_THREADS: usize = 64;
+/// The same while all places are taken: those who come then are refused, most of them without a thread.
+const SPARE_WHEN_FULL: usize = 4;
+/// Pause after a refusal without a thread: who comes in a crowd must not take the time of those who are served.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(2);
 /// The status of a refusal for want of places.
 const FULL: &str = "503 Service Unavailable";
 /// Connections that may come one after the other before the refused ones are looked after.
@@ -134,7 +138,7 @@ impl Server {
         let (clients, threads) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let served =
             Served { service, limits: &self.limits, token: self.token.as_deref(), clients: &clients, stop, log };
-        let (mut crowd, mut come) = (Crowd::default(), 0usize);
+        let (mut crowd, mut refusals, mut come) = (Crowd::default(), Refusals::default(), 0usize);
         std::thread::scope(|scope| {
             while !stop.load(Ordering::Relaxed) {
                 let (stream, peer) = match self.listener.accept() {
@@ -154,10 +158,15 @@ impl Server {
                 if come.is_multiple_of(ATTEND_EVERY) {
                     crowd.attend();
                 }
-                let Some(place) = Place::take(&threads, self.limits.max_clients + SPARE_THREADS) else {
+                let is_full = clients.load(Ordering::Relaxed) >= self.limits.max_clients;
+                let spare = if is_full { SPARE_WHEN_FULL } else { SPARE_THREADS };
+                let Some(place) = Place::take(&threads, self.limits.max_clients + spare) else {
                     // More at once than have a thread even to be refused.
                     crowd.refuse(stream, &self.limits.full());
-                    log(&format!("{peer}: refused: {FULL}: {}", self.limits.full()));
+                    if let Some(count) = refusals.count(Instant::now()) {
+                        log(&format!("{peer}: refused: {FULL}: {} ({count} so far)", self.limits.full()));
+                    }
+                    std::thread::sleep(REFUSAL_PAUSE);
                     continue;
                 };
                 let served = &served;

@@ -34,6 +34,11 @@ impl<'a> TimedStream<'a> {
         Ok(timed)
     }
 
+    /// Whether the server ends.
+    pub fn is_ending(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// A message begins to be written.
     pub fn begin_write(&mut self) {
         self.write_by = Instant::now() + Duration::from_secs_f64(self.message_secs);

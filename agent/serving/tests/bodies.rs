@@ -195,10 +195,10 @@ fn after_a_lost_server_commands_fail_until_somebody_observes_again() {
 #[test]
 fn from_image_to_command_is_measured_once_per_plan() {
     let clock: mindseye_cameras::SharedClock = Arc::new(SystemClock::start());
-    let mut body = CameraBody::new(Box::new(Joint::new()), None, clock, Duration::from_secs(1), (0.02, 0.01));
+    let mut body = CameraBody::new(Box::new(Joint::new()), None, clock, Duration::from_secs(1), 0.02);
     let (latencies, still) = (body.latencies(), Joint::new().space.hold(&[0.3]).unwrap());
-    body.observe().unwrap();
-    latencies.planned();
+    let seen = body.observe().unwrap();
+    latencies.planned(&seen);
     std::thread::sleep(Duration::from_millis(20));
     (0..3).for_each(|_| drop(body.step(&still).unwrap()));
     let measured = latencies.milliseconds();

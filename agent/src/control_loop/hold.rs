@@ -96,8 +96,10 @@ impl Run<'_> {
             Fault::Failed(error) if self.limits.latch.is_none() => return Err(error),
             Fault::Failed(error) => error.to_string(),
             Fault::Unsafe(reason) => {
-                // Bodies that keep their last command need another one; that it fails is said by the next call.
-                let _ = self.hold_at(observation);
+                // Bodies that keep their last command need another one; that it fails is said by the next call. Where
+                // observations come late, the newest one does not show where the body is.
+                let newest = (self.lag > 0).then(|| self.worker.observe(self.listener).ok()).flatten();
+                let _ = self.hold_at(newest.as_ref().unwrap_or(observation));
                 reason
             }
         };
@@ -124,9 +126,22 @@ impl Run<'_> {
         self.worker.step(still, self.listener).map(drop)
     }
 
+    /// Where commands must not jump: takes holding still as the command before the first.
+    pub(super) fn know_command(&mut self, observation: &Observation) -> Result<()> {
+        if self.limits.max_change.is_some() && self.commanded.is_none() {
+            self.commanded = Some(self.space.hold(&observation.proprioception)?.values().to_vec());
+        }
+        Ok(())
+    }
+
     /// `values` as near to the command before as it may be.
     pub(super) fn within_reach(&self, values: &[f32]) -> Vec<f32> {
-        match (self.limits.max_change, &self.commanded) {
+        self.reachable(values, self.commanded.as_deref())
+    }
+
+    /// `values` as near to the command `before` as it may be.
+    pub(super) fn reachable(&self, values: &[f32], before: Option<&[f32]>) -> Vec<f32> {
+        match (self.limits.max_change, before) {
             (Some(most), Some(before)) => {
                 let near = |(value, before): (&f32, &f32)| value.clamp(before - most.max(0.0), before + most.max(0.0));
                 values.iter().zip(before).map(near).collect()

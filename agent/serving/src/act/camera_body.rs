@@ -1,41 +1,15 @@
 //! A body that is seen by cameras beside it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mindseye_cameras::{CameraSet, FrameSet, SharedClock};
 use mindseye_interface::{Action, ActionSpace, Environment, Error, Frame, Observation, Result, Seed, Step};
 
-/// Times from the capture of an image until the first command that follows from it is sent.
-#[derive(Debug, Clone, Default)]
-pub struct Latencies {
-    /// Milliseconds.
-    measured: Arc<Mutex<Vec<f64>>>,
-    /// A plan was made, and no command of it has been sent.
-    is_planned: Arc<AtomicBool>,
-}
+use super::latencies::Latencies;
 
-impl Latencies {
-    /// A plan was made from the newest observation.
-    pub fn planned(&self) {
-        self.is_planned.store(true, Ordering::Relaxed);
-    }
-
-    /// All measured ones, milliseconds.
-    pub fn milliseconds(&self) -> Vec<f64> {
-        self.measured.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn sent(&self, captured_secs: f64, now_secs: f64) {
-        if self.is_planned.swap(false, Ordering::Relaxed) {
-            let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
-            measured.push(1e3 * (now_secs - captured_secs));
-        }
-    }
-}
-
-/// A body whose images come from cameras, if there are any, and whose control steps last their time.
+/// A body whose images come from cameras, if there are any. Cameras take time to deliver: a control step returns, when
+/// it ends, the images that show how it began.
 pub struct CameraBody {
     body: Box<dyn Environment>,
     cameras: Option<CameraSet>,
@@ -44,30 +18,31 @@ pub struct CameraBody {
     clock: SharedClock,
     max_age: Duration,
     step_secs: f64,
-    /// How long before the end of a control step its observation is made, seconds: planning takes so long.
-    lead_secs: f64,
     latencies: Latencies,
-    started_secs: f64,
-    captured_secs: f64,
+    /// What was measured of the body when the newest control step began.
+    proprioception: Vec<f32>,
 }
 
 /// Pause before the next look for a newer frame.
 const LOOK: Duration = Duration::from_millis(2);
+/// Share of a control step that is left after it is observed, for the next command to come in time.
+const LEFT: f64 = 0.04;
 
 impl CameraBody {
     /// `body`, seen by `cameras` whose frames are called `names`; without cameras by its own. Frames are at most
-    /// `max_age` old. Control steps take `step_secs`, and are observed `lead_secs` before they end.
+    /// `max_age` old. Control steps take `step_secs`.
     pub fn new(
         body: Box<dyn Environment>,
         cameras: Option<(CameraSet, Vec<Arc<str>>)>,
         clock: SharedClock,
         max_age: Duration,
-        (step_secs, lead_secs): (f64, f64),
+        step_secs: f64,
     ) -> Self {
         let (cameras, names) = cameras.map_or((None, Vec::new()), |(cameras, names)| (Some(cameras), names));
-        let (latencies, started_secs) = (Latencies::default(), clock.now_secs());
-        let captured_secs = started_secs;
-        Self { body, cameras, names, clock, max_age, step_secs, lead_secs, latencies, started_secs, captured_secs }
+        let latencies = Latencies::default();
+        latencies.starts(clock.now_secs());
+        let proprioception = Vec::new();
+        Self { body, cameras, names, clock, max_age, step_secs, latencies, proprioception }
     }
 
     /// What is measured of it.
@@ -75,17 +50,25 @@ impl CameraBody {
         self.latencies.clone()
     }
 
-    /// `observation` of the body, with the newest frames of the cameras.
-    fn seen(&mut self, mut observation: Observation, since_secs: Option<f64>) -> Result<Observation> {
+    /// `observation` of the body, with the frames of the cameras that `look` finds.
+    fn seen(
+        &mut self,
+        mut observation: Observation,
+        look: impl FnOnce(&CameraSet) -> mindseye_cameras::Result<FrameSet>,
+    ) -> Result<Observation> {
+        let started_secs = self.latencies.started_secs();
         let Some(cameras) = &self.cameras else {
-            self.captured_secs = self.clock.now_secs();
+            // The body's clock is not ours: its images count from when they came.
+            let now_secs = self.clock.now_secs();
+            observation.frames.iter_mut().for_each(|frame| frame.captured_secs = now_secs - started_secs);
+            self.latencies.seen(now_secs, now_secs);
             return Ok(observation);
         };
-        let set = newest(cameras, &self.clock, self.max_age, since_secs, self.lead_secs);
+        let set = look(cameras);
         let set = set.map_err(|error| Error::Environment { operation: "seeing", reason: error.to_string() })?;
         let oldest = set.frames.iter().map(|frame| frame.captured_secs).fold(f64::INFINITY, f64::min);
-        self.captured_secs = oldest;
-        let frames = set.observed(self.started_secs);
+        self.latencies.seen(oldest, self.clock.now_secs());
+        let frames = set.observed(started_secs);
         let named = frames.into_iter().zip(&self.names).map(|(frame, name)| Frame { camera: name.clone(), ..frame });
         observation.frames = named.collect();
         Ok(observation)
@@ -97,14 +80,13 @@ fn newest(
     cameras: &CameraSet,
     clock: &SharedClock,
     max_age: Duration,
-    since_secs: Option<f64>,
+    since_secs: f64,
     wait_secs: f64,
 ) -> mindseye_cameras::Result<FrameSet> {
     let until_secs = clock.now_secs() + wait_secs;
     loop {
         let read = cameras.read_latest(max_age);
-        let is_new =
-            |set: &FrameSet| since_secs.is_none_or(|since| set.frames.iter().all(|frame| frame.captured_secs >= since));
+        let is_new = |set: &FrameSet| set.frames.iter().all(|frame| frame.captured_secs >= since_secs);
         match read {
             Ok(set) if is_new(&set) => return Ok(set),
             read if clock.now_secs() >= until_secs => return read,
@@ -117,25 +99,33 @@ impl Environment for CameraBody {
     fn reset(&mut self, seed: Seed) -> Result<Observation> {
         let observation = self.body.reset(seed)?;
         let since_secs = self.clock.now_secs();
-        self.started_secs = since_secs;
-        self.seen(observation, Some(since_secs))
+        self.latencies.starts(since_secs);
+        self.proprioception.clone_from(&observation.proprioception);
+        // The cameras need a while to show where it is now.
+        let (clock, max_age) = (self.clock.clone(), self.max_age);
+        self.seen(observation, |cameras| newest(cameras, &clock, max_age, since_secs, max_age.as_secs_f64()))
     }
 
     fn observe(&mut self) -> Result<Observation> {
         let observation = self.body.observe()?;
-        self.seen(observation, None)
+        self.proprioception.clone_from(&observation.proprioception);
+        let max_age = self.max_age;
+        self.seen(observation, |cameras| cameras.read_latest(max_age))
     }
 
     fn step(&mut self, action: &Action) -> Result<Step> {
         let (sent, sent_secs) = (Instant::now(), self.clock.now_secs());
-        self.latencies.sent(self.captured_secs, sent_secs);
-        let step = self.body.step(action)?;
-        if self.cameras.is_some() {
-            let ends = Duration::from_secs_f64((self.step_secs - self.lead_secs).max(0.0));
-            std::thread::sleep(ends.saturating_sub(sent.elapsed()));
+        self.latencies.sent(sent_secs);
+        let Step { mut observation, terminated } = self.body.step(action)?;
+        if self.cameras.is_none() {
+            return Ok(Step { observation: self.seen(observation, |cameras| cameras.read_latest(LOOK))?, terminated });
         }
-        let observation = self.seen(step.observation, Some(sent_secs))?;
-        Ok(Step { observation, terminated: step.terminated })
+        std::mem::swap(&mut observation.proprioception, &mut self.proprioception);
+        let ends = Duration::from_secs_f64((1.0 - LEFT) * self.step_secs);
+        std::thread::sleep(ends.saturating_sub(sent.elapsed()));
+        let max_age = self.max_age;
+        let observation = self.seen(observation, |cameras| cameras.read_from(sent_secs, max_age))?;
+        Ok(Step { observation, terminated })
     }
 
     fn stop(&mut self) -> Result<()> {
@@ -148,5 +138,9 @@ impl Environment for CameraBody {
 
     fn control_step_secs(&self) -> f64 {
         self.step_secs
+    }
+
+    fn observation_lag_steps(&self) -> usize {
+        if self.cameras.is_some() { 1 } else { self.body.observation_lag_steps() }
     }
 }

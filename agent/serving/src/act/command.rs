@@ -60,9 +60,13 @@ pub struct ActArguments {
     /// Oldest frame that is acted on, milliseconds; an older one holds the body.
     #[arg(long, default_value_t = 300.0)]
     max_age_ms: f64,
-    /// Time for a plan, milliseconds; by default the task's, and at most half a control step.
+    /// Time for a plan, milliseconds; by default the task's, and at most three quarters of a control step.
     #[arg(long)]
     deadline_ms: Option<f64>,
+    /// Control steps that are executed while the next plan is made; by default as many as --deadline-ms takes. 0: the
+    /// body waits for every plan.
+    #[arg(long, value_name = "STEPS")]
+    plan_ahead: Option<usize>,
     /// Longest time of a plan that is still executed, milliseconds; by default two control steps.
     #[arg(long)]
     max_planning_ms: Option<f64>,
@@ -96,10 +100,19 @@ pub struct ActArguments {
 const LIVE: &str = "live";
 /// Longest wait for the first frame of a camera.
 const FIRST_FRAME: Duration = Duration::from_secs(10);
+/// Control steps for the body's answers: so long a body of ours goes on without a word. A body may take the whole step
+/// to answer.
+const ANSWER_STEPS: f64 = 3.0;
 /// Shortest time for the body's answers, seconds.
 const LEAST_ANSWER_SECS: f64 = 0.2;
 /// Share of a control step that planning may take, unless another deadline is named.
-const PLANNING_SHARE: f64 = 0.5;
+const PLANNING_SHARE: f64 = 0.75;
+/// Share of the steps that are executed meanwhile which a plan may take: more of them are executed for a longer one.
+const AHEAD_SHARE: f64 = 0.8;
+/// Most control steps that are executed while a plan is made.
+const MOST_AHEAD: usize = 1000;
+/// How long before its first byte came an image was captured, where nobody says it and the camera does not, seconds.
+const USUAL_LATENCY_SECS: f64 = 0.05;
 
 impl ActArguments {
     /// Acts until the steps are done, or the program is asked to stop.
@@ -124,7 +137,7 @@ impl ActArguments {
         let source = ModelSource::from(&checkpoint);
         let asked_secs = self.hz.map(|hz| 1.0 / hz);
         let expected_secs = asked_secs.or(source.control_step_secs()).unwrap_or(0.1);
-        let answer_secs = (2.0 * expected_secs).max(LEAST_ANSWER_SECS);
+        let answer_secs = (ANSWER_STEPS * expected_secs).max(LEAST_ANSWER_SECS);
         let body = self.body_at(&source, answer_secs, task.budget_ms)?;
         require_same_actions(source.action_space(), body.action_space())?;
         let step_secs = asked_secs.unwrap_or(body.control_step_secs());
@@ -140,7 +153,10 @@ impl ActArguments {
                 ..RunGoal::default()
             }])?;
         }
-        let mut body = self.seen_body(program, body, source.model().spec(), (step_secs, task.budget_ms / 1e3))?;
+        let budget_secs = task.budget_ms / 1e3;
+        let ahead = self.plan_ahead.unwrap_or((budget_secs / (AHEAD_SHARE * step_secs)).ceil() as usize);
+        require_range("--plan-ahead", ahead, 0, MOST_AHEAD)?;
+        let mut body = self.seen_body(program, body, source.model().spec(), step_secs)?;
         if let Some(seed) = self.reset {
             body.reset(Seed::new(seed))?;
         }
@@ -154,6 +170,7 @@ impl ActArguments {
             watchdog_secs: Some(step_secs + 2.0 * answer_secs),
             latch: Some(latch),
             max_change: self.max_change.map(|share| 2.0 * share),
+            plan_ahead: ahead,
             ..Limits::default()
         };
         let note = |line: &str| (program.note)(line);
@@ -204,12 +221,12 @@ impl ActArguments {
         program: &Program,
         body: Box<dyn Environment>,
         spec: &ModelSpec,
-        (step_secs, lead_secs): (f64, f64),
+        step_secs: f64,
     ) -> Result<CameraBody> {
         let max_age = Duration::from_secs_f64(self.max_age_ms / 1e3);
-        let (clock, times) = (program.sources.clock().clone(), (step_secs, lead_secs));
+        let clock = program.sources.clock().clone();
         if self.camera.is_empty() {
-            return Ok(CameraBody::new(body, None, clock, max_age, times));
+            return Ok(CameraBody::new(body, None, clock, max_age, step_secs));
         }
         if self.camera.len() != spec.cameras.len() {
             let expected = format!("one camera for each of the model's {}", spec.cameras.len());
@@ -219,13 +236,14 @@ impl ActArguments {
             let mut uri = uri.clone();
             // As in training: whatever the camera's size, images are scaled to the model's.
             uri.settings.resize = Some(ImageSize::new(camera.height, camera.width)?);
+            uri.settings.latency_s.get_or_insert(USUAL_LATENCY_SECS);
             Ok(program.sources.open(&uri)?)
         };
         let cameras = self.camera.iter().zip(&spec.cameras).map(open).collect::<Result<Vec<_>>>()?;
         cameras.iter().try_for_each(|camera| camera.wait_until_live(FIRST_FRAME))?;
         let names: Vec<Arc<str>> = spec.cameras.iter().map(|camera| camera.name.as_str().into()).collect();
         let set = CameraSet::new(cameras, max_age)?;
-        Ok(CameraBody::new(body, Some((set, names)), clock, max_age, times))
+        Ok(CameraBody::new(body, Some((set, names)), clock, max_age, step_secs))
     }
 }
 

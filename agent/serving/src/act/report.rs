@@ -8,7 +8,7 @@ use mindseye_interface::Observation;
 use mindseye_interface::percentiles::Percentiles;
 use serde::Serialize;
 
-use super::camera_body::Latencies;
+use super::latencies::Latencies;
 
 /// Collects numbers of a run, and tells people when the body is held.
 pub struct ActListener<'a> {
@@ -30,8 +30,10 @@ impl<'a> ActListener<'a> {
             steps: summary.steps,
             ticks: summary.ticks,
             late_steps: summary.late_steps,
+            late_plans: summary.late_plans,
             terminated: summary.terminated,
             capture_to_action_ms: Percentiles::of(self.latencies.milliseconds()),
+            image_age_ms: Percentiles::of(self.latencies.ages_ms()),
             planning_ms: Percentiles::of(self.planning_ms),
             surprise: (!self.surprise.is_empty()).then(|| Percentiles::of(self.surprise)),
             holds: summary.holds,
@@ -41,8 +43,8 @@ impl<'a> ActListener<'a> {
 }
 
 impl TickListener for ActListener<'_> {
-    fn on_tick(&mut self, _observation: &Observation, report: &TickReport) {
-        self.latencies.planned();
+    fn on_tick(&mut self, observation: &Observation, report: &TickReport) {
+        self.latencies.planned(observation);
         self.planning_ms.push(report.planning_ms);
         self.surprise.extend(report.surprise.map(f64::from));
     }
@@ -69,10 +71,15 @@ pub struct ActReport {
     pub ticks: u64,
     /// Control steps that began later than their time.
     pub late_steps: u64,
+    /// Plans that came later than the control steps that were executed meanwhile.
+    pub late_plans: u64,
     /// Whether the body ended the episode for good.
     pub terminated: bool,
     /// From the capture of an image to the first command that follows from it, milliseconds.
     pub capture_to_action_ms: Percentiles,
+    /// Age of the images when they are used, at the end of every control step, milliseconds. The step that they show
+    /// began so long before.
+    pub image_age_ms: Percentiles,
     /// Time of a tick, milliseconds.
     pub planning_ms: Percentiles,
     /// How far observations were from their predictions; none where no prediction was made.
@@ -85,10 +92,12 @@ pub struct ActReport {
 
 impl Display for ActReport {
     fn fmt(&self, text: &mut Formatter<'_>) -> std::fmt::Result {
-        let Self { steps, ticks, late_steps, .. } = self;
+        let Self { steps, ticks, late_steps, late_plans, .. } = self;
         write!(text, "{steps} control steps, {ticks} plans, {late_steps} steps later than their time")?;
+        write!(text, ", {late_plans} plans")?;
         for (name, unit, numbers) in [
             ("capture to action", " ms", Some(&self.capture_to_action_ms)),
+            ("age of images", " ms", Some(&self.image_age_ms)),
             ("planning", " ms", Some(&self.planning_ms)),
             ("surprise", "", self.surprise.as_ref()),
         ] {

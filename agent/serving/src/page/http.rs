@@ -1,15 +1,18 @@
 //! As much of HTTP/1.1 as the page needs: one request per connection, bounded in bytes and time.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::http_head::{self, NoHead};
+use crate::timed_stream::TimedStream;
 
 /// Most bytes of the request line and all headers together.
 const MAX_HEAD: usize = 8 << 10;
 /// Most headers.
 const MAX_HEADERS: usize = 64;
-/// Longest time for a request to arrive, and for an answer to leave.
-const TIME: Duration = Duration::from_secs(5);
+/// Longest time for a request to arrive, and for an answer to leave, seconds.
+pub(super) const TIME_SECS: f64 = 5.0;
 
 /// A request without a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,40 +49,25 @@ impl Request {
 }
 
 /// Reads a request. A body is not read: none of the page's requests has one.
-pub(super) fn read(stream: &mut TcpStream) -> Result<Request, Refused> {
-    let until = Instant::now() + TIME;
-    let mut head = Vec::new();
-    let mut part = [0; 1024];
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {
-            return Err(Refused::Late);
-        }
-        match stream.read(&mut part) {
-            Ok(0) | Err(_) => return Err(Refused::Late),
-            Ok(count) => head.extend_from_slice(&part[..count]),
-        }
-        match parse(&head)? {
-            Some(request) => return Ok(request),
-            None if head.len() >= MAX_HEAD => return Err(Refused::TooLong),
-            None => (),
-        }
+pub(super) fn read(stream: &mut TimedStream<'_>) -> Result<Request, Refused> {
+    match http_head::read(stream, MAX_HEAD, parse) {
+        Ok((request, _)) => Ok(request),
+        Err(NoHead::Silent(_)) => Err(Refused::Late),
+        Err(NoHead::TooLong) => Err(Refused::TooLong),
+        Err(NoHead::Broken(refused)) => Err(refused),
     }
 }
 
-/// The request in `head`; none while it is not whole.
-pub(super) fn parse(head: &[u8]) -> Result<Option<Request>, Refused> {
-    if head.len() > MAX_HEAD + 1024 {
-        return Err(Refused::TooLong);
-    }
+/// The request in `bytes`, and how many of them are its head; none while it is not whole.
+pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Request)>, Refused> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
-    match parsed.parse(head) {
+    let length = match parsed.parse(bytes) {
         Err(httparse::Error::TooManyHeaders) => return Err(Refused::TooLong),
         Err(_) => return Err(Refused::Broken),
         Ok(httparse::Status::Partial) => return Ok(None),
-        Ok(httparse::Status::Complete(_)) => (),
-    }
+        Ok(httparse::Status::Complete(length)) => length,
+    };
     let (Some(method), Some(target)) = (parsed.method, parsed.path) else { return Err(Refused::Broken) };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let header = |header: &httparse::Header<'_>| {
@@ -87,15 +75,15 @@ pub(super) fn parse(head: &[u8]) -> Result<Option<Request>, Refused> {
     };
     let headers: Vec<(String, String)> = parsed.headers.iter().map(header).collect();
     let request = Request { method: method.into(), path: path.into(), query: query.into(), headers };
-    let length = request.header("content-length").map_or(Ok(0), str::parse::<u64>);
-    match length {
-        Ok(0) if request.header("transfer-encoding").is_none() => Ok(Some(request)),
+    let body = request.header("content-length").map_or(Ok(0), str::parse::<u64>);
+    match body {
+        Ok(0) if request.header("transfer-encoding").is_none() => Ok(Some((length, request))),
         _ => Err(Refused::TooLong),
     }
 }
 
-/// Writes an answer and closes the connection.
-pub(super) fn write(stream: &mut TcpStream, status: &str, kind: &str, body: &[u8]) {
+/// Writes an answer, the last words of the connection.
+pub(super) fn write(stream: &mut TimedStream<'_>, status: &str, kind: &str, body: &[u8]) {
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\
          Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n\
@@ -103,10 +91,9 @@ pub(super) fn write(stream: &mut TcpStream, status: &str, kind: &str, body: &[u8
          connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\r\n\r\n",
         body.len()
     );
-    let _ = stream.set_write_timeout(Some(TIME));
+    stream.begin_write();
     // A client that has gone needs no answer.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).and_then(|()| stream.flush());
-    let _ = stream.shutdown(Shutdown::Write);
 }
 
 /// Says that there are too many clients, without reading what this one wants.
@@ -123,7 +110,8 @@ mod tests {
     #[test]
     fn a_request_is_read_whole_or_not_yet_and_hostile_ones_are_refused() {
         let text = b"GET /state.json?token=abc&x=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Mindseye: 1\r\n\r\n";
-        let request = parse(text).unwrap().unwrap();
+        let (length, request) = parse(text).unwrap().unwrap();
+        assert_eq!(length, text.len());
         assert_eq!(
             (request.path.as_str(), request.field("token"), request.field("x")),
             ("/state.json", Some("abc"), Some("1"))

@@ -9,6 +9,7 @@ use mindseye_interface::Image;
 use super::buttons::Button;
 use super::http::{self, Refused, Request};
 use super::{Shared, View};
+use crate::timed_stream::TimedStream;
 use crate::token::are_equal;
 
 const HTML: &str = include_str!("page.html");
@@ -18,7 +19,8 @@ const TEXT: &str = "text/plain; charset=utf-8";
 type Answer = (&'static str, &'static str, Vec<u8>);
 
 /// Reads one request and answers it.
-pub(super) fn answer(mut stream: TcpStream, shared: &Shared) {
+pub(super) fn answer(stream: TcpStream, shared: &Shared) {
+    let Ok(mut stream) = TimedStream::new(stream, http::TIME_SECS, &shared.ended) else { return };
     let (status, kind, body) = match http::read(&mut stream) {
         Ok(request) => of(&request, shared),
         Err(Refused::Broken) => said("400 Bad Request", "no request"),
@@ -26,6 +28,7 @@ pub(super) fn answer(mut stream: TcpStream, shared: &Shared) {
         Err(Refused::Late) => return,
     };
     http::write(&mut stream, status, kind, &body);
+    stream.part();
 }
 
 fn said(status: &'static str, text: &str) -> Answer {

@@ -22,7 +22,7 @@ const REASON_BYTES: usize = 120;
 pub(super) fn handle(served: &Served<'_>, stream: TcpStream, peer: SocketAddr) {
     let log = |text: &str| (served.log)(&format!("{peer}: {text}"));
     let Ok(mut stream) = TimedStream::new(stream, served.limits.message_secs, served.stop) else { return };
-    let head = match http::head(&mut stream, &|| served.is_ending()) {
+    let head = match http::head(&mut stream) {
         Ok(head) => head,
         Err(NoHead::Silent(reason)) => return log(&format!("dropped: {reason}")),
         Err(NoHead::Refused(status, reason)) => return refuse(stream, status, &reason, &log),

@@ -12,6 +12,8 @@ use crate::timed_stream::is_wait;
 const LINGER: Duration = Duration::from_secs(5);
 /// Most that wait at the same time; the oldest go first.
 const MOST: usize = 2048;
+/// Pause between two lines of the log about refusals.
+const SAY_EVERY: Duration = Duration::from_secs(1);
 /// Most of them that one look at the crowd attends to.
 const LOOKED_AT: usize = 256;
 
@@ -47,5 +49,36 @@ impl Crowd {
                 self.0.push_back((stream, until));
             }
         }
+    }
+}
+
+/// Counts refusals, of which few are worth a line of the log.
+#[derive(Default)]
+pub(super) struct Refusals {
+    count: u64,
+    said: Option<Instant>,
+}
+
+impl Refusals {
+    /// Counts one at `now`: how many there were, where that is to be said, at most once in a while.
+    pub fn count(&mut self, now: Instant) -> Option<u64> {
+        self.count += 1;
+        if self.said.is_some_and(|said| now.saturating_duration_since(said) < SAY_EVERY) {
+            return None;
+        }
+        self.said = Some(now);
+        Some(self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_refusals_is_a_line_now_and_then() {
+        let (mut refusals, begun) = (Refusals::default(), Instant::now());
+        assert_eq!((refusals.count(begun), refusals.count(begun)), (Some(1), None));
+        assert_eq!(refusals.count(begun + SAY_EVERY), Some(3));
     }
 }

@@ -1,12 +1,13 @@
 //! The few words of HTTP before a websocket: `/healthz`, refusals, and the upgrade.
 
-use std::io::{Read, Result as IoResult, Write};
+use std::io::{Result as IoResult, Write};
 
 use tungstenite::handshake::machine::TryParse;
 use tungstenite::handshake::server::{Request, create_response, write_response};
 use tungstenite::http::HeaderMap;
 
-use crate::timed_stream::{TimedStream, is_wait};
+use crate::http_head;
+use crate::timed_stream::TimedStream;
 use crate::token::are_equal;
 
 /// Most bytes of a request before the websocket.
@@ -27,32 +28,15 @@ pub(super) enum NoHead {
 }
 
 /// Reads the head of a request.
-pub(super) fn head(stream: &mut TimedStream<'_>, is_ending: &dyn Fn() -> bool) -> Result<Head, NoHead> {
-    stream.message_begins();
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 2048]);
-    loop {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-        if let Some(end) = end {
-            let tail = bytes.split_off(end + 4);
-            let parsed = Request::try_parse(&bytes);
-            stream.message_ended();
-            return match parsed {
-                Ok(Some((_, request))) => Ok(Head { request, tail }),
-                Ok(None) => Err(NoHead::Refused("400 Bad Request", "expected a request of HTTP/1.1".into())),
-                Err(error) => Err(NoHead::Refused("400 Bad Request", error.to_string())),
-            };
-        }
-        if bytes.len() > MAX_HEAD_BYTES {
+pub(super) fn head(stream: &mut TimedStream<'_>) -> Result<Head, NoHead> {
+    match http_head::read(stream, MAX_HEAD_BYTES, Request::try_parse) {
+        Ok((request, tail)) => Ok(Head { request, tail }),
+        Err(http_head::NoHead::Silent(reason)) => Err(NoHead::Silent(reason)),
+        Err(http_head::NoHead::TooLong) => {
             let reason = format!("expected at most {MAX_HEAD_BYTES} bytes of headers");
-            return Err(NoHead::Refused("431 Request Header Fields Too Large", reason));
+            Err(NoHead::Refused("431 Request Header Fields Too Large", reason))
         }
-        match stream.read(&mut buffer) {
-            Ok(0) => return Err(NoHead::Silent("it closed before it asked for anything".into())),
-            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-            Err(error) if is_wait(&error) && !is_ending() => {}
-            Err(error) if is_wait(&error) => return Err(NoHead::Silent("the server ends".into())),
-            Err(error) => return Err(NoHead::Silent(error.to_string())),
-        }
+        Err(http_head::NoHead::Broken(error)) => Err(NoHead::Refused("400 Bad Request", error.to_string())),
     }
 }
 
