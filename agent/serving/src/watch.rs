@@ -12,7 +12,7 @@ mod watcher;
 mod webhook;
 
 pub use command::{EVENT_EXIT, WatchArguments, Watched};
-pub use events::{Event, EventSettings, Events, Kept};
+pub use events::{Event, EventSettings, Events, Kept, News};
 pub use surprise_command::SurpriseArguments;
 pub use watcher::{Look, Tick, Watcher};
 pub use webhook::Webhook;

@@ -152,8 +152,11 @@ fn the_seconds_around_an_event_are_an_episode() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("events");
     let cameras = vec!["top view".into()];
-    let settings = EventSettings { folder: root.clone(), before: 3, after: 2, rate: 10, cameras, action_width: 1 };
-    let mut events = Events::new(settings, 64 * 64 * 3).unwrap();
+    let image_size = ImageSize::square(16).unwrap();
+    let settings =
+        EventSettings { folder: root.clone(), before: 3, after: 2, rate: 10, cameras, image_size, action_width: 1 };
+    let mut events = Events::new(settings).unwrap();
+    assert!(!root.exists(), "nothing has happened yet");
     let image = |grey: u8| Image::filled(ImageSize::square(16).unwrap(), [grey; 3]);
     for number in 0..12u8 {
         events.takes(&seen(&image(number), number.into()), &[f32::from(number)]);
@@ -162,10 +165,62 @@ fn the_seconds_around_an_event_are_an_episode() {
         }
     }
     let told = events.finish();
-    assert!(told.len() == 1 && told[0].contains("episode 0"), "{told:?}");
+    assert!(matches!(&told[..], [Ok(line)] if line.contains("episode 0")), "{told:?}");
     let data = open(&root).unwrap();
     let kept = data.read_episode(0).unwrap();
     let greys: Vec<u8> = kept.frames.iter().map(|frame| frame.rgb(0, 0)[0]).collect();
     assert_eq!((data.len(), &greys[..], kept.actions[3][0]), (1, &[3, 4, 5, 6, 7, 8][..], 6.0));
     assert!(data.episode(0).unwrap().tasks[0].contains("shell above the band"));
+}
+
+fn events_in(root: &Path, action_width: usize) -> mindseye_serving::Result<Events> {
+    let (folder, cameras, image_size) = (root.to_path_buf(), vec!["top".into()], ImageSize::square(16).unwrap());
+    Events::new(EventSettings { folder, before: 2, after: 1, rate: 10, cameras, image_size, action_width })
+}
+
+/// One event, in the middle of a few ticks.
+fn one_event(mut events: Events) -> Vec<mindseye_serving::watch::News> {
+    for number in 0..6usize {
+        events.takes(&seen(&Image::filled(ImageSize::square(16).unwrap(), [9; 3]), number), &[0.0]);
+        if number == 3 {
+            events.begin("event 1".into());
+        }
+    }
+    events.finish()
+}
+
+/// Symptom: with `--events` at a file, or at another data set, a watch ran for days and kept nothing of its first event.
+/// Cause: the folder was opened when there was an event to write.
+/// Fix: an empty addition is tried before watching, which leaves everything as it was.
+#[test]
+fn a_folder_that_cannot_take_events_is_refused_before_watching() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("events");
+    std::fs::write(&root, "no folder").unwrap();
+    let refused = events_in(&root, 1).unwrap_err().to_string();
+    assert!(refused.contains("events"), "{refused}");
+    std::fs::remove_file(&root).unwrap();
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(root.join("notes.txt"), "mine").unwrap();
+    let refused = events_in(&root, 1).unwrap_err().to_string();
+    assert!(refused.contains("files that are no data set"), "{refused}");
+    std::fs::remove_file(root.join("notes.txt")).unwrap();
+    assert!(matches!(&one_event(events_in(&root, 1).unwrap())[..], [Ok(_)]));
+    let refused = events_in(&root, 3).unwrap_err().to_string();
+    assert!(refused.contains("features to append"), "{refused}");
+    assert!(matches!(&one_event(events_in(&root, 1).unwrap())[..], [Ok(_)]), "what fits goes on");
+    assert_eq!(open(&root).unwrap().len(), 2);
+}
+
+/// Symptom: on a full disk events were lost, and what `finish` gave could not be told from what was kept.
+/// Cause: both were a line of text, which was printed or, with `--json`, not.
+/// Fix: what is lost is another kind of news, which is said on stderr and in the JSON, and is an error at the end.
+#[test]
+fn an_event_that_cannot_be_written_is_told_as_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("events");
+    let events = events_in(&root, 1).unwrap();
+    std::fs::write(&root, "a file takes its place").unwrap();
+    let told = one_event(events);
+    assert!(matches!(&told[..], [Err(line)] if line.contains("event 1: not kept")), "{told:?}");
 }

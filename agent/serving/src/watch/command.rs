@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use clap::Args;
 use mindseye_cameras::{ActionFeed, CameraSet, CameraUri, FrameSet, SharedClock, Sources, driver, max_age, open_set};
+use mindseye_interface::ImageSize;
 use serde_json::json;
 
-use super::events::{Event, EventSettings, Events};
+use super::events::{Event, EventSettings, Events, News};
 use super::terminal::Terminal;
 use super::watcher::{Look, Tick, Watcher};
 use super::webhook::Webhook;
@@ -88,6 +89,8 @@ pub struct Watched {
     pub stale: usize,
     /// Events.
     pub events: usize,
+    /// Events that were to be kept (`--events`) and are not.
+    pub lost: usize,
     /// Whether it is to end with [`EVENT_EXIT`].
     pub ends_with_event: bool,
 }
@@ -96,7 +99,8 @@ impl WatchArguments {
     /// Watches until `stop` is raised, and prints on stdout.
     ///
     /// # Errors
-    /// When an argument makes no sense, the checkpoint cannot watch, or the page's address is taken.
+    /// When an argument makes no sense, the checkpoint cannot watch, or the page's address is taken; at the end, when
+    /// an event that was to be kept is not.
     pub fn run(&self, sources: &Sources, stop: &AtomicBool) -> Result<Watched> {
         self.run_on(sources, stop, &mut std::io::stdout(), std::io::stdout().is_terminal())
     }
@@ -142,16 +146,18 @@ impl WatchArguments {
             Some(address) => Some(Page::start(address, self.token.as_deref(), buttons.clone())?),
             None => None,
         };
+        let own_size = cameras.cameras().first().and_then(|camera| camera.settings().resize);
+        let image_size = own_size.map_or_else(|| ImageSize::square(model.image_side), Ok)?;
         let keeps = self.events.as_ref().map(|folder| EventSettings {
             folder: folder.clone(),
+            image_size,
             before: (self.before * hz).round() as usize,
             after: (self.after * hz).round() as usize,
             rate: (hz.round() as u32).max(1),
             cameras: cameras.cameras().iter().map(|camera| camera.name().to_owned()).collect(),
             action_width: driver.as_ref().map_or(0, |_| width.unwrap_or(0)),
         });
-        let bytes = model.cameras * model.image_side * model.image_side * 3;
-        let events = keeps.map(|settings| Events::new(settings, bytes)).transpose()?;
+        let events = keeps.map(Events::new).transpose()?;
         let terminal = Terminal::new(out, is_terminal, self.json);
         let mut watch =
             Watch { watcher, cameras, driver, events, webhook, page, buttons, terminal, folder: self.events.clone() };
@@ -217,17 +223,23 @@ impl Watch<'_> {
                     until = until.min(now + if self.events.is_some() { arguments.after + period } else { 0.0 });
                 }
             }
-            self.say_news();
+            let news = self.events.as_mut().map_or_else(Vec::new, Events::news);
+            watched.lost += self.say_news(&news);
         }
         if let Some(events) = self.events.take() {
-            events.finish().iter().for_each(|line| self.terminal.say(line));
+            watched.lost += self.say_news(&events.finish());
         }
         let lost = self.webhook.as_ref().map_or(0, Webhook::lost);
         let lost = if lost > 0 { format!("; the webhook missed {lost}") } else { String::new() };
         let Watched { ticks, seen, stale, events, .. } = watched;
         let line = format!("{ticks} ticks: {seen} new frames, {stale} without one to trust; {events} events{lost}");
         self.terminal.say(&line);
-        Ok(watched)
+        match (&self.folder, watched.lost) {
+            (Some(folder), lost) if lost > 0 => {
+                Err(Error::place(folder.display(), format!("expected all events to be kept, got {lost} that are not")))
+            }
+            _ => Ok(watched),
+        }
     }
 
     fn tick(&mut self, at_secs: f64, frames: &std::result::Result<FrameSet, String>) -> Result<Tick> {
@@ -302,8 +314,14 @@ impl Watch<'_> {
         }
     }
 
-    fn say_news(&mut self) {
-        let news = self.events.as_mut().map_or_else(Vec::new, Events::news);
-        news.iter().for_each(|line| self.terminal.say(line));
+    /// Says what became of events; how many of them are lost.
+    fn say_news(&mut self, news: &[News]) -> usize {
+        for one in news {
+            match one {
+                Ok(kept) => self.terminal.say(kept),
+                Err(lost) => self.terminal.warn(lost),
+            }
+        }
+        news.iter().filter(|one| one.is_err()).count()
     }
 }
