@@ -15,4 +15,4 @@ pub use command::{EVENT_EXIT, WatchArguments, Watched};
 pub use events::{Event, EventSettings, Events, Kept, News};
 pub use surprise_command::SurpriseArguments;
 pub use watcher::{Look, Tick, Watcher};
-pub use webhook::Webhook;
+pub use webhook::{Missed, Webhook};

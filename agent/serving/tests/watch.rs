@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use mindseye_cameras::{CameraFrame, CaptureTime, DrivenAction, FrameSet};
 use mindseye_episodes::{EpisodeData, FrameCache, open};
 use mindseye_interface::{Action, Image, ImageSize, NoProgress, Seed, Simulator};
-use mindseye_serving::watch::{EventSettings, Events, Look, Tick, Watcher};
+use mindseye_serving::watch::{Event, EventSettings, Events, Look, Missed, Tick, Watcher, Webhook};
 use mindseye_sim::SceneOptions;
 use mindseye_world_model::Checkpoint;
 use mindseye_world_model::surprise::{DEFAULT_RULE, SurpriseCalibration, calibrate_surprise};
@@ -223,4 +226,99 @@ fn an_event_that_cannot_be_written_is_told_as_lost() {
     std::fs::write(&root, "a file takes its place").unwrap();
     let told = one_event(events);
     assert!(matches!(&told[..], [Err(line)] if line.contains("event 1: not kept")), "{told:?}");
+}
+
+/// A server that answers the requests after each other with these status lines, each after a while; what it was sent.
+fn server(answers: &'static [&'static str]) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    let serve = move || {
+        let mut bodies = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"}") {
+                let mut bytes = [0; 4096];
+                let count = stream.read(&mut bytes).unwrap();
+                assert!(count > 0, "a request with an event");
+                request.extend_from_slice(&bytes[..count]);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            let reply = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream.write_all(reply.as_bytes()).unwrap();
+            bodies.push(String::from_utf8_lossy(&request).into_owned());
+        }
+        bodies
+    };
+    (url, std::thread::spawn(serve))
+}
+
+fn told(webhook: &mut Webhook, events: usize) {
+    for number in 1..=events {
+        let (kind, cameras) = ("shell".into(), vec!["top".into()]);
+        webhook.tell(&Event {
+            event: "surprise",
+            number,
+            unix_secs: 0.0,
+            score: 2.0,
+            band: 1.0,
+            kind,
+            cameras,
+            kept_in: None,
+        });
+    }
+}
+
+/// Symptom: of eight watches with `--exit-on-event --webhook`, one ended before its POST was sent.
+/// Cause: nobody waited for the thread that sends.
+/// Fix: the end waits for it, at most 5 s.
+#[test]
+fn the_end_waits_until_a_webhook_has_heard_of_all_events() {
+    let (url, server) = server(&["200 OK", "204 No Content", "202 Accepted"]);
+    let mut webhook = Webhook::new(&url).unwrap();
+    told(&mut webhook, 3);
+    assert_eq!(webhook.finish(), None);
+    let bodies = server.join().unwrap();
+    assert!(bodies.len() == 3 && bodies[2].contains("\"number\":3"), "{bodies:?}");
+}
+
+/// Symptom: a server that sends elsewhere, or fails, counted as one that has heard of the event.
+/// Cause: every answer that came was taken for a good one.
+/// Fix: what is not 2xx is missed, with the reason.
+#[test]
+fn an_answer_other_than_success_is_missed() {
+    let (url, server) = server(&["302 Found", "200 OK", "500 Internal Server Error"]);
+    let mut webhook = Webhook::new(&url).unwrap();
+    told(&mut webhook, 3);
+    let missed = webhook.finish().unwrap();
+    assert!(matches!(&missed, Missed { events: 2, of: 3, why } if why.contains("500")), "{missed}");
+    server.join().unwrap();
+}
+
+/// Symptom: `--webhook "http://%%%"` watched, and lost its first event.
+/// Cause: only the scheme was looked at.
+/// Fix: what cannot be an address is refused at the start.
+#[test]
+fn what_cannot_be_an_address_of_a_webhook_is_refused() {
+    for wrong in [
+        "http://%%%",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:0/",
+        "http://a b/",
+        "http://host/a b",
+        "http://",
+        "http:///path",
+        "http://:80/",
+        "http://host:port/",
+        "http://[::1/",
+        "http://[::1]80/",
+        "http://user@/",
+        "https://host/",
+    ] {
+        let refused = Webhook::new(wrong).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("--webhook"), "{wrong}: {refused}");
+    }
+    for right in ["http://localhost", "http://10.0.0.7:8080/a?b=c", "http://[::1]:80/", "http://hook_1.local/x"] {
+        assert!(Webhook::new(right).is_ok(), "{right}");
+    }
 }

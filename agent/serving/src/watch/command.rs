@@ -229,10 +229,11 @@ impl Watch<'_> {
         if let Some(events) = self.events.take() {
             watched.lost += self.say_news(&events.finish());
         }
-        let lost = self.webhook.as_ref().map_or(0, Webhook::lost);
-        let lost = if lost > 0 { format!("; the webhook missed {lost}") } else { String::new() };
+        let missed = self.webhook.take().and_then(Webhook::finish);
+        missed.iter().for_each(|missed| self.terminal.warn(&missed.to_string()));
+        let missed = missed.map_or_else(String::new, |missed| format!("; the webhook missed {}", missed.events));
         let Watched { ticks, seen, stale, events, .. } = watched;
-        let line = format!("{ticks} ticks: {seen} new frames, {stale} without one to trust; {events} events{lost}");
+        let line = format!("{ticks} ticks: {seen} new frames, {stale} without one to trust; {events} events{missed}");
         self.terminal.say(&line);
         match (&self.folder, watched.lost) {
             (Some(folder), lost) if lost > 0 => {
@@ -306,7 +307,7 @@ impl Watch<'_> {
         };
         let line = format!("event {number}: {} above the band, {:.2} of {:.2}", event.kind, event.score, event.band);
         self.terminal.say(&line);
-        if let Some(webhook) = &self.webhook {
+        if let Some(webhook) = &mut self.webhook {
             webhook.tell(&event);
         }
         if let Some(events) = &mut self.events {
