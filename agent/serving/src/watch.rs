@@ -6,6 +6,7 @@
 
 mod command;
 mod events;
+mod hold;
 mod surprise_command;
 mod terminal;
 mod watcher;

@@ -12,6 +12,7 @@ use mindseye_interface::ImageSize;
 use serde_json::json;
 
 use super::events::{Event, EventSettings, Events, News};
+use super::hold::Hold;
 use super::terminal::Terminal;
 use super::watcher::{Look, Tick, Watcher};
 use super::webhook::Webhook;
@@ -159,8 +160,8 @@ impl WatchArguments {
         });
         let events = keeps.map(Events::new).transpose()?;
         let terminal = Terminal::new(out, is_terminal, self.json);
-        let mut watch =
-            Watch { watcher, cameras, driver, events, webhook, page, buttons, terminal, folder: self.events.clone() };
+        let (folder, hold) = (self.events.clone(), Hold::default());
+        let mut watch = Watch { watcher, cameras, driver, events, webhook, page, buttons, hold, terminal, folder };
         watch.introduce(hz);
         watch.run(self, sources.clock(), hz, stop)
     }
@@ -175,6 +176,7 @@ struct Watch<'a> {
     webhook: Option<Webhook>,
     page: Option<Page>,
     buttons: Arc<Buttons>,
+    hold: Hold,
     terminal: Terminal<'a>,
     folder: Option<PathBuf>,
 }
@@ -252,8 +254,7 @@ impl Watch<'_> {
             self.terminal.say("no view yet to take as the goal");
         }
         let mut tick = self.watcher.look(at_secs, frames.as_ref().map_err(Clone::clone))?;
-        // On hold nothing is an event.
-        tick.event &= !self.buttons.holds();
+        tick.event = self.hold.lets_through(&tick, self.buttons.holds());
         self.terminal.tick(&tick);
         if let (Some(events), Ok(set), Look::Seen(_)) = (&mut self.events, frames, &tick.look) {
             events.takes(set, action.as_ref().map_or(&[], |action| &action.values));
