@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -119,4 +119,25 @@ fn a_lost_event_is_said_on_stderr_and_in_the_json_and_fails_the_watch() {
     assert!(errors.contains("not kept") && errors.contains("error: kept: expected all events to be kept"), "{errors}");
     let warns = |line: &serde_json::Value| line["warning"].as_str().is_some_and(|text| text.contains("not kept"));
     assert!(told.iter().any(warns), "{told:?}");
+}
+
+/// Symptom: `watch --actions -` said nothing of lines that were no action, nor that its driver had hung up.
+/// Cause: it asked the driver for its newest action alone.
+/// Fix: both are said on stderr and in the JSON, as the number of refused lines is at the end.
+#[test]
+fn what_a_driver_says_wrongly_and_its_end_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = assets().join("checkpoints/push_t").display().to_string();
+    let watch = ["watch", "synthetic:", "--checkpoint", &checkpoint, "--seconds", "0.5", "--json", "--actions", "-"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mindseye"));
+    command.args(watch).current_dir(folder.path()).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"left\n{\"action\": [0.1]}\n{\"action\": [0.1, 0.1]}\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let (told, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{errors}");
+    for part in ["a line was no action", "the driver has ended", "2 lines of the driver were no action"] {
+        assert_eq!(errors.matches(part).count(), 1, "{errors}");
+        assert!(told.lines().any(|line| line.contains("\"warning\"") && line.contains(part)), "{told}");
+    }
 }

@@ -5,6 +5,7 @@
 //! server or a page. What a camera does not show is no surprise: a stale camera says so.
 
 mod command;
+mod driver;
 mod events;
 mod hold;
 mod surprise_command;

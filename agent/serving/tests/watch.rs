@@ -119,6 +119,25 @@ fn a_world_that_goes_on_as_predicted_gives_no_event_and_one_that_jumps_gives_one
     assert!(events.len() == 1 && (30..40).contains(&events[0]), "within a second: {events:?}");
 }
 
+/// Symptom: after its driver had hung up, a robot was taken to execute the last action for ever.
+/// Cause: nothing took back what the driver had said.
+/// Fix: from then on it is taken to hold still, as a watch without a driver takes it.
+#[test]
+fn a_released_robot_is_taken_to_hold_still() {
+    let image = episode(104, 1).frames[0].clone();
+    let expected = |watcher: &mut Watcher, number: usize| {
+        let tick = watcher.look(0.0, Ok(&seen(&image, number))).unwrap();
+        let Look::Seen(seen) = tick.look else { panic!("{tick:?}") };
+        seen.expected
+    };
+    let still = expected(&mut watcher(), 0);
+    let mut driven = watcher();
+    driven.act(&DrivenAction { values: vec![0.05, 0.05], received_secs: 99.0 }).unwrap();
+    assert_ne!(expected(&mut driven, 0), still);
+    driven.release(100.05);
+    assert_eq!(expected(&mut driven, 1), still);
+}
+
 #[test]
 fn a_stale_camera_is_said_and_is_no_surprise() {
     let (mut watcher, data, other) = (watcher(), episode(102, 20), episode(103, 8));

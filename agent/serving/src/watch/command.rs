@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use mindseye_cameras::{ActionFeed, CameraSet, CameraUri, FrameSet, SharedClock, Sources, driver, max_age, open_set};
+use mindseye_cameras::{CameraSet, CameraUri, FrameSet, SharedClock, Sources, driver, max_age, open_set};
 use mindseye_interface::ImageSize;
 use serde_json::json;
 
+use super::driver::Driver;
 use super::events::{Event, EventSettings, Events, News};
 use super::hold::Hold;
 use super::terminal::Terminal;
@@ -141,7 +142,7 @@ impl WatchArguments {
             uris.iter_mut().zip(names).for_each(|(uri, name)| uri.name.clone_from(name));
         }
         let cameras = open_set(sources, &uris, Some(model.image_side), 0.5 / hz)?;
-        let driver = driver(self.actions.as_deref(), width, sources)?;
+        let driver = driver(self.actions.as_deref(), width, sources)?.map(Driver::new);
         let buttons = Arc::new(Buttons::default());
         let page = match &self.page {
             Some(address) => Some(Page::start(address, self.token.as_deref(), buttons.clone())?),
@@ -171,7 +172,7 @@ impl WatchArguments {
 struct Watch<'a> {
     watcher: Watcher,
     cameras: CameraSet,
-    driver: Option<ActionFeed>,
+    driver: Option<Driver>,
     events: Option<Events>,
     webhook: Option<Webhook>,
     page: Option<Page>,
@@ -213,7 +214,7 @@ impl Watch<'_> {
             }
             due = (due + period).max(now); // a tick that came late is not made up for
             let frames = self.cameras.read_latest(max_age).map_err(|error| error.to_string());
-            let tick = self.tick(now - start, &frames)?;
+            let tick = self.tick((now - start, now), &frames)?;
             watched.ticks += 1;
             watched.seen += usize::from(matches!(tick.look, Look::Seen(_)));
             watched.stale += usize::from(matches!(tick.look, Look::Stale { .. }));
@@ -231,6 +232,10 @@ impl Watch<'_> {
         if let Some(events) = self.events.take() {
             watched.lost += self.say_news(&events.finish());
         }
+        let refused = self.driver.as_ref().map_or(0, Driver::refused);
+        if refused > 0 {
+            self.terminal.warn(&format!("--actions: {refused} lines of the driver were no action"));
+        }
         let missed = self.webhook.take().and_then(Webhook::finish);
         missed.iter().for_each(|missed| self.terminal.warn(&missed.to_string()));
         let missed = missed.map_or_else(String::new, |missed| format!("; the webhook missed {}", missed.events));
@@ -245,10 +250,17 @@ impl Watch<'_> {
         }
     }
 
-    fn tick(&mut self, at_secs: f64, frames: &std::result::Result<FrameSet, String>) -> Result<Tick> {
-        let action = self.driver.as_ref().and_then(ActionFeed::newest);
-        if let Some(action) = &action {
-            self.watcher.act(action)?;
+    /// One tick, `at_secs` after the start, at `now_secs` of the clock.
+    fn tick(
+        &mut self,
+        (at_secs, now_secs): (f64, f64),
+        frames: &std::result::Result<FrameSet, String>,
+    ) -> Result<Tick> {
+        let action = self.driver.as_mut().and_then(|driver| driver.action(&mut |line| self.terminal.warn(line)));
+        match &action {
+            Some(action) => self.watcher.act(action)?,
+            None if self.driver.as_ref().is_some_and(Driver::has_ended) => self.watcher.release(now_secs),
+            None => {}
         }
         if self.buttons.take_goal() && !self.watcher.take_as_goal() {
             self.terminal.say("no view yet to take as the goal");
