@@ -4,7 +4,9 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use mindseye_episodes::image_codec::encode_png;
 use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage, WriteMode};
@@ -91,4 +93,51 @@ fn recordings_without_actions_train_a_model_that_watches_and_does_not_plan() {
     let output = mindseye(folder.path(), &[&watch[..4], &["--seconds", "20"], &events].concat());
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(mindseye_episodes::open(&at("kept")).unwrap().len(), 1);
+}
+
+/// Symptom: on a full disk a watch with `--json --events` lost its events with exit code 0 and not a word.
+/// Cause: what became of an event was a line for terminals, and the folder was opened at the first event.
+/// Fix: a loss is said on stderr and in the JSON and ends in exit code 1; the folder is tried before watching.
+#[test]
+fn a_lost_event_is_said_on_stderr_and_in_the_json_and_fails_the_watch() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = assets().join("checkpoints/push_t").display().to_string();
+    let watch = ["watch", "synthetic:", "--checkpoint", &checkpoint, "--band", "0.001", "--json", "--exit-on-event"];
+    std::fs::write(folder.path().join("taken"), "no folder").unwrap();
+    refuse(folder.path(), &[&watch[..], &["--events", "taken"]].concat(), &["taken"]);
+    let kept = ["--events", "kept", "--before", "0.5", "--after", "1", "--seconds", "20"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mindseye"));
+    command.args(watch).args(kept).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    lines.next().unwrap(); // the folder has been tried, and the first event is seconds away from its end
+    std::fs::write(folder.path().join("kept"), "in its place").unwrap();
+    let told: Vec<serde_json::Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("not kept") && errors.contains("error: kept: expected all events to be kept"), "{errors}");
+    let warns = |line: &serde_json::Value| line["warning"].as_str().is_some_and(|text| text.contains("not kept"));
+    assert!(told.iter().any(warns), "{told:?}");
+}
+
+/// Symptom: `watch --actions -` said nothing of lines that were no action, nor that its driver had hung up.
+/// Cause: it asked the driver for its newest action alone.
+/// Fix: both are said on stderr and in the JSON, as the number of refused lines is at the end.
+#[test]
+fn what_a_driver_says_wrongly_and_its_end_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = assets().join("checkpoints/push_t").display().to_string();
+    let watch = ["watch", "synthetic:", "--checkpoint", &checkpoint, "--seconds", "0.5", "--json", "--actions", "-"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mindseye"));
+    command.args(watch).current_dir(folder.path()).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"left\n{\"action\": [0.1]}\n{\"action\": [0.1, 0.1]}\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let (told, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{errors}");
+    for part in ["a line was no action", "the driver has ended", "2 lines of the driver were no action"] {
+        assert_eq!(errors.matches(part).count(), 1, "{errors}");
+        assert!(told.lines().any(|line| line.contains("\"warning\"") && line.contains(part)), "{told}");
+    }
 }

@@ -5,14 +5,16 @@
 //! server or a page. What a camera does not show is no surprise: a stale camera says so.
 
 mod command;
+mod driver;
 mod events;
+mod hold;
 mod surprise_command;
 mod terminal;
 mod watcher;
 mod webhook;
 
 pub use command::{EVENT_EXIT, WatchArguments, Watched};
-pub use events::{Event, EventSettings, Events, Kept};
+pub use events::{Event, EventSettings, Events, Kept, News};
 pub use surprise_command::SurpriseArguments;
 pub use watcher::{Look, Tick, Watcher};
-pub use webhook::Webhook;
+pub use webhook::{Missed, Webhook};

@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use mindseye_cameras::{ActionFeed, CameraSet, CameraUri, FrameSet, SharedClock, Sources, driver, max_age, open_set};
+use mindseye_cameras::{CameraSet, CameraUri, FrameSet, SharedClock, Sources, driver, max_age, open_set};
+use mindseye_interface::ImageSize;
 use serde_json::json;
 
-use super::events::{Event, EventSettings, Events};
+use super::driver::Driver;
+use super::events::{Event, EventSettings, Events, News};
+use super::hold::Hold;
 use super::terminal::Terminal;
 use super::watcher::{Look, Tick, Watcher};
 use super::webhook::Webhook;
@@ -88,6 +91,8 @@ pub struct Watched {
     pub stale: usize,
     /// Events.
     pub events: usize,
+    /// Events that were to be kept (`--events`) and are not.
+    pub lost: usize,
     /// Whether it is to end with [`EVENT_EXIT`].
     pub ends_with_event: bool,
 }
@@ -96,7 +101,8 @@ impl WatchArguments {
     /// Watches until `stop` is raised, and prints on stdout.
     ///
     /// # Errors
-    /// When an argument makes no sense, the checkpoint cannot watch, or the page's address is taken.
+    /// When an argument makes no sense, the checkpoint cannot watch, or the page's address is taken; at the end, when
+    /// an event that was to be kept is not.
     pub fn run(&self, sources: &Sources, stop: &AtomicBool) -> Result<Watched> {
         self.run_on(sources, stop, &mut std::io::stdout(), std::io::stdout().is_terminal())
     }
@@ -136,25 +142,27 @@ impl WatchArguments {
             uris.iter_mut().zip(names).for_each(|(uri, name)| uri.name.clone_from(name));
         }
         let cameras = open_set(sources, &uris, Some(model.image_side), 0.5 / hz)?;
-        let driver = driver(self.actions.as_deref(), width, sources)?;
+        let driver = driver(self.actions.as_deref(), width, sources)?.map(Driver::new);
         let buttons = Arc::new(Buttons::default());
         let page = match &self.page {
             Some(address) => Some(Page::start(address, self.token.as_deref(), buttons.clone())?),
             None => None,
         };
+        let own_size = cameras.cameras().first().and_then(|camera| camera.settings().resize);
+        let image_size = own_size.map_or_else(|| ImageSize::square(model.image_side), Ok)?;
         let keeps = self.events.as_ref().map(|folder| EventSettings {
             folder: folder.clone(),
+            image_size,
             before: (self.before * hz).round() as usize,
             after: (self.after * hz).round() as usize,
             rate: (hz.round() as u32).max(1),
             cameras: cameras.cameras().iter().map(|camera| camera.name().to_owned()).collect(),
             action_width: driver.as_ref().map_or(0, |_| width.unwrap_or(0)),
         });
-        let bytes = model.cameras * model.image_side * model.image_side * 3;
-        let events = keeps.map(|settings| Events::new(settings, bytes)).transpose()?;
+        let events = keeps.map(Events::new).transpose()?;
         let terminal = Terminal::new(out, is_terminal, self.json);
-        let mut watch =
-            Watch { watcher, cameras, driver, events, webhook, page, buttons, terminal, folder: self.events.clone() };
+        let (folder, hold) = (self.events.clone(), Hold::default());
+        let mut watch = Watch { watcher, cameras, driver, events, webhook, page, buttons, hold, terminal, folder };
         watch.introduce(hz);
         watch.run(self, sources.clock(), hz, stop)
     }
@@ -164,11 +172,12 @@ impl WatchArguments {
 struct Watch<'a> {
     watcher: Watcher,
     cameras: CameraSet,
-    driver: Option<ActionFeed>,
+    driver: Option<Driver>,
     events: Option<Events>,
     webhook: Option<Webhook>,
     page: Option<Page>,
     buttons: Arc<Buttons>,
+    hold: Hold,
     terminal: Terminal<'a>,
     folder: Option<PathBuf>,
 }
@@ -205,7 +214,7 @@ impl Watch<'_> {
             }
             due = (due + period).max(now); // a tick that came late is not made up for
             let frames = self.cameras.read_latest(max_age).map_err(|error| error.to_string());
-            let tick = self.tick(now - start, &frames)?;
+            let tick = self.tick((now - start, now), &frames)?;
             watched.ticks += 1;
             watched.seen += usize::from(matches!(tick.look, Look::Seen(_)));
             watched.stale += usize::from(matches!(tick.look, Look::Stale { .. }));
@@ -217,30 +226,47 @@ impl Watch<'_> {
                     until = until.min(now + if self.events.is_some() { arguments.after + period } else { 0.0 });
                 }
             }
-            self.say_news();
+            let news = self.events.as_mut().map_or_else(Vec::new, Events::news);
+            watched.lost += self.say_news(&news);
         }
         if let Some(events) = self.events.take() {
-            events.finish().iter().for_each(|line| self.terminal.say(line));
+            watched.lost += self.say_news(&events.finish());
         }
-        let lost = self.webhook.as_ref().map_or(0, Webhook::lost);
-        let lost = if lost > 0 { format!("; the webhook missed {lost}") } else { String::new() };
+        let refused = self.driver.as_ref().map_or(0, Driver::refused);
+        if refused > 0 {
+            self.terminal.warn(&format!("--actions: {refused} lines of the driver were no action"));
+        }
+        let missed = self.webhook.take().and_then(Webhook::finish);
+        missed.iter().for_each(|missed| self.terminal.warn(&missed.to_string()));
+        let missed = missed.map_or_else(String::new, |missed| format!("; the webhook missed {}", missed.events));
         let Watched { ticks, seen, stale, events, .. } = watched;
-        let line = format!("{ticks} ticks: {seen} new frames, {stale} without one to trust; {events} events{lost}");
+        let line = format!("{ticks} ticks: {seen} new frames, {stale} without one to trust; {events} events{missed}");
         self.terminal.say(&line);
-        Ok(watched)
+        match (&self.folder, watched.lost) {
+            (Some(folder), lost) if lost > 0 => {
+                Err(Error::place(folder.display(), format!("expected all events to be kept, got {lost} that are not")))
+            }
+            _ => Ok(watched),
+        }
     }
 
-    fn tick(&mut self, at_secs: f64, frames: &std::result::Result<FrameSet, String>) -> Result<Tick> {
-        let action = self.driver.as_ref().and_then(ActionFeed::newest);
-        if let Some(action) = &action {
-            self.watcher.act(action)?;
+    /// One tick, `at_secs` after the start, at `now_secs` of the clock.
+    fn tick(
+        &mut self,
+        (at_secs, now_secs): (f64, f64),
+        frames: &std::result::Result<FrameSet, String>,
+    ) -> Result<Tick> {
+        let action = self.driver.as_mut().and_then(|driver| driver.action(&mut |line| self.terminal.warn(line)));
+        match &action {
+            Some(action) => self.watcher.act(action)?,
+            None if self.driver.as_ref().is_some_and(Driver::has_ended) => self.watcher.release(now_secs),
+            None => {}
         }
         if self.buttons.take_goal() && !self.watcher.take_as_goal() {
             self.terminal.say("no view yet to take as the goal");
         }
         let mut tick = self.watcher.look(at_secs, frames.as_ref().map_err(Clone::clone))?;
-        // On hold nothing is an event.
-        tick.event &= !self.buttons.holds();
+        tick.event = self.hold.lets_through(&tick, self.buttons.holds());
         self.terminal.tick(&tick);
         if let (Some(events), Ok(set), Look::Seen(_)) = (&mut self.events, frames, &tick.look) {
             events.takes(set, action.as_ref().map_or(&[], |action| &action.values));
@@ -294,7 +320,7 @@ impl Watch<'_> {
         };
         let line = format!("event {number}: {} above the band, {:.2} of {:.2}", event.kind, event.score, event.band);
         self.terminal.say(&line);
-        if let Some(webhook) = &self.webhook {
+        if let Some(webhook) = &mut self.webhook {
             webhook.tell(&event);
         }
         if let Some(events) = &mut self.events {
@@ -302,8 +328,14 @@ impl Watch<'_> {
         }
     }
 
-    fn say_news(&mut self) {
-        let news = self.events.as_mut().map_or_else(Vec::new, Events::news);
-        news.iter().for_each(|line| self.terminal.say(line));
+    /// Says what became of events; how many of them are lost.
+    fn say_news(&mut self, news: &[News]) -> usize {
+        for one in news {
+            match one {
+                Ok(kept) => self.terminal.say(kept),
+                Err(lost) => self.terminal.warn(lost),
+            }
+        }
+        news.iter().filter(|one| one.is_err()).count()
     }
 }

@@ -6,8 +6,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel}
 use std::thread::JoinHandle;
 
 use mindseye_cameras::{FrameSet, column_name, stacked};
-use mindseye_episodes::{CaptureLog, DatasetSpec, DatasetWriter, EpisodeCapture, EpisodeData, ImageStorage, WriteMode};
-use mindseye_interface::{Image, MemoryLimit};
+use mindseye_episodes::{
+    CaptureLog, DatasetSpec, DatasetWriter, EpisodeCapture, EpisodeData, ImageStorage, WriteMode, open,
+};
+use mindseye_interface::memory::product;
+use mindseye_interface::{Image, ImageSize, MemoryLimit};
 use serde::Serialize;
 
 use crate::{Error, Result};
@@ -50,9 +53,14 @@ pub struct EventSettings {
     pub rate: u32,
     /// Names of the cameras.
     pub cameras: Vec<String>,
+    /// Size of the images of each.
+    pub image_size: ImageSize,
     /// Numbers of an action; 0 without a driver.
     pub action_width: usize,
 }
+
+/// What became of an event: where it is kept, or why it is lost.
+pub type News = std::result::Result<String, String>;
 
 /// One tick as it is kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,28 +79,30 @@ pub struct Events {
     /// Ticks still to come of the event that is being kept, and its text.
     coming: Option<(usize, String)>,
     write: Option<SyncSender<(EpisodeData, EpisodeCapture, String)>>,
-    written: Receiver<String>,
-    unsaid: Vec<String>,
+    written: Receiver<News>,
+    unsaid: Vec<News>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Events {
-    /// Keeps what `settings` say.
+    /// Keeps what `settings` say. A folder that cannot take an event is found now, not at the first one.
     ///
     /// # Errors
-    /// When the frames to keep, of `image_bytes` each, need more memory than there is, or there is no thread.
-    pub fn new(settings: EventSettings, image_bytes: usize) -> Result<Self> {
-        let ticks = settings.before + settings.after + 1;
-        let needed = ticks as u128 * image_bytes as u128 * (2 + WAITING) as u128;
+    /// When the frames to keep need more memory than there is, there is no thread, or the folder cannot be made, is
+    /// written to by somebody else, or has something that these episodes cannot be added to.
+    pub fn new(settings: EventSettings) -> Result<Self> {
+        let ticks = settings.before.saturating_add(settings.after).saturating_add(1);
+        let needed = product(&[ticks, settings.cameras.len(), settings.image_size.rgb_len(), 2 + WAITING]);
         MemoryLimit::of_this_machine().require("--before and --after x --hz x size of frames", needed)?;
+        settings.require_room()?;
         let (write, episodes) = sync_channel::<(EpisodeData, EpisodeCapture, String)>(WAITING);
-        let (say, written) = channel();
+        let (say, written) = channel::<News>();
         let own = settings.clone();
         let work = move || {
             for (data, capture, text) in episodes {
                 let line = match save(&own, &data, capture, &text) {
-                    Ok(episode) => format!("kept as episode {episode} of {}", own.folder.display()),
-                    Err(error) => format!("not kept: {error}"),
+                    Ok(episode) => Ok(format!("kept as episode {episode} of {}", own.folder.display())),
+                    Err(error) => Err(format!("{text}: not kept: {error}")),
                 };
                 let _ = say.send(line); // nobody listens any more: the watch has ended
             }
@@ -138,6 +148,7 @@ impl Events {
         let Some((_, text)) = self.coming.take() else { return };
         let kept: Vec<Kept> = self.newest.drain(..).collect();
         if kept.len() < 2 {
+            self.unsaid.push(Err(format!("{text}: not kept: expected two frames around it, got {}", kept.len())));
             return;
         }
         let start = kept[0].captured.iter().copied().fold(f64::INFINITY, f64::min);
@@ -163,26 +174,57 @@ impl Events {
             data.states.push(Vec::new());
             data.proprioception.push(Vec::new());
         }
-        if let Some(write) = &self.write
-            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = write.try_send((data, capture, text))
+        let Some(write) = &self.write else { return };
+        if let Err(TrySendError::Full(unsent) | TrySendError::Disconnected(unsent)) =
+            write.try_send((data, capture, text))
         {
-            self.unsaid.push("not kept: the disk is behind by two events".into());
+            self.unsaid.push(Err(format!("{}: not kept: the disk is behind by {WAITING} events", unsent.2)));
         }
     }
 
-    /// What was written since the last call, a line each.
-    pub fn news(&mut self) -> Vec<String> {
+    /// What was written since the last call, and what was not, a line each.
+    pub fn news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.unsaid).into_iter().chain(self.written.try_iter()).collect()
     }
 
     /// Keeps an event that is under way as far as it is, waits until all is written, and says what was.
-    pub fn finish(mut self) -> Vec<String> {
+    pub fn finish(mut self) -> Vec<News> {
         self.keep();
         self.write = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            self.unsaid.push(Err("not kept: what writes events has failed".into()));
         }
         self.news()
+    }
+}
+
+impl EventSettings {
+    /// A data set of such events, of images of `image_size`.
+    fn spec(&self, image_size: ImageSize, task: String) -> DatasetSpec {
+        let mut names = self.cameras.iter().map(|name| column_name(name));
+        DatasetSpec {
+            frames_per_second: self.rate,
+            camera: names.next().unwrap_or_else(|| "camera".into()),
+            more_cameras: names.collect(),
+            image_size,
+            image_storage: ImageStorage::Png,
+            proprioception_names: Vec::new(),
+            state_names: Vec::new(),
+            action_names: (0..self.action_width).map(|index| format!("action_{index}")).collect(),
+            task,
+            robot: None,
+            episodes_per_file: 1,
+            sidecar: None,
+        }
+    }
+
+    /// Refuses a folder to which no event could be added. What it has stays as it is; a new one is removed again.
+    fn require_room(&self) -> Result<()> {
+        CaptureLog::read(&self.folder)?;
+        // A text that is there already adds nothing to the list of texts.
+        let known = open(&self.folder).ok().and_then(|data| data.episode(0).ok()?.tasks.first().cloned());
+        let spec = self.spec(self.image_size, known.unwrap_or_else(|| "surprise".into()));
+        Ok(DatasetWriter::create(&self.folder, spec, WriteMode::Append).map(drop)?)
     }
 }
 
@@ -190,23 +232,8 @@ impl Events {
 fn save(settings: &EventSettings, data: &EpisodeData, capture: EpisodeCapture, text: &str) -> Result<usize> {
     let root: &Path = &settings.folder;
     let size = data.frames[0].size();
-    let mut names = settings.cameras.iter().map(|name| column_name(name));
-    let count = settings.cameras.len().max(1);
-    let each = mindseye_interface::ImageSize::new(size.height() / count, size.width())?;
-    let spec = DatasetSpec {
-        frames_per_second: settings.rate,
-        camera: names.next().unwrap_or_else(|| "camera".into()),
-        more_cameras: names.collect(),
-        image_size: each,
-        image_storage: ImageStorage::Png,
-        proprioception_names: Vec::new(),
-        state_names: Vec::new(),
-        action_names: (0..settings.action_width).map(|index| format!("action_{index}")).collect(),
-        task: text.to_owned(),
-        robot: None,
-        episodes_per_file: 1,
-        sidecar: None,
-    };
+    let each = ImageSize::new(size.height() / settings.cameras.len().max(1), size.width())?;
+    let spec = settings.spec(each, text.to_owned());
     let mut log = CaptureLog::read(root)?.unwrap_or_default();
     let mut writer = DatasetWriter::create(root, spec, WriteMode::Append)?;
     let number = writer.episodes();

@@ -2,6 +2,9 @@
 
 use std::io::Write;
 
+use mindseye_interface::text::one_line;
+use serde_json::json;
+
 use super::watcher::{Look, Seen, Tick};
 
 /// Seconds between two lines where nothing happens, without a terminal.
@@ -48,6 +51,17 @@ impl<'a> Terminal<'a> {
         }
     }
 
+    /// Says that something is lost or wrong: on stderr, and in JSON also as a line of its own.
+    pub fn warn(&mut self, warning: &str) {
+        let warning = one_line(warning);
+        if self.json {
+            let _ = writeln!(self.out, "{}", json!({ "warning": warning }));
+        }
+        let start = if self.updates { "\r\x1b[2K" } else { "" };
+        let _ = write!(self.out, "{start}").and_then(|()| self.out.flush());
+        let _ = writeln!(std::io::stderr().lock(), "{warning}"); // a closed stderr ends no watch either
+    }
+
     /// Prints a line that stays.
     pub fn say(&mut self, line: &str) {
         let start = if self.updates { "\r\x1b[2K" } else { "" };
@@ -61,7 +75,7 @@ impl<'a> Terminal<'a> {
 fn line(tick: &Tick) -> String {
     let time = format!("{:8.1} s", tick.at_secs);
     match &tick.look {
-        Look::Stale { reason } => format!("{time}  not seen: {}", mindseye_interface::text::one_line(reason)),
+        Look::Stale { reason } => format!("{time}  not seen: {}", one_line(reason)),
         Look::Same => format!("{time}  the same frame"),
         Look::Seen(seen) => {
             let word = match (tick.event, tick.alarm, seen.score > tick.band) {

@@ -134,6 +134,12 @@ impl Watcher {
         Ok(())
     }
 
+    /// From `at_secs` on, seconds of the clock of actions, nobody says any more what is executed: the robot is taken to
+    /// hold still, as without a driver.
+    pub fn release(&mut self, at_secs: f64) {
+        self.meter.act(at_secs, idle(&self.checkpoint.config.action_space));
+    }
+
     /// Looks at the newest frames at `at_secs`, or hears why there are none.
     ///
     /// # Errors
