@@ -19,7 +19,7 @@ pub use hold::Latch;
 pub use reporting::{Reporter, channel};
 
 use self::ahead::Course;
-use self::hold::Fault;
+use self::hold::{Fault, Known};
 use self::worker::Worker;
 use crate::{Agent, Error, Result, TickReport};
 
@@ -171,6 +171,7 @@ pub fn run_with_commands(
             step_time,
             lag,
             commanded: None,
+            known: Known::default(),
             course: None,
             summary,
         };
@@ -201,6 +202,8 @@ struct Run<'a> {
     lag: usize,
     /// Normalised values of the command before.
     commanded: Option<Vec<f32>>,
+    /// What observations look like.
+    known: Known,
     /// The plan under way, where the next one is made meanwhile.
     course: Option<Course>,
     summary: RunSummary,
@@ -271,7 +274,7 @@ impl Run<'_> {
     }
 
     /// Executes the action of `values`, as near to the one before as it has to be, at its time.
-    fn control_step(&mut self, values: &[f32], next_step: &mut Instant) -> Result<(Action, Step)> {
+    fn control_step(&mut self, values: &[f32], next_step: &mut Instant) -> std::result::Result<(Action, Step), Fault> {
         self.wait_until(next_step);
         let action = Action::new(self.within_reach(values))?;
         let step = self.worker.step(action.clone(), self.listener)?;
@@ -279,7 +282,11 @@ impl Run<'_> {
         self.listener.on_step(&action, &step);
         self.commanded = Some(action.values().to_vec());
         self.summary.terminated = step.terminated;
-        Ok((action, step))
+        // What cannot be trusted is not waited for until the next tick.
+        match self.limits.latch.as_ref().and_then(|_| self.known.unlike(&step.observation)) {
+            Some(reason) if !step.terminated => Err(Fault::Unsafe(reason)),
+            _ => Ok((action, step)),
+        }
     }
 
     /// Whether the run is to end before the next control step.
@@ -328,7 +335,10 @@ impl Run<'_> {
                 Ok(Command::Pause) => {
                     was_paused = true;
                     self.worker.stop(self.listener)?;
-                    self.wait_for_resume(agent);
+                    if !self.wait_for_resume(agent) {
+                        // Whoever paused has gone: the body does not begin to move by itself.
+                        return Err(Error::Held { reason: "paused, and nobody is left who could resume it".into() });
+                    }
                 }
                 Ok(Command::GoalIsNow) => self.pursue(agent, observation),
                 Ok(command) => self.take(agent, command),

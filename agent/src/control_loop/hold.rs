@@ -1,8 +1,9 @@
 //! Holding a body still when something is wrong, until a person resumes.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mindseye_interface::Observation;
+use mindseye_interface::{ImageSize, Observation};
 
 use super::Run;
 use crate::{Agent, Error, Result, TickReport};
@@ -46,8 +47,8 @@ impl From<mindseye_interface::Error> for Fault {
 impl Latch {
     /// Why `report`, which was made for `observation`, is not to be executed.
     pub(super) fn reason(&self, observation: &Observation, report: &TickReport) -> Option<String> {
-        if let Some(value) = observation.proprioception.iter().find(|value| !value.is_finite()) {
-            return Some(format!("proprioception: expected finite numbers, got {value}"));
+        if let Some(reason) = not_finite(observation) {
+            return Some(reason);
         }
         if let Some(error) = &report.error {
             return Some(error.clone());
@@ -63,6 +64,47 @@ impl Latch {
                 Some(format!("planning: expected at most {:.0} ms, got {:.0}", 1e3 * most, report.planning_ms))
             }
             _ => None,
+        }
+    }
+}
+
+/// What is wrong with the numbers of an observation.
+fn not_finite(observation: &Observation) -> Option<String> {
+    let value = observation.proprioception.iter().find(|value| !value.is_finite())?;
+    Some(format!("proprioception: expected finite numbers, got {value}"))
+}
+
+/// What the observations of a body look like: those before say it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Names and sizes of the images, and how many measurements there are.
+    shape: Option<(Vec<(Arc<str>, ImageSize)>, usize)>,
+}
+
+impl Known {
+    /// How `observation` differs from those before, or what is wrong with its numbers.
+    pub fn unlike(&mut self, observation: &Observation) -> Option<String> {
+        if let Some(reason) = not_finite(observation) {
+            return Some(reason);
+        }
+        let images = observation.frames.iter().map(|frame| (frame.camera.clone(), frame.image.size())).collect();
+        let shape = (images, observation.proprioception.len());
+        let described = |(images, numbers): &(Vec<(Arc<str>, ImageSize)>, usize)| {
+            let image = |(camera, size): &(Arc<str>, ImageSize)| format!("{camera} {}x{}", size.width(), size.height());
+            let images: Vec<String> = images.iter().map(image).collect();
+            format!("images [{}] and {numbers} measurements", images.join(", "))
+        };
+        match &self.shape {
+            Some(before) if *before == shape => None,
+            Some(before) => {
+                let reason =
+                    format!("observation: expected {} as before, got {}", described(before), described(&shape));
+                Some(reason)
+            }
+            None => {
+                self.shape = Some(shape);
+                None
+            }
         }
     }
 }

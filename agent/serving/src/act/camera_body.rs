@@ -21,6 +21,15 @@ pub struct CameraBody {
     latencies: Latencies,
     /// What was measured of the body when the newest control step began.
     proprioception: Vec<f32>,
+    own: OwnImages,
+}
+
+/// What is known of the images that a body without cameras beside it sends.
+#[derive(Debug, Default)]
+struct OwnImages {
+    has_images: bool,
+    /// Its newest time, and when that came, seconds.
+    time: Option<(f64, f64)>,
 }
 
 /// Pause before the next look for a newer frame.
@@ -41,8 +50,8 @@ impl CameraBody {
         let (cameras, names) = cameras.map_or((None, Vec::new()), |(cameras, names)| (Some(cameras), names));
         let latencies = Latencies::default();
         latencies.starts(clock.now_secs());
-        let proprioception = Vec::new();
-        Self { body, cameras, names, clock, max_age, step_secs, latencies, proprioception }
+        let (proprioception, own) = (Vec::new(), OwnImages::default());
+        Self { body, cameras, names, clock, max_age, step_secs, latencies, proprioception, own }
     }
 
     /// What is measured of it.
@@ -58,6 +67,7 @@ impl CameraBody {
     ) -> Result<Observation> {
         let started_secs = self.latencies.started_secs();
         let Some(cameras) = &self.cameras else {
+            self.trust_own(&observation)?;
             // The body's clock is not ours: its images count from when they came.
             let now_secs = self.clock.now_secs();
             observation.frames.iter_mut().for_each(|frame| frame.captured_secs = now_secs - started_secs);
@@ -72,6 +82,39 @@ impl CameraBody {
         let named = frames.into_iter().zip(&self.names).map(|(frame, name)| Frame { camera: name.clone(), ..frame });
         observation.frames = named.collect();
         Ok(observation)
+    }
+}
+
+impl CameraBody {
+    /// Refuses images of the body's own that are missing where there were some, or old by its own clock.
+    fn trust_own(&mut self, observation: &Observation) -> Result<()> {
+        let refused = |reason: String| Err(Error::Environment { operation: "seeing", reason });
+        if observation.frames.is_empty() {
+            return if self.own.has_images { refused("expected the body's images, got none".into()) } else { Ok(()) };
+        }
+        self.own.has_images = true;
+        let oldest = observation.frames.iter().map(|frame| frame.captured_secs).fold(f64::INFINITY, f64::min);
+        let (age, most) = (observation.time_secs - oldest, self.max_age.as_secs_f64());
+        match age <= most {
+            true => Ok(()),
+            false => refused(format!("expected images of at most {most:.3} s, got one of {age:.3} s")),
+        }
+    }
+
+    /// Refuses a body whose own clock stands still while it moves: its images are those of one time.
+    fn trust_clock(&mut self, time_secs: f64) -> Result<()> {
+        let now_secs = self.clock.now_secs();
+        match self.own.time {
+            Some((before, since)) if time_secs <= before => {
+                let (stood, most) = (now_secs - since, self.max_age.as_secs_f64());
+                let reason = format!("expected the body's time to go on, got {time_secs} s for {stood:.3} s");
+                if stood <= most { Ok(()) } else { Err(Error::Environment { operation: "seeing", reason }) }
+            }
+            _ => {
+                self.own.time = Some((time_secs, now_secs));
+                Ok(())
+            }
+        }
     }
 }
 
@@ -100,6 +143,7 @@ impl Environment for CameraBody {
         let observation = self.body.reset(seed)?;
         let since_secs = self.clock.now_secs();
         self.latencies.starts(since_secs);
+        self.own.time = None;
         self.proprioception.clone_from(&observation.proprioception);
         // The cameras need a while to show where it is now.
         let (clock, max_age) = (self.clock.clone(), self.max_age);
@@ -118,6 +162,7 @@ impl Environment for CameraBody {
         self.latencies.sent(sent_secs);
         let Step { mut observation, terminated } = self.body.step(action)?;
         if self.cameras.is_none() {
+            self.trust_clock(observation.time_secs)?;
             return Ok(Step { observation: self.seen(observation, |cameras| cameras.read_latest(LOOK))?, terminated });
         }
         std::mem::swap(&mut observation.proprioception, &mut self.proprioception);

@@ -139,7 +139,7 @@ impl ActArguments {
         let expected_secs = asked_secs.or(source.control_step_secs()).unwrap_or(0.1);
         let answer_secs = (ANSWER_STEPS * expected_secs).max(LEAST_ANSWER_SECS);
         let body = self.body_at(&source, answer_secs, task.budget_ms)?;
-        require_same_actions(source.action_space(), body.action_space())?;
+        require_same_actions(source.action_space(), body.action_space(), &|line| (program.note)(line))?;
         let step_secs = asked_secs.unwrap_or(body.control_step_secs());
         if let Some(trained) = source.control_step_secs().filter(|trained| (step_secs / trained - 1.0).abs() > 0.05) {
             (program.note)(&format!("control steps of {step_secs} s, the model was trained on {trained} s"));
@@ -248,7 +248,7 @@ impl ActArguments {
 }
 
 /// Refuses a body whose actions mean other things than those that the model was trained on.
-fn require_same_actions(model: Option<&ActionSpace>, body: &ActionSpace) -> Result<()> {
+fn require_same_actions(model: Option<&ActionSpace>, body: &ActionSpace, note: &dyn Fn(&str)) -> Result<()> {
     let Some(model) = model else { return Ok(()) };
     let described = |space: &ActionSpace| {
         let sides = space.low.iter().zip(&space.high);
@@ -260,7 +260,24 @@ fn require_same_actions(model: Option<&ActionSpace>, body: &ActionSpace) -> Resu
         let is_near = |(one, other): (&f64, &f64)| (one - other).abs() <= 1e-6 * (1.0 + one.abs());
         one.len() == other.len() && one.iter().zip(other).all(is_near)
     };
-    if near(&model.low, &body.low) && near(&model.high, &body.high) {
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names
+    };
+    let is_named_alike = model.names == body.names;
+    // The same names in another order, or other units, mean other motions; other names may be another language.
+    let is_reordered = !is_named_alike && sorted(&model.names) == sorted(&body.names);
+    let mut units = model.units.iter().zip(&body.units);
+    let has_other_units = units.any(|(one, other)| one != other && !one.is_empty() && !other.is_empty());
+    if near(&model.low, &body.low) && near(&model.high, &body.high) && !is_reordered && !has_other_units {
+        if !is_named_alike {
+            note(&format!(
+                "the body calls its actions {}, the model {}",
+                body.names.join(", "),
+                model.names.join(", ")
+            ));
+        }
         return Ok(());
     }
     Err(Error::field("the body's actions", described(model), described(body)))
