@@ -13,7 +13,7 @@ use mindseye_world_model::families::vit::{Vit, VitKind, VitOptions};
 use crate::classification::{ClassScore, Classification};
 use crate::encoding::{Encoding, Pooling, usual_clips};
 use crate::inputs::{ClipOptions, Sampling};
-use crate::output::write_tokens;
+use crate::output::{require_own_place, write_tokens};
 use crate::{Error, Result};
 
 /// Verbs about published encoders.
@@ -197,6 +197,7 @@ impl EncodeArguments {
             PoolName::Mean => Pooling::Mean,
             PoolName::Class => Pooling::Class,
         };
+        require_own_place(&self.out, &self.weights, &self.paths)?;
         self.model.on_threads(|| {
             let model = self.model.load(&self.weights)?;
             let Some(encoder) = model.encoder() else {
