@@ -96,7 +96,7 @@ fn a_clip_is_classified_with_the_names_of_the_config() {
 fn what_does_not_fit_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
     write_image(&folder.path().join("a.png"), 32, 32);
-    let (vjepa2, dinov2) = (fixture("vjepa2_tiny"), fixture("dinov2_tiny"));
+    let (vjepa2, dinov2, lewm) = (fixture("vjepa2_tiny"), fixture("dinov2_tiny"), fixture("lewm_tiny"));
     let encode = ["encode", "a.png", "--weights"];
     for (arguments, expected) in [
         (&["classify", "a.png", "--weights", &vjepa2][..], "expected a classifier"),
@@ -106,6 +106,9 @@ fn what_does_not_fit_is_one_line() {
         (&[&encode[..], &["missing", "--out", "a.npy"]].concat(), "missing"),
         (&["encode", "none.png", "--weights", &dinov2, "--out", "a.npy"], "none.png"),
         (&["inspect", &vjepa2], "expected a world model, got an encoder"),
+        // Symptom: a LeWorldModel lacked a weight. Cause: it was read as an encoder. Fix: it is named for what it is.
+        (&[&encode[..], &[&lewm, "--out", "a.npy"]].concat(), "got a LeWorldModel, which is no encoder here"),
+        (&["classify", "a.png", "--weights", &lewm], "got a LeWorldModel, which is no encoder here"),
     ] {
         refuse(folder.path(), arguments, &[expected]);
         assert!(!folder.path().join("a.npy").exists());

@@ -7,8 +7,8 @@ use mindseye_interface::MemoryLimit;
 use mindseye_interface::config::require_range;
 use mindseye_interface::text::printable;
 use mindseye_world_model::Precision;
-use mindseye_world_model::families::check_parity;
 use mindseye_world_model::families::vit::{Vit, VitKind, VitOptions};
+use mindseye_world_model::families::{check_parity, require_encoder};
 
 use crate::classification::{ClassScore, Classification};
 use crate::encoding::{Encoding, Pooling, usual_clips};
@@ -96,7 +96,7 @@ pub struct EncodeArguments {
     /// The model: a folder, or a file of weights.
     #[arg(long)]
     weights: PathBuf,
-    /// The file for the tokens: .safetensors or .npy.
+    /// The file for the tokens: .safetensors, which also names the file and time of every item, or .npy, which does not.
     #[arg(long)]
     out: PathBuf,
     /// What is kept of the tokens of an image or clip.
@@ -172,6 +172,7 @@ impl ModelArguments {
     }
 
     fn load(&self, weights: &Path) -> Result<Vit> {
+        require_encoder(weights)?;
         Ok(Vit::load(weights, &self.options()?)?)
     }
 }
