@@ -70,6 +70,19 @@ pub(crate) fn require_world_model(folder: &Path) -> Result<()> {
     Err(Error::file(&folder.join("config.json"), reason))
 }
 
+/// Refuses a LeWorldModel, whose encoder is a part of it, by name: published encoders are read with [`vit::Vit::load`].
+///
+/// # Errors
+/// [`Error::File`] for one, a folder or one of its files.
+pub fn require_encoder(path: &Path) -> Result<()> {
+    let folder = lewm::weights::folder_of(path);
+    if !lewm::Lewm::has_config_in(&folder) {
+        return Ok(());
+    }
+    let reason = "expected a published encoder, got a LeWorldModel, which is no encoder here";
+    Err(Error::file(&folder.join("config.json"), reason))
+}
+
 /// Compares the model in `folder` with what another implementation computed: the file `io.safetensors` beside it has
 /// inputs (`in.NAME`) and expected outputs (`out.NAME`).
 ///

@@ -48,7 +48,7 @@ pub use jpeg::decode_encoded;
 pub use pixels::decode_pixels;
 pub use recording::{
     CameraRecordingArguments, EpisodeRecorder, LiveRecordingReport, RecordedEpisode, RecordingOptions, Timestep,
-    column_name, driver, max_age, open_set, record_cameras, stacked,
+    column_name, driver, ended, max_age, open_set, record_cameras, stacked,
 };
 pub use set::{CameraSet, FrameSet};
 pub use settings::{CameraSettings, ColorMode, Crop, Rotation};

@@ -23,7 +23,9 @@ pub use files::column_name;
 
 use self::files::DataSet;
 use crate::actions::ActionFeed;
+use crate::camera::Status;
 use crate::error::{Error, Result};
+use crate::health::State;
 use crate::set::CameraSet;
 use crate::source::SharedClock;
 
@@ -72,15 +74,22 @@ pub struct LiveRecordingReport {
     pub refused_actions: u64,
     /// Whether all episodes asked for are there.
     pub finished: bool,
+    /// Episodes that were asked for and are not there.
+    #[serde(default)]
+    pub not_recorded: usize,
+    /// The camera that has ended before, where one has, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
 }
 
 /// Records `cameras`, whose frames are at most `stale_s` of their settings old, on `clock`, that of the cameras; with
 /// the actions of `driver`, if there is one. What is worth a line under way goes to `tell`. When `stop` is raised, the
-/// episode that is being recorded is kept as far as it is.
+/// episode that is being recorded is kept as far as it is; so it is when a camera ends (a video that was played to its
+/// end), and the report says how many episodes are not there.
 ///
 /// # Errors
 /// [`Error::Argument`] when an option makes no sense or images need more memory than there is, the errors of cameras
-/// that never give a frame, and [`Error::Episodes`] when the data set cannot be written.
+/// that never give a frame or end before the first episode begins, and [`Error::Episodes`] when the data set cannot be written.
 pub fn record_cameras(
     cameras: &CameraSet,
     driver: Option<&ActionFeed>,
@@ -91,23 +100,25 @@ pub fn record_cameras(
 ) -> Result<LiveRecordingReport> {
     require(options)?;
     let stopped = || stop.load(Ordering::Relaxed);
-    let mut report = LiveRecordingReport { path: options.out.clone(), ..LiveRecordingReport::default() };
+    let over = || stopped() || ended(cameras).is_some();
+    let (path, not_recorded) = (options.out.clone(), options.episodes);
+    let mut report = LiveRecordingReport { path, not_recorded, ..LiveRecordingReport::default() };
     let max_age = max_age(cameras);
-    let first = wait(WAIT_SECS, clock, &stopped, &|| cameras.read_latest(max_age))?;
-    let Some(first) = first else { return Ok(report) };
+    let first = wait(WAIT_SECS, clock, &over, &|| cameras.read_latest(max_age))?;
+    let Some(first) = first else { return ended(cameras).map_or(Ok(report), Err) };
     let first_action = match driver {
-        Some(driver) => wait(WAIT_SECS, clock, &stopped, &|| {
+        Some(driver) => wait(WAIT_SECS, clock, &over, &|| {
             driver.first(Duration::ZERO).ok_or_else(|| Error::argument("--actions", "a first action", "none"))
         })?,
         None => None,
     };
     if driver.is_some() && first_action.is_none() {
-        return Ok(report);
+        return ended(cameras).map_or(Ok(report), Err);
     }
     let driven = driver.zip(first_action.map(|action| action.values.len()));
     let mut data = DataSet::create(cameras, &first, driven, options)?;
-    while report.episodes < options.episodes && !stopped() {
-        let Some(_) = wait(WAIT_SECS, clock, &stopped, &|| cameras.read_latest(max_age))? else { break };
+    while report.episodes < options.episodes && !over() {
+        let Some(_) = wait(WAIT_SECS, clock, &over, &|| cameras.read_latest(max_age))? else { break };
         let episode = one_episode(cameras, driver, options, clock, &stopped);
         let ends = stopped() || driver.is_some_and(ActionFeed::has_ended);
         if episode.timesteps() >= 2 {
@@ -127,7 +138,9 @@ pub fn record_cameras(
     }
     data.finish()?;
     report.refused_actions = driver.map_or(0, |driver| driver.counts().refused);
-    report.finished = report.episodes >= options.episodes;
+    report.not_recorded = options.episodes - report.episodes;
+    report.finished = report.not_recorded == 0;
+    report.ended = ended(cameras).filter(|_| !report.finished).map(|error| error.to_string());
     Ok(report)
 }
 
@@ -145,6 +158,14 @@ fn require(options: &RecordingOptions) -> Result<()> {
 pub fn max_age(cameras: &CameraSet) -> Duration {
     let ages = cameras.cameras().iter().map(|camera| camera.settings().stale_s);
     Duration::from_secs_f64(ages.fold(f64::INFINITY, f64::min).clamp(0.001, 3600.0))
+}
+
+/// Why there will be no further set of frames: a camera that has ended, as one whose video was played to its end.
+pub fn ended(cameras: &CameraSet) -> Option<Error> {
+    cameras.cameras().iter().find_map(|camera| {
+        let Status { state, reason, .. } = camera.status();
+        (state == State::Ended).then(|| Error::NotLive { camera: camera.name().to_owned(), state, reason })
+    })
 }
 
 /// Tries `read` until it gives something; `None` when it is to stop before.
@@ -215,7 +236,8 @@ impl Display for LiveRecordingReport {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         let (path, timesteps) = (printable_path(&self.path), self.timesteps);
         if self.episodes == 0 {
-            return write!(formatter, "{path}: stopped before an episode; nothing was recorded");
+            let why = self.ended.as_deref().unwrap_or("stopped before an episode");
+            return write!(formatter, "{path}: {why}; nothing was recorded");
         }
         write!(formatter, "{path}: {} episodes, {timesteps} timesteps", self.episodes)?;
         let share = |count: usize| 100.0 * count as f64 / timesteps.max(1) as f64;
@@ -232,9 +254,11 @@ impl Display for LiveRecordingReport {
             write!(formatter, "\n    {} lines of the driver were no action", self.refused_actions)?;
         }
         self.cut.iter().try_for_each(|cut| write!(formatter, "\n    {cut}"))?;
-        if !self.finished {
-            write!(formatter, "\n    stopped before all episodes; --append goes on")?;
+        let missing = self.not_recorded;
+        match &self.ended {
+            _ if self.finished => Ok(()),
+            Some(ended) => write!(formatter, "\n    {ended}: {missing} episodes were not recorded"),
+            None => write!(formatter, "\n    stopped before all episodes; --append goes on"),
         }
-        Ok(())
     }
 }

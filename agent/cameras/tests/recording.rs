@@ -147,3 +147,21 @@ impl std::io::Read for Held {
         Ok(self.0.recv().map_or(0, |_| 0))
     }
 }
+
+/// Symptom: `record --camera file:clip --episodes 6` waited for half a minute after the end of the file, and failed.
+/// Cause: a camera that has ended was waited for like one that is away.
+/// Fix: its end is that of the recording, which keeps what is there and says how many episodes are not.
+#[test]
+fn a_recording_ends_with_its_film_and_says_what_is_not_there() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), system_clock());
+    let out = folder.path().join("data");
+    let cameras = CameraSet::new(vec![counting("top", 60, &clock)], Duration::from_secs(1)).unwrap();
+    let stop = AtomicBool::new(false);
+    let report = record_cameras(&cameras, None, &options(&out, 30, 0.3), &clock, &stop, &mut |_| ()).unwrap();
+    assert!((1..30).contains(&report.episodes) && !report.finished, "{report}");
+    assert_eq!((open(&out).unwrap().len(), report.not_recorded), (report.episodes, 30 - report.episodes));
+    let said = format!("the end of the test: {} episodes were not recorded", report.not_recorded);
+    assert!(report.to_string().contains(&said), "{report}");
+    let over = record_cameras(&cameras, None, &options(&out, 1, 0.3), &clock, &stop, &mut |_| ()).unwrap_err();
+    assert!(over.to_string().contains("ended: the end of the test"), "{over}");
+}

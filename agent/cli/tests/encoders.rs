@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use mindseye_episodes::image_codec::encode_png;
 use mindseye_interface::{Image, ImageSize};
-use support::{json, mindseye, refuse, succeed};
+use support::{json, mindseye, refuse, succeed, tree};
 
 fn fixture(name: &str) -> String {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../world_model/tests/fixtures").join(name);
@@ -96,7 +96,7 @@ fn a_clip_is_classified_with_the_names_of_the_config() {
 fn what_does_not_fit_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
     write_image(&folder.path().join("a.png"), 32, 32);
-    let (vjepa2, dinov2) = (fixture("vjepa2_tiny"), fixture("dinov2_tiny"));
+    let (vjepa2, dinov2, lewm) = (fixture("vjepa2_tiny"), fixture("dinov2_tiny"), fixture("lewm_tiny"));
     let encode = ["encode", "a.png", "--weights"];
     for (arguments, expected) in [
         (&["classify", "a.png", "--weights", &vjepa2][..], "expected a classifier"),
@@ -106,8 +106,69 @@ fn what_does_not_fit_is_one_line() {
         (&[&encode[..], &["missing", "--out", "a.npy"]].concat(), "missing"),
         (&["encode", "none.png", "--weights", &dinov2, "--out", "a.npy"], "none.png"),
         (&["inspect", &vjepa2], "expected a world model, got an encoder"),
+        // Symptom: a LeWorldModel lacked a weight. Cause: it was read as an encoder. Fix: it is named for what it is.
+        (&[&encode[..], &[&lewm, "--out", "a.npy"]].concat(), "got a LeWorldModel, which is no encoder here"),
+        (&["classify", "a.png", "--weights", &lewm], "got a LeWorldModel, which is no encoder here"),
     ] {
         refuse(folder.path(), arguments, &[expected]);
         assert!(!folder.path().join("a.npy").exists());
+    }
+}
+
+/// A fixture's config and weights, copied into a folder that may be changed.
+fn copied(name: &str, folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(Path::new(&fixture(name)).join(file), folder.join(file)).unwrap();
+    }
+}
+
+/// Symptom: `encode --weights dinov2 --out dinov2/model.safetensors` replaced the model by the tokens.
+/// Cause: nothing compared the place of the tokens with what they are made from.
+/// Fix: a file of the model, or an input, is refused, links included, before anything is read.
+#[test]
+fn tokens_never_take_the_place_of_the_model_or_an_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    copied("dinov2_tiny", &at("model"));
+    write_image(&at("a.png"), 32, 32);
+    std::os::unix::fs::symlink(at("model/model.safetensors"), at("link.safetensors")).unwrap();
+    std::os::unix::fs::symlink(at("model"), at("same")).unwrap();
+    std::os::unix::fs::symlink(at("a.png"), at("image.npy")).unwrap();
+    let before = tree(folder.path());
+    for (weights, out, named) in [
+        ("model", "model/model.safetensors", "folder of the model"),
+        ("model", "model/tokens.npy", "folder of the model"),
+        ("model", "model/new/../tokens.npy", "folder of the model"),
+        ("same", "model/tokens.npy", "folder of the model"),
+        ("model", "same/deeper/tokens.npy", "folder of the model"),
+        ("model", "link.safetensors", "folder of the model"),
+        ("model/model.safetensors", "link.safetensors", "weights of the model"),
+        ("model/model.safetensors", "model/../model/model.safetensors", "weights of the model"),
+        ("model", "image.npy", "the input a.png"),
+    ] {
+        refuse(folder.path(), &["encode", "a.png", "--weights", weights, "--out", out], &[out, named]);
+        assert_eq!(tree(folder.path()), before, "{out}");
+    }
+    succeed(folder.path(), &["encode", "a.png", "--weights", "model", "--out", "model_tokens/a.npy"]);
+}
+
+/// Symptom: a model whose values overflow gave a file of NaN, with exit code 0.
+/// Cause: weights were checked, and what came of them was not.
+/// Fix: tokens that are not finite are an error that names the input, and nothing is written.
+#[test]
+fn tokens_that_are_not_finite_are_refused_and_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    copied("dinov2_tiny", &folder.path().join("model"));
+    write_image(&folder.path().join("a.png"), 32, 32);
+    let file = folder.path().join("model/model.safetensors");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let values = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    bytes[values..].chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&f32::MAX.to_le_bytes()));
+    std::fs::write(&file, bytes).unwrap();
+    for out in ["tokens.npy", "tokens.safetensors"] {
+        let encode = ["encode", "a.png", "--weights", "model", "--out", out];
+        refuse(folder.path(), &encode, &["a.png", "expected finite tokens"]);
+        assert!(!folder.path().join(out).exists());
     }
 }

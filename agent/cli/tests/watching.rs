@@ -141,3 +141,17 @@ fn what_a_driver_says_wrongly_and_its_end_are_said() {
         assert!(told.lines().any(|line| line.contains("\"warning\"") && line.contains(part)), "{told}");
     }
 }
+
+/// Symptom: a watch of a film said `not seen: ... ended` for ever after its end.
+/// Cause: a camera that has ended was looked at like one that may come back.
+/// Fix: the watch ends with it, says so once, and exits with code 0.
+#[test]
+fn a_watch_ends_with_its_film() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = assets().join("checkpoints/push_t").display().to_string();
+    let films = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../world_model/episodes/tests/fixtures/videos");
+    let film = format!("file:{}", films.join("plain.mp4").display());
+    let told = succeed(folder.path(), &["watch", &film, "--checkpoint", &checkpoint]);
+    assert_eq!(told.matches("the end of").count(), 1, "{told}");
+    assert!(told.lines().last().unwrap().contains("ticks:"), "{told}");
+}

@@ -53,6 +53,9 @@ impl Classification<'_> {
             let [height, width] = clip.size;
             let view = Clip { values: &clip.values, frames: clip.frames, height, width };
             let probabilities = classifier.classify(&encoder.encode(&view)?)?;
+            if probabilities.iter().any(|probability| !probability.is_finite()) {
+                return Err(Error::file(input.path(), "expected finite probabilities, got others"));
+            }
             sums.iter_mut().zip(&probabilities).for_each(|(sum, probability)| *sum += probability);
             count += 1;
             Ok(())

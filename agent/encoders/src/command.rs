@@ -7,13 +7,13 @@ use mindseye_interface::MemoryLimit;
 use mindseye_interface::config::require_range;
 use mindseye_interface::text::printable;
 use mindseye_world_model::Precision;
-use mindseye_world_model::families::check_parity;
 use mindseye_world_model::families::vit::{Vit, VitKind, VitOptions};
+use mindseye_world_model::families::{check_parity, require_encoder};
 
 use crate::classification::{ClassScore, Classification};
 use crate::encoding::{Encoding, Pooling, usual_clips};
 use crate::inputs::{ClipOptions, Sampling};
-use crate::output::write_tokens;
+use crate::output::{require_own_place, write_tokens};
 use crate::{Error, Result};
 
 /// Verbs about published encoders.
@@ -96,7 +96,7 @@ pub struct EncodeArguments {
     /// The model: a folder, or a file of weights.
     #[arg(long)]
     weights: PathBuf,
-    /// The file for the tokens: .safetensors or .npy.
+    /// The file for the tokens: .safetensors, which also names the file and time of every item, or .npy, which does not.
     #[arg(long)]
     out: PathBuf,
     /// What is kept of the tokens of an image or clip.
@@ -172,6 +172,7 @@ impl ModelArguments {
     }
 
     fn load(&self, weights: &Path) -> Result<Vit> {
+        require_encoder(weights)?;
         Ok(Vit::load(weights, &self.options()?)?)
     }
 }
@@ -197,6 +198,7 @@ impl EncodeArguments {
             PoolName::Mean => Pooling::Mean,
             PoolName::Class => Pooling::Class,
         };
+        require_own_place(&self.out, &self.weights, &self.paths)?;
         self.model.on_threads(|| {
             let model = self.model.load(&self.weights)?;
             let Some(encoder) = model.encoder() else {

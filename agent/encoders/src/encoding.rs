@@ -90,8 +90,8 @@ impl Encoding<'_> {
     /// Encodes the images and videos at `paths` (files and folders), on the threads of the current rayon pool.
     ///
     /// # Errors
-    /// When a file cannot be read, an item has another number of tokens than those before, or the result needs more
-    /// memory than there is.
+    /// When a file cannot be read, an item has another number of tokens than those before or tokens that are not finite,
+    /// or the result needs more memory than there is.
     pub fn run(&self, paths: &[PathBuf]) -> Result<Tokens> {
         let encoder = self.encoder()?;
         self.clips.validate()?;
@@ -138,6 +138,11 @@ impl Encoding<'_> {
 impl Tokens {
     fn add(&mut self, path: &Path, start_secs: f64, values: &[f32]) -> Result<()> {
         let tokens = values.len() / self.width;
+        let broken = values.iter().filter(|value| !value.is_finite()).count();
+        if broken > 0 {
+            let got = format!("{broken} of {} numbers that are not", values.len());
+            return Err(Error::file(path, format!("expected finite tokens, got {got}")));
+        }
         if self.items.is_empty() {
             self.tokens = tokens;
         }

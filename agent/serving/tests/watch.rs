@@ -128,7 +128,7 @@ fn a_released_robot_is_taken_to_hold_still() {
     let image = episode(104, 1).frames[0].clone();
     let expected = |watcher: &mut Watcher, number: usize| {
         let tick = watcher.look(0.0, Ok(&seen(&image, number))).unwrap();
-        let Look::Seen(seen) = tick.look else { panic!("{tick:?}") };
+        let Look::Seen(seen) = tick.look else { panic!("nothing was seen") };
         seen.expected
     };
     let still = expected(&mut watcher(), 0);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use mindseye_cameras::{CameraSet, CameraUri, FrameSet, SharedClock, Sources, driver, max_age, open_set};
+use mindseye_cameras::{CameraSet, CameraUri, FrameSet, SharedClock, Sources, driver, ended, max_age, open_set};
 use mindseye_interface::ImageSize;
 use serde_json::json;
 
@@ -98,7 +98,7 @@ pub struct Watched {
 }
 
 impl WatchArguments {
-    /// Watches until `stop` is raised, and prints on stdout.
+    /// Watches until `stop` is raised or a camera has ended, and prints on stdout.
     ///
     /// # Errors
     /// When an argument makes no sense, the checkpoint cannot watch, or the page's address is taken; at the end, when
@@ -213,7 +213,12 @@ impl Watch<'_> {
                 continue;
             }
             due = (due + period).max(now); // a tick that came late is not made up for
-            let frames = self.cameras.read_latest(max_age).map_err(|error| error.to_string());
+            let mut frames = self.cameras.read_latest(max_age).map_err(|error| error.to_string());
+            let ended = if frames.is_err() { ended(&self.cameras) } else { None };
+            if let Some(ended) = &ended {
+                self.terminal.print_next();
+                frames = Err(ended.to_string());
+            }
             let tick = self.tick((now - start, now), &frames)?;
             watched.ticks += 1;
             watched.seen += usize::from(matches!(tick.look, Look::Seen(_)));
@@ -228,6 +233,9 @@ impl Watch<'_> {
             }
             let news = self.events.as_mut().map_or_else(Vec::new, Events::news);
             watched.lost += self.say_news(&news);
+            if ended.is_some() {
+                break; // there is nothing more to see
+            }
         }
         if let Some(events) = self.events.take() {
             watched.lost += self.say_news(&events.finish());

@@ -46,8 +46,6 @@ impl Driver {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::io::{Cursor, Read};
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;

@@ -27,6 +27,11 @@ impl<'a> Terminal<'a> {
         Self { out, updates: updates && !json, json, printed_secs: f64::NEG_INFINITY, stale: false }
     }
 
+    /// The next tick is printed, even if it says what the one before said.
+    pub fn print_next(&mut self) {
+        (self.stale, self.printed_secs) = (false, f64::NEG_INFINITY);
+    }
+
     /// Prints a tick. A closed pipe ends no watch.
     pub fn tick(&mut self, tick: &Tick) {
         if self.json {
