@@ -74,11 +74,13 @@ fn not_finite(observation: &Observation) -> Option<String> {
     Some(format!("proprioception: expected finite numbers, got {value}"))
 }
 
+/// Names and sizes of the images of an observation, and how many measurements there are.
+type Shape = (Vec<(Arc<str>, ImageSize)>, usize);
+
 /// What the observations of a body look like: those before say it.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// Names and sizes of the images, and how many measurements there are.
-    shape: Option<(Vec<(Arc<str>, ImageSize)>, usize)>,
+    shape: Option<Shape>,
 }
 
 impl Known {
@@ -89,7 +91,7 @@ impl Known {
         }
         let images = observation.frames.iter().map(|frame| (frame.camera.clone(), frame.image.size())).collect();
         let shape = (images, observation.proprioception.len());
-        let described = |(images, numbers): &(Vec<(Arc<str>, ImageSize)>, usize)| {
+        let described = |(images, numbers): &Shape| {
             let image = |(camera, size): &(Arc<str>, ImageSize)| format!("{camera} {}x{}", size.width(), size.height());
             let images: Vec<String> = images.iter().map(image).collect();
             format!("images [{}] and {numbers} measurements", images.join(", "))

@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use mindseye_evaluation::interval::SuccessRate;
 use mindseye_interface::percentiles::Percentiles;
-use mindseye_interface::{Benchmark, GoalKind, StartGoal};
+use mindseye_interface::{Benchmark, GoalKind, PairSearch, StartGoal};
 use mindseye_sim::SceneOptions;
 use serde_json::Value;
 
@@ -116,7 +116,7 @@ fn direct(folder: &Path, arguments: &Arguments) -> Vec<(bool, bool)> {
 fn pairs(arguments: &Arguments) -> Vec<StartGoal> {
     let benchmark = mindseye_sim::benchmark("push_t", &SceneOptions::with_side(64).unwrap()).unwrap();
     let kind = GoalKind::Offset { goal_offset: GOAL_OFFSET };
-    let draw = |seed| benchmark.start_goal_pairs(kind, arguments.pairs, seed, &|_| true).unwrap();
+    let draw = |seed| benchmark.start_goal_pairs(&PairSearch::new(kind, arguments.pairs, seed)).unwrap();
     (0..arguments.seeds).flat_map(draw).collect()
 }
 
