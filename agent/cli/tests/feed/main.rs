@@ -7,8 +7,8 @@
 //! ```
 //!
 //! `--publisher gstreamer` publishes over RTSP instead of MJPEG over HTTP. Without the program that publishes, it says
-//! so and tests nothing. `--simulated LAG,AHEAD,REPLAN` has no feed and no clock: what seeing so many control steps late,
-//! planning so many ahead and doing so that often cost by themselves.
+//! so and tests nothing. `--simulated LAG,AHEAD,REPLAN` has no feed and no clock: what seeing so many control steps
+//! late, planning so many ahead and doing so that often cost by themselves.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 

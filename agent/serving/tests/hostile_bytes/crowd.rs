@@ -39,14 +39,11 @@ fn times(client: &mut PolicyClient) -> Vec<f64> {
 fn come(address: SocketAddr, count: usize, stop: &AtomicBool, refused: &AtomicUsize) {
     while !stop.load(Ordering::SeqCst) {
         let mut waiting: Vec<TcpStream> = Vec::new();
-        for _ in 0..count {
-            if let Ok(mut stream) = TcpStream::connect(address) {
+        while waiting.len() < count && !stop.load(Ordering::SeqCst) {
+            if let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) {
                 let _ = stream.write_all(UPGRADE);
-                let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+                let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
                 waiting.push(stream);
-            }
-            if stop.load(Ordering::SeqCst) {
-                return;
             }
         }
         for mut stream in waiting {
