@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use mindseye_interface::memory::{product, sum};
 use mindseye_interface::{Image, inputs};
 use serde::Serialize;
 use serde_json::Value;
@@ -147,7 +148,20 @@ impl Preprocessing {
         self.crop.unwrap_or_else(|| self.scaled_size(height, width))
     }
 
-    /// Prepares `image`.
+    /// Most bytes at once while images of `height` x `width` are prepared for a clip of `frames`: the image, what it is
+    /// scaled to on the way, and the clip with what it is put together from.
+    pub fn bytes(&self, frames: usize, height: usize, width: usize) -> u128 {
+        let [scaled_height, scaled_width] = self.scaled_size(height, width);
+        let [rows, columns] = self.output_size(height, width);
+        sum(&[
+            product(&[height, width, 3]),
+            product(&[height, scaled_width, 3, size_of::<f32>()]),
+            product(&[scaled_height, scaled_width, 3, size_of::<f32>()]),
+            product(&[2, frames, rows, columns, 3, size_of::<f32>()]),
+        ])
+    }
+
+    /// Prepares `image`. [`super::Vit::require_input`] says before whether there is memory for it.
     ///
     /// # Errors
     /// [`Error::Shape`] when it would become larger than 16384 pixels on a side.
