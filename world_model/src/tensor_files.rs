@@ -100,6 +100,22 @@ impl TensorFiles {
         }
     }
 
+    /// What kind of whole numbers the tensor `name` has; none where its numbers are floats.
+    pub fn integers(&self, name: &str) -> Option<String> {
+        let entry = self.entries.get(name)?;
+        match (entry.place, self.opened.get(entry.file)) {
+            (Place::Plain { dtype, .. }, _) => {
+                let is_float = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::BF16].contains(&dtype);
+                (!is_float).then(|| format!("{dtype:?}"))
+            }
+            (Place::Pickled(index), Some(Opened::Pickled(_, file))) => {
+                let dtype = file.tensors().get(index)?.dtype;
+                (!dtype.is_float()).then(|| format!("{dtype:?}"))
+            }
+            _ => None,
+        }
+    }
+
     /// The paths of the files.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.opened.iter().map(|opened| match opened {

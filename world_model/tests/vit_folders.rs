@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use mindseye_interface::{Image, ImageSize, MemoryLimit};
 use mindseye_world_model::families::check_parity;
 use mindseye_world_model::families::vit::{Clip, Preprocessing, Scaling, Vit, VitOptions};
@@ -84,6 +84,38 @@ fn a_config_that_disagrees_with_the_weights_is_refused_naming_both() {
     }
     let labels = complaint("vjepa2_probe_tiny", |config| config["id2label"] = json!({"0": "one"}), |tensors| tensors);
     assert!(labels.contains("id2label: expected 5 labels"), "{labels}");
+}
+
+/// Symptom: `use_swiglu_ffn`, `qkv_bias` and `model_type` against the weights were taken, and whole numbers for weights.
+/// Cause: what is measured in the weights was never held against these fields, nor against what kind of numbers it has.
+/// Fix: each is compared where the field is there, and weights are floats.
+#[test]
+fn a_config_of_other_blocks_or_another_family_and_weights_of_integers_are_refused() {
+    for (fixture, field, value, expected) in [
+        ("dinov2_tiny", "use_swiglu_ffn", json!(true), "use_swiglu_ffn: expected false as the weights have"),
+        ("dinov2_swiglu_tiny", "use_swiglu_ffn", json!(false), "use_swiglu_ffn: expected true as the weights have"),
+        ("dinov2_tiny", "use_swiglu_ffn", json!("yes"), "use_swiglu_ffn: expected true or false"),
+        ("dinov2_tiny", "qkv_bias", json!(false), "qkv_bias: expected true as the weights have"),
+        ("vjepa2_tiny", "qkv_bias", json!(false), "qkv_bias: expected true as the weights have"),
+        ("dinov2_tiny", "model_type", json!("vjepa2"), "model_type: expected dinov2 as the weights have a class token"),
+        ("dinov2_tiny", "model_type", json!("ijepa"), "model_type: expected dinov2 as the weights have a class token"),
+        ("vjepa2_tiny", "model_type", json!("dinov2"), "model_type: expected another family"),
+        ("ijepa_hf_tiny", "model_type", json!("vjepa2"), "model_type: expected a family of images"),
+    ] {
+        let error = complaint(fixture, |config| config[field] = value.clone(), |tensors| tensors);
+        assert!(error.contains("config.json") && error.contains(expected), "{fixture} {field}: {error}");
+    }
+    let name = "embeddings.cls_token";
+    let integers = complaint(
+        "dinov2_tiny",
+        |_| {},
+        |mut tensors| {
+            let whole = tensors[name].to_dtype(DType::I64).unwrap();
+            tensors.insert(name.into(), whole);
+            tensors
+        },
+    );
+    assert!(integers.contains("embeddings.cls_token: expected floats, got I64"), "{integers}");
 }
 
 #[test]

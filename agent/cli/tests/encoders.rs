@@ -172,3 +172,21 @@ fn tokens_that_are_not_finite_are_refused_and_not_written() {
         assert!(!folder.path().join(out).exists());
     }
 }
+
+/// Symptom: 70 bytes of preprocessor_config.json took 5 GB and a minute, with `--memory-gib 1`.
+/// Cause: patches and memory were counted after images had been scaled.
+/// Fix: both follow from sizes, and are counted before an image is decoded.
+#[test]
+fn what_preparing_images_takes_is_known_before_they_are_scaled() {
+    let folder = tempfile::tempdir().unwrap();
+    copied("dinov2_tiny", &folder.path().join("model"));
+    write_image(&folder.path().join("a.png"), 32, 32);
+    for (config, named) in [
+        (r#"{"crop_size": 16384, "size": {"shortest_edge": 16384}}"#, "1 to 65536 patches of 14 pixels"),
+        (r#"{"crop_size": 28, "size": {"shortest_edge": 16384}}"#, "preparing images: expected at most 1.0 GiB"),
+    ] {
+        std::fs::write(folder.path().join("model/preprocessor_config.json"), config).unwrap();
+        let encode = ["encode", "a.png", "--weights", "model", "--memory-gib", "1", "--out", "a.npy"];
+        refuse(folder.path(), &encode, &["a.png", named]);
+    }
+}

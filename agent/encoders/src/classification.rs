@@ -49,7 +49,7 @@ impl Classification<'_> {
             return Err(Error::file(path, format!("expected one clip, got a folder with {} files", inputs.len())));
         };
         let (mut sums, mut count) = (vec![0.0f32; classifier.config().classes], 0_usize);
-        for_clips(input, self.model.preprocessing(), self.clips, &mut |clip| {
+        for_clips(input, self.model, self.clips, &mut |clip| {
             let [height, width] = clip.size;
             let view = Clip { values: &clip.values, frames: clip.frames, height, width };
             let probabilities = classifier.classify(&encoder.encode(&view)?)?;

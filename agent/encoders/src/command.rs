@@ -46,7 +46,7 @@ struct ModelArguments {
     /// Threads; the result does not depend on it.
     #[arg(long, default_value_t = default_threads())]
     threads: usize,
-    /// Most memory for the weights, GiB; by default three quarters of what is free.
+    /// Most memory for the weights, and for preparing images, GiB each; by default three quarters of what is free.
     #[arg(long)]
     memory_gib: Option<f64>,
 }

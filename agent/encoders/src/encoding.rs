@@ -106,7 +106,7 @@ impl Encoding<'_> {
         let mut all = Tokens { items: Vec::new(), tokens: 0, width, values: Vec::new() };
         for path in paths {
             for input in inputs_at(path)? {
-                for_clips(&input, self.model.preprocessing(), self.clips, &mut |clip| {
+                for_clips(&input, self.model, self.clips, &mut |clip| {
                     let [height, width] = clip.size;
                     let view = Clip { values: &clip.values, frames: clip.frames, height, width };
                     let tokens = self.pooled(encoder, encoder.encode(&view)?);

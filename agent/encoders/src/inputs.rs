@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use mindseye_episodes::Video;
 use mindseye_episodes::image_codec::{decode_image, encoded_image_size};
 use mindseye_interface::config::require_range;
-use mindseye_interface::memory::product;
-use mindseye_interface::{Image, MemoryLimit, inputs};
-use mindseye_world_model::families::vit::Preprocessing;
+use mindseye_interface::{ImageSize, inputs};
+use mindseye_world_model::families::vit::Vit;
 
 use crate::{Error, Result};
 
@@ -110,19 +109,21 @@ pub(crate) struct PreparedClip {
     pub start_secs: f64,
 }
 
-/// Calls `visit` with every clip of `input`; an image is repeated to the frames of a clip.
+/// Calls `visit` with every clip of `input` as `model` takes it; an image is repeated to the frames of a clip.
 pub(crate) fn for_clips(
     input: &Input,
-    preprocessing: &Preprocessing,
+    model: &Vit,
     options: ClipOptions,
     visit: &mut dyn FnMut(PreparedClip) -> Result<()>,
 ) -> Result<()> {
     match input {
         Input::Image(path) => {
-            let image = read_image(path)?;
-            let prepared = preprocessing.apply(&image)?;
+            let bytes = inputs::read(path, MAX_IMAGE_BYTES).map_err(|error| Error::file(path, error))?;
+            let size = encoded_image_size(&bytes).map_err(|error| Error::file(path, error))?;
+            require(path, model, options.frames, size)?;
+            let image = decode_image(&bytes, size).map_err(|error| Error::file(path, error))?;
+            let prepared = model.preprocessing().apply(&image)?;
             let (frames, size) = (options.frames, prepared.size);
-            require_memory(path, frames, size)?;
             visit(PreparedClip { values: prepared.values.repeat(frames), frames, size, start_secs: 0.0 })
         }
         Input::Video(path) => {
@@ -131,22 +132,16 @@ pub(crate) fn for_clips(
                 return Err(Error::file(path, "expected a video with a frame, got none"));
             }
             for numbers in clips_of(video.times(), options) {
-                visit(prepared_clip(&video, preprocessing, &numbers)?)?;
+                visit(prepared_clip(&video, model, &numbers)?)?;
             }
             Ok(())
         }
     }
 }
 
-fn read_image(path: &Path) -> Result<Image> {
-    let bytes = inputs::read(path, MAX_IMAGE_BYTES).map_err(|error| Error::file(path, error))?;
-    let size = encoded_image_size(&bytes).map_err(|error| Error::file(path, error))?;
-    decode_image(&bytes, size).map_err(|error| Error::file(path, error))
-}
-
-fn require_memory(path: &Path, frames: usize, [height, width]: [usize; 2]) -> Result<()> {
-    let bytes = product(&[frames, 3, height, width, 4]);
-    MemoryLimit::default().require("a clip", bytes).map_err(|error| Error::file(path, error))
+/// Whether `model` takes clips of `frames` images of `size`, before the first of them is decoded.
+fn require(path: &Path, model: &Vit, frames: usize, size: ImageSize) -> Result<()> {
+    model.require_input(frames, size.height(), size.width()).map_err(|error| Error::file(path, error))
 }
 
 /// Numbers of the frames of every clip of a video with frames at `times` (seconds, ascending). Clips stand one after
@@ -170,10 +165,11 @@ fn clips_of(times: &[f64], options: ClipOptions) -> Vec<Vec<usize>> {
     (0..clips).map(clip).collect()
 }
 
-fn prepared_clip(video: &Video, preprocessing: &Preprocessing, numbers: &[usize]) -> Result<PreparedClip> {
+fn prepared_clip(video: &Video, model: &Vit, numbers: &[usize]) -> Result<PreparedClip> {
     let size = video.image_size()?;
+    require(video.path(), model, numbers.len(), size)?;
+    let preprocessing = model.preprocessing();
     let [height, width] = preprocessing.output_size(size.height(), size.width());
-    require_memory(video.path(), numbers.len(), [height, width])?;
     let mut distinct = numbers.to_vec();
     distinct.dedup();
     let mut prepared: Vec<Vec<f32>> = Vec::with_capacity(distinct.len());

@@ -29,8 +29,12 @@ pub(super) fn describe(
     kind: Option<VitKind>,
     clip: Option<[usize; 3]>,
 ) -> Result<VitConfig, String> {
-    let kind = match kind {
-        Some(kind) => kind,
+    let named = match kind {
+        Some(kind) => Some(("--family".to_owned(), kind)),
+        None => named_kind(fields)?,
+    };
+    let kind = match named {
+        Some((name, kind)) => require_kind(&name, kind, shapes)?,
         None => kind_of(fields, shapes)?,
     };
     let source = Source { fields, shapes, kind, clip };
@@ -47,21 +51,46 @@ pub(super) fn describe(
     Ok(VitConfig { kind, encoder, predictor, actions, classifier })
 }
 
-/// Whose recipe it is: as the config says, or as the names of the tensors do.
+/// Whose recipe it is as the config says, and the field that says so.
+fn named_kind(fields: &Fields) -> Result<Option<(String, VitKind)>, String> {
+    let Some((name, text)) = fields.text("", &["model_type", "family", "kind", "format", "recipe"]) else {
+        return Ok(None);
+    };
+    let plain: String = text.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let kind = match plain.as_str() {
+        word if word.contains("ijepa") => VitKind::Ijepa,
+        word if word.contains("vjepa21") => VitKind::Vjepa21,
+        word if word.contains("vjepa2") => VitKind::Vjepa2,
+        word if word.contains("vjepa") => VitKind::Vjepa,
+        word if word.contains("dinov2") => VitKind::Dinov2,
+        _ => {
+            let names: Vec<&str> = VitKind::ALL.iter().map(|kind| kind.name()).collect();
+            return Err(format!("{name}: expected one of {}, got {text:?}", names.join(", ")));
+        }
+    };
+    Ok(Some((name, kind)))
+}
+
+/// The `kind` that the field `name` says, if the encoder's weights can be of it: what only one recipe has is there, or
+/// not.
+fn require_kind(name: &str, kind: VitKind, shapes: &Shapes) -> Result<VitKind, String> {
+    let has = |name: &str| shapes.contains_key(name);
+    let Some(filter) = shapes.get("encoder.patch_embed.proj.weight") else { return Ok(kind) };
+    let has_levels = ["encoder.norms_block.0.weight", "encoder.patch_embed_img.proj.weight"].into_iter().any(has);
+    let expected = match kind {
+        VitKind::Dinov2 if !has("encoder.cls_token") => "another family as the weights have no class token",
+        VitKind::Dinov2 => return Ok(kind),
+        _ if has("encoder.cls_token") => "dinov2 as the weights have a class token",
+        VitKind::Vjepa21 => return Ok(kind),
+        _ if has_levels => "vjepa2_1 as the weights have levels, or patches of images",
+        VitKind::Vjepa2 if filter.len() < 5 => "a family of images as the weights have patches of one frame",
+        _ => return Ok(kind),
+    };
+    Err(format!("{name}: expected {expected}, got {kind}"))
+}
+
+/// Whose recipe it is as the names of the tensors say.
 fn kind_of(fields: &Fields, shapes: &Shapes) -> Result<VitKind, String> {
-    if let Some((name, text)) = fields.text("", &["model_type", "family", "kind", "format", "recipe"]) {
-        let plain: String = text.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
-        let known = match plain.as_str() {
-            word if word.contains("ijepa") => Some(VitKind::Ijepa),
-            word if word.contains("vjepa21") => Some(VitKind::Vjepa21),
-            word if word.contains("vjepa2") => Some(VitKind::Vjepa2),
-            word if word.contains("vjepa") => Some(VitKind::Vjepa),
-            word if word.contains("dinov2") => Some(VitKind::Dinov2),
-            _ => None,
-        };
-        let names: Vec<&str> = VitKind::ALL.iter().map(|kind| kind.name()).collect();
-        return known.ok_or_else(|| format!("{name}: expected one of {}, got {text:?}", names.join(", ")));
-    }
     let has = |name: &str| shapes.contains_key(name);
     let is_clip = shapes.get("encoder.patch_embed.proj.weight").is_some_and(|shape| shape.len() == 5);
     let rotary = fields.flag("", &["use_rope", "rope"])?;
@@ -137,6 +166,12 @@ fn encoder(source: &Source<'_>) -> Result<EncoderConfig, String> {
     let mut blocks = source.blocks("encoder.", width, heads, epsilon)?;
     source.agree_on_ratio(part, &["mlp_ratio"], &blocks)?;
     fields.agreed(part, &["intermediate_size"], blocks.hidden, "hidden width of the encoder")?;
+    let measured = [("use_swiglu_ffn", blocks.gated), ("qkv_bias", blocks.qkv_bias)];
+    for (name, measured) in measured {
+        if let Some(got) = fields.flag(part, &[name])?.filter(|got| *got != measured) {
+            return Err(format!("{name}: expected {measured} as the weights have (blocks of the encoder), got {got}"));
+        }
+    }
     if let Some((name, act)) = fields.text(part, &["hidden_act"]).filter(|(_, act)| *act != "gelu") {
         return Err(format!("{name}: expected gelu, got {act:?}"));
     }

@@ -149,25 +149,45 @@ impl VitEncoder {
     /// # Errors
     /// [`Error::Shape`] when the clip is smaller than a patch, or its sizes do not fit its values.
     pub fn grid(&self, clip: &Clip<'_>) -> Result<Grid> {
-        let EncoderConfig { channels, patch, .. } = self.config;
         let Clip { frames, height, width, values } = *clip;
-        let grid = Grid { frames: frames.div_ceil(self.tubelet(clip)), rows: height / patch, columns: width / patch };
-        let expected = [frames, channels, height, width].iter().try_fold(1_usize, |all, size| all.checked_mul(*size));
-        let takes_clip = self.kind.takes_clips() || frames == 1;
-        if expected == Some(values.len()) && takes_clip && (1..=MAX_TOKENS).contains(&grid.tokens()) {
-            return Ok(grid);
+        let sizes = [frames, self.config.channels, height, width];
+        let expected = sizes.iter().try_fold(1_usize, |all, size| all.checked_mul(*size));
+        match self.patches_of(frames, height, width) {
+            Some(grid) if expected == Some(values.len()) => Ok(grid),
+            _ => Err(self.no_grid(values.len().to_string(), sizes)),
         }
-        let frames_wanted = if self.kind.takes_clips() { "frames" } else { "one frame" };
-        Err(Error::Shape {
-            operation: "encoding a clip",
-            expected: format!("{frames_wanted} of {channels} channels, 1 to {MAX_TOKENS} patches of {patch} pixels"),
-            got: format!("{} values as {frames} x {channels} x {height} x {width}", values.len()),
-        })
     }
 
-    /// Frames of a tubelet of `clip`: an image may have a patch embedding of its own.
-    fn tubelet(&self, clip: &Clip<'_>) -> usize {
-        if self.is_image(clip) { 1 } else { self.config.tubelet }
+    /// As [`VitEncoder::grid`], of a clip that is not there yet.
+    ///
+    /// # Errors
+    /// As [`VitEncoder::grid`].
+    pub fn grid_of(&self, frames: usize, height: usize, width: usize) -> Result<Grid> {
+        let sizes = [frames, self.config.channels, height, width];
+        self.patches_of(frames, height, width).ok_or_else(|| self.no_grid("as many".into(), sizes))
+    }
+
+    fn patches_of(&self, frames: usize, height: usize, width: usize) -> Option<Grid> {
+        let patch = self.config.patch;
+        let grid = Grid { frames: frames.div_ceil(self.tubelet(frames)), rows: height / patch, columns: width / patch };
+        let sides = [grid.frames, grid.rows, grid.columns];
+        let tokens = sides.iter().try_fold(1_usize, |all, side| all.checked_mul(*side))?;
+        let takes_clip = self.kind.takes_clips() || frames == 1;
+        (takes_clip && (1..=MAX_TOKENS).contains(&tokens)).then_some(grid)
+    }
+
+    fn no_grid(&self, values: String, [frames, channels, height, width]: [usize; 4]) -> Error {
+        let (frames_wanted, patch) = (if self.kind.takes_clips() { "frames" } else { "one frame" }, self.config.patch);
+        Error::Shape {
+            operation: "encoding a clip",
+            expected: format!("{frames_wanted} of {channels} channels, 1 to {MAX_TOKENS} patches of {patch} pixels"),
+            got: format!("{values} values as {frames} x {channels} x {height} x {width}"),
+        }
+    }
+
+    /// Frames of a tubelet of a clip of `frames`: an image may have a patch embedding of its own.
+    fn tubelet(&self, frames: usize) -> usize {
+        if frames == 1 && self.image_patches.is_some() { 1 } else { self.config.tubelet }
     }
 
     /// Whether `clip` is embedded as an image.
@@ -266,7 +286,7 @@ impl VitEncoder {
     /// Embedded patches `[N, D]`, each a product with the flattened filter (channel, frame, row, column). The last
     /// frame is repeated where a tubelet is not full.
     fn embed(&self, clip: &Clip<'_>, grid: Grid) -> Vec<f32> {
-        let (patch, tubelet, channels) = (self.config.patch, self.tubelet(clip), self.config.channels);
+        let (patch, tubelet, channels) = (self.config.patch, self.tubelet(clip.frames), self.config.channels);
         let map = self.image_patches.as_ref().filter(|_| self.is_image(clip)).unwrap_or(&self.patches);
         let (inputs, width) = (map.inputs(), self.width());
         let area = clip.height * clip.width;

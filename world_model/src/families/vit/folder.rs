@@ -44,6 +44,8 @@ pub struct Vit {
     classifier: Option<AttentiveClassifier>,
     labels: Vec<String>,
     preprocessing: Preprocessing,
+    /// Most memory that preparing images may take.
+    memory: MemoryLimit,
 }
 
 impl Vit {
@@ -80,6 +82,10 @@ impl Vit {
         config.validate().map_err(|error| Error::file(&fields.path, error))?;
         let shapes = config.shapes();
         inventory.require(&shapes).map_err(refused)?;
+        let stored = inventory.pieces.values().flatten();
+        if let Some((name, kind)) = stored.into_iter().find_map(|name| Some((name, files.integers(name)?))) {
+            return Err(refused(format!("{name}: expected floats, got {kind}")));
+        }
         // The weights, and the largest of them a second time while it is packed.
         let largest = shapes.values().map(|shape| shape.iter().product::<usize>()).max().unwrap_or(0);
         let needed = values_in(&shapes).saturating_mul(4).saturating_add(8 * largest as u128);
@@ -87,7 +93,7 @@ impl Vit {
         let ported = fields.text("", &["model_type"]).is_some() && fields.value("", &["architectures"]).is_some();
         let mut parameters = StoredParameters { files: &mut files, pieces: &inventory.pieces };
         let mut vit = Self::build(config, &mut parameters, options.precision)?;
-        vit.ported = ported;
+        (vit.ported, vit.memory) = (ported, memory);
         vit.labels = fields.labels();
         vit.preprocessing = Preprocessing::read(&folder, Preprocessing::usual(vit.config.kind, vit.image(), ported))?;
         Ok(vit)
@@ -121,8 +127,8 @@ impl Vit {
         };
         let image = of_encoder.map_or([224; 2], |encoder| encoder.image);
         let preprocessing = Preprocessing::usual(kind, image, false);
-        let labels = Vec::new();
-        Ok(Self { ported: false, encoder, predictor, actions, classifier, labels, preprocessing, config })
+        let (labels, memory) = (Vec::new(), MemoryLimit::default());
+        Ok(Self { ported: false, encoder, predictor, actions, classifier, labels, preprocessing, memory, config })
     }
 
     /// Its sizes.
@@ -164,6 +170,20 @@ impl Vit {
     /// How images become the encoder's input.
     pub fn preprocessing(&self) -> &Preprocessing {
         &self.preprocessing
+    }
+
+    /// Whether images of `height` x `width` can be prepared for a clip of `frames`: known from sizes alone, before
+    /// anything is scaled.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the encoder does not take as many patches, [`Error::Interface`] when it needs more memory
+    /// than the model was given.
+    pub fn require_input(&self, frames: usize, height: usize, width: usize) -> Result<()> {
+        if let Some(encoder) = &self.encoder {
+            let [rows, columns] = self.preprocessing.output_size(height, width);
+            encoder.grid_of(frames, rows, columns)?;
+        }
+        Ok(self.memory.require("preparing images", self.preprocessing.bytes(frames, height, width))?)
     }
 
     /// Height and width of the images it was trained on.

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use mindseye_interface::memory::{product, sum};
 use mindseye_interface::{Image, inputs};
 use serde::Serialize;
 use serde_json::Value;
@@ -93,13 +94,17 @@ impl Preprocessing {
     }
 
     fn with(mut self, value: &Value) -> std::result::Result<Self, String> {
-        let flag = |name: &str| value[name].as_bool().unwrap_or(true);
+        let flag = |name: &str| match &value[name] {
+            Value::Null => Ok(None),
+            Value::Bool(flag) => Ok(Some(*flag)),
+            other => Err(format!("{name}: expected true or false, got {other}")),
+        };
         let side = |value: &Value, name: &str| match value.as_u64().map(usize::try_from) {
             Some(Ok(side)) if (1..=MAX_SIDE).contains(&side) => Ok(side),
             _ => Err(format!("{name}: expected 1 to {MAX_SIDE} pixels, got {value}")),
         };
         let size = &value["size"];
-        self.scaling = match (flag("do_resize"), size) {
+        self.scaling = match (flag("do_resize")?.unwrap_or(true), size) {
             (false, _) => Scaling::None,
             (true, Value::Null) => self.scaling,
             (true, Value::Number(_)) => Scaling::Shorter(side(size, "size")?),
@@ -110,15 +115,14 @@ impl Preprocessing {
                 Scaling::Exact([side(&size["height"], "size.height")?, side(&size["width"], "size.width")?])
             }
         };
-        if let Some(resample) = value["resample"].as_u64() {
-            self.cubic = match resample {
-                2 => false,
-                3 => true,
-                other => return Err(format!("resample: expected 2 (linear) or 3 (cubic), got {other}")),
-            };
-        }
+        self.cubic = match (&value["resample"], value["resample"].as_u64()) {
+            (Value::Null, _) => self.cubic,
+            (_, Some(2)) => false,
+            (_, Some(3)) => true,
+            (other, _) => return Err(format!("resample: expected 2 (linear) or 3 (cubic), got {other}")),
+        };
         let crop = &value["crop_size"];
-        let crops = value["do_center_crop"].as_bool().unwrap_or(!crop.is_null());
+        let crops = flag("do_center_crop")?.unwrap_or(!crop.is_null());
         self.crop = match (crops, crop) {
             (false, _) => None,
             (true, Value::Null) => self.crop,
@@ -127,16 +131,27 @@ impl Preprocessing {
                 Some([side(&crop["height"], "crop_size.height")?, side(&crop["width"], "crop_size.width")?])
             }
         };
+        if flag("do_rescale")? == Some(false) {
+            return Err("do_rescale: expected true, got false".into());
+        }
+        let factor = &value["rescale_factor"];
+        if !factor.is_null() && !factor.as_f64().is_some_and(|factor| (factor * 255.0 - 1.0).abs() < 1e-6) {
+            return Err(format!("rescale_factor: expected 1/255, got {factor}"));
+        }
+        let normalises = flag("do_normalize")?.unwrap_or(true);
         for (name, target) in [("image_mean", &mut self.mean), ("image_std", &mut self.std)] {
-            let Some(list) = value[name].as_array().filter(|_| flag("do_normalize")) else { continue };
-            let numbers: Vec<f32> = list.iter().filter_map(Value::as_f64).map(|number| number as f32).collect();
+            if !normalises || value[name].is_null() {
+                continue;
+            }
+            let list = value[name].as_array().map_or(&[][..], Vec::as_slice);
+            let numbers: Option<Vec<f32>> = list.iter().map(|number| Some(number.as_f64()? as f32)).collect();
             let lowest = if name == "image_std" { 1e-6 } else { -1e3 };
-            match <[f32; 3]>::try_from(numbers) {
-                Ok(numbers) if numbers.iter().all(|number| (lowest..1e3).contains(number)) => *target = numbers,
+            match numbers.map(<[f32; 3]>::try_from) {
+                Some(Ok(numbers)) if numbers.iter().all(|number| (lowest..1e3).contains(number)) => *target = numbers,
                 _ => return Err(format!("{name}: expected three numbers above {lowest}, got {}", value[name])),
             }
         }
-        if !flag("do_normalize") {
+        if !normalises {
             (self.mean, self.std) = ([0.0; 3], [1.0; 3]);
         }
         Ok(self)
@@ -147,7 +162,20 @@ impl Preprocessing {
         self.crop.unwrap_or_else(|| self.scaled_size(height, width))
     }
 
-    /// Prepares `image`.
+    /// Most bytes at once while images of `height` x `width` are prepared for a clip of `frames`: the image, what it is
+    /// scaled to on the way, and the clip with what it is put together from.
+    pub fn bytes(&self, frames: usize, height: usize, width: usize) -> u128 {
+        let [scaled_height, scaled_width] = self.scaled_size(height, width);
+        let [rows, columns] = self.output_size(height, width);
+        sum(&[
+            product(&[height, width, 3]),
+            product(&[height, scaled_width, 3, size_of::<f32>()]),
+            product(&[scaled_height, scaled_width, 3, size_of::<f32>()]),
+            product(&[2, frames, rows, columns, 3, size_of::<f32>()]),
+        ])
+    }
+
+    /// Prepares `image`. [`super::Vit::require_input`] says before whether there is memory for it.
     ///
     /// # Errors
     /// [`Error::Shape`] when it would become larger than 16384 pixels on a side.
@@ -275,6 +303,16 @@ mod tests {
             (r#"{"size": {"shortest_edge": 10000000}}"#, "size.shortest_edge"),
             (r#"{"image_std": [0.0, 1.0, 1.0]}"#, "image_std"),
             (r#"{"resample": 1}"#, "resample"),
+            // Symptom: these were passed over, and images prepared as usual. Cause: what was of another type counted
+            // as absent. Fix: a field that is there is understood, or refused.
+            (r#"{"resample": "bicubic"}"#, "resample"),
+            (r#"{"image_mean": "x"}"#, "image_mean"),
+            (r#"{"image_mean": ["x", 0.5, 0.5, 0.5]}"#, "image_mean"),
+            (r#"{"image_std": 0.5}"#, "image_std"),
+            (r#"{"rescale_factor": 0.00784}"#, "rescale_factor: expected 1/255, got 0.00784"),
+            (r#"{"rescale_factor": "1/255"}"#, "rescale_factor"),
+            (r#"{"do_rescale": false}"#, "do_rescale"),
+            (r#"{"do_resize": "no"}"#, "do_resize: expected true or false"),
         ] {
             std::fs::write(&file, wrong).unwrap();
             let error = Preprocessing::read(folder.path(), usual.clone()).unwrap_err().to_string();
