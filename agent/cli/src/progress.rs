@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use mindseye_evaluation::rate_and_time_left;
 use mindseye_interface::Progress;
 
 use crate::streams::note;
@@ -88,7 +89,7 @@ impl Meter {
         }
         // Rate and time left by the whole past of this run: steadier than by its last seconds.
         let (position, length) = (self.bar.position(), self.bar.length().unwrap_or(0));
-        let rate = rate(position - first.min(position), length.saturating_sub(position), begun.elapsed());
+        let rate = rate_and_time_left(position - first.min(position), length.saturating_sub(position), begun.elapsed());
         if self.terminal {
             self.bar.set_message(format!("{rate} {note}"));
         } else {
@@ -102,21 +103,6 @@ impl Drop for Meter {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// `12.5/s, 3 min 20 s left`; nothing before the first unit is timed.
-fn rate(done: u64, left: u64, elapsed: Duration) -> String {
-    let per_sec = done as f64 / elapsed.as_secs_f64().max(1e-9);
-    if done == 0 {
-        return String::new();
-    }
-    let secs = (left as f64 / per_sec).round() as u64;
-    let time = match (secs / 3600, secs / 60 % 60, secs % 60) {
-        (0, 0, secs) => format!("{secs} s"),
-        (0, minutes, secs) => format!("{minutes} min {secs} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    };
-    format!("{per_sec:.1}/s, {time} left")
 }
 
 /// Exit code of a program that Ctrl-C ended: 128 and the number of the signal.
@@ -154,14 +140,6 @@ pub fn stop_on_ctrl_c() -> Result<&'static AtomicBool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn time_left_is_by_the_units_of_this_run() {
-        assert_eq!(rate(0, 100, Duration::from_secs(5)), "");
-        assert_eq!(rate(50, 100, Duration::from_secs(5)), "10.0/s, 10 s left");
-        assert_eq!(rate(50, 4000, Duration::from_secs(5)), "10.0/s, 6 min 40 s left");
-        assert_eq!(rate(5, 4000, Duration::from_secs(5)), "1.0/s, 1 h 6 min left");
-    }
 
     #[test]
     fn work_is_asked_to_stop_once_the_flag_is_raised() {
