@@ -23,4 +23,4 @@ pub use encoding::{EncodedItem, Encoding, Pooling, Tokens};
 pub use error::{Error, Result};
 pub use inputs::{ClipOptions, Input, Sampling, inputs_at};
 pub use output::write_tokens;
-pub use surroundings::Surroundings;
+pub use surroundings::{Found, Surroundings};

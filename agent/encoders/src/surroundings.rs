@@ -5,6 +5,9 @@ use std::sync::atomic::AtomicBool;
 
 use mindseye_interface::Progress;
 
+/// A file that was found, or why none was.
+pub type Found = std::result::Result<PathBuf, Box<dyn std::error::Error + Send + Sync>>;
+
 /// What a verb needs of the program.
 pub struct Surroundings<'a> {
     /// Raised when the work has to end.
@@ -12,7 +15,7 @@ pub struct Surroundings<'a> {
     /// Shows how far it is.
     pub progress: &'a dyn Progress,
     /// The file of an asset that comes with the program.
-    pub find: &'a dyn Fn(&str) -> std::result::Result<PathBuf, Box<dyn std::error::Error + Send + Sync>>,
+    pub find: &'a dyn Fn(&str) -> Found,
     /// Prints a line beside the results.
     pub note: &'a dyn Fn(&str),
 }

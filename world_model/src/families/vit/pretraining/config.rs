@@ -76,7 +76,8 @@ pub struct PretrainingLoss {
     /// Keeps the standard deviation of every dimension of seen tokens, without what their position says, at 0.5 or
     /// more, and dimensions uncorrelated (VICReg, arXiv 2105.04906). Small encoders collapse without it.
     pub variance: f64,
-    /// SIGReg on tokens without what their position says: their distribution is drawn to a standard normal one.
+    /// SIGReg on tokens without what their position says, times the clips of a step: their distribution is drawn to a
+    /// standard normal one. Too little beside the prediction, and all clips get the same tokens.
     pub sigreg: f64,
     /// Random directions per step of SIGReg.
     pub sigreg_directions: usize,

@@ -21,6 +21,11 @@ const GROUPS: usize = 4;
 const GROUP: usize = 16;
 /// Rows of the covariance whose rank is measured.
 const ROWS: usize = 4096;
+/// Below this standard deviation over clips an encoder has collapsed. Where most of an image never changes, that of an
+/// untrained one is 0.1.
+const COLLAPSED_STD: f64 = 0.02;
+/// So has one of a lower effective rank.
+const COLLAPSED_RANK: f64 = 1.5;
 
 /// One validation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -88,7 +93,7 @@ pub(super) fn validate(
         constant: mean(&|group| group.error_of(objective, &constant))?,
         std: spread.mean_std,
         effective_rank: spread.effective_rank,
-        collapsed: spread.collapsed,
+        collapsed: spread.mean_std < COLLAPSED_STD || spread.effective_rank < COLLAPSED_RANK,
     })
 }
 

@@ -171,7 +171,7 @@ impl<'a> MaskedPrediction<'a> {
                 && config.objective.averages()
             {
                 let rows = centred(&context, numbers, means)?;
-                let statistic = normality(&rows, directions, config.loss.sigreg_knots, range.len())?;
+                let statistic = normality(&rows, directions, config.loss.sigreg_knots, batch.clips.clips)?;
                 sums.add("sigreg", config.loss.sigreg, &statistic, sets)?;
             }
         }
@@ -180,7 +180,7 @@ impl<'a> MaskedPrediction<'a> {
         {
             let all: Vec<u32> = (0..raw.dim(1)? as u32).collect();
             let rows = centred(raw, &vec![all; range.len()], means)?;
-            let statistic = normality(&rows, directions, config.loss.sigreg_knots, range.len())?;
+            let statistic = normality(&rows, directions, config.loss.sigreg_knots, batch.clips.clips)?;
             sums.add("sigreg", config.loss.sigreg, &statistic, 1.0)?;
         }
         if let Some((_, raw)) = &whole {

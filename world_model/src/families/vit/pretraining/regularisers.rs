@@ -43,7 +43,7 @@ pub(super) fn variance(rows: &Tensor) -> Result<Tensor> {
     Ok((missing + (others * (COVARIANCE / width as f64))?)?)
 }
 
-/// SIGReg's statistic of `rows [n, D]` along `directions [K, D]`, times the number of clips; a scalar.
+/// SIGReg's statistic of `rows [n, D]` along `directions [K, D]`, times the number of clips of a step; a scalar.
 pub(super) fn normality(rows: &Tensor, directions: &Tensor, knots: usize, clips: usize) -> Result<Tensor> {
     Ok((sigreg(&product(rows, directions)?, knots)? * clips as f64)?)
 }
