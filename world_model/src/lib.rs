@@ -18,6 +18,7 @@ pub mod encoded_dataset;
 mod error;
 pub mod families;
 mod fingerprint;
+pub mod frozen_evaluation;
 pub mod heads;
 mod inference_mlp;
 mod latent;

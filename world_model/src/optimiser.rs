@@ -23,13 +23,23 @@ pub struct OptimiserConfig {
     pub final_fraction: f64,
     /// Decoupled weight decay, on matrices only.
     pub weight_decay: f64,
+    /// Weight decay at the last step, reached along half a cosine; none (default): it stays the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub final_weight_decay: Option<f64>,
     /// Largest norm of the whole gradient; longer ones are scaled down to it.
     pub clip_norm: f64,
 }
 
 impl Default for OptimiserConfig {
     fn default() -> Self {
-        Self { learning_rate: 1e-3, warmup_steps: 100, final_fraction: 0.03, weight_decay: 1e-4, clip_norm: 1.0 }
+        Self {
+            learning_rate: 1e-3,
+            warmup_steps: 100,
+            final_fraction: 0.03,
+            weight_decay: 1e-4,
+            final_weight_decay: None,
+            clip_norm: 1.0,
+        }
     }
 }
 
@@ -38,6 +48,7 @@ impl OptimiserConfig {
         require_range("optimiser.learning_rate", self.learning_rate, 1e-8, 1.0)?;
         require_range("optimiser.final_fraction", self.final_fraction, 0.0, 1.0)?;
         require_range("optimiser.weight_decay", self.weight_decay, 0.0, 10.0)?;
+        require_range("optimiser.final_weight_decay", self.final_weight_decay.unwrap_or(0.0), 0.0, 10.0)?;
         require_range("optimiser.clip_norm", self.clip_norm, 1e-6, 1e9)
     }
 
@@ -49,6 +60,13 @@ impl OptimiserConfig {
         let progress = (step - self.warmup_steps) as f64 / steps.saturating_sub(self.warmup_steps).max(1) as f64;
         let cosine = 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos());
         self.learning_rate * (self.final_fraction + (1.0 - self.final_fraction) * cosine)
+    }
+
+    /// Weight decay at `step` of `steps`.
+    pub(crate) fn weight_decay_at(&self, step: usize, steps: usize) -> f64 {
+        let Some(last) = self.final_weight_decay else { return self.weight_decay };
+        let progress = (step as f64 / steps.saturating_sub(1).max(1) as f64).min(1.0);
+        last + (self.weight_decay - last) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
     }
 }
 

@@ -52,6 +52,15 @@ impl Initial {
     }
 }
 
+/// `count` fresh values from `seed`.
+pub(crate) fn draw(initial: Initial, count: usize, seed: Seed) -> Vec<f32> {
+    let mut rng = seed.rng();
+    match initial {
+        Initial::Constant(value) => vec![value; count],
+        Initial::Uniform { bound } => (0..count).map(|_| rng.random_range(-bound..=bound)).collect(),
+    }
+}
+
 enum Origin {
     Fresh(Seed),
     Stored(BTreeMap<String, Tensor>),
@@ -136,12 +145,7 @@ impl WeightSource {
         let full_name = format!("{}{name}", self.prefix);
         let tensor = match &mut self.origin {
             Origin::Fresh(seed) => {
-                let mut rng = seed.child(&full_name).rng();
-                let count = shape.iter().product();
-                let values: Vec<f32> = match initial {
-                    Initial::Constant(value) => vec![value; count],
-                    Initial::Uniform { bound } => (0..count).map(|_| rng.random_range(-bound..=bound)).collect(),
-                };
+                let values = draw(initial, shape.iter().product(), seed.child(&full_name));
                 Tensor::from_vec(values, shape, &Device::Cpu)?
             }
             Origin::Stored(stored) => {

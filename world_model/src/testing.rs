@@ -8,6 +8,8 @@ use mindseye_interface::Observation;
 
 pub use crate::ops::{Convolution, InferenceLinear, RoundedRows, convolve, product, sigreg};
 
+pub use crate::families::vit::pretraining::trained_forward;
+
 pub use parsers::{checkpoint_config, head_file, recipe, tensors_in_pickle};
 
 use crate::cancel::Cancel;

@@ -281,8 +281,9 @@ impl<'a> Trainer<'a> {
             self.adam.require_averages_of(&gradients)?;
         }
         let learning_rate = self.optimiser.learning_rate_at(step, self.stage.1);
-        let (adam, optimiser) = (&mut self.adam, &self.optimiser);
-        self.pool.install(|| adamw(weights.iter(), &gradients, adam, optimiser, learning_rate, step))?;
+        let weight_decay = self.optimiser.weight_decay_at(step, self.stage.1);
+        let (adam, optimiser) = (&mut self.adam, OptimiserConfig { weight_decay, ..self.optimiser.clone() });
+        self.pool.install(|| adamw(weights.iter(), &gradients, adam, &optimiser, learning_rate, step))?;
         objective.after_step(&batch)?;
         self.counters.done += 1;
         if step + self.stage.1.div_ceil(10) >= self.stage.1 {

@@ -118,7 +118,7 @@ impl Command {
             Self::Bench(arguments) => bench::run(arguments),
             Self::SurpriseSuite(arguments) => bench::surprise_suite(arguments),
             Self::World { scene, abilities } => Ok(abilities.serve(scene.open()?.benchmark.as_ref())?),
-            Self::Encoders(command) => Ok(command.run(&mut |line| say!("{line}"))?),
+            Self::Encoders(command) => serving::encoders(command),
             Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
             Self::Man(arguments) => shell::man(arguments, Arguments::command()),
         }

@@ -14,9 +14,12 @@ use crate::classification::{ClassScore, Classification};
 use crate::encoding::{Encoding, Pooling, usual_clips};
 use crate::inputs::{ClipOptions, Sampling};
 use crate::output::{require_own_place, write_tokens};
+use crate::pretraining::PretrainArguments;
+use crate::probing::ProbeArguments;
+use crate::surroundings::{Surroundings, default_threads};
 use crate::{Error, Result};
 
-/// Verbs about published encoders.
+/// Verbs about encoders.
 #[derive(Debug, Subcommand)]
 pub enum EncoderCommand {
     /// Turn images and videos into tokens with a published encoder: V-JEPA, V-JEPA 2, V-JEPA 2.1, I-JEPA or DINOv2.
@@ -32,6 +35,23 @@ pub enum EncoderCommand {
         (out.NAME). The exit code is 1 where an output differs by more than 1e-4.\n\n\
         Example: mindseye check-parity vjepa2_tiny")]
     CheckParity(ParityArguments),
+    /// Train an encoder from recordings or videos without labels or actions, by predicting what is hidden (V-JEPA).
+    ///
+    /// The folder has the encoder as published ones are: encode, probe and check-parity read it.
+    #[command(after_help = "Examples:\n  \
+        mindseye pretrain --data data/push_t --out runs/encoder\n  \
+        mindseye pretrain --data videos/ --fps 10 --objective levjepa --out runs/encoder\n  \
+        mindseye pretrain --data data/push_t --objective pixels --out runs/pixel_twin   # for comparison")]
+    Pretrain(Box<PretrainArguments>),
+    /// Measure what a small probe reads from a frozen encoder: a published one, one pretrained here, or a checkpoint's.
+    ///
+    /// Probes are trained on some episodes and scored on others; intervals are by a bootstrap over the held-out ones.
+    /// Say --untrained: without an untrained encoder of the same sizes beside it no score means anything.
+    #[command(after_help = "Examples:\n  \
+        mindseye probe runs/encoder --data data/push_t --untrained\n  \
+        mindseye probe runs/encoder --data data/push_t --label block_x_m --fractions 5,10,50,100 --probe attentive\n  \
+        mindseye probe runs/encoder --data data/push_t --label order --untrained --json")]
+    Probe(Box<ProbeArguments>),
 }
 
 /// Which model, and how it runs.
@@ -182,12 +202,19 @@ impl EncoderCommand {
     ///
     /// # Errors
     /// Those of the verb; of `check-parity` also where an output differs.
-    pub fn run(&self, say: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
+    pub fn run(&self, surroundings: &Surroundings<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
         match self {
             Self::Encode(arguments) => arguments.run(say),
             Self::Classify(arguments) => arguments.run(say),
             Self::CheckParity(arguments) => arguments.run(say),
+            Self::Pretrain(arguments) => arguments.run(surroundings, say),
+            Self::Probe(arguments) => arguments.run(surroundings, say),
         }
+    }
+
+    /// Whether it may take long, and ends in order when it is asked to stop.
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Pretrain(_) | Self::Probe(_))
     }
 }
 
@@ -249,9 +276,4 @@ impl ParityArguments {
         let differing = report.outputs.iter().filter(|output| !output.agrees()).count();
         Err(Error::Parity { path: self.folder.clone(), differing, all: report.outputs.len() })
     }
-}
-
-/// Threads used by default: as many as there are cores.
-fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -48,6 +48,12 @@ pub enum Error {
     /// The model could not be read or run.
     #[error(transparent)]
     Model(#[from] mindseye_world_model::Error),
+    /// An asset that comes with the program was not found.
+    #[error("{}", one_line(&.0.to_string()))]
+    Asset(Box<dyn std::error::Error + Send + Sync>),
+    /// The work was stopped before its end.
+    #[error("stopped: nothing was written")]
+    Stopped,
     /// A report has no JSON.
     #[error("writing JSON")]
     Json(#[from] serde_json::Error),

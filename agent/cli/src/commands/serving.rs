@@ -1,10 +1,13 @@
-//! What `mindseye serve` and `mindseye act`, which are in the library of serving, need of this program.
+//! What verbs that are in libraries (of serving, of encoders) need of this program.
+
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use mindseye_cameras::Sources;
+use mindseye_encoders::{EncoderCommand, Surroundings};
 use mindseye_serving::Program;
 
-use crate::progress::stop_on_ctrl_c;
+use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::{note, say};
 
 /// Tasks, checkpoints, scenes and cameras of this program.
@@ -21,4 +24,21 @@ pub fn program() -> Result<Program> {
         say: |line| say!("{line}"),
         note: |line| note!("{line}"),
     })
+}
+
+/// Runs a verb of encoders.
+///
+/// # Errors
+/// Those of the verb.
+pub fn encoders(command: &EncoderCommand) -> Result<()> {
+    static NEVER: AtomicBool = AtomicBool::new(false);
+    let stop = if command.is_long() { stop_on_ctrl_c()? } else { &NEVER };
+    let progress = TerminalProgress::stopped_by(stop);
+    let surroundings = Surroundings {
+        stop,
+        progress: &progress,
+        find: &|asset| Ok(mindseye_assets::find(asset)?),
+        note: &|line| progress.note(line),
+    };
+    Ok(command.run(&surroundings, &mut |line| say!("{line}"))?)
 }

@@ -248,7 +248,7 @@ struct EncoderSizes {
 
 impl BlocksConfig {
     /// Twelve blocks as most recipes have them: a perceptron of four times the width, biases, no scales.
-    fn plain(width: usize, heads: usize) -> Self {
+    pub(super) fn plain(width: usize, heads: usize) -> Self {
         Self {
             width,
             layers: 12,

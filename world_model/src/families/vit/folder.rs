@@ -12,6 +12,7 @@ use super::config::{BlocksConfig, VitConfig, VitKind};
 use super::describe::describe;
 use super::encoder::VitEncoder;
 use super::fields::Fields;
+use super::fresh::FreshParameters;
 use super::parameters::{DrawnParameters, Parameters, StoredParameters};
 use super::predictor::VitPredictor;
 use super::preprocessing::Preprocessing;
@@ -108,6 +109,19 @@ impl Vit {
         let shapes = config.shapes();
         MemoryLimit::default().require("weights", values_in(&shapes).saturating_mul(4))?;
         Self::build(config, &mut DrawnParameters { seed, shapes }, precision)
+    }
+
+    /// An untrained model of the same sizes and preprocessing, its weights drawn from `seed` as a training begins: what
+    /// a claim about trained weights has to be held against.
+    ///
+    /// # Errors
+    /// As [`Vit::initialise`].
+    pub fn untrained(&self, seed: Seed) -> Result<Self> {
+        let (config, shapes) = (self.config.clone(), self.config.shapes());
+        MemoryLimit::default().require("weights", values_in(&shapes).saturating_mul(4))?;
+        let drawn = Self::build(config, &mut FreshParameters { seed, shapes }, Precision::F32)?;
+        let (preprocessing, labels) = (self.preprocessing.clone(), self.labels.clone());
+        Ok(Self { preprocessing, labels, ported: self.ported, ..drawn })
     }
 
     fn build(config: VitConfig, parameters: &mut dyn Parameters, precision: Precision) -> Result<Self> {

@@ -80,7 +80,7 @@ impl Parameters for DrawnParameters {
     }
 }
 
-fn missing(name: &str) -> Error {
+pub(super) fn missing(name: &str) -> Error {
     Error::Shape { operation: "loading weights", expected: format!("a weight {name}"), got: "none".into() }
 }
 
