@@ -167,6 +167,28 @@ fn torque_stays_at_the_end_unless_the_settings_say_release() {
 }
 
 #[test]
+fn settings_come_from_a_file_and_then_from_the_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.toml");
+    let read = |text: &str, more: &str| {
+        std::fs::write(&file, text).unwrap();
+        let uri = format!("arm:/dev/x?calibration=x&settings={}{more}", file.display());
+        uri.parse::<ArmUri>().unwrap().settings().map_err(|error| error.to_string())
+    };
+    let settings = read("max_speed = 40.0\nhz = 15.0\n[soft_limits]\nelbow_flex = [-70.0, 80.0]\n", "&hz=20").unwrap();
+    assert_eq!((settings.max_speed, settings.hz, settings.soft_limits["elbow_flex"]), (40.0, 20.0, [-70.0, 80.0]));
+    for (text, part) in [
+        ("max_sped = 40.0", "max_sped"),
+        ("stall_secs = 0.0", "stall_secs: expected 0.05 to 10"),
+        ("max_lead = 2.0", "max_lead: expected 4 to 90"),
+        ("[soft_limits]\nelbow_flex = [nan, 1.0]", "soft_limits.elbow_flex"),
+    ] {
+        let error = read(text, "").unwrap_err();
+        assert!(error.contains("settings.toml") && error.contains(part) && !error.contains('\n'), "{part}: {error}");
+    }
+}
+
+#[test]
 fn an_arm_in_no_state_to_move_is_not_connected() {
     type Change = fn(&mut support::FakeServo);
     let changes: [(Change, &str); 8] = [
