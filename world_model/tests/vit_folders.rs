@@ -86,9 +86,9 @@ fn a_config_that_disagrees_with_the_weights_is_refused_naming_both() {
     assert!(labels.contains("id2label: expected 5 labels"), "{labels}");
 }
 
-/// Symptom: `use_swiglu_ffn`, `qkv_bias` and `model_type` against the weights were taken, and whole numbers for weights.
-/// Cause: what is measured in the weights was never held against these fields, nor against what kind of numbers it has.
-/// Fix: each is compared where the field is there, and weights are floats.
+/// Symptom: `use_swiglu_ffn`, `qkv_bias` and `model_type` against the weights were taken, and whole numbers for
+/// weights. Cause: what is measured in the weights was never held against these fields, nor against what kind of
+/// numbers it has. Fix: each is compared where the field is there, and weights are floats.
 #[test]
 fn a_config_of_other_blocks_or_another_family_and_weights_of_integers_are_refused() {
     for (fixture, field, value, expected) in [

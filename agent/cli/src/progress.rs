@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use mindseye_evaluation::rate_and_time_left;
 use mindseye_interface::Progress;
 use mindseye_interface::progress::rate_and_time_left;
 

@@ -32,7 +32,6 @@ mod methods;
 mod perturbation;
 mod protocol;
 mod rates;
-mod time_left;
 mod unseen;
 pub mod verdict;
 
@@ -51,5 +50,4 @@ pub use methods::{LearnedAgent, NoOp, Oracle, OracleDynamics, RandomActions};
 pub use perturbation::Perturbation;
 pub use protocol::Protocol;
 pub use rates::{MethodReport, Rates, TickErrors, Violations};
-pub use time_left::rate_and_time_left;
 pub use unseen::{hold_out, unseen_episodes};

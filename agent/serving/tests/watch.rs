@@ -133,7 +133,7 @@ fn a_released_robot_is_taken_to_hold_still() {
     };
     let still = expected(&mut watcher(), 0);
     let mut driven = watcher();
-    driven.act(&DrivenAction { values: vec![0.05, 0.05], received_secs: 99.0 }).unwrap();
+    driven.act(&DrivenAction { values: vec![0.05, 0.05], proprioception: Vec::new(), received_secs: 99.0 }).unwrap();
     assert_ne!(expected(&mut driven, 0), still);
     driven.release(100.05);
     assert_eq!(expected(&mut driven, 1), still);
@@ -212,9 +212,9 @@ fn one_event(mut events: Events) -> Vec<mindseye_serving::watch::News> {
     events.finish()
 }
 
-/// Symptom: with `--events` at a file, or at another data set, a watch ran for days and kept nothing of its first event.
-/// Cause: the folder was opened when there was an event to write.
-/// Fix: an empty addition is tried before watching, which leaves everything as it was.
+/// Symptom: with `--events` at a file, or at another data set, a watch ran for days and kept nothing of its first
+/// event. Cause: the folder was opened when there was an event to write. Fix: an empty addition is tried before
+/// watching, which leaves everything as it was.
 #[test]
 fn a_folder_that_cannot_take_events_is_refused_before_watching() {
     let folder = tempfile::tempdir().unwrap();
