@@ -86,7 +86,7 @@ fn a_config_that_disagrees_with_the_weights_is_refused_naming_both() {
     assert!(labels.contains("id2label: expected 5 labels"), "{labels}");
 }
 
-/// Symptom: `use_swiglu_ffn`, `qkv_bias` and `model_type` against the weights were taken, and whole numbers for weights.
+/// Symptom: `use_swiglu_ffn`, `qkv_bias` and `model_type` against the weights were taken, and integers for weights.
 /// Cause: what is measured in the weights was never held against these fields, nor against what kind of numbers it has.
 /// Fix: each is compared where the field is there, and weights are floats.
 #[test]

@@ -89,7 +89,8 @@ pub struct LiveRecordingReport {
 ///
 /// # Errors
 /// [`Error::Argument`] when an option makes no sense or images need more memory than there is, the errors of cameras
-/// that never give a frame or end before the first episode begins, and [`Error::Episodes`] when the data set cannot be written.
+/// that never give a frame or end before the first episode begins, and [`Error::Episodes`] when the data set cannot be
+/// written.
 pub fn record_cameras(
     cameras: &CameraSet,
     driver: Option<&ActionFeed>,
