@@ -100,6 +100,7 @@ fn a_config_of_other_blocks_or_another_family_and_weights_of_integers_are_refuse
         ("dinov2_tiny", "model_type", json!("vjepa2"), "model_type: expected dinov2 as the weights have a class token"),
         ("dinov2_tiny", "model_type", json!("ijepa"), "model_type: expected dinov2 as the weights have a class token"),
         ("vjepa2_tiny", "model_type", json!("dinov2"), "model_type: expected another family"),
+        ("vjepa2_tiny", "model_type", json!(2), "model_type: expected a text, got 2"),
         ("ijepa_hf_tiny", "model_type", json!("vjepa2"), "model_type: expected a family of images"),
     ] {
         let error = complaint(fixture, |config| config[field] = value.clone(), |tensors| tensors);
