@@ -86,9 +86,9 @@ fn a_config_that_disagrees_with_the_weights_is_refused_naming_both() {
     assert!(labels.contains("id2label: expected 5 labels"), "{labels}");
 }
 
-/// Symptom: `use_swiglu_ffn`, `qkv_bias` and `model_type` against the weights were taken, and whole numbers for
-/// weights. Cause: what is measured in the weights was never held against these fields, nor against what kind of
-/// numbers it has. Fix: each is compared where the field is there, and weights are floats.
+/// Symptom: `use_swiglu_ffn`, `qkv_bias` and `model_type` against the weights were taken, and integers for weights.
+/// Cause: what is measured in the weights was never held against these fields, nor against what kind of numbers it has.
+/// Fix: each is compared where the field is there, and weights are floats.
 #[test]
 fn a_config_of_other_blocks_or_another_family_and_weights_of_integers_are_refused() {
     for (fixture, field, value, expected) in [
@@ -100,6 +100,7 @@ fn a_config_of_other_blocks_or_another_family_and_weights_of_integers_are_refuse
         ("dinov2_tiny", "model_type", json!("vjepa2"), "model_type: expected dinov2 as the weights have a class token"),
         ("dinov2_tiny", "model_type", json!("ijepa"), "model_type: expected dinov2 as the weights have a class token"),
         ("vjepa2_tiny", "model_type", json!("dinov2"), "model_type: expected another family"),
+        ("vjepa2_tiny", "model_type", json!(2), "model_type: expected a text, got 2"),
         ("ijepa_hf_tiny", "model_type", json!("vjepa2"), "model_type: expected a family of images"),
     ] {
         let error = complaint(fixture, |config| config[field] = value.clone(), |tensors| tensors);

@@ -87,9 +87,10 @@ pub struct LiveRecordingReport {
 /// episode that is being recorded is kept as far as it is; so it is when a camera ends (a video that was played to its
 /// end), and the report says how many episodes are not there.
 ///
-/// # Errors [`Error::Argument`] when an option makes no sense or images need more memory than there is, the errors of
-/// cameras that never give a frame or end before the first episode begins, and [`Error::Episodes`] when the data set
-/// cannot be written.
+/// # Errors
+/// [`Error::Argument`] when an option makes no sense or images need more memory than there is, the errors of cameras
+/// that never give a frame or end before the first episode begins, and [`Error::Episodes`] when the data set cannot be
+/// written.
 pub fn record_cameras(
     cameras: &CameraSet,
     driver: Option<&ActionFeed>,

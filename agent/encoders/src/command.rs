@@ -116,8 +116,7 @@ pub struct EncodeArguments {
     /// The model: a folder, or a file of weights.
     #[arg(long)]
     weights: PathBuf,
-    /// The file for the tokens: .safetensors, which also names the file and time of every item, or .npy, which does
-    /// not.
+    /// The file for the tokens: .safetensors, which also has the file and time of every item, or .npy, which has not.
     #[arg(long)]
     out: PathBuf,
     /// What is kept of the tokens of an image or clip.

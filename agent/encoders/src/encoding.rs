@@ -89,8 +89,9 @@ impl Encoding<'_> {
 
     /// Encodes the images and videos at `paths` (files and folders), on the threads of the current rayon pool.
     ///
-    /// # Errors When a file cannot be read, an item has another number of tokens than those before or tokens that are
-    /// not finite, or the result needs more memory than there is.
+    /// # Errors
+    /// When a file cannot be read, an item has another number of tokens than those before, or tokens that are not
+    /// finite, or the result needs more memory than there is.
     pub fn run(&self, paths: &[PathBuf]) -> Result<Tokens> {
         let encoder = self.encoder()?;
         self.clips.validate()?;

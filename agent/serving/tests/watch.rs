@@ -212,9 +212,9 @@ fn one_event(mut events: Events) -> Vec<mindseye_serving::watch::News> {
     events.finish()
 }
 
-/// Symptom: with `--events` at a file, or at another data set, a watch ran for days and kept nothing of its first
-/// event. Cause: the folder was opened when there was an event to write. Fix: an empty addition is tried before
-/// watching, which leaves everything as it was.
+/// Symptom: with `--events` at a file, or at another data set, a watch ran for days and then lost its first event.
+/// Cause: the folder was opened when there was an event to write.
+/// Fix: an empty addition is tried before watching, which leaves everything as it was.
 #[test]
 fn a_folder_that_cannot_take_events_is_refused_before_watching() {
     let folder = tempfile::tempdir().unwrap();

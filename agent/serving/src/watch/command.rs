@@ -202,7 +202,7 @@ impl Watch<'_> {
         let mut watched = Watched::default();
         // After an event the seconds after it are seen, too.
         let mut until = start + arguments.seconds.unwrap_or(f64::INFINITY);
-        let mut due = start;
+        let (mut due, mut failed) = (start, None);
         loop {
             let now = clock.now_secs();
             if stop.load(Ordering::Relaxed) || now >= until {
@@ -219,7 +219,13 @@ impl Watch<'_> {
                 self.terminal.print_next();
                 frames = Err(ended.to_string());
             }
-            let tick = self.tick((now - start, now), &frames)?;
+            let tick = match self.tick((now - start, now), &frames) {
+                Ok(tick) => tick,
+                Err(error) => {
+                    failed = Some(error);
+                    break; // what was seen before is kept and told all the same
+                }
+            };
             watched.ticks += 1;
             watched.seen += usize::from(matches!(tick.look, Look::Seen(_)));
             watched.stale += usize::from(matches!(tick.look, Look::Stale { .. }));
@@ -250,8 +256,9 @@ impl Watch<'_> {
         let Watched { ticks, seen, stale, events, .. } = watched;
         let line = format!("{ticks} ticks: {seen} new frames, {stale} without one to trust; {events} events{missed}");
         self.terminal.say(&line);
-        match (&self.folder, watched.lost) {
-            (Some(folder), lost) if lost > 0 => {
+        match (failed, &self.folder, watched.lost) {
+            (Some(error), ..) => Err(error),
+            (None, Some(folder), lost) if lost > 0 => {
                 Err(Error::place(folder.display(), format!("expected all events to be kept, got {lost} that are not")))
             }
             _ => Ok(watched),

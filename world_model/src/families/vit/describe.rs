@@ -53,6 +53,9 @@ pub(super) fn describe(
 
 /// Whose recipe it is as the config says, and the field that says so.
 fn named_kind(fields: &Fields) -> Result<Option<(String, VitKind)>, String> {
+    if let Some((name, value)) = fields.value("", &["model_type"]).filter(|(_, value)| !value.is_string()) {
+        return Err(format!("{name}: expected a text, got {value}"));
+    }
     let Some((name, text)) = fields.text("", &["model_type", "family", "kind", "format", "recipe"]) else {
         return Ok(None);
     };

@@ -83,8 +83,8 @@ impl Vit {
         config.validate().map_err(|error| Error::file(&fields.path, error))?;
         let shapes = config.shapes();
         inventory.require(&shapes).map_err(refused)?;
-        let stored = inventory.pieces.values().flatten();
-        if let Some((name, kind)) = stored.into_iter().find_map(|name| Some((name, files.integers(name)?))) {
+        let mut stored = inventory.pieces.values().flatten();
+        if let Some((name, kind)) = stored.find_map(|name| Some((name, files.integers(name)?))) {
             return Err(refused(format!("{name}: expected floats, got {kind}")));
         }
         // The weights, and the largest of them a second time while it is packed.
