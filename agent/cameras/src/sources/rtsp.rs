@@ -82,10 +82,12 @@ impl Connect for Rtsp {
         let group = Arc::new(SessionGroup::default());
         let within = Duration::from_secs_f64(settings.timeout_s);
         let is_udp = settings.udp;
-        let opened = runtime.block_on(timeout(within, open(&self.url, self.login.clone(), &group, is_udp)));
+        // A time-out has to be made within the runtime.
         let opened =
-            opened.map_err(|_| Fault::Passing(format!("no stream within {} s (timeout_s)", settings.timeout_s)));
-        let (session, device) = opened??;
+            runtime.block_on(async { timeout(within, open(&self.url, self.login.clone(), &group, is_udp)).await });
+        let late =
+            |_| Fault::Passing(format!("expected a stream within {} s (timeout_s), got none", settings.timeout_s));
+        let (session, device) = opened.map_err(late)??;
         let connection = Connection {
             session: Some(session),
             runtime,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Sender, bounded};
 use mindseye_agent::control_loop::{Command, Latch, Limits, RunSummary, TickListener, run_with_commands};
-use mindseye_agent::{Agent, ModelSource, RunGoal, Task, TickReport};
+use mindseye_agent::{Agent, RunGoal, Task, TickReport};
 use mindseye_cameras::{CameraSet, SharedClock, Sources, State};
 use mindseye_interface::{
     Action, ActionSpace, Clock, Environment, Observation, Result, Seed, Step, SystemClock, config,
@@ -146,7 +146,7 @@ impl Robot {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, mut listener) = (stop.clone(), Holds(holds.clone()));
         let thread = std::thread::spawn(move || {
-            let mut agent = Agent::from_checkpoint(ModelSource::from(&checkpoint), &task, Seed::new(0))?;
+            let mut agent = Agent::from_checkpoint(&checkpoint, &task, Seed::new(0))?;
             agent.set_run_goals(&[goal])?;
             let limits = Limits { latch: Some(Latch::default()), plan_ahead: 1, ..Limits::default() };
             run_with_commands(&mut agent, &mut body, &limits, &mut listener, &stopped, &received)
