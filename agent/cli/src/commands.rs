@@ -80,6 +80,7 @@ pub enum Command {
     Bench(bench::BenchArguments),
     SurpriseSuite(bench::SurpriseSuiteArguments),
     /// Be a world as programs of yours can be (docs/your_robot.md): answer requests in JSON on stdin with a scene.
+    #[command(after_help = "Example: mindseye world --scene push_t < requests.jsonl")]
     World {
         #[command(flatten)]
         scene: SceneArguments,
