@@ -22,7 +22,7 @@ mod served {
 
     use super::Camera;
 
-    struct Server(Child, u16);
+    struct Server(Child);
 
     impl Drop for Server {
         fn drop(&mut self) {
@@ -43,7 +43,7 @@ mod served {
         let Ok(mut child) = command.spawn() else { return None };
         let mut line = String::new();
         let _ = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line);
-        let server = Server(child, port);
+        let server = Server(child);
         (line.trim() == "listening").then_some(server)
     }
 

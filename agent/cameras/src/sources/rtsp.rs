@@ -263,7 +263,7 @@ mod tests {
         assert_eq!((login.username.as_str(), login.password.as_str()), ("me", "s@fe"));
         assert_eq!(rtsp.url.as_str(), "rtsp://10.0.0.7:8554/top?x=1");
         for wrong in ["rtsp:", "rtsp://", "rtsp://host:0/x", "rtsp://a%4:b@host/x"] {
-            assert!(wrong.parse().is_ok_and(|uri| Rtsp::new(&uri).is_err()), "{wrong}");
+            assert!(wrong.parse::<CameraUri>().is_ok_and(|uri| Rtsp::new(&uri).is_err()), "{wrong}");
         }
     }
 }
