@@ -270,6 +270,20 @@ fn a_pause_stops_the_body_until_it_is_resumed() {
     assert_eq!(numbers, [0, 1, 3, 4], "what follows does not follow from what was before");
 }
 
+/// Symptom: a robot that was paused moved on when the terminal was closed. Cause: that nobody could resume it was taken
+/// for a resume.
+#[test]
+fn a_pause_that_nobody_can_end_ends_the_run() {
+    let (commands, received) = unbounded();
+    commands.send(Command::Pause).unwrap();
+    drop(commands);
+    let (mut body, mut agent) = (Body::new(None), point([1.0, 0.0]));
+    let ended = run_with_commands(&mut agent, &mut body, &limits(20), &mut (), &running(), &received);
+    let error = ended.unwrap_err().to_string();
+    assert!(error.contains("nobody is left who could resume it"), "{error}");
+    assert_eq!(steps_and_end(&body), (0, true), "it never moved, and was stopped");
+}
+
 #[test]
 fn raising_the_flag_ends_the_run_between_two_steps() {
     struct After(Arc<AtomicBool>, usize);
