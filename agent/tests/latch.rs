@@ -157,6 +157,18 @@ fn every_trouble_holds_the_body_within_a_step_and_says_why_and_a_person_resumes(
     }
 }
 
+/// Symptom: after measurements that were no numbers a body made the rest of its action chunk. Cause: observations were
+/// looked at once a tick. Fix: after every control step.
+#[test]
+fn in_the_middle_of_a_chunk_a_body_is_held_at_once() {
+    let mut body = Body::new(Some((3, Trouble::Nan)));
+    let (summary, reasons) = run(&mut body, &limits(Latch::default()), true);
+    assert!(summary.is_ok() && reasons.len() == 1 && reasons[0].contains("NaN"), "{reasons:?}");
+    let calls = body.calls.lock().unwrap();
+    let stopped = calls.iter().position(Option::is_none).unwrap();
+    assert!(stopped <= 5 && calls[stopped - 1] == Some(vec![0.0, 0.0]), "{calls:?}");
+}
+
 #[test]
 fn where_nobody_can_resume_the_run_ends_with_the_reason() {
     let mut body = Body::new(Some((6, Trouble::Stale)));
