@@ -115,6 +115,10 @@ impl FrozenEvaluation {
                     choosing: samples.rows_of(&labelled[..choosing]),
                     held_out: &held_out,
                 };
+                if parts.fitting.is_empty() || parts.choosing.is_empty() || held_out.is_empty() {
+                    let expected = "clips in labelled and in held-out episodes (more of --clips or --fractions)".into();
+                    return Err(Error::Data { field: "clips", expected, got: "none".into() });
+                }
                 let read = match kind {
                     ProbeKind::Linear => ridge::read(&parts)?,
                     ProbeKind::Knn => neighbours::read(&parts),
