@@ -45,7 +45,7 @@ fn a_goal_image_is_pursued_and_another_one_keeps_the_memory() {
     let mut agent = Agent::from_checkpoint(checkpoint(), &task("two_room"), Seed::new(0)).unwrap();
     let clock = ManualClock::default();
     let report = agent.tick(&observed((10, 10)), &clock);
-    assert!(report.error.unwrap().contains("set_goal"), "it holds still until it has a goal");
+    assert!(report.error.unwrap().contains("goal: expected one"), "it holds still until it has a goal");
     agent.set_goal(Goal::image(&observed((40, 40)))).unwrap();
     let report = agent.tick(&observed((10, 10)), &clock);
     assert_eq!((report.error, report.directive.sub_goal, report.action_chunk.len()), (None, 0, 10));

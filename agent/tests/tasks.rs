@@ -189,7 +189,7 @@ fn without_a_goal_an_agent_holds_still_and_reports_why() {
     let configurator = Box::new(SequenceConfigurator::without_goal(&task(""), ACTION_CHUNK, 2));
     let modules = Modules { configurator, ..modules(&[[0.5, 0.0]], Box::new(PointMass)) };
     let report = Agent::new(modules, Seed::new(0)).tick(&observation(Some([0.0; 2])), &ManualClock::default());
-    assert!(report.error.unwrap().contains("set_goal"));
+    assert!(report.error.unwrap().contains("goal: expected one"));
     assert_eq!(report.action_chunk, [0.0; 10]);
 }
 

@@ -130,8 +130,8 @@ fn a_set_gives_frames_of_one_time_or_names_the_camera_that_lags() {
     let read = set.read_latest(SOON).unwrap();
     assert_eq!((read.frames.len(), &*read.frames[1].camera), (2, "wrist"));
     assert_eq!(read.observed(0.5)[0].camera.as_ref(), "front");
-    for (now, grey) in [(1.5, 2), (2.0, 3), (2.5, 4), (3.0, 5)] {
-        give(0, &to_front, now, grey);
+    for step in 1..=8 {
+        give(0, &to_front, 1.0 + 0.5 * f64::from(step), 1 + step); // as many as are kept of small frames
     }
     let error = set.read(SOON, BRIEF).unwrap_err().to_string();
     assert!(error.contains("wrist") && error.contains("behind"), "{error}");

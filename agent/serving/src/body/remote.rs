@@ -56,21 +56,24 @@ impl RemoteBody {
         let secs = if verb == "reset" { self.answer_secs.max(RESET_SECS) } else { self.answer_secs };
         match channel.ask_within(&Value::Map(question), secs) {
             Ok(Value::Map(answer)) => Ok(answer),
-            // After a text nobody asked for, every answer would be that to the question before.
-            Ok(other) => {
-                self.channel = None;
-                Err(Error::field("answer", "a map", other.kind()))
-            }
-            Err(error) => {
-                self.channel = None;
-                Err(error)
-            }
+            Ok(other) => Err(self.out_of_step(Error::field("answer", "a map", other.kind()))),
+            // The server is there and refuses: the connection stays.
+            Err(error @ Error::Remote { .. }) => Err(error),
+            Err(error) => Err(self.out_of_step(error)),
         }
+    }
+
+    /// Ends the connection over `error`: after a message that nobody asked for, every answer would be that to the
+    /// question before.
+    fn out_of_step(&mut self, error: Error) -> Error {
+        self.channel = None;
+        error
     }
 
     fn observed(&mut self, verb: &str, with: Option<(&str, Value)>) -> Result<Observation> {
         self.reconnect()?;
-        observation(&self.ask(verb, with)?)
+        let answer = self.ask(verb, with)?;
+        observation(&answer).map_err(|error| self.out_of_step(error))
     }
 }
 
@@ -93,15 +96,20 @@ impl Environment for RemoteBody {
 
     fn step(&mut self, action: &Action) -> mindseye_interface::Result<Step> {
         let physical = self.space.denormalise(action)?;
-        let stepped = self
-            .ask("step", Some(("action", physical.into())))
-            .and_then(|answer| Ok(Step { observation: observation(&answer)?, terminated: terminated(&answer)? }));
+        let stepped = self.ask("step", Some(("action", physical.into()))).and_then(|answer| {
+            let seen = observation(&answer).map_err(|error| self.out_of_step(error))?;
+            Ok(Step { observation: seen, terminated: terminated(&answer)? })
+        });
         stepped.map_err(failed("a control step"))
     }
 
     fn stop(&mut self) -> mindseye_interface::Result<()> {
         self.reconnect().map_err(failed("stopping the body"))?;
-        self.ask("stop", None).map(drop).map_err(failed("stopping the body"))
+        let answer = self.ask("stop", None).map_err(failed("stopping the body"))?;
+        if answer.contains_key("frames") {
+            self.channel = None; // that answers a step or a look: the answer to this is still to come
+        }
+        Ok(())
     }
 
     fn action_space(&self) -> &ActionSpace {
