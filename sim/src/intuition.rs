@@ -11,8 +11,9 @@
 //! use mindseye_sim::intuition::{Concept, quadruple};
 //!
 //! let films = quadruple(Concept::Permanence, Seed::new(3), ImageSize::square(32)?);
-//! assert_eq!(films.possible[0].images[0], films.impossible[0].images[0]);
-//! assert_ne!(films.possible[0].images.last(), films.impossible[0].images.last());
+//! let (possible, impossible, at) = (&films.possible[0].images, &films.impossible[0].images, films.breaks[0]);
+//! assert_eq!(possible[..at], impossible[..at]);
+//! assert_ne!(possible[at], impossible[at]);
 //! # Ok::<(), mindseye_interface::Error>(())
 //! ```
 
