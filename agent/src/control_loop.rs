@@ -18,7 +18,7 @@ use mindseye_interface::{Action, ActionSpace, Environment, Goal, Observation, St
 pub use hold::Latch;
 pub use reporting::{Reporter, channel};
 
-use self::ahead::Course;
+use self::ahead::PlanUnderWay;
 use self::hold::{Fault, Known};
 use self::worker::Worker;
 use crate::{Agent, Error, Result, TickReport};
@@ -172,7 +172,7 @@ pub fn run_with_commands(
             lag,
             commanded: None,
             known: Known::default(),
-            course: None,
+            under_way: None,
             summary,
         };
         let ended = run.run_until_done(agent);
@@ -205,7 +205,7 @@ struct Run<'a> {
     /// What observations look like.
     known: Known,
     /// The plan under way, where the next one is made meanwhile.
-    course: Option<Course>,
+    under_way: Option<PlanUnderWay>,
     summary: RunSummary,
 }
 
@@ -216,7 +216,7 @@ impl Run<'_> {
         let mut next_step = Instant::now();
         while !self.is_over() {
             if self.obey(agent, &observation)? {
-                self.course = None;
+                self.under_way = None;
                 // The body stood still meanwhile: what is observed now does not follow from the last chunk.
                 agent.start_episode();
                 observation = self.begin(agent)?;
@@ -230,7 +230,7 @@ impl Run<'_> {
             match acted {
                 Ok(next) => observation = next,
                 Err(fault) => {
-                    self.course = None;
+                    self.under_way = None;
                     self.hold(agent, fault, &observation)?;
                     observation = self.begin(agent)?;
                     next_step = Instant::now();

@@ -10,6 +10,7 @@
 //! of the true state.
 
 mod adaptation;
+mod bootstrap;
 mod calibration;
 mod cancel;
 pub mod checkpoint;
@@ -42,6 +43,7 @@ mod trainer;
 mod weights_file;
 
 pub use adaptation::{Adaptation, AdaptationConfig, AffineActionMap, CorrectedDynamics, OnlineCorrection, Transitions};
+pub use bootstrap::bootstrap;
 pub use calibration::Calibration;
 pub use cancel::Cancel;
 pub use checkpoint::{AnyCheckpoint, Checkpoint, CheckpointConfig, LoadOptions, Origin};

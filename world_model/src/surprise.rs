@@ -16,7 +16,6 @@
 mod alarm;
 mod band;
 mod calibration;
-mod film;
 mod meter;
 mod recorded;
 
@@ -26,7 +25,6 @@ use serde::{Deserialize, Serialize};
 pub use alarm::{Alarm, AlarmRule};
 pub use band::per_10_minutes;
 pub use calibration::{DEFAULT_RULE, Quantiles, SurpriseBand, SurpriseCalibration};
-pub use film::Expectation;
 pub use meter::{Measured, SurpriseMeter};
 pub use recorded::{calibrate_surprise, recorded_scores};
 

@@ -10,10 +10,9 @@ use mindseye_episodes::{EpisodeData, FrameCache};
 use mindseye_interface::text::printable;
 use mindseye_interface::{ImageSize, Progress, Seed};
 use mindseye_sim::intuition::{Clip, Concept, quadruple};
-use mindseye_world_model::Checkpoint;
-use mindseye_world_model::families::vit::{Vit, VitOptions};
-use mindseye_world_model::surprise::{Expectation, SurpriseCalibration, recorded_scores};
-use rand::Rng as _;
+use mindseye_world_model::families::vit::{Expectation, Vit, VitOptions};
+use mindseye_world_model::surprise::{SurpriseCalibration, recorded_scores};
+use mindseye_world_model::{Checkpoint, bootstrap};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -210,18 +209,14 @@ impl ConceptReport {
         let by_mean: Vec<f64> = sets.iter().map(|set| set.pairwise(|film| film.mean)).collect();
         let by_peak: Vec<f64> = sets.iter().map(|set| set.pairwise(|film| film.peak)).collect();
         let told: Vec<f64> = sets.iter().map(|set| f64::from(u8::from(set.is_told()))).collect();
-        let mut rng = seed.child(concept.name()).rng();
-        let mut draw = || {
-            let drawn = (0..by_mean.len()).map(|_| by_mean[rng.random_range(0..by_mean.len())]);
-            mean(&drawn.collect::<Vec<f64>>())
-        };
-        let mut drawn: Vec<f64> = (0..DRAWS).map(|_| draw()).collect();
-        drawn.sort_by(f64::total_cmp);
+        let pairwise = mean(&by_mean);
+        let of = |chosen: &[usize]| vec![mean(&chosen.iter().map(|&set| by_mean[set]).collect::<Vec<f64>>())];
+        let intervals = bootstrap(by_mean.len(), DRAWS, seed.child(concept.name()), of);
         Self {
             concept: concept.name().to_owned(),
             sets: sets.len(),
-            pairwise: mean(&by_mean),
-            interval: [drawn[DRAWS / 40], drawn[DRAWS - 1 - DRAWS / 40]],
+            pairwise,
+            interval: intervals.first().copied().unwrap_or([pairwise; 2]),
             pairwise_by_peak: mean(&by_peak),
             by_set: mean(&told),
         }

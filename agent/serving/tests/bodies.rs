@@ -11,7 +11,7 @@ use std::time::Duration;
 use mindseye_agent::control_loop::{Limits as RunLimits, TickListener, run};
 use mindseye_agent::{Agent, RunGoal, TickReport};
 use mindseye_interface::{
-    Action, ActionSpace, Environment, Error, Neutral, Observation, Result, Seed, Step, SystemClock,
+    Action, ActionSpace, Environment, Error, ManualClock, Neutral, Observation, Result, Seed, Step, SystemClock,
 };
 use mindseye_serving::act::CameraBody;
 use mindseye_serving::body::{BodyService, RemoteBody};
@@ -190,6 +190,60 @@ fn after_a_lost_server_commands_fail_until_somebody_observes_again() {
     let error = body.step(&still).unwrap_err().to_string();
     assert!(error.contains("the connection was lost"), "{error}");
     assert!(body.stop().is_err() && body.observe().is_err(), "nobody is there");
+}
+
+/// A body whose observations after a control step are not what they were.
+struct Altered(Box<dyn Environment>, fn(&mut Observation));
+
+impl Environment for Altered {
+    fn reset(&mut self, seed: Seed) -> Result<Observation> {
+        self.0.reset(seed)
+    }
+
+    fn observe(&mut self) -> Result<Observation> {
+        self.0.observe()
+    }
+
+    fn step(&mut self, action: &Action) -> Result<Step> {
+        let mut step = self.0.step(action)?;
+        (self.1)(&mut step.observation);
+        Ok(step)
+    }
+
+    fn action_space(&self) -> &ActionSpace {
+        self.0.action_space()
+    }
+
+    fn control_step_secs(&self) -> f64 {
+        self.0.control_step_secs()
+    }
+}
+
+/// Symptom: images that a body itself sent were acted on however old they were, and when there were none any more.
+/// Cause: only those of cameras beside it were looked at.
+#[test]
+fn images_of_the_body_itself_are_fresh_by_its_own_times_or_refused() {
+    let second_step = |change: fn(&mut Observation)| {
+        let clock = Arc::new(ManualClock::default());
+        let altered = Box::new(Altered(world(0).0, change));
+        let mut body = CameraBody::new(altered, None, clock.clone(), Duration::from_secs(1), 0.1);
+        let still = body.action_space().normalise(&[0.0, 0.0]).unwrap();
+        body.reset(Seed::new(3)).unwrap();
+        let mut step = |now: f64| {
+            clock.set(now);
+            body.step(&still).map(drop).map_err(|error| error.to_string())
+        };
+        step(1.0).and_then(|()| step(3.0))
+    };
+    assert_eq!(second_step(|_| {}), Ok(()));
+    for (change, part) in [
+        ((|seen| seen.frames.clear()) as fn(&mut Observation), "expected the body's images, got none"),
+        (|seen| seen.frames[0].captured_secs = seen.time_secs - 9.0, "at most 1.000 s, got one of 9.000 s"),
+        (|seen| (seen.time_secs, seen.frames[0].captured_secs) = (0.0, 0.0), "the body's time to go on, got 0 s"),
+    ] {
+        let error = second_step(change).unwrap_err();
+        assert!(error.contains(part), "{part}: {error}");
+    }
 }
 
 #[test]

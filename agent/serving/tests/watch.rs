@@ -168,6 +168,11 @@ fn a_calibration_belongs_to_one_model() {
     assert!(refused().contains("surprise.json") && refused().contains("model_fingerprint"), "{}", refused());
     std::fs::write(folder.path().join("surprise.json"), b"{\"format\": 9e99, \"bands\": []}").unwrap();
     assert!(refused().contains("surprise.json"), "{}", refused());
+    // Symptom: bands in another order were taken, each for another kind of score.
+    let mut reordered = calibration().clone();
+    reordered.bands.swap(0, 6);
+    reordered.save(folder.path()).unwrap();
+    assert!(refused().contains("bands[0].kind: expected prediction 1, got shell"), "{}", refused());
 }
 
 #[test]

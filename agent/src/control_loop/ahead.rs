@@ -16,7 +16,7 @@ use super::hold::Fault;
 use crate::{Agent, Error, Result, TickReport};
 
 /// The plan under way. Its first control step follows the state that its tick observed.
-pub(super) struct Course {
+pub(super) struct PlanUnderWay {
     /// Normalised actions of the whole plan.
     values: Vec<f32>,
     /// Actions executed since its first control step, which are those of the plan unless it came late.
@@ -27,7 +27,7 @@ pub(super) struct Course {
     chunk: usize,
 }
 
-impl Course {
+impl PlanUnderWay {
     fn new(report: &TickReport, executed: Vec<Action>, replan_every: usize) -> Self {
         Self { values: report.plan.values().to_vec(), executed, replan_every, chunk: report.directive.action_chunk }
     }
@@ -45,24 +45,24 @@ impl Run<'_> {
     ) -> std::result::Result<Observation, Fault> {
         self.know_command(observation)?;
         let mut newest = observation.clone();
-        let mut course = match self.course.take() {
-            Some(course) => course,
+        let mut under_way = match self.under_way.take() {
+            Some(under_way) => under_way,
             None => {
                 let report = agent.tick(observation, clock);
                 *next_step = Instant::now();
                 self.taken(observation, &report, Vec::new(), ahead)?
             }
         };
-        while course.executed.len() < course.replan_every + self.lag {
+        while under_way.executed.len() < under_way.replan_every + self.lag {
             if self.is_over() {
                 return Ok(newest);
             }
-            newest = self.step_of(&mut course, next_step)?;
+            newest = self.step_of(&mut under_way, next_step)?;
         }
         if self.is_over() {
             return Ok(newest);
         }
-        let done = self.commit(agent, &course, ahead)?;
+        let done = self.commit(agent, &under_way, ahead)?;
         let planned = std::thread::scope(|scope| {
             let planning = scope.spawn(|| agent.tick(&newest, clock));
             let mut seen = Ok(None);
@@ -74,7 +74,7 @@ impl Run<'_> {
                     break;
                 }
                 self.summary.late_plans += u64::from(step == ahead);
-                match self.step_of(&mut course, next_step) {
+                match self.step_of(&mut under_way, next_step) {
                     Ok(observation) => seen = Ok(Some(observation)),
                     Err(fault) => {
                         // The plan is not waited for: the body stops now. That this fails is said by the next call.
@@ -94,19 +94,19 @@ impl Run<'_> {
             }
         };
         let (report, seen) = report;
-        let executed = course.executed.split_off(done);
-        self.course = Some(self.taken(&newest, &report, executed, ahead)?);
+        let executed = under_way.executed.split_off(done);
+        self.under_way = Some(self.taken(&newest, &report, executed, ahead)?);
         Ok(seen.unwrap_or(newest))
     }
 
-    /// The course of the plan in `report`, of which `executed` has been executed, if it can be trusted.
+    /// The plan in `report`, of which `executed` has been executed, if it can be trusted.
     fn taken(
         &mut self,
         observation: &Observation,
         report: &TickReport,
         executed: Vec<Action>,
         ahead: usize,
-    ) -> std::result::Result<Course, Fault> {
+    ) -> std::result::Result<PlanUnderWay, Fault> {
         self.summary.ticks += 1;
         self.listener.on_tick(observation, report);
         if let Some(reason) = self.limits.latch.as_ref().and_then(|latch| latch.reason(observation, report)) {
@@ -122,27 +122,31 @@ impl Run<'_> {
             let expected = format!("plans of at least {needed} control steps");
             return Err(Error::Shape { operation: "planning ahead", expected, got: steps.to_string() }.into());
         }
-        Ok(Course::new(report, executed, replan_every))
+        Ok(PlanUnderWay::new(report, executed, replan_every))
     }
 
-    /// The next control step of `course`; after its last one the body holds still.
-    fn step_of(&mut self, course: &mut Course, next_step: &mut Instant) -> std::result::Result<Observation, Fault> {
-        let from = course.executed.len() * self.width;
-        let (action, step) = match course.values.get(from..from + self.width) {
+    /// The next control step of `under_way`; after its last one the body holds still.
+    fn step_of(
+        &mut self,
+        under_way: &mut PlanUnderWay,
+        next_step: &mut Instant,
+    ) -> std::result::Result<Observation, Fault> {
+        let from = under_way.executed.len() * self.width;
+        let (action, step) = match under_way.values.get(from..from + self.width) {
             Some(values) => self.control_step(values, next_step)?,
             None => return Err(Fault::Unsafe("planning: expected a plan before the last one ended, got none".into())),
         };
-        course.executed.push(action);
+        under_way.executed.push(action);
         Ok(step.observation)
     }
 
     /// Tells `agent` what was executed since its last tick until the state that is observed now, and what will be
     /// before its next plan can be; how many control steps the former are.
-    fn commit(&self, agent: &mut Agent, course: &Course, ahead: usize) -> Result<usize> {
+    fn commit(&self, agent: &mut Agent, under_way: &PlanUnderWay, ahead: usize) -> Result<usize> {
         // After a plan that was late they may be more than those until the next plan was due.
-        let (done, in_flight) = course.executed.split_at(course.executed.len() - self.lag);
-        let planned = course.values.chunks_exact(self.width);
-        if done.len() > course.chunk {
+        let (done, in_flight) = under_way.executed.split_at(under_way.executed.len() - self.lag);
+        let planned = under_way.values.chunks_exact(self.width);
+        if done.len() > under_way.chunk {
             agent.start_episode(); // it knows what a chunk leads to, not what follows
         } else if done.iter().zip(planned.clone()).all(|(action, values)| action.values() == values) {
             agent.report_executed(done.len());
@@ -151,7 +155,7 @@ impl Run<'_> {
         }
         let mut committed = in_flight.to_vec();
         let mut before = self.commanded.clone();
-        for values in planned.skip(course.executed.len()).take(ahead) {
+        for values in planned.skip(under_way.executed.len()).take(ahead) {
             let action = Action::new(self.reachable(values, before.as_deref()))?;
             before = Some(action.values().to_vec());
             committed.push(action);

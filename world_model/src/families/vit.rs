@@ -16,6 +16,7 @@ mod config;
 mod describe;
 mod describe_heads;
 mod encoder;
+mod expectation;
 mod fields;
 mod folder;
 mod fresh;
@@ -40,6 +41,7 @@ pub use config::{
     VitConfig, VitKind,
 };
 pub use encoder::{Clip, Grid, Stage, VitEncoder};
+pub use expectation::Expectation;
 pub use folder::{Vit, VitOptions};
 pub use model::FrozenEncoder;
 pub use predictor::{Masked, Predicted, VitPredictor};

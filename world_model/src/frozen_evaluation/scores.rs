@@ -1,11 +1,11 @@
 //! Scores with intervals: a bootstrap over held-out episodes, since clips of one episode are alike.
 
 use mindseye_interface::Seed;
-use rand::Rng as _;
 
 use super::labels::{Labels, best};
 use super::report::ColumnScore;
 use super::samples::Samples;
+use crate::bootstrap;
 
 /// Sums over the clips of one episode, of each label.
 #[derive(Debug, Clone, Default)]
@@ -52,19 +52,12 @@ pub(super) fn score(
     let episodes: Vec<Episode> = episodes.into_values().collect();
     let whole: Vec<&Episode> = episodes.iter().collect();
     let found = of(labels, &whole);
-    let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(draws); found.len()];
-    let mut rng = seed.child("bootstrap").rng();
-    for _ in 0..draws {
-        let chosen: Vec<&Episode> =
-            (0..episodes.len()).map(|_| &episodes[rng.random_range(0..episodes.len())]).collect();
-        drawn.iter_mut().zip(of(labels, &chosen)).for_each(|(scores, score)| scores.push(score));
-    }
+    let resampled = |chosen: &[usize]| of(labels, &chosen.iter().map(|&index| &episodes[index]).collect::<Vec<_>>());
+    let intervals = bootstrap(episodes.len(), draws, seed.child("bootstrap"), resampled);
     let mut scores = Vec::with_capacity(found.len());
-    for (mut drawn, (index, score)) in drawn.into_iter().zip(found.into_iter().enumerate()) {
-        drawn.sort_by(f64::total_cmp);
-        let at = |share: f64| drawn[((drawn.len() - 1) as f64 * share).round() as usize];
+    for (index, (score, [low, high])) in found.into_iter().zip(intervals).enumerate() {
         let name = labels.names.get(index).map_or("mean", |(name, _)| name).to_owned();
-        scores.push(ColumnScore { name, score, low: at(0.025), high: at(0.975) });
+        scores.push(ColumnScore { name, score, low, high });
     }
     scores
 }

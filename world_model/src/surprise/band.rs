@@ -1,10 +1,10 @@
 //! The band of a calibration: from the scores of normal episodes to the level that they hardly ever reach.
 
 use mindseye_interface::Seed;
-use rand::Rng as _;
 
 use super::alarm::{AlarmRule, alarms};
 use super::{KINDS, STEPS};
+use crate::bootstrap;
 
 /// Share of ticks of normal episodes whose score is below the scale.
 pub(super) const SCALE_AT: f64 = 0.99;
@@ -82,14 +82,12 @@ pub(super) fn rate(blocks: &[Vec<f64>], rule: AlarmRule, minutes: f64, seed: See
 /// minutes leaves possible.
 pub fn per_10_minutes(counts: &[usize], minutes: f64, seed: Seed) -> [f64; 3] {
     let per_ten = |alarms: usize| 10.0 * alarms as f64 / minutes.max(1e-9);
-    let mut rng = seed.rng();
-    let mut draw = || per_ten((0..counts.len()).map(|_| counts[rng.random_range(0..counts.len())]).sum());
-    let mut drawn: Vec<f64> = (0..DRAWS).map(|_| draw()).collect();
-    drawn.sort_by(f64::total_cmp);
     let total = counts.iter().sum();
+    let of = |chosen: &[usize]| vec![per_ten(chosen.iter().map(|&index| counts[index]).sum())];
+    let [low, high] = bootstrap(counts.len(), DRAWS, seed, of).first().copied().unwrap_or([per_ten(total); 2]);
     // Of a Poisson process with this mean, 2.5 % show nothing.
     let of_none = if total == 0 { -(0.025f64).ln() * 10.0 / minutes.max(1e-9) } else { 0.0 };
-    [per_ten(total), drawn[DRAWS / 40], drawn[DRAWS - 1 - DRAWS / 40].max(of_none)]
+    [per_ten(total), low, high.max(of_none)]
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 ///
 /// Seven concepts: an object behind a screen is still there (permanence), is somewhere on its way (continuity), keeps
 /// shape and colour, does not pass through a wall (solidity), falls as things do (gravity), and needs something below
-/// it (support). The four films of a set differ in the course of events alone, and chance is 50 %. Models are encoders
+/// it (support). The four films of a set differ in the order of events alone, and chance is 50 %. Models are encoders
 /// of clips with a predictor (V-JEPA, published or of `mindseye pretrain`), and world models of ours.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \

@@ -8,13 +8,14 @@
 
 use mindseye_interface::Image;
 
-use crate::families::vit::{Clip, Grid, Masked, Vit, VitEncoder, VitPredictor};
+use super::blocks::standardised;
+use super::encoder::{Clip, Grid, VitEncoder};
+use super::folder::Vit;
+use super::predictor::{Masked, VitPredictor};
 use crate::{Error, Result};
 
 /// Which mask token stands for what is to come.
 const MASK_TOKEN: usize = 0;
-/// Added to variances of tokens, as in training.
-const EPSILON: f32 = 1e-5;
 
 /// An encoder and its predictor as a spectator.
 pub struct Expectation<'a> {
@@ -97,16 +98,4 @@ impl<'a> Expectation<'a> {
         let differences = predicted.iter().zip(&targets).map(|(one, other)| f64::from((one - other).abs()));
         Ok(differences.sum::<f64>() / predicted.len().max(1) as f64)
     }
-}
-
-/// Tokens with mean 0 and variance 1, level by level of `width` values.
-fn standardised(tokens: &[f32], width: usize) -> Vec<f32> {
-    let mut made = tokens.to_vec();
-    for level in made.chunks_exact_mut(width) {
-        let mean = level.iter().sum::<f32>() / width as f32;
-        let variance = level.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / width as f32;
-        let scale = 1.0 / (variance + EPSILON).sqrt();
-        level.iter_mut().for_each(|value| *value = (*value - mean) * scale);
-    }
-    made
 }
