@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use mindseye_episodes::image_codec::encode_png;
+use mindseye_interface::{Image, ImageSize};
+
 use crate::support::{assets, succeed};
 
 /// A command whose output can be broken.
@@ -62,7 +65,7 @@ macro_rules! head {
     };
 }
 
-pub static VERBS: [Verb; 17] = [
+pub static VERBS: [Verb; 21] = [
     Verb {
         name: "record",
         words: &[
@@ -204,6 +207,52 @@ pub static VERBS: [Verb; 17] = [
         unfinished: &[],
         makes: Output::Recording,
     },
+    Verb {
+        name: "train surprise",
+        words: &[
+            "train",
+            "surprise",
+            "--scene",
+            "two_room",
+            "--checkpoint",
+            "../../inputs/model",
+            TRAINED[0],
+            TRAINED[1],
+            TRAINED[2],
+            TRAINED[3],
+        ],
+        go_on: &[],
+        unfinished: &[],
+        makes: Output::Files(&["surprise.json", "model.safetensors"]),
+    },
+    Verb {
+        name: "pretrain",
+        words: &["pretrain", "../../inputs/pretraining.toml", TRAINED[0], TRAINED[1], TRAINED[2], TRAINED[3]],
+        go_on: &["--resume"],
+        unfinished: &["pretraining.state.safetensors"],
+        makes: Output::Files(&["model.safetensors", "config.json"]),
+    },
+    Verb {
+        name: "surprise-suite --make",
+        words: &["surprise-suite", "--make", "30", "--image-side", "32", "--out", "out"],
+        go_on: &[],
+        unfinished: &[],
+        makes: Output::Dataset,
+    },
+    Verb {
+        name: "encode",
+        words: &[
+            "encode",
+            "../../inputs/images",
+            "--weights",
+            "../../inputs/encoder",
+            "--out",
+            "out/tokens.safetensors",
+        ],
+        go_on: &[],
+        unfinished: &[],
+        makes: Output::Files(&["tokens.safetensors"]),
+    },
 ];
 
 /// Data and models that the verbs read.
@@ -223,6 +272,30 @@ pub fn prepare_inputs(folder: &Path) {
     }
     std::fs::write(folder.join("recipe.toml"), toml::to_string(&recipe).unwrap()).unwrap();
     succeed(folder, &["train", "--recipe", "recipe.toml", "--data", "data", "--out", "model"]);
+    prepare_pretraining(folder);
     let policy = ["train", "policy", "--scene", "two_room", "--checkpoint", "model", "--steps", "20"];
     succeed(folder, &[&policy[..], &["--data", "data", "--out", "with_policy"]].concat());
+}
+
+/// A small recipe of pretraining, the encoder that it gives, and images for it.
+fn prepare_pretraining(folder: &Path) {
+    let recipe = std::fs::read_to_string(assets().join("recipes/pretraining/vjepa.toml")).unwrap();
+    let mut recipe: toml::Table = recipe.parse().unwrap();
+    let mut set = |table: &str, fields: &[(&str, i64)]| {
+        let place = if table.is_empty() { &mut recipe } else { recipe[table].as_table_mut().unwrap() };
+        for (field, value) in fields {
+            place.insert((*field).into(), toml::Value::Integer(*value)).unwrap();
+        }
+    };
+    set("", &[("steps", 40), ("validate_every", 20), ("report_every", 5), ("save_every", 5)]);
+    set("encoder", &[("image_side", 32), ("frames", 4), ("width", 24), ("layers", 1), ("heads", 2)]);
+    set("predictor", &[("width", 12), ("layers", 1), ("heads", 2)]);
+    set("data", &[("batch", 8)]);
+    std::fs::write(folder.join("pretraining.toml"), toml::to_string(&recipe).unwrap()).unwrap();
+    succeed(folder, &["pretrain", "pretraining.toml", "--data", "data", "--out", "encoder"]);
+    std::fs::create_dir(folder.join("images")).unwrap();
+    let (image, number) = (Image::filled(ImageSize::new(40, 30).unwrap(), [90, 40, 200]), 200);
+    for index in 0..number {
+        std::fs::write(folder.join(format!("images/{index:03}.png")), encode_png(&image).unwrap()).unwrap();
+    }
 }
