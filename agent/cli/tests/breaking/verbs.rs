@@ -65,7 +65,7 @@ macro_rules! head {
     };
 }
 
-pub static VERBS: [Verb; 21] = [
+pub static VERBS: [Verb; 20] = [
     Verb {
         name: "record",
         words: &[
@@ -206,24 +206,6 @@ pub static VERBS: [Verb; 21] = [
         go_on: &[],
         unfinished: &[],
         makes: Output::Recording,
-    },
-    Verb {
-        name: "train surprise",
-        words: &[
-            "train",
-            "surprise",
-            "--scene",
-            "two_room",
-            "--checkpoint",
-            "../../inputs/model",
-            TRAINED[0],
-            TRAINED[1],
-            TRAINED[2],
-            TRAINED[3],
-        ],
-        go_on: &[],
-        unfinished: &[],
-        makes: Output::Files(&["surprise.json", "model.safetensors"]),
     },
     Verb {
         name: "pretrain",
