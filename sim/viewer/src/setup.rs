@@ -1,0 +1,127 @@
+//! From arguments to a run: which scene, which of its pairs, which model and task.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use mindseye_agent::{ModelSource, Task};
+use mindseye_assets as assets;
+use mindseye_interface::{Benchmark as _, GoalKind, PairSearch, config};
+use mindseye_runs::{Detail, InteractiveRun, RunSetup, SavedRun};
+use mindseye_sim::{SceneOptions, benchmark};
+use mindseye_world_model::Checkpoint;
+
+use crate::session::{Session, Settings};
+
+/// What is shown.
+#[derive(Debug, Clone, Args)]
+pub struct SetupArguments {
+    /// Name of the scene: two_room, push_t or bridge.
+    #[arg(default_value = "push_t")]
+    scene: String,
+    /// Folder of the checkpoint; by default the one that comes with the scene.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// Task file (TOML); by default the one that comes with the scene.
+    #[arg(long)]
+    task: Option<PathBuf>,
+    /// Seed of the evaluation that start and goal are from.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Which of its pairs, from 0.
+    #[arg(long, default_value_t = 0)]
+    pair: usize,
+    /// Control steps from start to goal, in scenes without hard pairs of their own.
+    #[arg(long, default_value_t = 25)]
+    goal_offset: usize,
+    /// Candidates that are kept for display.
+    #[arg(long, default_value_t = Detail::default().candidates)]
+    candidates: usize,
+    /// Threads for planning.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// A run that was saved, with its scene, pair, task and commands; all of its ticks are replayed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["task", "seed", "pair", "goal_offset"])]
+    load: Option<PathBuf>,
+    /// Wait before the first tick.
+    #[arg(long)]
+    paused: bool,
+}
+
+/// The run that `arguments` ask for, on a thread of its own.
+///
+/// # Errors
+/// When there is no such scene, pair, task or checkpoint, or they do not fit together.
+pub fn prepare(arguments: &SetupArguments) -> Result<Session> {
+    let run = match &arguments.load {
+        Some(path) => InteractiveRun::load(path, &mut |saved| setup_of_saved(saved, arguments).map_err(Into::into))?,
+        None => InteractiveRun::new(setup(arguments)?)?,
+    };
+    let setup = run.setup();
+    let scene = mindseye_sim::scene(setup.benchmark.name())?;
+    let figure = scene.figure(&mindseye_sim::Factors::default(), setup.pair.episode)?;
+    let title = format!("{}, seed {}, pair {}", scene.name, setup.pair.seed, setup.pair.index);
+    let spec = setup.source.model().spec();
+    let settings = Settings::of(&setup.task, spec.action_width, spec.action_chunk);
+    Ok(Session::start(run, figure, title, settings, arguments.paused)?)
+}
+
+fn setup(arguments: &SetupArguments) -> Result<RunSetup> {
+    let source = model(arguments.checkpoint.as_deref(), &arguments.scene)?;
+    let task = match &arguments.task {
+        Some(path) => assets::resolve(path),
+        None => assets::task(&arguments.scene).map_err(anyhow::Error::msg)?,
+    };
+    let task: Task = config::load(&task)?;
+    let scene = mindseye_sim::scene(&arguments.scene)?;
+    if task.scene.as_deref().is_some_and(|known| known != scene.name) {
+        bail!("task {}: expected one of the scene {}, got one of {:?}", task.name, scene.name, task.scene);
+    }
+    let goals = if scene.has_hard_pairs() {
+        GoalKind::Hard
+    } else {
+        GoalKind::Offset { goal_offset: arguments.goal_offset }
+    };
+    with_pair(source, task, (&arguments.scene, goals, arguments.seed, arguments.pair), arguments)
+}
+
+/// The setup of a saved run.
+fn setup_of_saved(saved: &SavedRun, arguments: &SetupArguments) -> Result<RunSetup> {
+    let source = model(arguments.checkpoint.as_deref(), &saved.scene)?;
+    let image_side = source.model().spec().cameras.first().map_or(64, |camera| camera.width);
+    let benchmark = benchmark(&saved.scene, &SceneOptions::with_side(image_side)?)?;
+    Ok(RunSetup {
+        benchmark: Arc::new(benchmark),
+        source,
+        task: saved.task.clone(),
+        pair: saved.pair.start_goal(),
+        threads: arguments.threads,
+        detail: Detail { candidates: arguments.candidates, ..Detail::default() },
+    })
+}
+
+fn model(checkpoint: Option<&Path>, scene: &str) -> Result<ModelSource> {
+    let folder = assets::checkpoint_or(checkpoint, scene).map_err(anyhow::Error::msg)?;
+    Ok(ModelSource::from(Arc::new(Checkpoint::load_for_scene(&folder, scene)?)))
+}
+
+fn with_pair(
+    source: ModelSource,
+    task: Task,
+    (scene, goals, seed, index): (&str, GoalKind, u64, usize),
+    arguments: &SetupArguments,
+) -> Result<RunSetup> {
+    let image_side = source.model().spec().cameras.first().map_or(64, |camera| camera.width);
+    let benchmark = benchmark(scene, &SceneOptions::with_side(image_side)?)?;
+    let pairs = benchmark.start_goal_pairs(&PairSearch::new(goals, index + 1, seed))?;
+    let pair = pairs.into_iter().last().with_context(|| format!("--pair: expected a pair of {scene}, got none"))?;
+    Ok(RunSetup {
+        benchmark: Arc::new(benchmark),
+        source,
+        task,
+        pair,
+        threads: arguments.threads,
+        detail: Detail { candidates: arguments.candidates, ..Detail::default() },
+    })
+}
