@@ -175,7 +175,8 @@ impl Session {
         if record.tick as usize == self.records.len() {
             self.records.push(record);
         } else {
-            self.records = self.thread.history();
+            let history = self.thread.history();
+            self.records = history.lock().map(|all| all.clone()).unwrap_or_default();
         }
     }
 

@@ -9,7 +9,7 @@ use mindseye_agent::{ModelSource, Task};
 use mindseye_assets as assets;
 use mindseye_interface::{Benchmark as _, GoalKind, PairSearch, config};
 use mindseye_runs::{Detail, InteractiveRun, RunSetup, SavedRun};
-use mindseye_sim::{SceneOptions, benchmark};
+use mindseye_sim::{SceneBenchmark, SceneOptions, benchmark};
 use mindseye_world_model::Checkpoint;
 
 use crate::session::{Session, Settings};
@@ -55,7 +55,13 @@ pub struct SetupArguments {
 /// When there is no such scene, pair, task or checkpoint, or they do not fit together.
 pub fn prepare(arguments: &SetupArguments) -> Result<Session> {
     let run = match &arguments.load {
-        Some(path) => InteractiveRun::load(path, &mut |saved| setup_of_saved(saved, arguments).map_err(Into::into))?,
+        Some(path) => {
+            let saved = SavedRun::load(path)?;
+            let source = model(arguments.checkpoint.as_deref(), &saved.scene)?;
+            let world = world_for(&source, &saved.scene)?;
+            let setup = saved.setup(world, source, arguments.threads, detail(arguments));
+            InteractiveRun::load(path, &mut |_| Ok(setup.clone()))?
+        }
         None => InteractiveRun::new(setup(arguments)?)?,
     };
     let setup = run.setup();
@@ -83,22 +89,10 @@ fn setup(arguments: &SetupArguments) -> Result<RunSetup> {
     } else {
         GoalKind::Offset { goal_offset: arguments.goal_offset }
     };
-    with_pair(source, task, (&arguments.scene, goals, arguments.seed, arguments.pair), arguments)
-}
-
-/// The setup of a saved run.
-fn setup_of_saved(saved: &SavedRun, arguments: &SetupArguments) -> Result<RunSetup> {
-    let source = model(arguments.checkpoint.as_deref(), &saved.scene)?;
-    let image_side = source.model().spec().cameras.first().map_or(64, |camera| camera.width);
-    let benchmark = benchmark(&saved.scene, &SceneOptions::with_side(image_side)?)?;
-    Ok(RunSetup {
-        benchmark: Arc::new(benchmark),
-        source,
-        task: saved.task.clone(),
-        pair: saved.pair.start_goal(),
-        threads: arguments.threads,
-        detail: Detail { candidates: arguments.candidates, ..Detail::default() },
-    })
+    let benchmark = world_for(&source, scene.name)?;
+    let pairs = benchmark.start_goal_pairs(&PairSearch::new(goals, arguments.pair + 1, arguments.seed))?;
+    let pair = pairs.into_iter().last().with_context(|| format!("--pair: expected a pair of {}, got none", scene.name))?;
+    Ok(RunSetup { benchmark, source, task, pair, threads: arguments.threads, detail: detail(arguments) })
 }
 
 fn model(checkpoint: Option<&Path>, scene: &str) -> Result<ModelSource> {
@@ -106,22 +100,12 @@ fn model(checkpoint: Option<&Path>, scene: &str) -> Result<ModelSource> {
     Ok(ModelSource::from(Arc::new(Checkpoint::load_for_scene(&folder, scene)?)))
 }
 
-fn with_pair(
-    source: ModelSource,
-    task: Task,
-    (scene, goals, seed, index): (&str, GoalKind, u64, usize),
-    arguments: &SetupArguments,
-) -> Result<RunSetup> {
+/// The scene with a camera like the model's.
+fn world_for(source: &ModelSource, scene: &str) -> Result<Arc<SceneBenchmark>> {
     let image_side = source.model().spec().cameras.first().map_or(64, |camera| camera.width);
-    let benchmark = benchmark(scene, &SceneOptions::with_side(image_side)?)?;
-    let pairs = benchmark.start_goal_pairs(&PairSearch::new(goals, index + 1, seed))?;
-    let pair = pairs.into_iter().last().with_context(|| format!("--pair: expected a pair of {scene}, got none"))?;
-    Ok(RunSetup {
-        benchmark: Arc::new(benchmark),
-        source,
-        task,
-        pair,
-        threads: arguments.threads,
-        detail: Detail { candidates: arguments.candidates, ..Detail::default() },
-    })
+    Ok(Arc::new(benchmark(scene, &SceneOptions::with_side(image_side)?)?))
+}
+
+fn detail(arguments: &SetupArguments) -> Detail {
+    Detail { candidates: arguments.candidates, ..Detail::default() }
 }
