@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// agent by one of the changed task: its goal stays, and so do the weights that were set; its memory, its adaptation
 /// and its previous plan begin anew, and its random choices are those of the change's number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Another goal by its true state; the world shows the agent the image of it.
     SetGoal {

@@ -213,10 +213,10 @@ fn undoing_takes_back_one_command_after_the_other_the_newest_first() {
 
 #[test]
 fn commands_are_plain_json() {
-    let text = r#"{"kind":"set_wind","drift":[0.5,-0.25]}"#;
+    let text = r#"{"command":"set_wind","drift":[0.5,-0.25]}"#;
     let command: Command = serde_json::from_str(text).unwrap();
     assert_eq!(command, Command::SetWind { drift: vec![0.5, -0.25] });
     assert_eq!(serde_json::to_string(&command).unwrap(), text);
-    assert_eq!(serde_json::to_string(&Command::GoalIsNow).unwrap(), r#"{"kind":"goal_is_now"}"#);
-    assert!(serde_json::from_str::<Command>(r#"{"kind":"set_horizon","chunks":3,"more":1}"#).is_err());
+    assert_eq!(serde_json::to_string(&Command::GoalIsNow).unwrap(), r#"{"command":"goal_is_now"}"#);
+    assert!(serde_json::from_str::<Command>(r#"{"command":"set_horizon","chunks":3,"more":1}"#).is_err());
 }

@@ -94,7 +94,7 @@ fn bridge_with_probe(without: &[&str]) -> RunSetup {
     let checkpoint = Checkpoint::load(folder.path()).unwrap();
     let names = vec!["agent_x_m".to_owned(), "agent_y_m".to_owned(), "turn_rad".to_owned()];
     let config = StateProbeConfig::for_model(&checkpoint.config.model, names, vec![0.1; 3]);
-    let probe = StateProbe::build(config, WeightSource::initial(Seed::new(3))).unwrap();
+    let probe = StateProbe::build(config, WeightSource::fresh(Seed::new(3))).unwrap();
     checkpoint.save_head(folder.path(), &probe).unwrap();
     let checkpoint = Arc::new(Checkpoint::load(folder.path()).unwrap());
     let mut task = task("bridge");

@@ -136,7 +136,7 @@ impl Driver {
                         shown.due = shown.due.min(Instant::now() + shown.spacing);
                     }
                 }
-                refused => self.refuse(refused),
+                Err(error) => self.tell(Event::Refused(error.to_string())),
             },
             Order::GoBackTo(tick) => {
                 let shared = self.shared.clone();
