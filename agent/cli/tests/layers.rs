@@ -96,7 +96,9 @@ const LAYERS: [Layer; 19] = [
             "mindseye-agent",
             "mindseye-evaluation",
             "mindseye-runs",
+            "mindseye-assets",
             "bevy",
+            "nalgebra",
         ],
     },
     Layer {
