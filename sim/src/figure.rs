@@ -46,7 +46,7 @@ pub struct Body {
 
 /// What one episode of a scene looks like. World coordinates are those of the camera's image: x to the right, y down, z
 /// into the floor, metres; the origin is the floor's top left corner.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Figure {
     /// Side of the square floor, metres.
     pub side_m: f64,

@@ -106,11 +106,8 @@ pub fn fit(
     if width < 8 || height < 8 {
         return;
     }
-    let viewport = Viewport {
-        physical_position: UVec2::new(left, top),
-        physical_size: UVec2::new(width, height),
-        ..default()
-    };
+    let viewport =
+        Viewport { physical_position: UVec2::new(left, top), physical_size: UVec2::new(width, height), ..default() };
     let is_same = camera.viewport.as_ref().is_some_and(|known| {
         known.physical_position == viewport.physical_position && known.physical_size == viewport.physical_size
     });

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use bevy::asset::RenderAssetUsages;
+use bevy::light::NotShadowCaster;
 use bevy::mesh::{Indices, PrimitiveTopology};
 use bevy::prelude::*;
 use mindseye_runs::{ImaginedPlan, TickRecord};
@@ -31,7 +32,12 @@ pub struct Ghost;
 pub struct GhostMaterials(HashMap<[u8; 4], Handle<StandardMaterial>>);
 
 impl GhostMaterials {
-    fn of(&mut self, rgb: [f32; 3], opacity: f32, materials: &mut Assets<StandardMaterial>) -> Handle<StandardMaterial> {
+    fn of(
+        &mut self,
+        rgb: [f32; 3],
+        opacity: f32,
+        materials: &mut Assets<StandardMaterial>,
+    ) -> Handle<StandardMaterial> {
         let level = |value: f32| (value.clamp(0.0, 1.0) * LEVELS).round() as u8;
         let key = [level(rgb[0]), level(rgb[1]), level(rgb[2]), level(opacity).max(1)];
         let [r, g, b, a] = key.map(|level| f32::from(level) / LEVELS);
@@ -134,7 +140,8 @@ pub fn draw(
     mut drawn: Local<Option<(u64, u64, bool, bool)>>,
 ) {
     let Some(record) = session.shown() else { return };
-    let key = (record.tick, record.commands.len() as u64, session.settings.show_candidates, session.settings.show_futures);
+    let key =
+        (record.tick, record.commands.len() as u64, session.settings.show_candidates, session.settings.show_futures);
     if *drawn == Some(key) && !session.is_changed() {
         return;
     }
@@ -149,7 +156,8 @@ pub fn draw(
             let body = stage.placement.transform(&pose);
             for (mesh, within, _) in solids {
                 let transform = body * within.with_scale(scale);
-                commands.spawn((Ghost, Mesh3d(mesh.clone()), MeshMaterial3d(material.clone()), transform));
+                let drawn = (Mesh3d(mesh.clone()), MeshMaterial3d(material.clone()), transform);
+                commands.spawn((Ghost, NotShadowCaster, drawn));
             }
         }
     }
@@ -163,16 +171,21 @@ pub fn draw(
         depth_bias: 10.0,
         ..default()
     };
-    commands.spawn((Ghost, Mesh3d(meshes.add(ribbon)), MeshMaterial3d(materials.add(white)), Transform::default()));
+    let drawn = (Mesh3d(meshes.add(ribbon)), MeshMaterial3d(materials.add(white)), Transform::default());
+    commands.spawn((Ghost, NotShadowCaster, drawn));
 }
 
 /// Flat ribbons along `paths`, with their colours, as one mesh; fading out towards their ends.
 fn ribbons(paths: &[Path], stage: &Stage) -> Mesh {
-    let (mut positions, mut normals, mut colours, mut indices) = (Vec::new(), Vec::new(), Vec::new(), Vec::<u32>::new());
+    let (mut positions, mut normals, mut colours, mut indices) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::<u32>::new());
     for (number, path) in paths.iter().enumerate() {
         let height = PATH_Y_M + 0.00005 * number as f32;
-        let points: Vec<Vec3> =
-            path.points.iter().map(|[x, y]| stage.placement.point([*x as f32, *y as f32, 0.0]).with_y(height)).collect();
+        let points: Vec<Vec3> = path
+            .points
+            .iter()
+            .map(|[x, y]| stage.placement.point([*x as f32, *y as f32, 0.0]).with_y(height))
+            .collect();
         let segments = points.len().saturating_sub(1).max(1) as f32;
         for (segment, ends) in points.windows(2).enumerate() {
             let Some(along) = (ends[1] - ends[0]).try_normalize() else { continue };

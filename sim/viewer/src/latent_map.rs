@@ -30,7 +30,8 @@ impl LatentMap {
         }
         let axis = |place: usize, number: usize| {
             let axis = eigen.eigenvectors.column(number).into_owned();
-            let same_side = before.is_none_or(|map| map.axes[place].len() != width || map.axes[place].dot(&axis) >= 0.0);
+            let same_side =
+                before.is_none_or(|map| map.axes[place].len() != width || map.axes[place].dot(&axis) >= 0.0);
             if same_side { axis } else { -axis }
         };
         Some(Self { mean, axes: [axis(0, first), axis(1, second)] })

@@ -15,11 +15,15 @@ use mindseye_viewer::{SetupArguments, View, offscreen, open, prepare};
 /// blow; pause, go back to any tick and on from there. Keys: Space pauses, the arrows go through time, End shows the
 /// newest tick. Without a display, --screenshot and --frames render into files.
 #[derive(Debug, Parser)]
-#[command(name = "mindseye-viewer", version, after_help = "Examples:\n  \
+#[command(
+    name = "mindseye-viewer",
+    version,
+    after_help = "Examples:\n  \
     cargo run --release -p mindseye-viewer -- push_t\n  \
     cargo run --release -p mindseye-viewer -- two_room --pair 3 --paused\n  \
     cargo run --release -p mindseye-viewer -- push_t --screenshot window.png --ticks 4\n  \
-    cargo run --release -p mindseye-viewer -- push_t --frames frames --ticks 10")]
+    cargo run --release -p mindseye-viewer -- push_t --frames frames --ticks 10"
+)]
 struct Arguments {
     #[command(flatten)]
     setup: SetupArguments,
@@ -67,7 +71,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     if !offscreen::has_driver() {
         bail!("expected a Vulkan driver, got none (Debian: libvulkan1 and mesa-vulkan-drivers)");
     }
-    let session = prepare(&arguments.setup)?;
+    let session = prepare(&arguments.setup.clone().paused_unless(is_window))?;
     if let Some(path) = &arguments.screenshot {
         offscreen::screenshot(session, arguments.view, size, arguments.ticks, path)?;
         println!("{}", path.display());
@@ -80,9 +84,25 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Sets what libraries read from the environment and nothing else can set; variables that are there are left alone.
+#[allow(unsafe_code)]
+fn prepare_environment() {
+    // Tensor operations run on the calling thread, as in the `mindseye` binary. And Mesa looks for a display when it is
+    // asked for a driver, and complains where there is none.
+    for (variable, value) in [("CANDLE_NUM_THREADS", "1"), ("NODEVICE_SELECT", "1")] {
+        if std::env::var_os(variable).is_none() {
+            // SAFETY: called first in `main`, before there is another thread that could read the environment.
+            unsafe { std::env::set_var(variable, value) };
+        }
+    }
+}
+
 /// Bevy and its window library end with a panic where there is no graphics driver or no display: that is one line here.
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|_| ()));
+    prepare_environment();
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| ()));
+    }
     let arguments = Arguments::parse();
     match std::panic::catch_unwind(|| run(&arguments)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -94,7 +114,9 @@ fn main() -> ExitCode {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
             let line = text.lines().next().unwrap_or_default();
-            eprintln!("error: no graphics: expected a Vulkan driver (README names packages) and a display, got: {line}");
+            eprintln!(
+                "error: no graphics: expected a Vulkan driver (README names packages) and a display, got: {line}"
+            );
             ExitCode::FAILURE
         }
     }

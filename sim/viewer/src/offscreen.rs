@@ -1,6 +1,6 @@
 //! The same window without a display: rendered into an image, on any Vulkan driver, also one in software.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,19 @@ use anyhow::{Result, bail};
 use bevy::asset::RenderAssetUsages;
 use bevy::camera::RenderTarget;
 use bevy::prelude::*;
+use bevy::render::RenderPlugin;
 use bevy::render::gpu_readback::{Readback, ReadbackComplete};
 use bevy::render::pipelined_rendering::PipelinedRenderingPlugin;
 use bevy::render::render_resource::{Extent3d, TextureDimension, TextureFormat, TextureUsages};
+use bevy::render::settings::WgpuSettings;
 use bevy::window::ExitCondition;
 use bevy::winit::WinitPlugin;
 use mindseye_episodes::image_codec::encode_png;
 use mindseye_interface::{Image as RgbImage, ImageSize, files};
+use mindseye_runs::Order;
 
 use crate::eyes::{Target, View};
-use crate::session::Session;
+use crate::session::{Cursor, Session};
 use crate::window::systems;
 
 /// Longest time to wait for a tick or an image, seconds.
@@ -29,8 +32,12 @@ const ROW_ALIGNMENT: usize = 256;
 
 /// Whether there is a graphics driver that images can be rendered with.
 pub fn has_driver() -> bool {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapters = bevy::tasks::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    let backends = wgpu::Backends::PRIMARY;
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let adapters = bevy::tasks::block_on(instance.enumerate_adapters(backends));
     !adapters.is_empty()
 }
 
@@ -51,12 +58,14 @@ impl Offscreen {
         let mut app = App::new();
         let window = WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() };
         let log = bevy::log::LogPlugin { filter: "error".into(), ..default() };
-        let plugins = DefaultPlugins.set(window).set(log);
+        // Others would look for a display.
+        let settings = WgpuSettings { backends: Some(wgpu::Backends::PRIMARY), ..default() };
+        let render = RenderPlugin { render_creation: settings.into(), ..default() };
+        let plugins = DefaultPlugins.set(window).set(log).set(render);
         app.add_plugins(plugins.disable::<WinitPlugin>().disable::<PipelinedRenderingPlugin>());
         let extent = Extent3d { width, height, depth_or_array_layers: 1 };
         let format = TextureFormat::Rgba8UnormSrgb;
-        let mut image =
-            Image::new_fill(extent, TextureDimension::D2, &[0; 4], format, RenderAssetUsages::RENDER_WORLD);
+        let mut image = Image::new_fill(extent, TextureDimension::D2, &[0; 4], format, RenderAssetUsages::RENDER_WORLD);
         image.texture_descriptor.usage |= TextureUsages::RENDER_ATTACHMENT | TextureUsages::COPY_SRC;
         let handle = app.world_mut().resource_mut::<Assets<Image>>().add(image);
         systems(&mut app, session, view, Target(Some(RenderTarget::Image(handle.clone().into()))));
@@ -108,6 +117,16 @@ impl Offscreen {
         }
     }
 
+    /// One more tick of a run that waits.
+    ///
+    /// # Errors
+    /// As [`Offscreen::until`].
+    pub fn tick(&mut self) -> Result<()> {
+        let before = self.session().records.len();
+        self.session().order(Order::Step);
+        self.until("a tick", |session| session.records.len() > before)
+    }
+
     /// The image of the window as it is now.
     ///
     /// # Errors
@@ -137,7 +156,8 @@ impl Offscreen {
         let row = (4 * width).next_multiple_of(ROW_ALIGNMENT);
         let stride = if bytes.len() >= row * height { row } else { 4 * width };
         let rows = bytes.chunks(stride).take(height);
-        let pixels = rows.flat_map(|row| row[..4 * width].chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
+        let pixels =
+            rows.flat_map(|row| row[..4 * width].chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]));
         RgbImage::new(self.size, pixels.collect()).ok()
     }
 }
@@ -149,13 +169,18 @@ fn is_varied(image: &RgbImage) -> bool {
     (height / 4..3 * height / 4).any(|row| (width / 3..width / 2).any(|column| image.rgb(row, column) != first))
 }
 
-/// Writes an image of the window after `ticks` ticks to `path`.
+/// Writes an image of the window at tick number `ticks`, decided and not yet executed, to `path`. The run is one that
+/// waits.
 ///
 /// # Errors
 /// As [`Offscreen::image`]; when the file cannot be written.
 pub fn screenshot(session: Session, view: View, size: [u32; 2], ticks: usize, path: &Path) -> Result<()> {
     let mut window = Offscreen::new(session, view, size)?;
-    window.until("the ticks before the image", |session| session.records.len() >= ticks)?;
+    for _ in 0..ticks.max(1) {
+        window.tick()?;
+    }
+    let newest = window.session().records.len() - 1;
+    window.session().show(Cursor::At(newest));
     write(&window.image()?, path)
 }
 
@@ -166,14 +191,13 @@ pub fn screenshot(session: Session, view: View, size: [u32; 2], ticks: usize, pa
 /// As [`screenshot`].
 pub fn film(session: Session, view: View, size: [u32; 2], ticks: usize, folder: &Path) -> Result<usize> {
     let mut window = Offscreen::new(session, view, size)?;
-    window.until("the first tick", |session| !session.records.is_empty())?;
     let mut number = 0;
-    // Every control step once, whatever the renderer takes for it.
-    for tick in 0..ticks {
-        window.until("a tick", |session| session.records.len() > tick)?;
-        let steps = window.session().records[tick].steps.len();
-        for step in 0..steps {
-            window.session().show_step(tick, step);
+    for _ in 0..ticks {
+        window.tick()?;
+        let newest = window.session().records.len() - 1;
+        // Every control step once, whatever the renderer takes for it.
+        for step in 0..window.session().records[newest].steps.len() {
+            window.session().show_step(newest, step);
             write(&window.image()?, &folder.join(format!("{number:06}.png")))?;
             number += 1;
         }
@@ -184,9 +208,4 @@ pub fn film(session: Session, view: View, size: [u32; 2], ticks: usize, folder: 
 fn write(image: &RgbImage, path: &Path) -> Result<()> {
     let png = encode_png(image).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     files::write_whole_with_folders(path, &png).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
-}
-
-/// Where files of a film are: `frames/000000.png`.
-pub fn first_frame(folder: &Path) -> PathBuf {
-    folder.join("000000.png")
 }

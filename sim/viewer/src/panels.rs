@@ -50,10 +50,11 @@ fn named(name: &str, response: Response) -> Response {
 /// Draws all panels, and finds out what the pointer does over the scene.
 pub fn show(
     mut contexts: EguiContexts,
-    mut session: ResMut<Session>,
+    mut whole: ResMut<Session>,
     mut panels: ResMut<Panels>,
     mut pointer: ResMut<ScenePointer>,
 ) -> Result {
+    let mut is_changed = false;
     let context = contexts.ctx_mut()?.clone();
     let panels = &mut *panels;
     if !std::mem::replace(&mut panels.is_styled, true) {
@@ -62,7 +63,7 @@ pub fn show(
     let all = UiBuilder::new().layer_id(egui::LayerId::background()).max_rect(context.viewport_rect());
     let mut ui = Ui::new(context.clone(), Id::new("window"), all);
     // Panels change the session only through what they ask for: merely looking at it is no change.
-    let session = session.bypass_change_detection();
+    let session = whole.bypass_change_detection();
     let before = (session.cursor, session.settings.clone());
     keys(&context, session);
     egui::Panel::bottom("time").exact_size(TIMELINE_HEIGHT).show(&mut ui, |ui| timeline::show(ui, session));
@@ -70,10 +71,8 @@ pub fn show(
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| controls::show(ui, session));
     });
     egui::Panel::right("insight").exact_size(INSIGHT_WIDTH).resizable(false).show(&mut ui, |ui| {
-        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            pictures::show(ui, session, &mut panels.textures);
-            charts::show(ui, session, &mut panels.map);
-        });
+        pictures::show(ui, session, &mut panels.textures);
+        charts::show(ui, session, &mut panels.map);
     });
     let changed = before != (session.cursor, session.settings.clone());
     let rect = ui.available_rect_before_wrap();
@@ -81,18 +80,13 @@ pub fn show(
     let response = ui.interact(rect, Id::new("scene"), Sense::click_and_drag());
     *pointer = pointer_over(&context, rect, &response);
     if changed {
-        // Another tick or other ghosts are drawn.
-        panels.textures.forget();
-        session_changed(&mut contexts);
+        // Another tick, or other ghosts, are drawn in the next frame.
+        is_changed = true;
+    }
+    if is_changed {
+        whole.set_changed();
     }
     Ok(())
-}
-
-/// Asks for another frame at once.
-fn session_changed(contexts: &mut EguiContexts) {
-    if let Ok(context) = contexts.ctx_mut() {
-        context.request_repaint();
-    }
 }
 
 /// Keys: Space pauses, arrows go through time.
@@ -133,10 +127,11 @@ fn overlay(ui: &mut Ui, rect: Rect, session: &Session) {
     ui.horizontal(|ui| {
         ui.colored_label(colour, state);
         if let Some(step) = newest {
-            ui.colored_label(theme::MUTED, format!("distance {:.3}", step.distance));
+            ui.colored_label(theme::MUTED, format!("true distance {:.3} m", step.distance));
         }
-        if session.cursor != Cursor::Live {
-            ui.colored_label(theme::WARN, format!("tick {} of {}", record.tick, session.records.len() - 1));
+        let newest = session.records.len() as u64 - 1;
+        if record.tick < newest {
+            ui.colored_label(theme::WARN, format!("tick {} of {newest}", record.tick));
         }
     });
     if let Some(error) = &record.report.error {
@@ -149,8 +144,7 @@ fn overlay(ui: &mut Ui, rect: Rect, session: &Session) {
     let mut ui = ui.new_child(UiBuilder::new().max_rect(bottom).layout(Layout::bottom_up(Align::Min)));
     ui.colored_label(theme::MUTED, "drag goal or bodies (Shift turns) · right button orbits · wheel zooms");
     ui.horizontal(|ui| {
-        for (name, rgb) in
-            [("goal", theme::GOAL), ("best plan", theme::BEST), ("worse candidates", theme::energy(1.0))]
+        for (name, rgb) in [("goal", theme::GOAL), ("best plan", theme::BEST), ("worse candidates", theme::energy(1.0))]
         {
             ui.colored_label(theme::colour32(rgb), format!("■ {name}"));
         }

@@ -49,6 +49,14 @@ pub struct SetupArguments {
     paused: bool,
 }
 
+impl SetupArguments {
+    /// The same, waiting before the first tick where nobody is there to see it (`is_seen` is false).
+    #[must_use]
+    pub fn paused_unless(self, is_seen: bool) -> Self {
+        Self { paused: self.paused || !is_seen, ..self }
+    }
+}
+
 /// The run that `arguments` ask for, on a thread of its own.
 ///
 /// # Errors
@@ -84,14 +92,12 @@ fn setup(arguments: &SetupArguments) -> Result<RunSetup> {
     if task.scene.as_deref().is_some_and(|known| known != scene.name) {
         bail!("task {}: expected one of the scene {}, got one of {:?}", task.name, scene.name, task.scene);
     }
-    let goals = if scene.has_hard_pairs() {
-        GoalKind::Hard
-    } else {
-        GoalKind::Offset { goal_offset: arguments.goal_offset }
-    };
+    let goals =
+        if scene.has_hard_pairs() { GoalKind::Hard } else { GoalKind::Offset { goal_offset: arguments.goal_offset } };
     let benchmark = world_for(&source, scene.name)?;
     let pairs = benchmark.start_goal_pairs(&PairSearch::new(goals, arguments.pair + 1, arguments.seed))?;
-    let pair = pairs.into_iter().last().with_context(|| format!("--pair: expected a pair of {}, got none", scene.name))?;
+    let pair =
+        pairs.into_iter().last().with_context(|| format!("--pair: expected a pair of {}, got none", scene.name))?;
     Ok(RunSetup { benchmark, source, task, pair, threads: arguments.threads, detail: detail(arguments) })
 }
 

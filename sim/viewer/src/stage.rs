@@ -2,6 +2,7 @@
 
 use bevy::camera::visibility::RenderLayers;
 use bevy::core_pipeline::tonemapping::Tonemapping;
+use bevy::light::NotShadowCaster;
 use bevy::prelude::*;
 use mindseye_sim::figure::{Body, Solid, SolidShape};
 use nalgebra::Isometry3;
@@ -15,6 +16,8 @@ use crate::theme;
 const TABLE_M: f32 = 0.02;
 /// How far the table reaches beyond the floor, metres.
 const TABLE_EDGE_M: f32 = 0.06;
+/// By how much the floor is smaller than the scene, metres.
+const FLOOR_INSET_M: f32 = 0.01;
 /// Sides of a drawn cylinder.
 const CYLINDER_SIDES: u32 = 48;
 
@@ -66,10 +69,11 @@ pub fn build(
     let placement = Placement { side_m: figure.side_m as f32, floor_z_m: figure.floor_z_m };
     let matt = |rgb: Color| StandardMaterial { base_color: rgb, perceptual_roughness: 0.85, ..default() };
     let side = placement.side_m;
-    let slab = |side: f32, top: f32| {
-        (Cuboid::new(side, TABLE_M, side), Transform::from_xyz(0.0, top - TABLE_M / 2.0, 0.0))
-    };
-    for (part, rgb, top) in [(side + TABLE_EDGE_M, theme::TABLE, -0.004), (side, colour(figure.floor_rgb), 0.0)] {
+    let slab =
+        |side: f32, top: f32| (Cuboid::new(side, TABLE_M, side), Transform::from_xyz(0.0, top - TABLE_M / 2.0, 0.0));
+    // The floor ends within the outer walls, whose faces it would share.
+    let floor = (side - FLOOR_INSET_M, colour(figure.floor_rgb), 0.0);
+    for (part, rgb, top) in [(side + TABLE_EDGE_M, theme::TABLE, -0.004), floor] {
         let (mesh, transform) = slab(part, top);
         commands.spawn((Mesh3d(meshes.add(mesh)), MeshMaterial3d(materials.add(matt(rgb))), transform));
     }
@@ -105,7 +109,8 @@ pub fn build(
             for (mesh, transform, _) in solids {
                 // A little smaller: where it coincides with the body itself, the body is seen.
                 let transform = transform.with_scale(Vec3::new(0.985, 0.9, 0.985));
-                body.spawn((Mesh3d(mesh.clone()), MeshMaterial3d(goal_material.clone()), transform));
+                let drawn = (Mesh3d(mesh.clone()), MeshMaterial3d(goal_material.clone()), transform);
+                body.spawn((NotShadowCaster, drawn));
             }
         });
     }
@@ -114,9 +119,9 @@ pub fn build(
 
 /// Light from above with shadows.
 pub fn light(mut commands: Commands) {
-    commands.insert_resource(GlobalAmbientLight { brightness: 380.0, ..default() });
+    commands.insert_resource(GlobalAmbientLight { brightness: 330.0, ..default() });
     commands.spawn((
-        DirectionalLight { illuminance: 6500.0, shadow_maps_enabled: true, ..default() },
+        DirectionalLight { illuminance: 3700.0, shadow_maps_enabled: true, ..default() },
         bevy::light::CascadeShadowConfigBuilder { maximum_distance: 6.0, num_cascades: 1, ..default() }.build(),
         Transform::from_xyz(-0.9, 1.9, 0.8).looking_at(Vec3::ZERO, Vec3::Y),
     ));
@@ -127,8 +132,8 @@ pub fn scene_camera() -> impl Bundle {
     (
         SceneCamera,
         Camera3d::default(),
-        // Tonemappers with tables would have to be loaded from files.
-        Tonemapping::Reinhard,
+        // Colours are those of the camera's images, as far as light and shadow leave them.
+        Tonemapping::None,
         Msaa::Sample4,
         RenderLayers::default(),
     )
@@ -154,12 +159,7 @@ pub fn place_bodies(
     }
 }
 
-fn place(
-    placement: &Placement,
-    pose: Option<&Isometry3<f32>>,
-    transform: &mut Transform,
-    visibility: &mut Visibility,
-) {
+fn place(placement: &Placement, pose: Option<&Isometry3<f32>>, transform: &mut Transform, visibility: &mut Visibility) {
     match pose {
         Some(pose) => {
             *transform = placement.transform(pose);

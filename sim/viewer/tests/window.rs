@@ -166,7 +166,9 @@ fn every_control_becomes_a_command_of_the_next_tick() {
     assert_eq!(record.commands, [Command::HideCamera { hidden: true }]);
     assert!(record.camera_hidden && record.image.is_none());
     slide(&mut window, "wind to the right", 1.0);
-    assert!(matches!(&tick(&mut window).commands[..], [Command::SetWind { drift }] if drift[0] > 0.5 && drift[1] == 0.0));
+    assert!(
+        matches!(&tick(&mut window).commands[..], [Command::SetWind { drift }] if drift[0] > 0.5 && drift[1] == 0.0)
+    );
     // Back before the wind.
     let ticks = window.session().records.len();
     click(&mut window, "undo");

@@ -3,24 +3,28 @@
 use std::sync::Arc;
 
 use bevy_egui::egui::{Color32, RichText, Ui};
-use egui_plot::{HLine, Legend, Line, Plot, PlotPoints, Points, VLine};
+use egui_plot::{Corner, HLine, Legend, Line, Plot, PlotPoints, Points, VLine};
 use mindseye_runs::TickRecord;
 
 use crate::latent_map::LatentMap;
 use crate::session::Session;
 use crate::theme;
 
-/// Height of a chart, points.
-const HEIGHT: f32 = 92.0;
-/// Height of the latent map, points.
-const MAP_HEIGHT: f32 = 150.0;
+/// Smallest and largest height of a chart, points.
+const HEIGHTS: (f32, f32) = (48.0, 120.0);
+/// Height of the latent map as a multiple of a chart's.
+const MAP_HEIGHTS: f32 = 1.8;
+/// Height of a heading with the gaps around it, points.
+const HEADING: f32 = 26.0;
 
 /// Draws the charts; `map` is kept from frame to frame.
 pub fn show(ui: &mut Ui, session: &Session, map: &mut Option<LatentMap>) {
-    energies(ui, session);
-    surprise(ui, session);
-    times(ui, session);
-    latents(ui, session, map);
+    let free = ui.available_height() - 4.0 * HEADING;
+    let height = (free / (3.0 + MAP_HEIGHTS)).clamp(HEIGHTS.0, HEIGHTS.1);
+    energies(ui, session, height);
+    surprise(ui, session, height);
+    times(ui, session, height);
+    latents(ui, session, map, MAP_HEIGHTS * height);
 }
 
 fn heading(ui: &mut Ui, text: &str, value: Option<String>) {
@@ -33,10 +37,16 @@ fn heading(ui: &mut Ui, text: &str, value: Option<String>) {
 }
 
 /// A chart over ticks, with a line at the shown one.
-fn over_ticks<'a>(ui: &mut Ui, name: &str, session: &Session, series: Vec<(String, Vec<[f64; 2]>)>, band: Option<f64>) {
+fn over_ticks(
+    ui: &mut Ui,
+    (name, height): (&str, f32),
+    session: &Session,
+    series: Vec<(String, Vec<[f64; 2]>)>,
+    band: Option<f64>,
+) {
     let shown = session.shown().map(|record| record.tick as f64);
     let plot = Plot::new(name)
-        .height(HEIGHT)
+        .height(height)
         .allow_drag(false)
         .allow_zoom(false)
         .allow_scroll(false)
@@ -44,8 +54,10 @@ fn over_ticks<'a>(ui: &mut Ui, name: &str, session: &Session, series: Vec<(Strin
         .include_x(0.0)
         .include_x(10.0)
         .y_axis_min_width(34.0)
-        .show_x(false)
-        .legend(Legend::default().background_alpha(0.4));
+        .show_x(false);
+    // One line needs no name beside its heading.
+    let legend = Legend::default().position(Corner::LeftTop).background_alpha(0.4);
+    let plot = if series.len() > 1 { plot.legend(legend) } else { plot };
     plot.show(ui, |plot| {
         for (index, (name, points)) in series.into_iter().enumerate() {
             let colour = theme::LINES[index % theme::LINES.len()];
@@ -67,7 +79,7 @@ fn of_ticks(records: &[Arc<TickRecord>], value: impl Fn(&TickRecord) -> Option<f
 }
 
 /// Every term of the cost times its weight, and the critic's prediction.
-fn energies(ui: &mut Ui, session: &Session) {
+fn energies(ui: &mut Ui, session: &Session, height: f32) {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in session.records.iter().flat_map(|record| &record.report.energies) {
         let weighs = session.records.iter().any(|record| record.report.directive.weight(name).unwrap_or(0.0) != 0.0);
@@ -87,32 +99,38 @@ fn energies(ui: &mut Ui, session: &Session) {
         series.push(("critic".into(), critic));
     }
     heading(ui, "energy of the perceived state, weighted", None);
-    over_ticks(ui, "energies", session, series, None);
+    over_ticks(ui, ("energies", height), session, series, None);
 }
 
 /// How surprising observations were: calibrated where the checkpoint says what is normal.
-fn surprise(ui: &mut Ui, session: &Session) {
+fn surprise(ui: &mut Ui, session: &Session, height: f32) {
     let (series, band) = match session.surprise_band {
         Some(band) => (of_ticks(&session.records, |record| record.surprise), Some(band)),
         None => (of_ticks(&session.records, |record| record.report.surprise.map(f64::from)), None),
     };
-    let now = session.shown().and_then(|record| record.surprise);
-    heading(ui, "surprise", now.map(|surprise| format!("{surprise:.2}")));
-    over_ticks(ui, "surprise", session, vec![("score".into(), series)], band);
+    let now = session.shown().and_then(|record| record.surprise).map(|surprise| format!("{surprise:.2}"));
+    let alarm = band.map(|band| format!("(alarm above {band:.1})"));
+    heading(ui, "surprise", Some([now, alarm].into_iter().flatten().collect::<Vec<_>>().join(" ")));
+    over_ticks(ui, ("surprise", height), session, vec![("score".into(), series)], band);
 }
 
 /// How long plans took.
-fn times(ui: &mut Ui, session: &Session) {
+fn times(ui: &mut Ui, session: &Session, height: f32) {
     let series = of_ticks(&session.records, |record| Some(record.report.planning_ms));
     let now = session.shown().map(|record| record.report.planning_ms);
     heading(ui, "planning, ms", now.map(|ms| format!("{ms:.1}")));
-    over_ticks(ui, "planning", session, vec![("planning".into(), series)], None);
+    over_ticks(ui, ("planning", height), session, vec![("planning".into(), series)], None);
 }
 
 /// The run's path through the latent space, the goal, and where the candidates end.
-fn latents(ui: &mut Ui, session: &Session, map: &mut Option<LatentMap>) {
+fn latents(ui: &mut Ui, session: &Session, map: &mut Option<LatentMap>, height: f32) {
     let Some(record) = session.shown() else { return };
-    heading(ui, "latent space (two principal components)", None);
+    let (best, candidates) = (theme::colour32(theme::BEST), theme::colour32(theme::energy(0.8)));
+    ui.horizontal(|ui| {
+        ui.colored_label(theme::MUTED, "latent space, two principal components:");
+        let names = [("now", theme::INK), ("goal", theme::GOOD), ("best plan", best), ("others", candidates)];
+        names.map(|(name, colour)| ui.colored_label(colour, name));
+    });
     let path = session.records.iter().map(|record| record.latent.as_slice());
     let ends = record.candidates.iter().map(|plan| plan.end.as_slice());
     let all = path.chain(ends).chain([record.goal_latent.as_slice()]);
@@ -121,21 +139,19 @@ fn latents(ui: &mut Ui, session: &Session, map: &mut Option<LatentMap>) {
     let until = record.tick as usize + 1;
     let path: Vec<[f64; 2]> = session.records.iter().take(until).filter_map(|record| place(&record.latent)).collect();
     let ends: Vec<[f64; 2]> = record.candidates.iter().filter_map(|plan| place(&plan.end)).collect();
-    let best = record.best.as_ref().and_then(|best| place(&best.end));
+    let end = record.best.as_ref().and_then(|best| place(&best.end));
     let (now, goal) = (place(&record.latent), place(&record.goal_latent));
     let plot = Plot::new("latents")
-        .height(MAP_HEIGHT)
+        .height(height)
         .allow_drag(false)
         .allow_zoom(false)
         .allow_scroll(false)
-        .show_axes(false)
-        .legend(Legend::default().background_alpha(0.4));
+        .show_axes(false);
     plot.show(ui, |plot| {
-        let cold = theme::colour32(theme::energy(0.8));
         plot.line(Line::new("so far", PlotPoints::new(path)).color(theme::MUTED).width(1.4));
-        plot.points(Points::new("candidates", PlotPoints::new(ends)).color(cold).radius(2.0));
+        plot.points(Points::new("candidates", PlotPoints::new(ends)).color(candidates).radius(2.0));
         for (name, at, colour, radius) in [
-            ("best plan", best, theme::colour32(theme::BEST), 4.0),
+            ("best plan", end, best, 4.0),
             ("now", now, theme::INK, 4.0),
             ("goal", goal, theme::GOOD, 5.0),
         ] {

@@ -16,22 +16,30 @@ const MOST_IMAGES: usize = 8;
 /// Images on the graphics card, by what they show.
 #[derive(Default)]
 pub struct Textures {
-    /// Tick and control step that they are of.
-    of: Option<(u64, usize)>,
+    /// Tick that the newest are of, and whether it had images.
+    of: Option<(u64, bool)>,
     shown: Vec<(String, TextureHandle)>,
+    /// The next ones, and frames until they are on the graphics card: without the wait they would flicker.
+    next: Option<(usize, Vec<(String, TextureHandle)>)>,
 }
 
-impl Textures {
-    /// The next frame makes them anew.
-    pub fn forget(&mut self) {
-        self.of = None;
-    }
+/// Frames from the making of a texture until it can be drawn.
+const FRAMES_TO_LOAD: usize = 2;
 
+impl Textures {
     /// Makes those of the shown tick, where they are of another.
     fn follow(&mut self, context: &egui::Context, session: &Session) {
+        match &mut self.next {
+            Some((0, next)) => {
+                self.shown = std::mem::take(next);
+                self.next = None;
+            }
+            Some((frames, _)) => *frames -= 1,
+            None => {}
+        }
         let Some(record) = session.shown() else { return };
-        let key = (record.tick, session.records.len());
-        if self.of == Some(key) {
+        let key = (record.tick, record.image.is_some());
+        if self.of == Some(key) || self.next.is_some() {
             return;
         }
         self.of = Some(key);
@@ -39,13 +47,13 @@ impl Textures {
         let strip = record.strip.iter().take(MOST_IMAGES).enumerate();
         let strip = strip.map(|(chunk, image)| (format!("+{}", chunk + 1), image.clone()));
         let images = named("camera", &record.image).into_iter().chain(named("goal", &record.goal_image)).chain(strip);
-        self.shown = images
-            .map(|(name, image)| {
-                let size = [image.size().width(), image.size().height()];
-                let image = ColorImage::from_rgb(size, image.pixels());
-                (name.clone(), context.load_texture(name, image, TextureOptions::NEAREST))
-            })
-            .collect();
+        let next = images.map(|(name, image)| {
+            let size = [image.size().width(), image.size().height()];
+            let image = ColorImage::from_rgb(size, image.pixels());
+            (name.clone(), context.load_texture(name, image, TextureOptions::NEAREST))
+        });
+        self.next = Some((FRAMES_TO_LOAD, next.collect()));
+        context.request_repaint();
     }
 
     fn get(&self, name: &str) -> Option<&TextureHandle> {
