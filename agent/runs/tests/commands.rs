@@ -57,7 +57,7 @@ fn wind_ends_where_it_is_set_to_nothing() {
 fn a_world_that_is_moved_by_hand_surprises_the_agent_until_it_is_undone() {
     let start = run("push_t").advance().unwrap().state.clone();
     let mut moved = start.clone();
-    moved[2] = -moved[2]; // the block, to the other side
+    moved[2] = 1.0 - moved[2]; // the block, to the other side of the floor, which is 1 m wide
     let (run, plain) = done_and_undone("push_t", &Command::MoveWorld { state: moved.clone() });
     let (before, after) = (&run.history()[1], &run.history()[2]);
     assert_ne!(digests(&run)[2], plain[2]);

@@ -81,8 +81,8 @@ fn what_is_not_asked_for_is_not_there() {
 }
 
 /// The model of `bridge`, which comes with a stochastic predictor and an ensemble, beside a state probe with fresh
-/// weights; without the files called `without`.
-fn bridge_with_probe(without: &[&str]) -> RunSetup {
+/// weights; without the files called `without`. Its heads are read from the folder when they are needed.
+fn bridge_with_probe(without: &[&str]) -> (tempfile::TempDir, RunSetup) {
     let folder = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(checkpoint_folder("bridge")).unwrap() {
         let path = entry.unwrap().path();
@@ -102,15 +102,17 @@ fn bridge_with_probe(without: &[&str]) -> RunSetup {
     task.planner = serde_json::from_str(r#"{"kind": "icem", "samples": 16, "iterations": 2, "elites": 4}"#).unwrap();
     task.samples = None;
     let detail = Detail { samples: 5, ..Detail::default() };
-    RunSetup { source: (&checkpoint).into(), task, detail, ..setup("bridge") }
+    (folder, RunSetup { source: (&checkpoint).into(), task, detail, ..setup("bridge") })
 }
 
 #[test]
 fn samples_of_the_outcome_are_read_where_the_model_has_them() {
-    let stochastic = InteractiveRun::new(bridge_with_probe(&[])).unwrap().advance().unwrap();
-    let ensemble = InteractiveRun::new(bridge_with_probe(&["stochastic.safetensors"])).unwrap().advance().unwrap();
-    let without = ["stochastic.safetensors", "ensemble.safetensors"];
-    let neither = InteractiveRun::new(bridge_with_probe(&without)).unwrap().advance().unwrap();
+    let tick_without = |files: &[&str]| {
+        let (_folder, setup) = bridge_with_probe(files);
+        InteractiveRun::new(setup).unwrap().advance().unwrap()
+    };
+    let (stochastic, ensemble) = (tick_without(&[]), tick_without(&["stochastic.safetensors"]));
+    let neither = tick_without(&["stochastic.safetensors", "ensemble.safetensors"]);
     assert_eq!(stochastic.samples.len(), 5);
     assert!((2..=5).contains(&ensemble.samples.len()), "{} members", ensemble.samples.len());
     for record in [&stochastic, &ensemble] {

@@ -37,6 +37,8 @@ pub struct Settings {
     pub wind: Vec<f32>,
     /// Speed of display, 1 for real time.
     pub speed: f64,
+    /// Whether the best plan is drawn.
+    pub show_best: bool,
     /// Whether candidates are drawn.
     pub show_candidates: bool,
     /// Whether the futures of the best plan are drawn.
@@ -56,6 +58,7 @@ impl Settings {
             camera_hidden: false,
             wind: vec![0.0; action_width],
             speed: 1.0,
+            show_best: true,
             show_candidates: true,
             show_futures: true,
         }

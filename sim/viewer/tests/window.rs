@@ -78,8 +78,12 @@ fn control(window: &mut Offscreen, name: &str) -> egui::Rect {
 }
 
 fn click(window: &mut Offscreen, name: &str) {
-    let at = control(window, name).center();
-    drag(window, &[[at.x, at.y]]);
+    let at: [f32; 2] = control(window, name).center().into();
+    input(window, [moved(at)]);
+    window.frame();
+    // In one frame: where frames take long, egui would take it for holding the button.
+    input(window, [button(at, true), button(at, false)]);
+    (0..3).for_each(|_| window.frame());
 }
 
 /// Drags a slider called `name` to a share of its length.
@@ -121,6 +125,7 @@ fn the_image_shows_the_block_where_the_state_says_and_ghosts_where_the_plan_goes
     let mut window = window(&["push_t"]);
     let record = tick(&mut window);
     click(&mut window, "show candidates");
+    click(&mut window, "show best plan");
     window.session().show(Cursor::At(0));
     let image = window.image().unwrap();
     // The middle of the block's upper side: greyish blue, as the scene has it; the floor beside it is not.

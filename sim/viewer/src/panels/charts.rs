@@ -129,7 +129,9 @@ fn latents(ui: &mut Ui, session: &Session, map: &mut Option<LatentMap>, height: 
     ui.horizontal(|ui| {
         ui.colored_label(theme::MUTED, "latent space, two principal components:");
         let names = [("now", theme::INK), ("goal", theme::GOOD), ("best plan", best), ("others", candidates)];
-        names.map(|(name, colour)| ui.colored_label(colour, name));
+        for (name, colour) in names {
+            ui.colored_label(colour, name);
+        }
     });
     let path = session.records.iter().map(|record| record.latent.as_slice());
     let ends = record.candidates.iter().map(|plan| plan.end.as_slice());
@@ -141,20 +143,14 @@ fn latents(ui: &mut Ui, session: &Session, map: &mut Option<LatentMap>, height: 
     let ends: Vec<[f64; 2]> = record.candidates.iter().filter_map(|plan| place(&plan.end)).collect();
     let end = record.best.as_ref().and_then(|best| place(&best.end));
     let (now, goal) = (place(&record.latent), place(&record.goal_latent));
-    let plot = Plot::new("latents")
-        .height(height)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .allow_scroll(false)
-        .show_axes(false);
+    let plot =
+        Plot::new("latents").height(height).allow_drag(false).allow_zoom(false).allow_scroll(false).show_axes(false);
     plot.show(ui, |plot| {
         plot.line(Line::new("so far", PlotPoints::new(path)).color(theme::MUTED).width(1.4));
         plot.points(Points::new("candidates", PlotPoints::new(ends)).color(candidates).radius(2.0));
-        for (name, at, colour, radius) in [
-            ("best plan", end, best, 4.0),
-            ("now", now, theme::INK, 4.0),
-            ("goal", goal, theme::GOOD, 5.0),
-        ] {
+        for (name, at, colour, radius) in
+            [("best plan", end, best, 4.0), ("now", now, theme::INK, 4.0), ("goal", goal, theme::GOOD, 5.0)]
+        {
             if let Some(at) = at {
                 plot.points(Points::new(name, vec![at]).color(colour).radius(radius));
             }

@@ -122,6 +122,7 @@ fn world(ui: &mut Ui, session: &mut Session) {
 
 fn drawing(ui: &mut Ui, session: &mut Session) {
     heading(ui, "SHOWN");
+    named("show best plan", ui.checkbox(&mut session.settings.show_best, "best plan"));
     named("show candidates", ui.checkbox(&mut session.settings.show_candidates, "candidates"));
     named("show futures", ui.checkbox(&mut session.settings.show_futures, "samples of the future"));
     if let Some(note) = &session.note {
