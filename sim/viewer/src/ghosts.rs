@@ -3,7 +3,6 @@
 //! probe; the planner itself plans with latents.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bevy::asset::RenderAssetUsages;
 use bevy::light::NotShadowCaster;
@@ -11,7 +10,7 @@ use bevy::mesh::{Indices, PrimitiveTopology};
 use bevy::prelude::*;
 use mindseye_runs::{ImaginedPlan, TickRecord};
 
-use crate::session::{Session, Settings};
+use crate::session::Session;
 use crate::stage::Stage;
 use crate::theme;
 
@@ -40,9 +39,110 @@ impl GhostMaterials {
         materials: &mut Assets<StandardMaterial>,
     ) -> Handle<StandardMaterial> {
         let level = |value: f32| (value.clamp(0.0, 1.0) * LEVELS).round() as u8;
-        let Settings { show_best, show_candidates, show_futures, .. } = session.settings;
-    let key = (Arc::as_ptr(record) as usize, [show_best, show_candidates, show_futures]);
-    if *drawn == Some(key) {
+        let key = [level(rgb[0]), level(rgb[1]), level(rgb[2]), level(opacity).max(1)];
+        let [r, g, b, a] = key.map(|level| f32::from(level) / LEVELS);
+        let make = || {
+            materials.add(StandardMaterial {
+                base_color: Color::srgba(r, g, b, a),
+                alpha_mode: AlphaMode::Blend,
+                unlit: true,
+                ..default()
+            })
+        };
+        self.0.entry(key).or_insert_with(make).clone()
+    }
+}
+
+/// A ghost of all bodies in one state.
+struct Figure {
+    state: Vec<f64>,
+    rgb: [f32; 3],
+    opacity: f32,
+}
+
+/// A path over the floor.
+struct Path {
+    points: Vec<[f64; 2]>,
+    rgb: [f32; 3],
+    opacity: f32,
+    width_m: f32,
+}
+
+/// What is drawn of a tick.
+#[derive(Default)]
+struct Imagined {
+    figures: Vec<Figure>,
+    paths: Vec<Path>,
+}
+
+/// Where the candidates' energies lie between the lowest (0) and the highest (1) of them.
+fn share_of(energy: f32, candidates: &[ImaginedPlan]) -> f32 {
+    let finite = || candidates.iter().map(|plan| plan.energy).filter(|energy| energy.is_finite());
+    let (low, high) = (finite().fold(f32::INFINITY, f32::min), finite().fold(f32::NEG_INFINITY, f32::max));
+    if high > low { ((energy - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 }
+}
+
+impl Imagined {
+    fn of(session: &Session, record: &TickRecord) -> Self {
+        let mut imagined = Self::default();
+        let bodies = session.figure.bodies.len();
+        // A path for every body: those that stay where they are have none worth seeing.
+        let mut add_paths = |states: &[Vec<f64>], rgb: [f32; 3], opacity: f32, width_m: f32| {
+            let start = record.read_state.as_deref().and_then(|read| session.state_of_probe(read));
+            let all: Vec<_> = start.iter().chain(states).map(|state| session.figure.poses(state)).collect();
+            for body in 0..bodies {
+                let at = |poses: &Vec<nalgebra::Isometry3<f32>>| {
+                    poses.get(body).map(|pose| [f64::from(pose.translation.x), f64::from(pose.translation.y)])
+                };
+                let points: Vec<[f64; 2]> = all.iter().filter_map(at).collect();
+                imagined.paths.push(Path { points, rgb, opacity, width_m });
+            }
+        };
+        let candidates = if session.settings.show_candidates { record.candidates.as_slice() } else { &[] };
+        for plan in candidates.iter().rev() {
+            let share = share_of(plan.energy, candidates);
+            add_paths(&session.states_of(plan), theme::energy(share), 0.5 - 0.3 * share, PATH_M / 3.0);
+        }
+        let futures = if session.settings.show_futures { record.samples.as_slice() } else { &[] };
+        for future in futures {
+            let states: Vec<_> = future.iter().filter_map(|read| session.state_of_probe(read)).collect();
+            add_paths(&states, theme::FUTURE, 0.6, PATH_M / 2.5);
+        }
+        let best = record.best.as_ref().map(|best| session.states_of(best)).unwrap_or_default();
+        add_paths(&best, theme::BEST, 0.95, PATH_M);
+        // Ends of evenly spaced candidates: good ones and bad ones.
+        let every = candidates.len().div_ceil(DRAWN_ENDS).max(1);
+        for plan in candidates.iter().step_by(every) {
+            let share = share_of(plan.energy, candidates);
+            if let Some(state) = session.states_of(plan).pop() {
+                imagined.figures.push(Figure { state, rgb: theme::energy(share), opacity: 0.16 - 0.09 * share });
+            }
+        }
+        // The farther ahead, the fainter.
+        let horizon = best.len().max(1) as f32;
+        for (chunk, state) in best.into_iter().enumerate() {
+            let opacity = 0.62 - 0.42 * chunk as f32 / horizon;
+            imagined.figures.push(Figure { state, rgb: theme::BEST, opacity });
+        }
+        imagined
+    }
+}
+
+/// Draws the imagination of the shown tick anew when another is shown.
+pub fn draw(
+    mut commands: Commands,
+    session: Res<Session>,
+    stage: Res<Stage>,
+    mut kept: ResMut<GhostMaterials>,
+    mut meshes: ResMut<Assets<Mesh>>,
+    mut materials: ResMut<Assets<StandardMaterial>>,
+    ghosts: Query<Entity, With<Ghost>>,
+    mut drawn: Local<Option<(u64, u64, bool, bool)>>,
+) {
+    let Some(record) = session.shown() else { return };
+    let key =
+        (record.tick, record.commands.len() as u64, session.settings.show_candidates, session.settings.show_futures);
+    if *drawn == Some(key) && !session.is_changed() {
         return;
     }
     *drawn = Some(key);
