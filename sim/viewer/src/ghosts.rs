@@ -3,6 +3,7 @@
 //! probe; the planner itself plans with latents.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bevy::asset::RenderAssetUsages;
 use bevy::light::NotShadowCaster;
@@ -10,7 +11,7 @@ use bevy::mesh::{Indices, PrimitiveTopology};
 use bevy::prelude::*;
 use mindseye_runs::{ImaginedPlan, TickRecord};
 
-use crate::session::Session;
+use crate::session::{Session, Settings};
 use crate::stage::Stage;
 use crate::theme;
 
@@ -108,7 +109,8 @@ impl Imagined {
             let states: Vec<_> = future.iter().filter_map(|read| session.state_of_probe(read)).collect();
             add_paths(&states, theme::FUTURE, 0.6, PATH_M / 2.5);
         }
-        let best = record.best.as_ref().map(|best| session.states_of(best)).unwrap_or_default();
+        let best = record.best.as_ref().filter(|_| session.settings.show_best);
+        let best = best.map(|best| session.states_of(best)).unwrap_or_default();
         add_paths(&best, theme::BEST, 0.95, PATH_M);
         // Ends of evenly spaced candidates: good ones and bad ones.
         let every = candidates.len().div_ceil(DRAWN_ENDS).max(1);
@@ -128,6 +130,9 @@ impl Imagined {
     }
 }
 
+/// Which tick is drawn, and what of it.
+type Drawn = (usize, [bool; 3]);
+
 /// Draws the imagination of the shown tick anew when another is shown.
 pub fn draw(
     mut commands: Commands,
@@ -137,12 +142,12 @@ pub fn draw(
     mut meshes: ResMut<Assets<Mesh>>,
     mut materials: ResMut<Assets<StandardMaterial>>,
     ghosts: Query<Entity, With<Ghost>>,
-    mut drawn: Local<Option<(u64, u64, bool, bool)>>,
+    mut drawn: Local<Option<Drawn>>,
 ) {
     let Some(record) = session.shown() else { return };
-    let key =
-        (record.tick, record.commands.len() as u64, session.settings.show_candidates, session.settings.show_futures);
-    if *drawn == Some(key) && !session.is_changed() {
+    let Settings { show_best, show_candidates, show_futures, .. } = session.settings;
+    let key = (Arc::as_ptr(record) as usize, [show_best, show_candidates, show_futures]);
+    if *drawn == Some(key) {
         return;
     }
     *drawn = Some(key);
