@@ -1,6 +1,7 @@
 //! Actor: proposes plans, has them imagined and scored, improves them, and acts (LeCun 2022, section 3.1, Mode-2); or
 //! executes what a policy proposes (Mode-1).
 
+mod candidates;
 mod colored_noise;
 mod descent;
 pub mod distillation;
@@ -79,6 +80,9 @@ pub struct Choice {
     pub rollout: Option<Rollouts>,
     /// The best energy after every round of improvement: never rising. Empty for actors that do not imagine.
     pub energies: Vec<f32>,
+    /// Plans that the search scored, with their energies, in the order in which they were scored: as many as
+    /// [`Imagination::with_candidates`] asks for, evenly thinned.
+    pub candidates: Vec<(Plan, f32)>,
     /// What the plan is instead of the result of a search, when there was no time for one.
     pub fallback: Option<Fallback>,
     /// How it was decided.
@@ -91,7 +95,7 @@ impl Choice {
     /// A choice without imagination.
     fn unplanned(plan: Plan) -> Self {
         let (mode, reason) = (Mode::Mode1, ModeReason::Task);
-        Self { plan, rollout: None, energies: Vec::new(), fallback: None, mode, reason }
+        Self { plan, rollout: None, energies: Vec::new(), candidates: Vec::new(), fallback: None, mode, reason }
     }
 }
 

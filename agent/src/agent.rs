@@ -9,6 +9,7 @@ mod executed;
 mod expected_distances;
 mod goals;
 mod history;
+mod imagining;
 mod report;
 mod timing;
 
@@ -73,6 +74,8 @@ pub struct Agent {
     /// Normalised actions that the next tick's plan begins with.
     committed: Arc<[f32]>,
     times: TickTimes,
+    /// Most scored plans that a report lists.
+    candidates: usize,
 }
 
 /// The state of a tick, and how it became known.
@@ -121,6 +124,7 @@ impl Agent {
             executed: ExecutedActions::default(),
             committed: Arc::default(),
             times: TickTimes::default(),
+            candidates: 0,
         }
     }
 
@@ -377,6 +381,7 @@ impl Agent {
             energies: judgement.energies,
             predicted_value: judgement.predicted_value,
             planning_energies: choice.energies,
+            candidates: choice.candidates,
             planning_ms: 0.0,
             deadline_missed: false,
             fallback: choice.fallback,

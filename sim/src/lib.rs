@@ -19,10 +19,12 @@ pub mod benchmark;
 pub mod camera;
 pub mod demonstration;
 pub mod factors;
+pub mod figure;
 pub mod intuition;
 pub mod scenes;
 
 pub use benchmark::{SceneBenchmark, benchmark};
 pub use demonstration::{Demonstrator, demonstrate};
 pub use factors::{Factor, Factors};
+pub use figure::Figure;
 pub use scenes::{SCENES, Scene, SceneOptions, cross_pair, demonstrator, has_cross_pairs, make, scene};

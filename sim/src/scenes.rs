@@ -2,6 +2,7 @@
 
 pub mod bridge;
 mod disc;
+mod drawing;
 mod overhead;
 pub mod push_t;
 mod saved;
@@ -15,6 +16,7 @@ use mindseye_interface::{Error, ImageSize, Result, Seed, Simulator};
 
 use crate::demonstration::{Demonstrator, NamedDemonstrator};
 use crate::factors::{Factor, Factors};
+use crate::figure::Figure;
 pub use simulator::{SceneParts, SceneSimulator};
 
 /// All scenes.
@@ -64,6 +66,8 @@ pub struct Scene {
     pub demonstrators: &'static [NamedDemonstrator],
     /// Builds the simulator; the factors are checked before.
     build: fn(&SceneOptions) -> Box<dyn Simulator>,
+    /// What the episode of a seed looks like.
+    figure: fn(Seed, &Factors) -> Figure,
     /// A start and a goal of a hard pair in the episode of a seed, where the scene has hard pairs.
     hard_pair: Option<fn(&Factors, Seed) -> StartAndGoal>,
     /// The move of the scene's object that a goal requires, where there is an object.
@@ -93,6 +97,15 @@ impl Scene {
     pub fn make(&self, options: &SceneOptions) -> Result<Box<dyn Simulator>> {
         self.require_factors(&options.factors)?;
         Ok((self.build)(options))
+    }
+
+    /// What the episode of a seed looks like; the images of its simulator are drawn from it.
+    ///
+    /// # Errors
+    /// As [`Scene::make`].
+    pub fn figure(&self, factors: &Factors, episode: Seed) -> Result<Figure> {
+        self.require_factors(factors)?;
+        Ok((self.figure)(episode, factors))
     }
 
     /// Refuses factors that the scene does not have.

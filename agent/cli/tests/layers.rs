@@ -16,7 +16,7 @@ use module_graph::{Circle, circles};
 use source::{files, repository, tree};
 
 /// Every package from the bottom up; those that are not there yet are passed over.
-const LAYERS: [Layer; 18] = [
+const LAYERS: [Layer; 19] = [
     Layer { name: "mindseye-interface", folder: "agent/interface", may_use: &["nalgebra"] },
     Layer { name: "mindseye-sim", folder: "sim", may_use: &["mindseye-interface", "nalgebra", "rapier3d"] },
     Layer { name: "mindseye-episodes", folder: "world_model/episodes", may_use: &["mindseye-interface"] },
@@ -75,9 +75,31 @@ const LAYERS: [Layer; 18] = [
         ],
     },
     Layer {
+        name: "mindseye-runs",
+        folder: "agent/runs",
+        may_use: &[
+            "mindseye-interface",
+            "mindseye-episodes",
+            "mindseye-world-model",
+            "mindseye-agent",
+            "mindseye-evaluation",
+        ],
+    },
+    Layer {
         name: "mindseye-viewer",
         folder: "sim/viewer",
-        may_use: &["mindseye-interface", "mindseye-sim", "mindseye-agent", "mindseye-evaluation", "bevy"],
+        may_use: &[
+            "mindseye-interface",
+            "mindseye-sim",
+            "mindseye-episodes",
+            "mindseye-world-model",
+            "mindseye-agent",
+            "mindseye-evaluation",
+            "mindseye-runs",
+            "mindseye-assets",
+            "bevy",
+            "nalgebra",
+        ],
     },
     Layer {
         name: "mindseye-bench",
@@ -112,6 +134,7 @@ const BINARY: &[&str] = &[
     "mindseye-worlds",
     "mindseye-evaluation",
     "mindseye-plots",
+    "mindseye-runs",
     "mindseye-bench",
     "mindseye-encoders",
 ];
@@ -139,6 +162,7 @@ const EXAMPLES: &[&str] = &[
     "mindseye-worlds",
     "mindseye-evaluation",
     "mindseye-plots",
+    "mindseye-runs",
 ];
 
 #[test]

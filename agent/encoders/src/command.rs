@@ -226,6 +226,7 @@ impl EncodeArguments {
             PoolName::Class => Pooling::Class,
         };
         require_own_place(&self.out, &self.weights, &self.paths)?;
+        let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty() && folder.exists());
         self.model.on_threads(|| {
             let model = self.model.load(&self.weights)?;
             let Some(encoder) = model.encoder() else {
@@ -234,6 +235,10 @@ impl EncodeArguments {
             let clips = usual_clips(encoder, model.config().kind, self.frames, self.fps);
             let encoding = Encoding { model: &model, weights: &self.weights, clips, pooling };
             let tokens = encoding.run(&self.paths)?;
+            // A folder that was there and is gone was moved by somebody: it is not made anew.
+            if folder.is_some_and(|folder| !folder.exists()) {
+                return Err(Error::file(&self.out, "expected its folder as it was at the start, got none"));
+            }
             write_tokens(&self.out, &tokens, pooling)?;
             let (shape, out) = (tokens.shape(pooling), self.out.display().to_string());
             say(&format!("{model}"));

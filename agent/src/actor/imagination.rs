@@ -18,6 +18,7 @@ pub struct Imagination<'a> {
     pub directive: &'a Directive,
     proposals: Vec<Plan>,
     predicted_states: Cell<usize>,
+    candidates: usize,
 }
 
 /// Plans with their energies.
@@ -44,7 +45,15 @@ impl<'a> Imagination<'a> {
     /// Imagination of what follows from `start`.
     pub fn new(dynamics: &'a dyn Dynamics, cost: &'a CostModule, start: &'a Latent, directive: &'a Directive) -> Self {
         let context = Context::of(start);
-        Self { dynamics, cost, context, directive, proposals: Vec::new(), predicted_states: Cell::new(0) }
+        Self {
+            dynamics,
+            cost,
+            context,
+            directive,
+            proposals: Vec::new(),
+            predicted_states: Cell::new(0),
+            candidates: 0,
+        }
     }
 
     /// The same with all that is known at the start, in place of the state alone.
@@ -68,6 +77,18 @@ impl<'a> Imagination<'a> {
                 got: format!("{} of {}", got.0, got.1),
             }),
         }
+    }
+
+    /// The same for a search that keeps at most `limit` of the plans that it scores in [`super::Choice::candidates`]; 0,
+    /// as before this call, keeps none. What is chosen does not depend on it.
+    #[must_use]
+    pub fn with_candidates(self, limit: usize) -> Self {
+        Self { candidates: limit, ..self }
+    }
+
+    /// How many scored plans are to be kept.
+    pub(super) fn candidates(&self) -> usize {
+        self.candidates
     }
 
     /// What a policy proposes.

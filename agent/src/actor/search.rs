@@ -5,6 +5,7 @@
 //! expected to end in time, by what groups took before ([`Paces`]), and cancelled where it does not; so neither the
 //! time nor the memory of a tick depends on the number of samples or on the horizon.
 
+use super::candidates::CandidateLog;
 use super::pace::{Expect, Pace, Paces};
 use super::population::{Best, Candidate};
 use super::previous_plan::PreviousPlan;
@@ -46,6 +47,7 @@ pub(super) struct Search<'a> {
     start: Option<Plan>,
     best: Option<(Candidate, Option<Rollouts>)>,
     energies: Vec<f32>,
+    log: CandidateLog,
 }
 
 impl<'a> Search<'a> {
@@ -59,7 +61,8 @@ impl<'a> Search<'a> {
         let start = previous.remaining(imagination.directive).map(|plan| imagination.directive.constrained(plan));
         paces.rollouts.of_horizon(imagination.directive.horizon_chunks);
         paces.gradients.of_horizon(imagination.directive.horizon_chunks);
-        Self { imagination, deadline, paces, start, best: None, energies: Vec::new() }
+        let log = CandidateLog::new(imagination.candidates());
+        Self { imagination, deadline, paces, start, best: None, energies: Vec::new(), log }
     }
 
     /// What remains of the previous plan, `[H * A]`.
@@ -116,6 +119,7 @@ impl<'a> Search<'a> {
                     best = Some((energy, rollout));
                 }
             }
+            self.log.extend(&sequences, &scores.energies);
             kept.extend(sequences, scores.energies);
             scored += plans;
             self.paces.rollouts.add(plans, self.deadline.clock.now_secs() - before);
@@ -144,6 +148,7 @@ impl<'a> Search<'a> {
         let mut gradients = match forward {
             Some((scores, forward)) => {
                 // Plans that are scored count, also if there is no time to improve them.
+                self.log.extend(sequences, &scores.energies);
                 let Some((index, rollout)) = scores.best else {
                     return Err(Error::NoFiniteEnergy { candidates: count });
                 };
@@ -212,8 +217,11 @@ impl<'a> Search<'a> {
             (None, None, None) => (directive.constrained(directive.hold_plan()), Some(Fallback::HoldStill), 0),
         };
         *previous = PreviousPlan::new(plan.clone(), planned_steps);
+        let logged = self.log.into_kept().into_iter();
+        let logged = logged.map(|kept| Ok((Plan::new(horizon, chunk_width, kept.actions)?, kept.energy)));
+        let candidates = logged.collect::<Result<_>>()?;
         let (mode, reason) = (Mode::Mode2, ModeReason::Task);
-        Ok(Choice { plan, rollout, energies: self.energies, fallback, mode, reason })
+        Ok(Choice { plan, rollout, energies: self.energies, candidates, fallback, mode, reason })
     }
 
     fn offer(&mut self, challenger: &Candidate, rollout: Option<Rollouts>) {

@@ -32,6 +32,7 @@ impl Agent {
             Some(policy) => imagination.with_proposals(policy.propose(latent, directive)?)?,
             None => imagination,
         };
+        let imagination = imagination.with_candidates(self.candidates);
         let newest = self.modules.memory.recent(1).first().map(|newest| newest.sub_goal);
         if newest.is_some_and(|newest| newest != directive.sub_goal) {
             self.modules.actor.reset(); // the previous plan had another goal

@@ -29,19 +29,15 @@ impl Agent {
         report: &TickReport,
         observation: &Observation,
     ) -> Result<Option<ExpectedDistances>> {
-        let newest = self.modules.memory.recent(1).first().copied().filter(|newest| newest.tick == report.tick);
-        let Some(newest) = newest else { return Ok(None) };
+        let Some(newest) = self.newest_of(report) else { return Ok(None) };
         let directive = &report.directive;
         let planned = report.expected.as_ref().map(|expected| self.distances(expected, directive)).transpose()?;
         let hold = directive.hold_plan();
-        let imagined = (hold.horizon() > 0 && self.modules.actor.predicts()).then(|| {
-            let history = self.history(&newest.latent, newest.tick, &newest.arrival);
-            let context = history.context(self.proprioception(observation));
-            self.modules.world_model.rollout(&context, &Plans::from(&hold))
-        });
+        let imagined = (hold.horizon() > 0 && self.modules.actor.predicts())
+            .then(|| self.imagine(report, observation, &Plans::from(&hold), None));
         let holding_still = match imagined {
-            Some(Ok(rollouts)) => Some(self.distances(&rollouts, directive)?),
-            Some(Err(_)) | None => None,
+            Some(Ok(Some(rollouts))) => Some(self.distances(&rollouts, directive)?),
+            Some(Ok(None) | Err(_)) | None => None,
         };
         let now = self.distance(&newest.latent, directive)?;
         Ok(Some(ExpectedDistances { now, planned: planned.unwrap_or_default(), holding_still }))

@@ -29,6 +29,9 @@ pub struct TickReport {
     pub predicted_value: Option<f32>,
     /// The best plan's energy after every round of improvement.
     pub planning_energies: Vec<f32>,
+    /// Plans that the search scored, with their energies, in the order in which they were scored; as many as
+    /// [`Agent::keep_candidates`](crate::Agent::keep_candidates) asks for, none by default.
+    pub candidates: Vec<(Plan, f32)>,
     /// Time from the observation until the action chunk was returned, milliseconds: all of the tick.
     pub planning_ms: f64,
     /// Whether that was longer than the budget, whatever the plan is.
@@ -65,6 +68,7 @@ impl TickReport {
             energies: Vec::new(),
             predicted_value: None,
             planning_energies: Vec::new(),
+            candidates: Vec::new(),
             planning_ms: 0.0,
             deadline_missed: false,
             fallback: Some(Fallback::HoldStill),

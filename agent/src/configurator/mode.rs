@@ -47,6 +47,15 @@ impl Default for Confidence {
 }
 
 impl ModeConfig {
+    /// The name under which task files know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mode1 => "mode_1",
+            Self::Mode2 => "mode_2",
+            Self::Auto(_) => "auto",
+        }
+    }
+
     pub(super) fn validate(self) -> Result<()> {
         let Self::Auto(Confidence { surprise_below, surprise_ticks, margin }) = self else { return Ok(()) };
         require_range("mode.surprise_below", surprise_below, 0.0, 1e9)?;

@@ -88,6 +88,9 @@ impl TryFrom<PlannerFile> for PlannerConfig {
 }
 
 impl PlannerConfig {
+    /// Kinds of planners that search, as task files name them.
+    pub const KINDS: [&str; 6] = ["icem", "cem", "mppi", "predictive_sampling", "gradient", "hybrid"];
+
     /// A planner with these settings and without a previous plan.
     pub fn build(&self) -> Box<dyn Actor> {
         match self {

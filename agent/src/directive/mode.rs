@@ -1,5 +1,7 @@
 //! Acting at once or after planning (LeCun 2022, section 3.1): what a tick is ordered to do, and why.
 
+use std::fmt::{Display, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 /// How a tick decides.
@@ -31,6 +33,30 @@ pub enum ModeReason {
     Surprised,
     /// There is no time to compare the two, let alone to plan.
     NoTime,
+}
+
+impl Display for Mode {
+    fn fmt(&self, text: &mut Formatter<'_>) -> std::fmt::Result {
+        text.write_str(match self {
+            Self::Mode1 => "Mode-1",
+            Self::Mode2 => "Mode-2",
+        })
+    }
+}
+
+/// The reason as the end of a sentence.
+impl Display for ModeReason {
+    fn fmt(&self, text: &mut Formatter<'_>) -> std::fmt::Result {
+        text.write_str(match self {
+            Self::Task => "as the task says",
+            Self::PolicyGoodEnough => "the policy's plan is good enough",
+            Self::PolicyNotGoodEnough => "the policy's plan is not good enough",
+            Self::NoPreviousPlan => "there is no previous plan",
+            Self::NoProposal => "the policy proposes nothing",
+            Self::Surprised => "a surprise",
+            Self::NoTime => "no time",
+        })
+    }
 }
 
 /// What a tick is ordered to do.

@@ -11,13 +11,13 @@ mod layout;
 mod physics;
 mod routes;
 
-use mindseye_interface::{Action, ActionSpace, Error, GoalCheck, Image, ImageSize, Result, Seed};
-use nalgebra::{Isometry3, Translation3, Vector3};
+use mindseye_interface::{Action, ActionSpace, Error, GoalCheck, Result, Seed};
+use nalgebra::Vector3;
 
 pub use super::disc::{MODERATE_M, STRICT_M};
-use super::{Scene, SceneParts, SceneSimulator, disc, overhead};
-use crate::camera::{Mesh, Rasteriser};
+use super::{Scene, SceneParts, SceneSimulator, disc};
 use crate::factors::{Factor, Factors};
+use crate::figure::{Figure, Solid};
 pub use layout::overlap_m;
 use layout::{AGENT_RADIUS_M, Area, BRIDGE, CALM, CURRENT, Cuboid, FORD, Layout, PIXEL_M, WALLS};
 use physics::Physics;
@@ -30,6 +30,7 @@ pub(super) static SCENE: Scene = Scene {
     factors: &[Factor::AgentColor, Factor::WallColor, Factor::FloorColor],
     demonstrators: &demonstrators::DEMONSTRATORS,
     build: |options| Box::new(Bridge::new(options)),
+    figure: |seed, factors| Parts::figure(&Layout::of_episode(seed, factors)),
     hard_pair: Some(|_, seed| layout::hard_pair(seed)),
     object_move: None,
 };
@@ -42,20 +43,12 @@ const CONTROL_STEP_SECS: f64 = 0.1;
 const AGENT_SPEED_M_PER_S: f64 = 2.0 * PIXEL_M / CONTROL_STEP_SECS;
 /// Walls and disc are this high, metres.
 const HEIGHT_M: f32 = 0.06;
-/// Sides of the drawn disc.
-const DISC_SEGMENTS: usize = 32;
 
 /// The simulator of the scene.
 pub type Bridge = SceneSimulator<Parts>;
 
 /// What the scene brings to its simulator.
 pub enum Parts {}
-
-/// What images are drawn with.
-pub struct Drawing {
-    rasteriser: Rasteriser,
-    disc: Mesh,
-}
 
 /// Root of the hidden draws of the episode of `seed`.
 fn hidden(seed: Seed) -> Seed {
@@ -71,7 +64,6 @@ impl SceneParts for Parts {
 
     type Layout = Layout;
     type Physics = Physics;
-    type Drawing = Drawing;
 
     fn layout(seed: Seed, factors: &Factors) -> Layout {
         Layout::of_episode(seed, factors)
@@ -110,28 +102,26 @@ impl SceneParts for Parts {
         Ok(())
     }
 
-    fn drawing(layout: &Layout, size: ImageSize) -> Drawing {
-        let draw = |Cuboid { centre, half_extents }: Cuboid, rgb: [u8; 3]| {
-            Mesh::cuboid(half_extents, rgb).placed(&Isometry3::from(Translation3::from(centre))).collect::<Vec<_>>()
-        };
+    fn figure(layout: &Layout) -> Figure {
+        let solid = |Cuboid { centre, half_extents }: Cuboid, rgb: [u8; 3]| Solid::cuboid(centre, half_extents, rgb);
         // What the disc moves over lies as deep as its lower side.
         let flat = |area: Area| {
             let Cuboid { centre, half_extents } = layout::wall(area);
             let half_extents = Vector3::new(half_extents.x, half_extents.y, HEIGHT_M / 100.0);
             Cuboid { centre: centre + Vector3::z() * HEIGHT_M / 2.0, half_extents }
         };
-        let walls = WALLS.into_iter().flat_map(|area| draw(layout::wall(area), layout.wall_rgb));
-        let water = [FORD, CURRENT, CALM].into_iter().flat_map(|area| draw(flat(area), layout.water_rgb));
-        let still = walls.chain(water).chain(draw(flat(BRIDGE), layout.bridge_rgb));
-        Drawing {
-            rasteriser: Rasteriser::new(overhead::camera(SIDE_M, size), layout.floor_rgb, still),
-            disc: Mesh::cylinder(AGENT_RADIUS_M as f32, HEIGHT_M / 2.0, DISC_SEGMENTS, layout.agent_rgb),
+        let walls = WALLS.into_iter().map(|area| solid(layout::wall(area), layout.wall_rgb));
+        let water = [FORD, CURRENT, CALM].into_iter().map(|area| solid(flat(area), layout.water_rgb));
+        Figure {
+            side_m: SIDE_M,
+            floor_z_m: HEIGHT_M / 2.0,
+            floor_rgb: layout.floor_rgb,
+            control_step_secs: CONTROL_STEP_SECS,
+            state_names: Self::STATE_NAMES,
+            fixed: walls.chain(water).chain([solid(flat(BRIDGE), layout.bridge_rgb)]).collect(),
+            bodies: vec![disc::body(AGENT_RADIUS_M, HEIGHT_M, layout.agent_rgb)],
+            poses: disc::poses,
         }
-    }
-
-    fn draw(drawing: &mut Drawing, physics: &Physics) -> Image {
-        let [x, y] = physics.position().unwrap_or([f64::NAN; 2]);
-        drawing.rasteriser.draw(drawing.disc.placed(&Isometry3::translation(x as f32, y as f32, 0.0)))
     }
 
     fn object(state: &[f64]) -> Option<[f64; 2]> {

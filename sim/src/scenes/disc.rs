@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use mindseye_interface::{Error, GoalCheck, Result};
+use nalgebra::Isometry3;
+
+use crate::figure::{Body, Solid};
 
 /// Names of the state's dimensions.
 pub(super) const STATE_NAMES: [&str; 2] = ["agent_x_m", "agent_y_m"];
@@ -47,6 +50,19 @@ pub(super) fn check_goal(position: Option<[f64; 2]>, goal: &[f64]) -> GoalCheck 
         _ => f64::INFINITY,
     };
     GoalCheck { moderate: distance < MODERATE_M, strict: distance < STRICT_M, distance, metrics: BTreeMap::new() }
+}
+
+/// The disc, as high as `height_m`.
+pub(super) fn body(radius_m: f64, height_m: f32, rgb: [u8; 3]) -> Body {
+    Body { name: "agent", solids: vec![Solid::cylinder(radius_m as f32, height_m / 2.0, rgb)] }
+}
+
+/// Where the disc is in `state [2]`.
+pub(super) fn poses(state: &[f64]) -> Vec<Isometry3<f32>> {
+    match state {
+        &[x, y] => vec![Isometry3::translation(x as f32, y as f32, 0.0)],
+        _ => Vec::new(),
+    }
 }
 
 /// The middle of the disc in `state`.

@@ -14,13 +14,13 @@ mod state;
 
 use std::collections::BTreeMap;
 
-use mindseye_interface::{Action, ActionSpace, Error, GoalCheck, Image, ImageSize, Result, Seed};
+use mindseye_interface::{Action, ActionSpace, Error, GoalCheck, Result, Seed};
 use mindseye_interface::{StateDimension, StateSchema};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
 
-use super::{ObjectMove, Scene, SceneParts, SceneSimulator, overhead};
-use crate::camera::{Mesh, Rasteriser};
+use super::{ObjectMove, Scene, SceneParts, SceneSimulator};
 use crate::factors::{Factor, Factors};
+use crate::figure::{Body, Figure, Solid};
 pub use layout::{Layout, Part, Shape};
 use physics::Physics;
 pub use state::{Difference, State};
@@ -49,6 +49,7 @@ pub(super) static SCENE: Scene = Scene {
     ],
     demonstrators: &demonstrators::DEMONSTRATORS,
     build: |options| Box::new(PushT::new(options)),
+    figure: |seed, factors| Parts::figure(&Layout::of_episode(seed, factors)),
     hard_pair: None,
     object_move: Some(object_move),
 };
@@ -72,8 +73,6 @@ const ANGLES_RAD: (f64, f64) = (-1e3, 1e3);
 const PUSHER_SHARE: f64 = 0.3;
 /// Walls, block and pusher are this high, metres.
 const HEIGHT_M: f32 = 0.06;
-/// Sides of the drawn pusher.
-const PUSHER_SEGMENTS: usize = 32;
 
 /// The simulator of the scene.
 pub type PushT = SceneSimulator<Parts>;
@@ -81,11 +80,15 @@ pub type PushT = SceneSimulator<Parts>;
 /// What the scene brings to its simulator.
 pub enum Parts {}
 
-/// What images are drawn with.
-pub struct Drawing {
-    rasteriser: Rasteriser,
-    pusher: Mesh,
-    parts: Vec<(Isometry3<f32>, Mesh)>,
+/// Where block and pusher are in `state [5]`.
+fn poses(state: &[f64]) -> Vec<Isometry3<f32>> {
+    let Some(state) = State::from_slice(state) else { return Vec::new() };
+    let (agent, block) = (state.agent(), state.block());
+    let block = Isometry3::from_parts(
+        Translation3::new(block.translation.x as f32, block.translation.y as f32, 0.0),
+        UnitQuaternion::from_axis_angle(&Vector3::z_axis(), block.rotation.angle() as f32),
+    );
+    vec![block, Isometry3::translation(agent.x as f32, agent.y as f32, 0.0)]
 }
 
 /// How far the block has to go from `start [5]` to `goal [5]`; `None` where these are not states.
@@ -122,7 +125,6 @@ impl SceneParts for Parts {
 
     type Layout = Layout;
     type Physics = Physics;
-    type Drawing = Drawing;
 
     fn layout(seed: Seed, factors: &Factors) -> Layout {
         Layout::of_episode(seed, factors)
@@ -169,36 +171,31 @@ impl SceneParts for Parts {
         Ok(())
     }
 
-    fn drawing(layout: &Layout, size: ImageSize) -> Drawing {
+    fn figure(layout: &Layout) -> Figure {
         let half_height = HEIGHT_M / 2.0;
-        let walls = physics::walls().into_iter().flat_map(|(x, y, half_x, half_y)| {
-            let mesh = Mesh::cuboid(Vector3::new(half_x as f32, half_y as f32, half_height), layout.wall_rgb);
-            mesh.placed(&Isometry3::translation(x as f32, y as f32, 0.0)).collect::<Vec<_>>()
+        let walls = physics::walls().into_iter().map(|(x, y, half_x, half_y)| {
+            let half_extents = Vector3::new(half_x as f32, half_y as f32, half_height);
+            Solid::cuboid(Vector3::new(x as f32, y as f32, 0.0), half_extents, layout.wall_rgb)
         });
         let part = |part: Part| {
             let (centre, half) = (part.centre.cast::<f32>(), part.half_extents.cast::<f32>());
-            let mesh = Mesh::cuboid(Vector3::new(half.x, half.y, half_height), layout.block_rgb);
-            (Isometry3::translation(centre.x, centre.y, 0.0), mesh)
+            let half_extents = Vector3::new(half.x, half.y, half_height);
+            Solid::cuboid(Vector3::new(centre.x, centre.y, 0.0), half_extents, layout.block_rgb)
         };
-        Drawing {
-            rasteriser: Rasteriser::new(overhead::camera(SIDE_M, size), layout.floor_rgb, walls),
-            pusher: Mesh::cylinder(layout.agent_radius_m as f32, half_height, PUSHER_SEGMENTS, layout.agent_rgb),
-            parts: layout.parts().into_iter().map(part).collect(),
+        let pusher = Solid::cylinder(layout.agent_radius_m as f32, half_height, layout.agent_rgb);
+        Figure {
+            side_m: SIDE_M,
+            floor_z_m: half_height,
+            floor_rgb: layout.floor_rgb,
+            control_step_secs: CONTROL_STEP_SECS,
+            state_names: Self::STATE_NAMES,
+            fixed: walls.collect(),
+            bodies: vec![
+                Body { name: "block", solids: layout.parts().into_iter().map(part).collect() },
+                Body { name: "agent", solids: vec![pusher] },
+            ],
+            poses,
         }
-    }
-
-    fn draw(drawing: &mut Drawing, physics: &Physics) -> Image {
-        let Drawing { rasteriser, pusher, parts } = drawing;
-        let Some(state) = physics.state() else { return rasteriser.draw([]) };
-        let agent = Isometry3::translation(state.agent().x as f32, state.agent().y as f32, 0.0);
-        let pose = state.block();
-        let block = Isometry3::from_parts(
-            Translation3::new(pose.translation.x as f32, pose.translation.y as f32, 0.0),
-            UnitQuaternion::from_axis_angle(&Vector3::z_axis(), pose.rotation.angle() as f32),
-        );
-        let placed: Vec<(Isometry3<f32>, &Mesh)> = parts.iter().map(|(part, mesh)| (block * part, mesh)).collect();
-        let block = placed.iter().flat_map(|(pose, mesh)| mesh.placed(pose));
-        rasteriser.draw(block.chain(pusher.placed(&agent)))
     }
 
     fn object(state: &[f64]) -> Option<[f64; 2]> {

@@ -3,15 +3,16 @@
 use std::sync::{Arc, LazyLock};
 
 use mindseye_interface::{
-    Action, ActionSpace, Environment, Frame, GoalCheck, Image, ImageSize, Observation, Result, Seed, Simulator,
-    Snapshot, Step,
+    Action, ActionSpace, Environment, Frame, GoalCheck, Image, Observation, Result, Seed, Simulator, Snapshot, Step,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::drawing::Drawing;
 use super::saved::{Saved, refuse};
 use super::{CAMERA, SceneOptions, overhead};
 use crate::factors::Factors;
+use crate::figure::Figure;
 
 /// What a scene brings of its own; the rest is [`SceneSimulator`].
 ///
@@ -32,8 +33,6 @@ pub trait SceneParts: 'static {
     type Layout: PartialEq + Serialize + DeserializeOwned + Send;
     /// Everything that moves, hidden parts of the state included. The next step depends on this and the layout alone.
     type Physics: Serialize + DeserializeOwned + Send;
-    /// What images are drawn with; a function of the layout.
-    type Drawing: Send;
 
     /// The layout of the episode of `seed`.
     fn layout(seed: Seed, factors: &Factors) -> Self::Layout;
@@ -59,11 +58,8 @@ pub trait SceneParts: 'static {
     /// [`Error::Length`](mindseye_interface::Error::Length) for an action of another width; nothing has moved then.
     fn step(physics: &mut Self::Physics, layout: &Self::Layout, space: &ActionSpace, action: &Action) -> Result<()>;
 
-    /// What images of `layout` are drawn with.
-    fn drawing(layout: &Self::Layout, size: ImageSize) -> Self::Drawing;
-
-    /// The image of `physics`.
-    fn draw(drawing: &mut Self::Drawing, physics: &Self::Physics) -> Image;
+    /// What an episode of `layout` looks like.
+    fn figure(layout: &Self::Layout) -> Figure;
 
     /// Where the object of the task is in `state [K]`: x and y, metres.
     fn object(state: &[f64]) -> Option<[f64; 2]>;
@@ -90,7 +86,7 @@ pub struct SceneSimulator<P: SceneParts> {
     layout: P::Layout,
     physics: P::Physics,
     /// Built when the first image of a layout is needed.
-    drawing: Option<P::Drawing>,
+    drawing: Option<Drawing>,
     tick: u64,
 }
 
@@ -186,8 +182,9 @@ impl<P: SceneParts> Simulator for SceneSimulator<P> {
     }
 
     fn render(&mut self) -> Image {
-        let drawing = self.drawing.get_or_insert_with(|| P::drawing(&self.layout, self.options.image_size));
-        P::draw(drawing, &self.physics)
+        let make = || Drawing::new(P::figure(&self.layout), self.options.image_size);
+        let drawing = self.drawing.get_or_insert_with(make);
+        drawing.draw(&P::state(&self.physics).unwrap_or_default())
     }
 
     fn step_blind(&mut self, action: &Action) -> Result<()> {

@@ -9,13 +9,12 @@ mod layout;
 mod physics;
 mod routes;
 
-use mindseye_interface::{Action, ActionSpace, Error, GoalCheck, Image, ImageSize, Result, Seed};
-use nalgebra::{Isometry3, Translation3};
+use mindseye_interface::{Action, ActionSpace, Error, GoalCheck, Result, Seed};
 
 pub use super::disc::{MODERATE_M, STRICT_M};
-use super::{Scene, SceneParts, SceneSimulator, disc, overhead};
-use crate::camera::{Mesh, Rasteriser};
+use super::{Scene, SceneParts, SceneSimulator, disc};
 use crate::factors::{Factor, Factors, rotated};
+use crate::figure::{Figure, Solid};
 pub use layout::{Layout, Wall};
 use physics::Physics;
 
@@ -38,6 +37,7 @@ pub(super) static SCENE: Scene = Scene {
     ],
     demonstrators: &demonstrators::DEMONSTRATORS,
     build: |options| Box::new(TwoRoom::new(options)),
+    figure: |seed, factors| Parts::figure(&Layout::of_episode(seed, factors)),
     hard_pair: Some(|factors, seed| Layout::of_episode(seed, factors).hard_pair(seed)),
     object_move: None,
 };
@@ -48,20 +48,12 @@ const SIDE_M: f64 = 1.0;
 const CONTROL_STEP_SECS: f64 = 0.1;
 /// Walls and disc are this high, metres.
 const HEIGHT_M: f32 = 0.06;
-/// Sides of the drawn disc.
-const DISC_SEGMENTS: usize = 32;
 
 /// The simulator of the scene.
 pub type TwoRoom = SceneSimulator<Parts>;
 
 /// What the scene brings to its simulator.
 pub enum Parts {}
-
-/// What images are drawn with.
-pub struct Drawing {
-    rasteriser: Rasteriser,
-    disc: Mesh,
-}
 
 impl SceneParts for Parts {
     const NAME: &'static str = NAME;
@@ -72,7 +64,6 @@ impl SceneParts for Parts {
 
     type Layout = Layout;
     type Physics = Physics;
-    type Drawing = Drawing;
 
     fn layout(seed: Seed, factors: &Factors) -> Layout {
         Layout::of_episode(seed, factors)
@@ -113,20 +104,19 @@ impl SceneParts for Parts {
         Ok(())
     }
 
-    fn drawing(layout: &Layout, size: ImageSize) -> Drawing {
-        let walls = layout.walls().into_iter().flat_map(|wall| {
-            let mesh = Mesh::cuboid(wall.half_extents, layout.wall_rgb);
-            mesh.placed(&Isometry3::from(Translation3::from(wall.centre))).collect::<Vec<_>>()
-        });
-        Drawing {
-            rasteriser: Rasteriser::new(overhead::camera(SIDE_M, size), layout.floor_rgb, walls),
-            disc: Mesh::cylinder(layout.agent_radius_m as f32, HEIGHT_M / 2.0, DISC_SEGMENTS, layout.agent_rgb),
+    fn figure(layout: &Layout) -> Figure {
+        let walls = layout.walls().into_iter();
+        let walls = walls.map(|wall| Solid::cuboid(wall.centre, wall.half_extents, layout.wall_rgb));
+        Figure {
+            side_m: SIDE_M,
+            floor_z_m: HEIGHT_M / 2.0,
+            floor_rgb: layout.floor_rgb,
+            control_step_secs: CONTROL_STEP_SECS,
+            state_names: Self::STATE_NAMES,
+            fixed: walls.collect(),
+            bodies: vec![disc::body(layout.agent_radius_m, HEIGHT_M, layout.agent_rgb)],
+            poses: disc::poses,
         }
-    }
-
-    fn draw(drawing: &mut Drawing, physics: &Physics) -> Image {
-        let [x, y] = physics.position().unwrap_or([f64::NAN; 2]);
-        drawing.rasteriser.draw(drawing.disc.placed(&Isometry3::translation(x as f32, y as f32, 0.0)))
     }
 
     fn object(state: &[f64]) -> Option<[f64; 2]> {

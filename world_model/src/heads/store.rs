@@ -124,8 +124,8 @@ impl Heads {
         head.save_for(&folder.join(H::FILE), &self.fingerprint)
     }
 
-    /// The folder that the model was read from.
-    pub(crate) fn folder(&self) -> Option<&Path> {
+    /// The folder that the model was read from; `None` for one that was made in memory.
+    pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 

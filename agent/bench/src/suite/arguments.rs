@@ -73,11 +73,10 @@ impl SurpriseSuiteArguments {
         let (seed, mut text) = (Seed::new(self.seed), Vec::new());
         if let (Some(count), Some(out)) = (self.make, &self.out) {
             require_range("--make", count, 1, 10_000_000)?;
-            let made = films::make(out, count, ImageSize::square(self.image_side)?, seed, progress)?;
-            text.push(format!("{}: {made} possible films", out.display()));
-            if made < count {
+            if !films::make(out, count, ImageSize::square(self.image_side)?, seed, progress)? {
                 return Ok(None);
             }
+            text.push(format!("{}: {count} possible films", out.display()));
         }
         if let Some(folder) = &self.films {
             let lock = FolderLock::acquire(folder, "surprise-suite")?;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage, WriteMode};
-use mindseye_interface::{ImageSize, Progress, Seed};
+use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage};
+use mindseye_interface::{ImageSize, Progress, Seed, StagedFolder};
 use mindseye_plots::{Canvas, INK, MUTED, write_png};
 use mindseye_sim::intuition::{Concept, FRAME_SECS, FRAMES, possible_clip, quadruple};
 
@@ -15,12 +15,12 @@ const FILMS_PER_FILE: usize = 50;
 const SHOWN: usize = 11;
 const SIDE: usize = 96;
 
-/// Writes `count` possible films to `folder`, as a data set without actions. How many are there in the end: fewer where
-/// `progress` asks to stop.
+/// Writes `count` possible films to `folder`, as a data set without actions, whole or not at all; false where `progress`
+/// asked to stop.
 ///
 /// # Errors
 /// When the folder is taken or cannot be written.
-pub(super) fn make(folder: &Path, count: usize, size: ImageSize, seed: Seed, progress: &dyn Progress) -> Result<usize> {
+pub(super) fn make(folder: &Path, count: usize, size: ImageSize, seed: Seed, progress: &dyn Progress) -> Result<bool> {
     let spec = DatasetSpec {
         frames_per_second: (1.0 / FRAME_SECS).round() as u32,
         camera: "side".into(),
@@ -35,10 +35,15 @@ pub(super) fn make(folder: &Path, count: usize, size: ImageSize, seed: Seed, pro
         episodes_per_file: FILMS_PER_FILE,
         sidecar: None,
     };
-    let mut writer = DatasetWriter::create(folder, spec, WriteMode::Error)?;
+    let staged = StagedFolder::begin(folder, "surprise-suite")?;
+    let mut writer = DatasetWriter::create_staged(staged.path(), spec)?;
     progress.begin("films", count, "films");
-    let mut done = 0;
-    while done < count && progress.advance(done, "") {
+    for done in 0..count {
+        if !progress.advance(done, "") {
+            progress.end();
+            return Ok(false);
+        }
+        staged.still_here()?;
         let film = possible_clip(seed.child("films").index(done as u64), size);
         writer.add_episode(&EpisodeData {
             frames: film.images,
@@ -46,11 +51,11 @@ pub(super) fn make(folder: &Path, count: usize, size: ImageSize, seed: Seed, pro
             states: vec![Vec::new(); FRAMES],
             actions: vec![Vec::new(); FRAMES],
         })?;
-        done += 1;
     }
     progress.end();
     let _ = writer.finish()?;
-    Ok(done)
+    staged.commit("meta")?;
+    Ok(true)
 }
 
 /// Draws the first set of every concept: a film per row.

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use mindseye_interface::lock::LOCK_FILE;
+
 use crate::outcome::Violation;
 use crate::verbs::Verb;
 
@@ -50,6 +52,8 @@ pub struct Disturbed {
     pub violations: Vec<Violation>,
 }
 
+/// By this time a command has begun, also one that locks no folder.
+const STARTED: Duration = Duration::from_millis(400);
 /// Longest time that a command may go on after a fault.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Blocks of 512 bytes that a file may have on a full disk: limits between those of the smallest and the largest files.
@@ -73,7 +77,7 @@ impl Fault {
     pub fn strike(self, folder: &Path, verb: &Verb, after: Duration) -> Disturbed {
         let mut running = Running::start(self, folder, verb, after);
         let mut in_time = running.is_running_after(after);
-        let mut violations = Vec::new();
+        let (mut violations, mut has_begun) = (Vec::new(), true);
         match self {
             Self::Kill => running.signal("KILL"),
             Self::Interrupt => running.signal("INT"),
@@ -83,7 +87,11 @@ impl Fault {
                 std::thread::sleep(Duration::from_millis(20));
                 running.signal("INT");
             }
-            Self::FolderMoved => in_time &= move_away(folder, verb),
+            Self::FolderMoved => {
+                // Whoever has not begun finds no folder, and may make one.
+                has_begun = after >= STARTED || folder.join(verb.out()).join(LOCK_FILE).exists();
+                in_time &= move_away(folder, verb);
+            }
             Self::SecondWriter => {
                 let mut second = Running::start(Self::SecondWriter, folder, verb, after);
                 violations.extend(second.finish(Self::SecondWriter));
@@ -92,10 +100,10 @@ impl Fault {
         }
         violations.extend(running.finish(self));
         if self == Self::FolderMoved {
-            violations.extend(move_back(folder, verb));
+            violations.extend(move_back(folder, verb).filter(|_| has_begun));
         }
         let asked_to_stop = matches!(self, Self::Interrupt | Self::InterruptTwice | Self::Terminate);
-        let claims_success = !asked_to_stop && running.ended.is_some_and(|status| status.success());
+        let claims_success = has_begun && !asked_to_stop && running.ended.is_some_and(|status| status.success());
         Disturbed { in_time, claims_success, violations }
     }
 }

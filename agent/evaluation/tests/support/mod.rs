@@ -305,6 +305,7 @@ fn tick_report(chunk: Vec<f32>) -> TickReport {
         energies: Vec::new(),
         predicted_value: None,
         planning_energies: Vec::new(),
+        candidates: Vec::new(),
         planning_ms: 1.0,
         deadline_missed: false,
         fallback: None::<Fallback>,

@@ -70,11 +70,12 @@ impl DatasetWriter {
         Ok(writer)
     }
 
-    /// Starts a data set in folder `path`, which exists, is empty and belongs to this process.
+    /// Starts a data set in folder `path`, which exists, is empty and belongs to this process: that of a
+    /// [`StagedFolder`](mindseye_interface::StagedFolder), for data sets that appear whole or not at all.
     ///
     /// # Errors
     /// As [`DatasetWriter::create`].
-    pub(crate) fn create_staged(path: &Path, spec: DatasetSpec) -> Result<Self> {
+    pub fn create_staged(path: &Path, spec: DatasetSpec) -> Result<Self> {
         let fresh = fresh_info(path, &spec)?;
         Self::begin(path, spec, fresh, WriteMode::Error)
     }

@@ -1,0 +1,142 @@
+//! The two cameras of the window: one looks at the scene, the other draws panels over it.
+
+use bevy::camera::visibility::RenderLayers;
+use bevy::camera::{CameraOutputMode, ClearColorConfig, RenderTarget, Viewport};
+use bevy::prelude::*;
+use bevy::render::render_resource::BlendState;
+use bevy_egui::PrimaryEguiContext;
+use bevy_panorbit_camera::PanOrbitCamera;
+
+use crate::offscreen::Offscreen;
+use crate::pointer::{Dragging, ScenePointer};
+use crate::stage::{SceneCamera, Stage, scene_camera};
+use crate::theme;
+
+/// Where the camera of the scene is, around the middle of the floor.
+#[derive(Resource, Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    /// Angle around the vertical axis, degrees; 0 sees the scene as its own camera's images show it.
+    pub yaw_deg: f32,
+    /// Angle above the floor, degrees; 90 looks straight down.
+    pub pitch_deg: f32,
+    /// Distance from the middle of the floor, metres.
+    pub distance_m: f32,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self { yaw_deg: 0.0, pitch_deg: 58.0, distance_m: 1.62 }
+    }
+}
+
+impl std::str::FromStr for View {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("expected YAW,PITCH,DISTANCE (degrees, degrees, metres), got {text}");
+        let numbers: Result<Vec<f32>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+        match numbers.as_deref() {
+            Ok(&[yaw_deg, pitch_deg, distance_m])
+                if yaw_deg.is_finite() && (0.0..=90.0).contains(&pitch_deg) && (0.2..=20.0).contains(&distance_m) =>
+            {
+                Ok(Self { yaw_deg, pitch_deg, distance_m })
+            }
+            _ => Err(expected()),
+        }
+    }
+}
+
+/// What the cameras render to: the window where there is one, or an image.
+#[derive(Resource, Debug, Clone, Default)]
+pub struct Target(pub Option<RenderTarget>);
+
+/// Makes both cameras.
+pub fn open(mut commands: Commands, view: Res<View>, target: Res<Target>) {
+    let orbit = PanOrbitCamera {
+        focus: Vec3::ZERO,
+        yaw: Some(view.yaw_deg.to_radians()),
+        pitch: Some(view.pitch_deg.to_radians()),
+        radius: Some(view.distance_m),
+        pitch_lower_limit: Some(0.05),
+        zoom_lower_limit: 0.3,
+        zoom_upper_limit: Some(6.0),
+        button_orbit: MouseButton::Right,
+        button_pan: MouseButton::Middle,
+        orbit_smoothness: 0.0,
+        zoom_smoothness: 0.0,
+        pan_smoothness: 0.0,
+        ..default()
+    };
+    let clear_color = ClearColorConfig::Custom(theme::BACKDROP);
+    let scene = (scene_camera(), Camera { clear_color, ..default() }, orbit);
+    let panels = (
+        PrimaryEguiContext,
+        Camera2d,
+        // Nothing but panels.
+        RenderLayers::none(),
+        Camera {
+            order: 1,
+            output_mode: CameraOutputMode::Write {
+                blend_state: Some(BlendState::ALPHA_BLENDING),
+                clear_color: ClearColorConfig::None,
+            },
+            clear_color: ClearColorConfig::Custom(Color::NONE),
+            ..default()
+        },
+    );
+    let (scene, panels) = (commands.spawn(scene).id(), commands.spawn(panels).id());
+    if let Some(target) = &target.0 {
+        commands.entity(scene).insert(target.clone());
+        commands.entity(panels).insert(target.clone());
+    }
+}
+
+/// Gives the scene the part of the window that the panels leave free, and the mouse only there.
+pub fn fit(
+    pointer: Res<ScenePointer>,
+    dragging: Res<Dragging>,
+    mut camera: Single<(&mut Camera, &mut PanOrbitCamera), With<SceneCamera>>,
+) {
+    let (camera, orbit) = &mut *camera;
+    orbit.enabled = pointer.is_over && !dragging.is_on();
+    let scale = camera.target_scaling_factor().unwrap_or(1.0);
+    let Some(target) = camera.physical_target_size() else { return };
+    let [left, top, width, height] = pointer.area.map(|points| (points * scale).round().max(0.0) as u32);
+    let (width, height) = (width.min(target.x.saturating_sub(left)), height.min(target.y.saturating_sub(top)));
+    if width < 8 || height < 8 {
+        return;
+    }
+    let viewport =
+        Viewport { physical_position: UVec2::new(left, top), physical_size: UVec2::new(width, height), ..default() };
+    let is_same = camera.viewport.as_ref().is_some_and(|known| {
+        known.physical_position == viewport.physical_position && known.physical_size == viewport.physical_size
+    });
+    if !is_same {
+        camera.viewport = Some(viewport);
+    }
+}
+
+/// Where a point on the floor of the scene (x, y, metres) is in the window, points; `None` where it is not seen.
+pub fn scene_point_on_screen(window: &mut Offscreen, [x, y]: [f64; 2]) -> Option<[f32; 2]> {
+    let world = window.app().world_mut();
+    let placement = world.get_resource::<Stage>()?.placement;
+    let point = placement.point([x as f32, y as f32, placement.floor_z_m]);
+    let mut cameras = world.query_filtered::<(&Camera, &GlobalTransform), With<SceneCamera>>();
+    let (camera, transform) = cameras.single(world).ok()?;
+    let at = camera.world_to_viewport(transform, point).ok()?;
+    Some([at.x, at.y])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_is_three_numbers() {
+        let view: View = "30, 45,1.5".parse().unwrap();
+        assert_eq!(view, View { yaw_deg: 30.0, pitch_deg: 45.0, distance_m: 1.5 });
+        for wrong in ["", "1,2", "0,95,1", "0,45,nan", "0,45,0"] {
+            assert!(wrong.parse::<View>().unwrap_err().contains("YAW,PITCH,DISTANCE"), "{wrong}");
+        }
+    }
+}

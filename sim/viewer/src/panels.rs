@@ -1,0 +1,171 @@
+//! The panels around the scene: controls on the left, what the agent sees and thinks of it on the right, time below.
+
+mod charts;
+mod controls;
+mod pictures;
+mod timeline;
+
+use bevy::prelude::*;
+use bevy_egui::egui::{self, Id, Layout, PointerButton, Rect, Response, Sense, Ui, UiBuilder};
+use bevy_egui::{EguiContexts, egui::Align};
+
+use crate::latent_map::LatentMap;
+use crate::pointer::ScenePointer;
+use crate::session::{Cursor, Session};
+use crate::theme;
+
+use self::pictures::Textures;
+
+/// Width of the panel of controls, points.
+const CONTROLS_WIDTH: f32 = 216.0;
+/// Width of the panel of images and charts, points.
+const INSIGHT_WIDTH: f32 = 372.0;
+/// Height of the panel of time, points.
+const TIMELINE_HEIGHT: f32 = 68.0;
+
+/// What panels keep from frame to frame.
+#[derive(Resource, Default)]
+pub struct Panels {
+    textures: Textures,
+    map: Option<LatentMap>,
+    is_styled: bool,
+}
+
+/// Where the control called `name` was drawn last, in points of the window: for tests, and for whoever drives the window
+/// by a program.
+pub fn control_area(context: &egui::Context, name: &str) -> Option<Rect> {
+    context.data(|data| data.get_temp(control_id(name)))
+}
+
+fn control_id(name: &str) -> Id {
+    Id::new(("control", name))
+}
+
+/// Remembers where a control is.
+fn named(name: &str, response: Response) -> Response {
+    response.ctx.data_mut(|data| data.insert_temp(control_id(name), response.rect));
+    response
+}
+
+/// Draws all panels, and finds out what the pointer does over the scene.
+pub fn show(
+    mut contexts: EguiContexts,
+    mut whole: ResMut<Session>,
+    mut panels: ResMut<Panels>,
+    mut pointer: ResMut<ScenePointer>,
+) -> Result {
+    let mut is_changed = false;
+    let context = contexts.ctx_mut()?.clone();
+    let panels = &mut *panels;
+    if !std::mem::replace(&mut panels.is_styled, true) {
+        theme::apply(&context);
+    }
+    let all = UiBuilder::new().layer_id(egui::LayerId::background()).max_rect(context.viewport_rect());
+    let mut ui = Ui::new(context.clone(), Id::new("window"), all);
+    // Panels change the session only through what they ask for: merely looking at it is no change.
+    let session = whole.bypass_change_detection();
+    let before = (session.cursor, session.settings.clone());
+    keys(&context, session);
+    egui::Panel::bottom("time").exact_size(TIMELINE_HEIGHT).show(&mut ui, |ui| timeline::show(ui, session));
+    egui::Panel::left("controls").exact_size(CONTROLS_WIDTH).resizable(false).show(&mut ui, |ui| {
+        egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| controls::show(ui, session));
+    });
+    egui::Panel::right("insight").exact_size(INSIGHT_WIDTH).resizable(false).show(&mut ui, |ui| {
+        pictures::show(ui, session, &mut panels.textures);
+        charts::show(ui, session, &mut panels.map);
+    });
+    let changed = before != (session.cursor, session.settings.clone());
+    let rect = ui.available_rect_before_wrap();
+    overlay(&mut ui, rect, session);
+    let response = ui.interact(rect, Id::new("scene"), Sense::click_and_drag());
+    *pointer = pointer_over(&context, rect, &response);
+    if changed {
+        // Another tick, or other ghosts, are drawn in the next frame.
+        is_changed = true;
+    }
+    if is_changed {
+        whole.set_changed();
+    }
+    Ok(())
+}
+
+/// Keys: Space pauses, arrows go through time.
+fn keys(context: &egui::Context, session: &mut Session) {
+    if context.egui_wants_keyboard_input() {
+        return;
+    }
+    let pressed = |key: egui::Key| context.input(|input| input.key_pressed(key));
+    if pressed(egui::Key::Space) {
+        timeline::toggle_pause(session);
+    }
+    if pressed(egui::Key::ArrowLeft) {
+        session.scrub(-1);
+    }
+    if pressed(egui::Key::ArrowRight) {
+        session.scrub(1);
+    }
+    if pressed(egui::Key::End) {
+        session.show(Cursor::Live);
+    }
+}
+
+/// What is said over the scene itself: what is shown, and what the colours mean.
+fn overlay(ui: &mut Ui, rect: Rect, session: &Session) {
+    let inner = rect.shrink(10.0);
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::top_down(Align::Min)));
+    ui.label(egui::RichText::new(&session.title).heading().color(theme::INK));
+    let Some(record) = session.shown() else {
+        ui.label("waiting for the first plan");
+        return;
+    };
+    let newest = record.steps.last();
+    let (state, colour) = match newest {
+        Some(step) if step.strict => ("at the goal, strictly", theme::GOOD),
+        Some(step) if step.moderate => ("at the goal", theme::GOOD),
+        Some(_) | None => ("under way", theme::MUTED),
+    };
+    ui.horizontal(|ui| {
+        ui.colored_label(colour, state);
+        if let Some(step) = newest {
+            ui.colored_label(theme::MUTED, format!("true distance {:.3} m", step.distance));
+        }
+        let newest = session.records.len() as u64 - 1;
+        if record.tick < newest {
+            ui.colored_label(theme::WARN, format!("tick {} of {newest}", record.tick));
+        }
+    });
+    if let Some(error) = &record.report.error {
+        ui.colored_label(theme::BAD, format!("holds still: {error}"));
+    }
+    if let Some(reason) = &session.ended {
+        ui.colored_label(theme::BAD, reason);
+    }
+    let bottom = Rect::from_min_max(egui::pos2(inner.left(), inner.bottom() - 34.0), inner.max);
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(bottom).layout(Layout::bottom_up(Align::Min)));
+    ui.colored_label(theme::MUTED, "drag goal or bodies (Shift turns) · right button orbits · wheel zooms");
+    ui.horizontal(|ui| {
+        for (name, rgb) in [("goal", theme::GOAL), ("best plan", theme::BEST), ("worse candidates", theme::energy(1.0))]
+        {
+            ui.colored_label(theme::colour32(rgb), format!("■ {name}"));
+        }
+        if !record.samples.is_empty() {
+            ui.colored_label(theme::colour32(theme::FUTURE), "■ samples of the future");
+        }
+    });
+}
+
+/// What the pointer does over the scene.
+fn pointer_over(context: &egui::Context, rect: Rect, response: &Response) -> ScenePointer {
+    let at = response.interact_pointer_pos().map(|at| [at.x, at.y]);
+    let is_main = response.dragged_by(PointerButton::Primary);
+    let moved = if is_main { response.drag_delta() } else { egui::Vec2::ZERO };
+    ScenePointer {
+        area: [rect.left(), rect.top(), rect.width(), rect.height()],
+        pressed: at.filter(|_| response.drag_started_by(PointerButton::Primary)),
+        held: at.filter(|_| is_main),
+        moved: [moved.x, moved.y],
+        released: response.drag_stopped_by(PointerButton::Primary),
+        turns: context.input(|input| input.modifiers.shift),
+        is_over: response.hovered() || response.dragged(),
+    }
+}

@@ -1,0 +1,233 @@
+//! What the window knows of the run: its ticks so far, which of them is shown, and what was asked of it.
+
+use std::sync::Arc;
+
+use bevy::prelude::Resource;
+use mindseye_agent::Task;
+use mindseye_runs::{Command, Event, ImaginedPlan, InteractiveRun, Order, Pace, RunThread, TickRecord};
+use mindseye_sim::Figure;
+
+/// Which tick is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor {
+    /// The newest.
+    Live,
+    /// This one: what was known then.
+    At(usize),
+}
+
+/// What the controls say; the run's own settings follow through [`Order`]s.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Weights of cost terms.
+    pub weights: Vec<(String, f32)>,
+    /// Action chunks that a plan has.
+    pub horizon: usize,
+    /// Kind of planner.
+    pub planner: String,
+    /// Mode-1, Mode-2, or whichever is good enough.
+    pub mode: String,
+    /// Control steps between two plans.
+    pub replan_every: usize,
+    /// Most control steps between two plans: an action chunk.
+    pub action_chunk: usize,
+    /// Whether the agent's camera is covered.
+    pub camera_hidden: bool,
+    /// Added to every executed action.
+    pub wind: Vec<f32>,
+    /// Speed of display, 1 for real time.
+    pub speed: f64,
+    /// Whether the best plan is drawn.
+    pub show_best: bool,
+    /// Whether candidates are drawn.
+    pub show_candidates: bool,
+    /// Whether the futures of the best plan are drawn.
+    pub show_futures: bool,
+}
+
+impl Settings {
+    /// What `task` begins with, for actions of `action_width` numbers in chunks of `action_chunk`.
+    pub fn of(task: &Task, action_width: usize, action_chunk: usize) -> Self {
+        Self {
+            weights: task.weights.iter().map(|(name, weight)| (name.clone(), *weight)).collect(),
+            horizon: task.horizon_chunks,
+            planner: task.planner.name().to_owned(),
+            mode: task.mode.name().to_owned(),
+            replan_every: task.replan_every.unwrap_or(action_chunk),
+            action_chunk,
+            camera_hidden: false,
+            wind: vec![0.0; action_width],
+            speed: 1.0,
+            show_best: true,
+            show_candidates: true,
+            show_futures: true,
+        }
+    }
+}
+
+/// A run in a window.
+#[derive(Resource)]
+pub struct Session {
+    thread: RunThread,
+    /// What the episode looks like.
+    pub figure: Figure,
+    /// Heading of the window: scene and pair.
+    pub title: String,
+    /// Ticks so far.
+    pub records: Vec<Arc<TickRecord>>,
+    /// Which of them is shown.
+    pub cursor: Cursor,
+    /// Control steps of the shown tick that have been shown.
+    steps_shown: usize,
+    /// Whether the run waits.
+    pub paused: bool,
+    /// What was refused or done last, for a line of text.
+    pub note: Option<String>,
+    /// Why the run ended, if it did.
+    pub ended: Option<String>,
+    /// The controls.
+    pub settings: Settings,
+    /// Band of normal surprise scores, where it is known.
+    pub surprise_band: Option<f64>,
+    /// Place of every dimension of the scene's state among those that the state probe reads.
+    probe_places: Option<Vec<usize>>,
+}
+
+impl Session {
+    /// Starts `run` on a thread of its own.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn start(
+        run: InteractiveRun,
+        figure: Figure,
+        title: String,
+        settings: Settings,
+        paused: bool,
+    ) -> mindseye_runs::Result<Self> {
+        let probe_places = {
+            let names = run.probe_names();
+            let place = |name: &&str| names.iter().position(|known| known == name);
+            figure.state_names.iter().map(place).collect::<Option<Vec<usize>>>()
+        };
+        let surprise_band = run.surprise_band();
+        let records = run.history().to_vec();
+        let thread = RunThread::spawn(run, Pace::RealTime { factor: settings.speed })?;
+        if paused {
+            thread.order(Order::Pause);
+        }
+        Ok(Self {
+            thread,
+            figure,
+            title,
+            records,
+            cursor: Cursor::Live,
+            steps_shown: 0,
+            paused,
+            note: None,
+            ended: None,
+            settings,
+            surprise_band,
+            probe_places,
+        })
+    }
+
+    /// Asks the run for something; it happens between two ticks.
+    pub fn order(&mut self, order: Order) {
+        self.note = None;
+        self.thread.order(order);
+    }
+
+    /// Asks the run for a command.
+    pub fn command(&mut self, command: Command) {
+        self.order(Order::Command(command));
+    }
+
+    /// Takes what the run has said since the last frame; whether anything that is shown has changed.
+    pub fn receive(&mut self) -> bool {
+        let events: Vec<Event> = self.thread.events().try_iter().collect();
+        let changed = !events.is_empty();
+        for event in events {
+            match event {
+                Event::Tick(record) => self.add(record),
+                Event::Step { tick, index } => {
+                    let is_newest = self.records.last().is_some_and(|newest| newest.tick == tick);
+                    if is_newest && self.cursor == Cursor::Live {
+                        self.steps_shown = index + 1;
+                    }
+                }
+                Event::WentBackTo(tick) => {
+                    self.records.truncate(tick as usize);
+                    self.show(Cursor::Live);
+                    self.note = Some(format!("back at tick {tick}"));
+                }
+                Event::Refused(reason) => self.note = Some(reason),
+                Event::Saved(path) => self.note = Some(format!("saved to {}", path.display())),
+                Event::Paused(paused) => self.paused = paused,
+                Event::Ended(reason) => self.ended = Some(reason.unwrap_or_else(|| "the run has ended".into())),
+            }
+        }
+        changed
+    }
+
+    /// Adds a tick; where the window has missed some, or has too many, the run's own history is taken over.
+    fn add(&mut self, record: Arc<TickRecord>) {
+        if self.cursor == Cursor::Live {
+            self.steps_shown = 0;
+        }
+        if record.tick as usize == self.records.len() {
+            self.records.push(record);
+        } else {
+            let history = self.thread.history();
+            self.records = history.lock().map(|all| all.clone()).unwrap_or_default();
+        }
+    }
+
+    /// The tick that is shown.
+    pub fn shown(&self) -> Option<&Arc<TickRecord>> {
+        match self.cursor {
+            Cursor::Live => self.records.last(),
+            Cursor::At(tick) => self.records.get(tick),
+        }
+    }
+
+    /// The true state that is shown, `[K]`: that of the newest control step, or that which a tick of before saw.
+    pub fn shown_state(&self) -> Option<&[f64]> {
+        let record = self.shown()?;
+        let after = self.steps_shown.min(record.steps.len()).checked_sub(1);
+        Some(after.map_or(&record.state, |step| &record.steps[step].state))
+    }
+
+    /// The predicted state of the scene, `[K]`, in what the state probe reads of a latent; `None` without a probe that
+    /// knows all of it.
+    pub fn state_of_probe(&self, read: &[f32]) -> Option<Vec<f64>> {
+        let places = self.probe_places.as_ref()?;
+        places.iter().map(|&place| read.get(place).map(|value| f64::from(*value))).collect()
+    }
+
+    /// The predicted states along `plan`, one per action chunk.
+    pub fn states_of(&self, plan: &ImaginedPlan) -> Vec<Vec<f64>> {
+        plan.states.iter().filter_map(|read| self.state_of_probe(read)).collect()
+    }
+
+    /// Shows tick number `tick` as it was seen, or the newest one.
+    pub fn show(&mut self, cursor: Cursor) {
+        self.cursor = cursor;
+        self.steps_shown = if cursor == Cursor::Live { usize::MAX } else { 0 };
+    }
+
+    /// Shows the world after control step `step` of tick `tick`.
+    pub fn show_step(&mut self, tick: usize, step: usize) {
+        (self.cursor, self.steps_shown) = (Cursor::At(tick), step + 1);
+    }
+
+    /// Shows the tick before or after, `by` ticks on; the run goes on meanwhile.
+    pub fn scrub(&mut self, by: isize) {
+        let newest = self.records.len().saturating_sub(1);
+        let now = match self.cursor {
+            Cursor::Live => newest,
+            Cursor::At(tick) => tick,
+        };
+        self.show(Cursor::At(now.saturating_add_signed(by).min(newest)));
+    }
+}
