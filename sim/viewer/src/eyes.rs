@@ -7,9 +7,9 @@ use bevy::render::render_resource::BlendState;
 use bevy_egui::PrimaryEguiContext;
 use bevy_panorbit_camera::PanOrbitCamera;
 
-use crate::offscreen::Offscreen;
-use crate::pointer::{Dragging, ScenePointer};
-use crate::stage::{SceneCamera, Stage, scene_camera};
+use crate::dragging::Dragging;
+use crate::pointer::ScenePointer;
+use crate::stage::{SceneCamera, scene_camera};
 use crate::theme;
 
 /// Where the camera of the scene is, around the middle of the floor.
@@ -114,17 +114,6 @@ pub fn fit(
     if !is_same {
         camera.viewport = Some(viewport);
     }
-}
-
-/// Where a point on the floor of the scene (x, y, metres) is in the window, points; `None` where it is not seen.
-pub fn scene_point_on_screen(window: &mut Offscreen, [x, y]: [f64; 2]) -> Option<[f32; 2]> {
-    let world = window.app().world_mut();
-    let placement = world.get_resource::<Stage>()?.placement;
-    let point = placement.point([x as f32, y as f32, placement.floor_z_m]);
-    let mut cameras = world.query_filtered::<(&Camera, &GlobalTransform), With<SceneCamera>>();
-    let (camera, transform) = cameras.single(world).ok()?;
-    let at = camera.world_to_viewport(transform, point).ok()?;
-    Some([at.x, at.y])
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! What the agent imagines, in the scene: the best plan as bodies along its rollout, the candidates as their ends, all
-//! of them with their paths, and several futures of the best plan as a fan. States are read from latents by the state
+//! of them with their paths, and samples of the best plan's outcome as a fan. States are read from latents by the state
 //! probe; the planner itself plans with latents.
 
 use std::collections::HashMap;
@@ -104,10 +104,10 @@ impl Imagined {
             let share = share_of(plan.energy, candidates);
             add_paths(&session.states_of(plan), theme::energy(share), 0.5 - 0.3 * share, PATH_M / 3.0);
         }
-        let futures = if session.settings.show_futures { record.samples.as_slice() } else { &[] };
-        for future in futures {
-            let states: Vec<_> = future.iter().filter_map(|read| session.state_of_probe(read)).collect();
-            add_paths(&states, theme::FUTURE, 0.6, PATH_M / 2.5);
+        let samples = if session.settings.show_samples { record.samples.as_slice() } else { &[] };
+        for sample in samples {
+            let states: Vec<_> = sample.iter().filter_map(|read| session.state_of_probe(read)).collect();
+            add_paths(&states, theme::SAMPLE, 0.6, PATH_M / 2.5);
         }
         let best = record.best.as_ref().filter(|_| session.settings.show_best);
         let best = best.map(|best| session.states_of(best)).unwrap_or_default();
@@ -145,8 +145,8 @@ pub fn draw(
     mut drawn: Local<Option<Drawn>>,
 ) {
     let Some(record) = session.shown() else { return };
-    let Settings { show_best, show_candidates, show_futures, .. } = session.settings;
-    let key = (Arc::as_ptr(record) as usize, [show_best, show_candidates, show_futures]);
+    let Settings { show_best, show_candidates, show_samples, .. } = session.settings;
+    let key = (Arc::as_ptr(record) as usize, [show_best, show_candidates, show_samples]);
     if *drawn == Some(key) {
         return;
     }

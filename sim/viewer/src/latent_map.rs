@@ -10,8 +10,8 @@ pub struct LatentMap {
 }
 
 impl LatentMap {
-    /// The map of `latents`, `[D]` each; `None` for fewer than three, or where they do not differ. Axes point as those of
-    /// `before` do, so that the map does not flip while it grows.
+    /// The map of `latents`, `[D]` each; `None` for fewer than three, or where they do not differ. Axes point as those
+    /// of `before` do, so that the map does not flip while it grows.
     pub fn of<'a>(latents: impl Iterator<Item = &'a [f32]>, before: Option<&Self>) -> Option<Self> {
         let rows: Vec<&[f32]> = latents.filter(|latent| !latent.is_empty()).collect();
         let width = rows.first()?.len();

@@ -2,6 +2,7 @@
 //! reach in. Agent and simulator run on a thread of their own ([`mindseye_runs`]); the window only receives what they
 //! did and asks for things, so that a slow or closed window delays no tick.
 
+mod dragging;
 mod eyes;
 mod geometry;
 mod ghosts;
@@ -15,7 +16,7 @@ mod stage;
 mod theme;
 mod window;
 
-pub use eyes::{View, scene_point_on_screen};
+pub use eyes::View;
 pub use panels::control_area;
 pub use session::{Cursor, Session, Settings};
 pub use setup::{SetupArguments, prepare};

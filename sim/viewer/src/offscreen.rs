@@ -21,6 +21,7 @@ use mindseye_runs::Order;
 
 use crate::eyes::{Target, View};
 use crate::session::{Cursor, Session};
+use crate::stage::{SceneCamera, Stage};
 use crate::window::systems;
 
 /// Longest time to wait for a tick or an image, seconds.
@@ -115,6 +116,17 @@ impl Offscreen {
                 bail!("waiting for {what}: expected it within {} s", PATIENCE.as_secs());
             }
         }
+    }
+
+    /// Where a point on the floor of the scene (x, y, metres) is in the window, points; `None` where it is not seen.
+    pub fn on_screen(&mut self, [x, y]: [f64; 2]) -> Option<[f32; 2]> {
+        let world = self.app.world_mut();
+        let placement = world.get_resource::<Stage>()?.placement;
+        let point = placement.point([x as f32, y as f32, placement.floor_z_m]);
+        let mut cameras = world.query_filtered::<(&Camera, &GlobalTransform), With<SceneCamera>>();
+        let (camera, transform) = cameras.single(world).ok()?;
+        let at = camera.world_to_viewport(transform, point).ok()?;
+        Some([at.x, at.y])
     }
 
     /// One more tick of a run that waits.

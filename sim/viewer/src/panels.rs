@@ -2,7 +2,7 @@
 
 mod charts;
 mod controls;
-mod pictures;
+mod images;
 mod timeline;
 
 use bevy::prelude::*;
@@ -14,7 +14,7 @@ use crate::pointer::ScenePointer;
 use crate::session::{Cursor, Session};
 use crate::theme;
 
-use self::pictures::Textures;
+use self::images::Textures;
 
 /// Width of the panel of controls, points.
 const CONTROLS_WIDTH: f32 = 216.0;
@@ -31,8 +31,8 @@ pub struct Panels {
     is_styled: bool,
 }
 
-/// Where the control called `name` was drawn last, in points of the window: for tests, and for whoever drives the window
-/// by a program.
+/// Where the control called `name` was drawn last, in points of the window: for tests, and for programs that drive the
+/// window.
 pub fn control_area(context: &egui::Context, name: &str) -> Option<Rect> {
     context.data(|data| data.get_temp(control_id(name)))
 }
@@ -71,7 +71,7 @@ pub fn show(
         egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| controls::show(ui, session));
     });
     egui::Panel::right("insight").exact_size(INSIGHT_WIDTH).resizable(false).show(&mut ui, |ui| {
-        pictures::show(ui, session, &mut panels.textures);
+        images::show(ui, session, &mut panels.textures);
         charts::show(ui, session, &mut panels.map);
     });
     let changed = before != (session.cursor, session.settings.clone());
@@ -149,7 +149,7 @@ fn overlay(ui: &mut Ui, rect: Rect, session: &Session) {
             ui.colored_label(theme::colour32(rgb), format!("■ {name}"));
         }
         if !record.samples.is_empty() {
-            ui.colored_label(theme::colour32(theme::FUTURE), "■ samples of the future");
+            ui.colored_label(theme::colour32(theme::SAMPLE), "■ samples of its outcome");
         }
     });
 }
@@ -161,7 +161,11 @@ fn pointer_over(context: &egui::Context, rect: Rect, response: &Response) -> Sce
     let moved = if is_main { response.drag_delta() } else { egui::Vec2::ZERO };
     ScenePointer {
         area: [rect.left(), rect.top(), rect.width(), rect.height()],
-        pressed: at.filter(|_| response.drag_started_by(PointerButton::Primary)),
+        // A drag begins some pixels on: what was pressed is where it began.
+        pressed: context
+            .input(|input| input.pointer.press_origin())
+            .filter(|_| response.drag_started_by(PointerButton::Primary))
+            .map(|at| [at.x, at.y]),
         held: at.filter(|_| is_main),
         moved: [moved.x, moved.y],
         released: response.drag_stopped_by(PointerButton::Primary),

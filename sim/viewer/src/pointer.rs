@@ -3,6 +3,7 @@
 use bevy::prelude::*;
 use mindseye_runs::Command;
 
+use crate::dragging::{Drag, Dragging, Held};
 use crate::session::{Cursor, Session};
 use crate::stage::{SceneCamera, Stage};
 
@@ -29,48 +30,6 @@ pub struct ScenePointer {
     pub turns: bool,
     /// Whether the pointer is over the scene and not over a panel.
     pub is_over: bool,
-}
-
-/// What a person holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// The goal.
-    Goal,
-    /// The world.
-    World,
-}
-
-/// A state that a person is making by hand.
-#[derive(Resource, Debug, Default)]
-pub struct Dragging(Option<Drag>);
-
-#[derive(Debug)]
-struct Drag {
-    held: Held,
-    state: Vec<f64>,
-    /// Places of the body's x and y in the state, and of its angle where it has one.
-    position: [usize; 2],
-    angle: Option<usize>,
-    /// From the pointer to the body's origin, metres.
-    offset_m: [f64; 2],
-    moved: bool,
-}
-
-impl Dragging {
-    /// The goal that is being made.
-    pub fn goal(&self) -> Option<&[f64]> {
-        self.0.as_ref().filter(|drag| drag.held == Held::Goal).map(|drag| drag.state.as_slice())
-    }
-
-    /// The world's state that is being made.
-    pub fn world(&self) -> Option<&[f64]> {
-        self.0.as_ref().filter(|drag| drag.held == Held::World).map(|drag| drag.state.as_slice())
-    }
-
-    /// Whether something is held.
-    pub fn is_on(&self) -> bool {
-        self.0.is_some()
-    }
 }
 
 /// Places of a body's position and angle in the state whose dimensions have these `names`.

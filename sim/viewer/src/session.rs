@@ -41,8 +41,8 @@ pub struct Settings {
     pub show_best: bool,
     /// Whether candidates are drawn.
     pub show_candidates: bool,
-    /// Whether the futures of the best plan are drawn.
-    pub show_futures: bool,
+    /// Whether samples of the best plan's outcome are drawn.
+    pub show_samples: bool,
 }
 
 impl Settings {
@@ -60,7 +60,7 @@ impl Settings {
             speed: 1.0,
             show_best: true,
             show_candidates: true,
-            show_futures: true,
+            show_samples: true,
         }
     }
 }

@@ -7,8 +7,8 @@ use bevy::prelude::*;
 use mindseye_sim::figure::{Body, Solid, SolidShape};
 use nalgebra::Isometry3;
 
+use crate::dragging::Dragging;
 use crate::geometry::Placement;
-use crate::pointer::Dragging;
 use crate::session::Session;
 use crate::theme;
 

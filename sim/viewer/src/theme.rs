@@ -11,8 +11,8 @@ pub const TABLE: Color = Color::srgb(0.10, 0.115, 0.145);
 pub const GOAL: [f32; 3] = [0.20, 0.78, 0.45];
 /// The best plan.
 pub const BEST: [f32; 3] = [1.0, 0.62, 0.12];
-/// Samples of the future of the best plan.
-pub const FUTURE: [f32; 3] = [0.75, 0.45, 0.95];
+/// Samples of the best plan's outcome.
+pub const SAMPLE: [f32; 3] = [0.75, 0.45, 0.95];
 
 /// Text.
 pub const INK: Color32 = Color32::from_rgb(225, 229, 236);

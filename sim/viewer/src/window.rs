@@ -6,10 +6,11 @@ use bevy::winit::{UpdateMode, WinitSettings};
 use bevy_egui::{EguiGlobalSettings, EguiPlugin, EguiPrimaryContextPass};
 use bevy_panorbit_camera::{PanOrbitCameraPlugin, PanOrbitCameraSystemSet};
 
+use crate::dragging::Dragging;
 use crate::eyes::{self, Target, View};
 use crate::ghosts::{self, GhostMaterials};
 use crate::panels::{self, Panels};
-use crate::pointer::{self, Dragging, ScenePointer};
+use crate::pointer::{self, ScenePointer};
 use crate::session::Session;
 use crate::stage;
 

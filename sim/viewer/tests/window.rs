@@ -11,7 +11,7 @@ use clap::Parser;
 use mindseye_interface::Image as RgbImage;
 use mindseye_runs::{Command, TickRecord};
 use mindseye_viewer::offscreen::Offscreen;
-use mindseye_viewer::{Cursor, SetupArguments, View, control_area, prepare, scene_point_on_screen};
+use mindseye_viewer::{Cursor, SetupArguments, View, control_area, prepare};
 
 const SIZE: [u32; 2] = [1280, 720];
 
@@ -130,14 +130,14 @@ fn the_image_shows_the_block_where_the_state_says_and_ghosts_where_the_plan_goes
     let image = window.image().unwrap();
     // The middle of the block's upper side: greyish blue, as the scene has it; the floor beside it is not.
     let block = [record.state[2], record.state[3]];
-    let at = scene_point_on_screen(&mut window, block).unwrap();
+    let at = window.on_screen(block).unwrap();
     let [r, g, b] = image.rgb(at[1] as usize, at[0] as usize).map(i32::from);
     assert!(b > r && (b - r) < 120 && g > r - 30, "block at {at:?} is {r} {g} {b}");
     // With the candidates the image differs where the best candidate's pusher goes, and not in the far corner.
     click(&mut window, "show candidates");
     let with = window.image().unwrap();
     let end = window.session().states_of(&record.candidates[record.candidates.len() / 2]).pop().unwrap();
-    let end = scene_point_on_screen(&mut window, [end[0], end[1]]).unwrap();
+    let end = window.on_screen([end[0], end[1]]).unwrap();
     assert!(differs(&image, &with, end, 12) > 20, "no ghost at {end:?}");
     assert_eq!(differs(&image, &with, [4.0, 4.0], 3), 0);
 }
@@ -195,7 +195,7 @@ fn goal_and_block_are_moved_by_hand() {
     let mut window = window(&["push_t"]);
     let record = tick(&mut window);
     let goal = record.goal_state.clone().unwrap();
-    let point = |window: &mut Offscreen, at: [f64; 2]| scene_point_on_screen(window, at).unwrap();
+    let point = |window: &mut Offscreen, at: [f64; 2]| window.on_screen(at).unwrap();
     let (from, to) = ([goal[2], goal[3]], [goal[2] - 0.1, goal[3] + 0.05]);
     let points = [point(&mut window, from), point(&mut window, to)];
     drag(&mut window, &points);

@@ -15,8 +15,8 @@ const FILMS_PER_FILE: usize = 50;
 const SHOWN: usize = 11;
 const SIDE: usize = 96;
 
-/// Writes `count` possible films to `folder`, as a data set without actions, whole or not at all; false where `progress`
-/// asked to stop.
+/// Writes `count` possible films to `folder`, as a data set without actions, whole or not at all; false where
+/// `progress` asked to stop.
 ///
 /// # Errors
 /// When the folder is taken or cannot be written.

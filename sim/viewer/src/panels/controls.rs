@@ -66,13 +66,13 @@ fn planning(ui: &mut Ui, session: &mut Session) {
     let (mut horizon, mut every) = (session.settings.horizon, session.settings.replan_every);
     ui.label("horizon, action chunks");
     let slider = named("horizon", ui.add(Slider::new(&mut horizon, 1..=LONGEST_HORIZON)));
-    if settled(&slider) && horizon != session.settings.horizon {
+    if settled(&slider) {
         session.command(Command::SetHorizon { chunks: horizon });
     }
     session.settings.horizon = horizon;
     ui.label("control steps between plans");
     let slider = named("replan every", ui.add(Slider::new(&mut every, 1..=session.settings.action_chunk)));
-    if settled(&slider) && every != session.settings.replan_every {
+    if settled(&slider) {
         session.command(Command::SetReplanEvery { steps: every });
     }
     session.settings.replan_every = every;
@@ -124,7 +124,7 @@ fn drawing(ui: &mut Ui, session: &mut Session) {
     heading(ui, "SHOWN");
     named("show best plan", ui.checkbox(&mut session.settings.show_best, "best plan"));
     named("show candidates", ui.checkbox(&mut session.settings.show_candidates, "candidates"));
-    named("show futures", ui.checkbox(&mut session.settings.show_futures, "samples of the future"));
+    named("show samples", ui.checkbox(&mut session.settings.show_samples, "samples of its outcome"));
     if let Some(note) = &session.note {
         ui.add_space(8.0);
         ui.colored_label(theme::WARN, note);
