@@ -61,7 +61,7 @@ fn a_world_that_is_moved_by_hand_surprises_the_agent_until_it_is_undone() {
     let (run, plain) = done_and_undone("push_t", &Command::MoveWorld { state: moved.clone() });
     let (before, after) = (&run.history()[1], &run.history()[2]);
     assert_ne!(digests(&run)[2], plain[2]);
-    assert!((after.state[2] - moved[2]).abs() < 1e-9, "{:?}", after.state);
+    assert!((after.state[2] - moved[2]).abs() < 1e-6, "{:?}", after.state); // physics has 32 bits
     assert!(after.report.surprise > before.report.surprise.map(|surprise| 2.0 * surprise), "the agent sees it");
     let band = run.surprise_band().unwrap();
     assert!(after.surprise.unwrap() > band, "{:?} is within the band {band}", after.surprise);

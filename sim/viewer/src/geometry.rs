@@ -1,8 +1,8 @@
 //! From the scene's world to the window's.
 //!
 //! A scene has x to the right, y down in the camera's image and z into the floor, with the origin in a corner of the
-//! floor. The window has x to the right, y up and z towards the viewer, with the origin in the middle of the floor. Scenes are
-//! given in nalgebra; Bevy has another library of vectors: numbers cross the border one by one.
+//! floor. The window has x to the right, y up and z towards the viewer, with the origin in the middle of the floor.
+//! Scenes are given in nalgebra; Bevy has another library of vectors: numbers cross the border one by one.
 
 use bevy::prelude::{Quat, Transform, Vec3};
 use nalgebra::Isometry3;
