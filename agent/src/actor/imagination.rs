@@ -79,14 +79,8 @@ impl<'a> Imagination<'a> {
         }
     }
 
-<<<<<<< HEAD
     /// The same for a search that keeps at most `limit` of the plans that it scores in [`super::Choice::candidates`];
     /// 0, as before this call, keeps none. What is chosen does not depend on it.
-=======
-    /// The same for a search that keeps at most `limit` of the plans that it scores in
-    /// [`Choice::candidates`](super::Choice::candidates); 0, as before this call, keeps none. What is chosen does not
-    /// depend on it.
->>>>>>> b_runs
     #[must_use]
     pub fn with_candidates(self, limit: usize) -> Self {
         Self { candidates: limit, ..self }

@@ -26,6 +26,8 @@ pub struct Drag {
     pub position: [usize; 2],
     /// Place of its angle, where it has one.
     pub angle: Option<usize>,
+    /// Places of what moves along: a goal keeps its shape.
+    pub carried: Vec<[usize; 2]>,
     /// From the pointer to the body's origin, metres.
     pub offset_m: [f64; 2],
     /// Whether the pointer has moved since it was taken.

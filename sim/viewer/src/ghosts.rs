@@ -28,9 +28,14 @@ const LEVELS: f32 = 16.0;
 #[derive(Component)]
 pub struct Ghost;
 
-/// The materials of ghosts by colour and opacity.
+/// The materials of ghosts.
 #[derive(Resource, Default)]
-pub struct GhostMaterials(HashMap<[u8; 4], Handle<StandardMaterial>>);
+pub struct GhostMaterials {
+    /// By colour and opacity.
+    figures: HashMap<[u8; 4], Handle<StandardMaterial>>,
+    /// For paths, whose corners have colours of their own.
+    paths: Option<Handle<StandardMaterial>>,
+}
 
 impl GhostMaterials {
     fn of(
@@ -50,7 +55,20 @@ impl GhostMaterials {
                 ..default()
             })
         };
-        self.0.entry(key).or_insert_with(make).clone()
+        self.figures.entry(key).or_insert_with(make).clone()
+    }
+
+    fn of_paths(&mut self, materials: &mut Assets<StandardMaterial>) -> Handle<StandardMaterial> {
+        let white = || StandardMaterial {
+            base_color: Color::WHITE,
+            alpha_mode: AlphaMode::Blend,
+            unlit: true,
+            double_sided: true,
+            cull_mode: None,
+            depth_bias: 10.0,
+            ..default()
+        };
+        self.paths.get_or_insert_with(|| materials.add(white())).clone()
     }
 }
 
@@ -166,22 +184,16 @@ pub fn draw(
             }
         }
     }
-    let ribbon = ribbons(&imagined.paths, &stage);
-    let white = StandardMaterial {
-        base_color: Color::WHITE,
-        alpha_mode: AlphaMode::Blend,
-        unlit: true,
-        double_sided: true,
-        cull_mode: None,
-        depth_bias: 10.0,
-        ..default()
-    };
-    let drawn = (Mesh3d(meshes.add(ribbon)), MeshMaterial3d(materials.add(white)), Transform::default());
-    commands.spawn((Ghost, NotShadowCaster, drawn));
+    if let Some(ribbons) = ribbons(&imagined.paths, &stage) {
+        let material = kept.of_paths(&mut materials);
+        let drawn = (Mesh3d(meshes.add(ribbons)), MeshMaterial3d(material), Transform::default());
+        commands.spawn((Ghost, NotShadowCaster, drawn));
+    }
 }
 
-/// Flat ribbons along `paths`, with their colours, as one mesh; fading out towards their ends.
-fn ribbons(paths: &[Path], stage: &Stage) -> Mesh {
+/// Flat ribbons along `paths`, with their colours, as one mesh; fading out towards their ends. `None` where nothing
+/// moves: the renderer knows no empty meshes.
+fn ribbons(paths: &[Path], stage: &Stage) -> Option<Mesh> {
     let (mut positions, mut normals, mut colours, mut indices) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::<u32>::new());
     for (number, path) in paths.iter().enumerate() {
@@ -209,9 +221,13 @@ fn ribbons(paths: &[Path], stage: &Stage) -> Mesh {
             indices.extend([0, 1, 2, 2, 1, 3].map(|corner| first + corner));
         }
     }
-    Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::RENDER_WORLD)
+    if indices.is_empty() {
+        return None;
+    }
+    let mesh = Mesh::new(PrimitiveTopology::TriangleList, RenderAssetUsages::RENDER_WORLD)
         .with_inserted_attribute(Mesh::ATTRIBUTE_POSITION, positions)
         .with_inserted_attribute(Mesh::ATTRIBUTE_NORMAL, normals)
         .with_inserted_attribute(Mesh::ATTRIBUTE_COLOR, colours)
-        .with_inserted_indices(Indices::U32(indices))
+        .with_inserted_indices(Indices::U32(indices));
+    Some(mesh)
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use bevy::asset::RenderAssetUsages;
 use bevy::camera::RenderTarget;
+use bevy::log::LogPlugin;
 use bevy::prelude::*;
 use bevy::render::RenderPlugin;
 use bevy::render::gpu_readback::{Readback, ReadbackComplete};
@@ -58,11 +59,10 @@ impl Offscreen {
         let size = ImageSize::new(height as usize, width as usize)?;
         let mut app = App::new();
         let window = WindowPlugin { primary_window: None, exit_condition: ExitCondition::DontExit, ..default() };
-        let log = bevy::log::LogPlugin { filter: "error".into(), ..default() };
         // Others would look for a display.
         let settings = WgpuSettings { backends: Some(wgpu::Backends::PRIMARY), ..default() };
         let render = RenderPlugin { render_creation: settings.into(), ..default() };
-        let plugins = DefaultPlugins.set(window).set(log).set(render);
+        let plugins = DefaultPlugins.set(window).set(render).disable::<LogPlugin>();
         app.add_plugins(plugins.disable::<WinitPlugin>().disable::<PipelinedRenderingPlugin>());
         let extent = Extent3d { width, height, depth_or_array_layers: 1 };
         let format = TextureFormat::Rgba8UnormSrgb;

@@ -9,6 +9,8 @@ use crate::stage::{SceneCamera, Stage};
 
 /// How far from a body's origin a person may take hold of it, metres.
 const REACH_M: f64 = 0.09;
+/// Name of the robot among the bodies.
+const ROBOT: &str = "agent";
 /// Radians a body is turned per pixel, with Shift held.
 const RAD_PER_PIXEL: f64 = 0.012;
 
@@ -51,12 +53,20 @@ fn taken(session: &Session, at: [f64; 2]) -> Option<Drag> {
             let offset_m = [state[position[0]] - at[0], state[position[1]] - at[1]];
             let distance = offset_m[0].hypot(offset_m[1]);
             if distance < REACH_M && nearest.as_ref().is_none_or(|(known, _)| distance < *known - 1e-6) {
-                nearest =
-                    Some((distance, Drag { held, state: state.to_vec(), position, angle, offset_m, moved: false }));
+                let carried = if held == Held::Goal { carried(session, body.name) } else { Vec::new() };
+                let state = state.to_vec();
+                nearest = Some((distance, Drag { held, state, position, angle, carried, offset_m, moved: false }));
             }
         }
     }
     nearest.map(|(_, drag)| drag)
+}
+
+/// Places of the bodies that a goal's body takes along: the robot's place belongs to that of an object, not the other
+/// way round.
+fn carried(session: &Session, body: &str) -> Vec<[usize; 2]> {
+    let others = session.figure.bodies.iter().filter(|other| body != ROBOT && other.name != body);
+    others.filter_map(|other| Some(places(session.figure.state_names, other.name)?.0)).collect()
 }
 
 /// Follows the pointer; what was made by hand becomes a command when the button is let go.
@@ -90,8 +100,12 @@ pub fn drag(
                 drag.offset_m = [drag.state[drag.position[0]] - at[0], drag.state[drag.position[1]] - at[1]];
             }
             None => {
-                drag.state[drag.position[0]] = at[0] + drag.offset_m[0];
-                drag.state[drag.position[1]] = at[1] + drag.offset_m[1];
+                for axis in 0..2 {
+                    let to = at[axis] + drag.offset_m[axis];
+                    let by = to - drag.state[drag.position[axis]];
+                    drag.state[drag.position[axis]] = to;
+                    drag.carried.iter().for_each(|body| drag.state[body[axis]] += by);
+                }
             }
         }
     }

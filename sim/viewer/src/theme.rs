@@ -58,6 +58,8 @@ pub fn apply(context: &Context) {
     visuals.extreme_bg_color = Color32::from_rgb(14, 16, 21);
     visuals.widgets.noninteractive.bg_stroke.color = Color32::from_rgb(44, 49, 59);
     context.set_visuals(visuals);
+    // A pass that is repeated for its layout would press its buttons twice.
+    context.options_mut(|options| options.max_passes = std::num::NonZeroUsize::MIN);
     context.all_styles_mut(|style| {
         style.text_styles.insert(TextStyle::Small, FontId::proportional(11.0));
         style.text_styles.insert(TextStyle::Body, FontId::proportional(13.0));

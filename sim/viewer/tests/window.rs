@@ -90,7 +90,7 @@ fn click(window: &mut Offscreen, name: &str) {
 fn slide(window: &mut Offscreen, name: &str, share: f32) {
     let area = control(window, name);
     // The number beside the rail belongs to the area, too.
-    let rail = area.left()..area.left() + (area.width() - 56.0).max(40.0);
+    let rail = area.left()..area.right() - 46.0;
     let at = |share: f32| [rail.start + share * (rail.end - rail.start), area.center().y];
     drag(window, &[at(0.5), at(share)]);
 }
@@ -159,18 +159,18 @@ fn every_control_becomes_a_command_of_the_next_tick() {
     let commands = tick(&mut window).commands.clone();
     assert_eq!(commands[0], Command::SetMode { mode: "mode_2".into() });
     assert_eq!(commands[1], Command::SetPlanner { kind: "icem".into() });
-    slide(&mut window, "horizon", 0.0);
+    slide(&mut window, "horizon", -0.1);
     assert_eq!(tick(&mut window).commands, [Command::SetHorizon { chunks: 1 }]);
-    slide(&mut window, "replan every", 0.0);
+    slide(&mut window, "replan every", -0.1);
     let record = tick(&mut window);
     assert_eq!((record.commands.as_slice(), record.steps.len()), (&[Command::SetReplanEvery { steps: 1 }][..], 1));
-    slide(&mut window, "weight goal_distance", 1.0);
+    slide(&mut window, "weight goal_distance", 1.1);
     assert_eq!(tick(&mut window).commands, [Command::SetWeight { name: "goal_distance".into(), weight: 10.0 }]);
     click(&mut window, "hide the camera");
     let record = tick(&mut window);
     assert_eq!(record.commands, [Command::HideCamera { hidden: true }]);
     assert!(record.camera_hidden && record.image.is_none());
-    slide(&mut window, "wind to the right", 1.0);
+    slide(&mut window, "wind to the right", 1.1);
     assert!(
         matches!(&tick(&mut window).commands[..], [Command::SetWind { drift }] if drift[0] > 0.5 && drift[1] == 0.0)
     );
@@ -196,15 +196,17 @@ fn goal_and_block_are_moved_by_hand() {
     let record = tick(&mut window);
     let goal = record.goal_state.clone().unwrap();
     let point = |window: &mut Offscreen, at: [f64; 2]| window.on_screen(at).unwrap();
-    let (from, to) = ([goal[2], goal[3]], [goal[2] - 0.1, goal[3] + 0.05]);
+    let towards = |value: f64| value + 0.12 * (0.5 - value).signum();
+    let (from, to) = ([goal[2], goal[3]], [towards(goal[2]), towards(goal[3])]);
     let points = [point(&mut window, from), point(&mut window, to)];
     drag(&mut window, &points);
     let record = tick(&mut window);
     let [Command::SetGoal { state }] = record.commands.as_slice() else { panic!("{:?}", record.commands) };
     assert!((state[2] - to[0]).abs() < 0.02 && (state[3] - to[1]).abs() < 0.02, "{state:?} for {to:?}");
     assert_eq!(record.goal_state.as_deref(), Some(state.as_slice()));
+    let kept = [0, 1].map(|axis| state[axis] - state[axis + 2] - (goal[axis] - goal[axis + 2]));
+    assert!(kept.iter().all(|change| change.abs() < 1e-6), "the pusher's goal goes with the block's");
     let now = window.session().shown_state().unwrap().to_vec();
-    let towards = |value: f64| value + 0.12 * (0.5 - value).signum();
     let points = [[now[2], now[3]], [towards(now[2]), towards(now[3])]].map(|at| point(&mut window, at));
     drag(&mut window, &points);
     let record = tick(&mut window);
