@@ -105,11 +105,23 @@ impl RunThread {
     /// # Errors
     /// [`Error::Value`] for a pace that is no time; when there is no thread to be had.
     pub fn spawn(run: InteractiveRun, pace: Pace) -> Result<Self> {
+        Self::begin(run, pace, false)
+    }
+
+    /// The same, paused before the next tick.
+    ///
+    /// # Errors
+    /// As [`RunThread::spawn`].
+    pub fn spawn_paused(run: InteractiveRun, pace: Pace) -> Result<Self> {
+        Self::begin(run, pace, true)
+    }
+
+    fn begin(run: InteractiveRun, pace: Pace, is_paused: bool) -> Result<Self> {
         require_pace(pace)?;
         let (orders, received) = bounded(ORDERS);
         let (sender, events) = bounded(EVENTS);
         let shared = Arc::new(Shared::default());
-        let driver = Driver::new(run, pace, received, sender, shared.clone());
+        let driver = Driver::new(run, (pace, is_paused), received, sender, shared.clone());
         let named = std::thread::Builder::new().name("interactive run".into());
         let thread = named.spawn(move || driver.run());
         let thread = thread.map_err(|error| Error::value("starting a run", "a thread", error))?;

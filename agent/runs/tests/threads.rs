@@ -60,6 +60,17 @@ fn a_paused_run_goes_on_tick_by_tick_and_then_by_itself() {
 }
 
 #[test]
+fn a_run_that_begins_paused_does_no_tick_until_it_is_asked() {
+    // Symptom: a window that was to wait before the first tick sometimes showed one. Cause: the order to pause came
+    // after the thread had begun. Fix: the thread begins paused.
+    let thread = RunThread::spawn_paused(run("two_room"), Pace::AsFastAsPossible).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(thread.events().is_empty() && thread.history().lock().unwrap().is_empty());
+    thread.order(Order::Step);
+    until(&thread, |event| matches!(event, Event::Tick(record) if record.tick == 0));
+}
+
+#[test]
 fn a_thread_gives_the_ticks_of_the_run_and_goes_back_and_undoes() {
     let mut alone = run("two_room");
     let (thread, count) = paused(Pace::AsFastAsPossible);

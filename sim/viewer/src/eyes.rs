@@ -64,6 +64,7 @@ pub fn open(mut commands: Commands, view: Res<View>, target: Res<Target>) {
         button_pan: MouseButton::Middle,
         orbit_smoothness: 0.0,
         zoom_smoothness: 0.0,
+        zoom_sensitivity: 0.25,
         pan_smoothness: 0.0,
         ..default()
     };

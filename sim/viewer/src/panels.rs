@@ -109,10 +109,22 @@ fn keys(context: &egui::Context, session: &mut Session) {
     }
 }
 
+/// A dark ground for text over the scene, whose floor may be white.
+fn dark() -> egui::Frame {
+    egui::Frame::new().fill(theme::GROUND).corner_radius(4.0).inner_margin(6.0)
+}
+
 /// What is said over the scene itself: what is shown, and what the colours mean.
 fn overlay(ui: &mut Ui, rect: Rect, session: &Session) {
-    let inner = rect.shrink(10.0);
-    let mut ui = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::top_down(Align::Min)));
+    let inner = rect.shrink(8.0);
+    let mut above = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::top_down(Align::Min)));
+    dark().show(&mut above, |ui| state_of_run(ui, session));
+    let mut below = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::bottom_up(Align::Min)));
+    dark().show(&mut below, |ui| ui.vertical(|ui| meaning_of_colours(ui, session)));
+}
+
+/// Which run is shown, and how far it is.
+fn state_of_run(ui: &mut Ui, session: &Session) {
     ui.label(egui::RichText::new(&session.title).heading().color(theme::INK));
     let Some(record) = session.shown() else {
         ui.label("waiting for the first plan");
@@ -140,18 +152,20 @@ fn overlay(ui: &mut Ui, rect: Rect, session: &Session) {
     if let Some(reason) = &session.ended {
         ui.colored_label(theme::BAD, reason);
     }
-    let bottom = Rect::from_min_max(egui::pos2(inner.left(), inner.bottom() - 34.0), inner.max);
-    let mut ui = ui.new_child(UiBuilder::new().max_rect(bottom).layout(Layout::bottom_up(Align::Min)));
-    ui.colored_label(theme::MUTED, "drag goal or bodies (Shift turns) · right button orbits · wheel zooms");
+}
+
+/// The colours of what is imagined, and what the mouse does.
+fn meaning_of_colours(ui: &mut Ui, session: &Session) {
     ui.horizontal(|ui| {
         for (name, rgb) in [("goal", theme::GOAL), ("best plan", theme::BEST), ("worse candidates", theme::energy(1.0))]
         {
             ui.colored_label(theme::colour32(rgb), format!("■ {name}"));
         }
-        if !record.samples.is_empty() {
+        if session.shown().is_some_and(|record| !record.samples.is_empty()) {
             ui.colored_label(theme::colour32(theme::SAMPLE), "■ samples of its outcome");
         }
     });
+    ui.colored_label(theme::MUTED, "drag goal or bodies (Shift turns) · right button orbits · wheel zooms");
 }
 
 /// What the pointer does over the scene.

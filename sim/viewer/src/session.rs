@@ -112,10 +112,8 @@ impl Session {
         };
         let surprise_band = run.surprise_band();
         let records = run.history().to_vec();
-        let thread = RunThread::spawn(run, Pace::RealTime { factor: settings.speed })?;
-        if paused {
-            thread.order(Order::Pause);
-        }
+        let pace = Pace::RealTime { factor: settings.speed };
+        let thread = if paused { RunThread::spawn_paused(run, pace)? } else { RunThread::spawn(run, pace)? };
         Ok(Self {
             thread,
             figure,

@@ -45,12 +45,12 @@ pub(super) struct Driver {
 impl Driver {
     pub fn new(
         run: InteractiveRun,
-        pace: Pace,
+        (pace, is_paused): (Pace, bool),
         orders: Receiver<Order>,
         events: Sender<Event>,
         shared: Arc<Shared>,
     ) -> Self {
-        let driver = Self { run, pace, orders, events, shared, is_paused: false, wants_one: false, shown: None };
+        let driver = Self { run, pace, orders, events, shared, is_paused, wants_one: false, shown: None };
         driver.share_all();
         driver
     }

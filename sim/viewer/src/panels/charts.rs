@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::theme;
 
 /// Smallest and largest height of a chart, points.
-const HEIGHTS: (f32, f32) = (48.0, 120.0);
+const HEIGHTS: (f32, f32) = (48.0, 180.0);
 /// Height of the latent map as a multiple of a chart's.
 const MAP_HEIGHTS: f32 = 1.8;
 /// Height of a heading with the gaps around it, points.
@@ -127,7 +127,7 @@ fn latents(ui: &mut Ui, session: &Session, map: &mut Option<LatentMap>, height: 
     let Some(record) = session.shown() else { return };
     let (best, candidates) = (theme::colour32(theme::BEST), theme::colour32(theme::energy(0.8)));
     ui.horizontal(|ui| {
-        ui.colored_label(theme::MUTED, "latent space, two principal components:");
+        ui.colored_label(theme::MUTED, "latent space:");
         let names = [("now", theme::INK), ("goal", theme::GOOD), ("best plan", best), ("others", candidates)];
         for (name, colour) in names {
             ui.colored_label(colour, name);
