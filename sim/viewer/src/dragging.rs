@@ -44,9 +44,4 @@ impl Dragging {
     pub fn world(&self) -> Option<&[f64]> {
         self.0.as_ref().filter(|drag| drag.held == Held::World).map(|drag| drag.state.as_slice())
     }
-
-    /// Whether something is held.
-    pub fn is_on(&self) -> bool {
-        self.0.is_some()
-    }
 }

@@ -7,7 +7,6 @@ use bevy::render::render_resource::BlendState;
 use bevy_egui::PrimaryEguiContext;
 use bevy_panorbit_camera::PanOrbitCamera;
 
-use crate::dragging::Dragging;
 use crate::pointer::ScenePointer;
 use crate::stage::{SceneCamera, scene_camera};
 use crate::theme;
@@ -46,6 +45,17 @@ impl std::str::FromStr for View {
     }
 }
 
+/// How far a pixel of the right button turns the view.
+const RAD_PER_POINT: f32 = 0.006;
+/// How far a pixel of the middle button moves it, per metre of distance.
+const METRES_PER_POINT: f32 = 0.0013;
+/// How much nearer a point of the wheel brings it, as a share of the distance.
+const ZOOM_PER_POINT: f32 = 0.0025;
+/// Lowest and highest angle above the floor, radians.
+const PITCHES: (f32, f32) = (0.05, std::f32::consts::FRAC_PI_2);
+/// Smallest and largest distance, metres.
+const RADII: (f32, f32) = (0.3, 6.0);
+
 /// What the cameras render to: the window where there is one, or an image.
 #[derive(Resource, Debug, Clone, Default)]
 pub struct Target(pub Option<RenderTarget>);
@@ -57,14 +67,10 @@ pub fn open(mut commands: Commands, view: Res<View>, target: Res<Target>) {
         yaw: Some(view.yaw_deg.to_radians()),
         pitch: Some(view.pitch_deg.to_radians()),
         radius: Some(view.distance_m),
-        pitch_lower_limit: Some(0.05),
-        zoom_lower_limit: 0.3,
-        zoom_upper_limit: Some(6.0),
-        button_orbit: MouseButton::Right,
-        button_pan: MouseButton::Middle,
+        // What the mouse does comes from the panels, which know where the scene is.
+        enabled: false,
         orbit_smoothness: 0.0,
         zoom_smoothness: 0.0,
-        zoom_sensitivity: 0.25,
         pan_smoothness: 0.0,
         ..default()
     };
@@ -92,14 +98,22 @@ pub fn open(mut commands: Commands, view: Res<View>, target: Res<Target>) {
     }
 }
 
-/// Gives the scene the part of the window that the panels leave free, and the mouse only there.
-pub fn fit(
-    pointer: Res<ScenePointer>,
-    dragging: Res<Dragging>,
-    mut camera: Single<(&mut Camera, &mut PanOrbitCamera), With<SceneCamera>>,
-) {
-    let (camera, orbit) = &mut *camera;
-    orbit.enabled = pointer.is_over && !dragging.is_on();
+/// Turns, moves and zooms the view as the mouse does over the scene.
+pub fn follow(pointer: Res<ScenePointer>, mut camera: Single<(&Transform, &mut PanOrbitCamera), With<SceneCamera>>) {
+    let (transform, orbit) = &mut *camera;
+    let [yaw, pitch] = pointer.orbit.map(|points| points * RAD_PER_POINT);
+    let metres = orbit.target_radius * METRES_PER_POINT;
+    let [right, down] = pointer.pan.map(|points| points * metres);
+    orbit.target_yaw -= yaw;
+    orbit.target_pitch = (orbit.target_pitch + pitch).clamp(PITCHES.0, PITCHES.1);
+    orbit.target_radius = (orbit.target_radius * (-pointer.zoom * ZOOM_PER_POINT).exp()).clamp(RADII.0, RADII.1);
+    // On the floor, so that it stays what is looked at.
+    let backwards = transform.right().cross(Vec3::Y);
+    orbit.target_focus -= transform.right() * right + backwards * down;
+}
+
+/// Gives the scene the part of the window that the panels leave free.
+pub fn fit(pointer: Res<ScenePointer>, mut camera: Single<&mut Camera, With<SceneCamera>>) {
     let scale = camera.target_scaling_factor().unwrap_or(1.0);
     let Some(target) = camera.physical_target_size() else { return };
     let [left, top, width, height] = pointer.area.map(|points| (points * scale).round().max(0.0) as u32);

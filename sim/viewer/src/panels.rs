@@ -23,6 +23,9 @@ const INSIGHT_WIDTH: f32 = 372.0;
 /// Height of the panel of time, points.
 const TIMELINE_HEIGHT: f32 = 68.0;
 
+/// Height of the text that says what colours mean, points.
+const COLOURS_HEIGHT: f32 = 54.0;
+
 /// What panels keep from frame to frame.
 #[derive(Resource, Default)]
 pub struct Panels {
@@ -119,8 +122,10 @@ fn overlay(ui: &mut Ui, rect: Rect, session: &Session) {
     let inner = rect.shrink(8.0);
     let mut above = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::top_down(Align::Min)));
     dark().show(&mut above, |ui| state_of_run(ui, session));
-    let mut below = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::bottom_up(Align::Min)));
-    dark().show(&mut below, |ui| ui.vertical(|ui| meaning_of_colours(ui, session)));
+    let corner = egui::pos2(inner.left(), inner.bottom() - COLOURS_HEIGHT);
+    let inner = Rect::from_min_max(corner, inner.max);
+    let mut below = ui.new_child(UiBuilder::new().max_rect(inner).layout(Layout::top_down(Align::Min)));
+    dark().show(&mut below, |ui| meaning_of_colours(ui, session));
 }
 
 /// Which run is shown, and how far it is.
@@ -172,7 +177,10 @@ fn meaning_of_colours(ui: &mut Ui, session: &Session) {
 fn pointer_over(context: &egui::Context, rect: Rect, response: &Response) -> ScenePointer {
     let at = response.interact_pointer_pos().map(|at| [at.x, at.y]);
     let is_main = response.dragged_by(PointerButton::Primary);
-    let moved = if is_main { response.drag_delta() } else { egui::Vec2::ZERO };
+    let dragged_by = |button: PointerButton| {
+        let moved = if response.dragged_by(button) { response.drag_delta() } else { egui::Vec2::ZERO };
+        [moved.x, moved.y]
+    };
     ScenePointer {
         area: [rect.left(), rect.top(), rect.width(), rect.height()],
         // A drag begins some pixels on: what was pressed is where it began.
@@ -181,9 +189,11 @@ fn pointer_over(context: &egui::Context, rect: Rect, response: &Response) -> Sce
             .filter(|_| response.drag_started_by(PointerButton::Primary))
             .map(|at| [at.x, at.y]),
         held: at.filter(|_| is_main),
-        moved: [moved.x, moved.y],
+        moved: dragged_by(PointerButton::Primary),
         released: response.drag_stopped_by(PointerButton::Primary),
         turns: context.input(|input| input.modifiers.shift),
-        is_over: response.hovered() || response.dragged(),
+        orbit: dragged_by(PointerButton::Secondary),
+        pan: dragged_by(PointerButton::Middle),
+        zoom: if response.hovered() { context.input(|input| input.smooth_scroll_delta().y) } else { 0.0 },
     }
 }

@@ -30,8 +30,12 @@ pub struct ScenePointer {
     pub released: bool,
     /// Whether Shift is held.
     pub turns: bool,
-    /// Whether the pointer is over the scene and not over a panel.
-    pub is_over: bool,
+    /// How the pointer has moved since the last frame with the right button held.
+    pub orbit: [f32; 2],
+    /// The same with the middle button held.
+    pub pan: [f32; 2],
+    /// How far the wheel was turned over the scene, points; more is nearer.
+    pub zoom: f32,
 }
 
 /// Places of a body's position and angle in the state whose dimensions have these `names`.

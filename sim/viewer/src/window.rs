@@ -31,7 +31,7 @@ pub fn systems(app: &mut App, session: Session, view: View, target: Target) {
         .add_systems(Startup, (eyes::open, stage::build, stage::light))
         .add_systems(Update, (receive, pointer::drag, stage::place_bodies, ghosts::draw).chain())
         .add_systems(EguiPrimaryContextPass, panels::show)
-        .add_systems(PostUpdate, eyes::fit.before(PanOrbitCameraSystemSet));
+        .add_systems(PostUpdate, (eyes::follow, eyes::fit).before(PanOrbitCameraSystemSet));
 }
 
 /// The panels' camera is made by [`eyes::open`], not taken to be the first.

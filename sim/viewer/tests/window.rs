@@ -50,8 +50,11 @@ fn moved(at: [f32; 2]) -> egui::Event {
 }
 
 fn button(at: [f32; 2], pressed: bool) -> egui::Event {
-    let modifiers = egui::Modifiers::NONE;
-    egui::Event::PointerButton { pos: at.into(), button: egui::PointerButton::Primary, pressed, modifiers }
+    button_of(egui::PointerButton::Primary, at, pressed)
+}
+
+fn button_of(button: egui::PointerButton, at: [f32; 2], pressed: bool) -> egui::Event {
+    egui::Event::PointerButton { pos: at.into(), button, pressed, modifiers: egui::Modifiers::NONE }
 }
 
 /// Presses at the first of `points`, goes over the others and lets go at the last.
@@ -216,6 +219,36 @@ fn goal_and_robot_are_moved_by_hand() {
     let [Command::MoveWorld { state }] = record.commands.as_slice() else { panic!("{:?}", record.commands) };
     assert!((state[0] - to[0]).abs() < 0.02 && (state[1] - to[1]).abs() < 0.02, "{state:?} for {to:?}");
     assert_eq!(state[2..], now[2..], "the block stays");
+}
+
+#[test]
+fn the_right_button_turns_the_view_and_the_wheel_zooms() {
+    if !can_render() {
+        return;
+    }
+    let mut window = window(&["two_room"]);
+    (0..4).for_each(|_| window.frame());
+    let corner = [0.1, 0.1];
+    let start = window.on_screen(corner).unwrap();
+    let (from, to) = ([500.0, 300.0], [620.0, 300.0]);
+    input(&mut window, [moved(from)]);
+    window.frame();
+    input(&mut window, [button_of(egui::PointerButton::Secondary, from, true)]);
+    window.frame();
+    input(&mut window, [moved(to)]);
+    window.frame();
+    input(&mut window, [button_of(egui::PointerButton::Secondary, to, false)]);
+    (0..4).for_each(|_| window.frame());
+    let turned = window.on_screen(corner).unwrap();
+    assert!((turned[0] - start[0]).abs() > 20.0, "{start:?}, {turned:?}");
+    let middle = window.on_screen([0.5, 0.5]).unwrap();
+    let (delta, modifiers) = (egui::vec2(0.0, 60.0), egui::Modifiers::NONE);
+    let (unit, phase) = (egui::MouseWheelUnit::Point, egui::TouchPhase::Move);
+    input(&mut window, [egui::Event::MouseWheel { unit, delta, phase, modifiers }]);
+    (0..12).for_each(|_| window.frame());
+    let nearer = window.on_screen(corner).unwrap();
+    let from_middle = |at: [f32; 2]| (at[0] - middle[0]).hypot(at[1] - middle[1]);
+    assert!(from_middle(nearer) > 1.05 * from_middle(turned), "{turned:?}, {nearer:?}");
 }
 
 #[test]
