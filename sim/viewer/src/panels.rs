@@ -135,15 +135,15 @@ fn state_of_run(ui: &mut Ui, session: &Session) {
         ui.label("waiting for the first plan");
         return;
     };
-    let newest = record.steps.last();
-    let (state, colour) = match newest {
+    let step = session.shown_step();
+    let (state, colour) = match step {
         Some(step) if step.strict => ("at the goal, strictly", theme::GOOD),
         Some(step) if step.moderate => ("at the goal", theme::GOOD),
         Some(_) | None => ("under way", theme::MUTED),
     };
     ui.horizontal(|ui| {
         ui.colored_label(colour, state);
-        if let Some(step) = newest {
+        if let Some(step) = step {
             ui.colored_label(theme::MUTED, format!("true distance {:.3} m", step.distance));
         }
         let newest = session.records.len() as u64 - 1;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bevy::prelude::Resource;
 use mindseye_agent::Task;
-use mindseye_runs::{Command, Event, ImaginedPlan, InteractiveRun, Order, Pace, RunThread, TickRecord};
+use mindseye_runs::{Command, Event, ImaginedPlan, InteractiveRun, Order, Pace, RunThread, StepRecord, TickRecord};
 use mindseye_sim::Figure;
 
 /// Which tick is shown.
@@ -63,6 +63,35 @@ impl Settings {
             show_samples: true,
         }
     }
+
+    /// What they are after the ticks in `records`, beginning with `first`; how the window shows things stays.
+    fn after(&self, first: &Self, records: &[Arc<TickRecord>]) -> Self {
+        let mut settings = Self {
+            speed: self.speed,
+            show_best: self.show_best,
+            show_candidates: self.show_candidates,
+            show_samples: self.show_samples,
+            ..first.clone()
+        };
+        records.iter().flat_map(|record| &record.commands).for_each(|command| settings.follow(command));
+        settings
+    }
+
+    fn follow(&mut self, command: &Command) {
+        match command {
+            Command::SetWeight { name, weight } => {
+                let known = self.weights.iter_mut().find(|(known, _)| known == name);
+                known.into_iter().for_each(|(_, known)| *known = *weight);
+            }
+            Command::SetHorizon { chunks } => self.horizon = *chunks,
+            Command::SetPlanner { kind } => self.planner.clone_from(kind),
+            Command::SetMode { mode } => self.mode.clone_from(mode),
+            Command::SetReplanEvery { steps } => self.replan_every = *steps,
+            Command::HideCamera { hidden } => self.camera_hidden = *hidden,
+            Command::SetWind { drift } => self.wind.clone_from(drift),
+            Command::SetGoal { .. } | Command::GoalIsNow | Command::MoveWorld { .. } => {}
+        }
+    }
 }
 
 /// A run in a window.
@@ -87,6 +116,8 @@ pub struct Session {
     pub ended: Option<String>,
     /// The controls.
     pub settings: Settings,
+    /// The controls before the first tick.
+    first_settings: Settings,
     /// Band of normal surprise scores, where it is known.
     pub surprise_band: Option<f64>,
     /// Place of every dimension of the scene's state among those that the state probe reads.
@@ -118,13 +149,14 @@ impl Session {
             thread,
             figure,
             title,
+            settings: settings.after(&settings, &records),
+            first_settings: settings,
             records,
             cursor: Cursor::Live,
             steps_shown: 0,
             paused,
             note: None,
             ended: None,
-            settings,
             surprise_band,
             probe_places,
         })
@@ -147,7 +179,10 @@ impl Session {
         let changed = !events.is_empty();
         for event in events {
             match event {
-                Event::Tick(record) => self.add(record),
+                Event::Tick(record) => {
+                    self.add(record);
+                    self.settings = self.settings.after(&self.first_settings, &self.records);
+                }
                 Event::Step { tick, index } => {
                     let is_newest = self.records.last().is_some_and(|newest| newest.tick == tick);
                     if is_newest && self.cursor == Cursor::Live {
@@ -157,6 +192,7 @@ impl Session {
                 Event::WentBackTo(tick) => {
                     self.records.truncate(tick as usize);
                     self.show(Cursor::Live);
+                    self.settings = self.settings.after(&self.first_settings, &self.records);
                     self.note = Some(format!("back at tick {tick}"));
                 }
                 Event::Refused(reason) => self.note = Some(reason),
@@ -194,6 +230,15 @@ impl Session {
         let record = self.shown()?;
         let after = self.steps_shown.min(record.steps.len()).checked_sub(1);
         Some(after.map_or(&record.state, |step| &record.steps[step].state))
+    }
+
+    /// The control step after which the shown state was; `None` at the start of the run.
+    pub fn shown_step(&self) -> Option<&StepRecord> {
+        let record = self.shown()?;
+        match self.steps_shown.min(record.steps.len()).checked_sub(1) {
+            Some(step) => record.steps.get(step),
+            None => self.records.get((record.tick as usize).checked_sub(1)?)?.steps.last(),
+        }
     }
 
     /// The predicted state of the scene, `[K]`, in what the state probe reads of a latent; `None` without a probe that

@@ -17,7 +17,7 @@ pub const SAMPLE: [f32; 3] = [0.75, 0.45, 0.95];
 /// Text.
 pub const INK: Color32 = Color32::from_rgb(225, 229, 236);
 /// Behind text over the scene.
-pub const GROUND: Color32 = Color32::from_rgba_premultiplied(13, 15, 19, 200);
+pub const GROUND: Color32 = Color32::from_rgba_premultiplied(16, 19, 24, 236);
 /// Text that is less important.
 pub const MUTED: Color32 = Color32::from_rgb(140, 148, 162);
 /// What is right.

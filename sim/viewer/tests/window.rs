@@ -181,6 +181,8 @@ fn every_control_becomes_a_command_of_the_next_tick() {
     let ticks = window.session().records.len();
     click(&mut window, "undo");
     window.until("undoing", |session| session.records.len() < ticks).unwrap();
+    assert_eq!(window.session().settings.wind, [0.0, 0.0], "the control says so, too");
+    assert!(window.session().settings.camera_hidden, "what came before stays");
     assert!(tick(&mut window).commands.is_empty());
     click(&mut window, "speed 4");
     assert_eq!(window.session().settings.speed, 4.0);

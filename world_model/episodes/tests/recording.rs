@@ -248,6 +248,31 @@ fn a_recording_that_ends_before_its_first_episode_leaves_nothing() {
 }
 
 #[test]
+fn a_recording_that_was_killed_before_its_description_was_written_can_be_given_again() {
+    // Symptom: killed 30 ms after its start, `record --append` was refused from then on: "files that are no data set".
+    // Cause: the folder of the description was there without it. Fix: an empty one is none of anybody's data.
+    for mode in [WriteMode::Append, WriteMode::Error, WriteMode::Overwrite] {
+        let folder = tempfile::tempdir().unwrap();
+        let meta = folder.path().join("meta");
+        fs::create_dir(&meta).unwrap();
+        let left_over = mindseye_interface::files::Partial::create(&meta.join("info.json")).unwrap();
+        let name = left_over.temporary().file_name().unwrap().to_owned();
+        drop(left_over);
+        fs::write(meta.join(name), "half a descrip").unwrap();
+        let mut writer = DatasetWriter::create(folder.path(), spec(), mode).unwrap();
+        writer.add_episode(&episode(0, LENGTHS[0])).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(Dataset::open(folder.path()).unwrap().len(), 1);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("meta")).unwrap();
+    fs::write(folder.path().join("meta/notes.txt"), "mine").unwrap();
+    let refused = DatasetWriter::create(folder.path(), spec(), WriteMode::Append);
+    assert!(refused.is_err_and(|error| error.to_string().contains("files that are no data set")));
+    assert_eq!(fs::read_to_string(folder.path().join("meta/notes.txt")).unwrap(), "mine");
+}
+
+#[test]
 fn the_old_data_set_stays_until_the_new_one_has_an_episode() {
     // Symptom: --overwrite deleted the old episodes, and then could not record; killed while it deleted, it left a
     // data set of which nothing could be read. Cause: the old files were deleted first, one by one. Fix: they are

@@ -1,6 +1,7 @@
 //! The start of a new data set: its empty description, and the handling of a folder that exists.
 
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
 use std::path::{Component, Path, PathBuf};
 
 use mindseye_interface::files;
@@ -51,7 +52,7 @@ pub(super) fn fresh_info(path: &Path, spec: &DatasetSpec) -> Result<Info> {
 /// Checks that a new data set can begin in `path`; an old one stays until the new one has an episode.
 pub(super) fn check_room(path: &Path, mode: WriteMode, recorded: bool) -> Result<()> {
     let empty = match std::fs::read_dir(path) {
-        Ok(mut entries) => !entries.any(|entry| !entry.is_ok_and(|entry| entry.file_name() == LOCK_FILE)),
+        Ok(mut entries) => !entries.any(|entry| !entry.is_ok_and(|entry| is_nothing(&entry))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
         Err(error) => return Err(Error::file(path, "listing", error)),
     };
@@ -64,6 +65,19 @@ pub(super) fn check_room(path: &Path, mode: WriteMode, recorded: bool) -> Result
         }
         _ => Err(Error::content(path, "folder", "a new or empty folder", "files that are no data set")),
     }
+}
+
+/// Whether an entry of a folder is none of anybody's data: our lock, or a folder for descriptions in which a writer that
+/// was killed had not yet written any.
+fn is_nothing(entry: &DirEntry) -> bool {
+    if entry.file_name() == LOCK_FILE {
+        return true;
+    }
+    let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+    if !is_folder || entry.file_name() != "meta" || files::remove_left_overs(&entry.path()).is_err() {
+        return false;
+    }
+    std::fs::read_dir(entry.path()).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Folder inside a data set that is being replaced, with what was there before.
