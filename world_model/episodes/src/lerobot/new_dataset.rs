@@ -67,8 +67,8 @@ pub(super) fn check_room(path: &Path, mode: WriteMode, recorded: bool) -> Result
     }
 }
 
-/// Whether an entry of a folder is none of anybody's data: our lock, or a folder for descriptions in which a writer that
-/// was killed had not yet written any.
+/// Whether an entry of a folder is none of anybody's data: our lock, or a folder for descriptions in which a writer
+/// that was killed had not yet written any.
 fn is_nothing(entry: &DirEntry) -> bool {
     if entry.file_name() == LOCK_FILE {
         return true;
