@@ -53,11 +53,10 @@ fn named(name: &str, response: Response) -> Response {
 /// Draws all panels, and finds out what the pointer does over the scene.
 pub fn show(
     mut contexts: EguiContexts,
-    mut whole: ResMut<Session>,
+    mut session: ResMut<Session>,
     mut panels: ResMut<Panels>,
     mut pointer: ResMut<ScenePointer>,
 ) -> Result {
-    let mut is_changed = false;
     let context = contexts.ctx_mut()?.clone();
     let panels = &mut *panels;
     if !std::mem::replace(&mut panels.is_styled, true) {
@@ -65,9 +64,7 @@ pub fn show(
     }
     let all = UiBuilder::new().layer_id(egui::LayerId::background()).max_rect(context.viewport_rect());
     let mut ui = Ui::new(context.clone(), Id::new("window"), all);
-    // Panels change the session only through what they ask for: merely looking at it is no change.
-    let session = whole.bypass_change_detection();
-    let before = (session.cursor, session.settings.clone());
+    let session = &mut *session;
     keys(&context, session);
     egui::Panel::bottom("time").exact_size(TIMELINE_HEIGHT).show(&mut ui, |ui| timeline::show(ui, session));
     egui::Panel::left("controls").exact_size(CONTROLS_WIDTH).resizable(false).show(&mut ui, |ui| {
@@ -77,18 +74,10 @@ pub fn show(
         images::show(ui, session, &mut panels.textures);
         charts::show(ui, session, &mut panels.map);
     });
-    let changed = before != (session.cursor, session.settings.clone());
     let rect = ui.available_rect_before_wrap();
     overlay(&mut ui, rect, session);
     let response = ui.interact(rect, Id::new("scene"), Sense::click_and_drag());
     *pointer = pointer_over(&context, rect, &response);
-    if changed {
-        // Another tick, or other ghosts, are drawn in the next frame.
-        is_changed = true;
-    }
-    if is_changed {
-        whole.set_changed();
-    }
     Ok(())
 }
 

@@ -173,10 +173,9 @@ impl Session {
         self.order(Order::Command(command));
     }
 
-    /// Takes what the run has said since the last frame; whether anything that is shown has changed.
-    pub fn receive(&mut self) -> bool {
+    /// Takes what the run has said since the last frame.
+    pub fn receive(&mut self) {
         let events: Vec<Event> = self.thread.events().try_iter().collect();
-        let changed = !events.is_empty();
         for event in events {
             match event {
                 Event::Tick(record) => {
@@ -201,7 +200,6 @@ impl Session {
                 Event::Ended(reason) => self.ended = Some(reason.unwrap_or_else(|| "the run has ended".into())),
             }
         }
-        changed
     }
 
     /// Adds a tick; where the window has missed some, or has too many, the run's own history is taken over.

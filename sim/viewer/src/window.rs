@@ -39,11 +39,9 @@ fn own_context(mut settings: ResMut<EguiGlobalSettings>) {
     settings.auto_create_primary_context = false;
 }
 
-/// Takes what the run has done; the session counts as changed only where that was something.
+/// Takes what the run has done since the last frame.
 fn receive(mut session: ResMut<Session>) {
-    if session.bypass_change_detection().receive() {
-        session.set_changed();
-    }
+    session.receive();
 }
 
 /// Opens the window and runs until it is closed.
