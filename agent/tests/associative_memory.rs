@@ -1,17 +1,15 @@
 //! Associative memory: transitions are kept when the ticks they came from are long forgotten.
 
-mod support;
-
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use crate::support::{ACTION_CHUNK, PointMass, Predicted, configurator, modules, observation, task, transition};
 use mindseye_agent::directive::StateSource;
 use mindseye_agent::memory::{AssociativeMemory, Memory, RingMemory, SoftMemoryConfig, Transition};
 use mindseye_agent::world_model::{Cancel, Context, Dynamics, Recording, WorldModel};
 use mindseye_agent::{Agent, Latent, Plans, Result, Rollouts};
 use mindseye_interface::{ManualClock, Seed};
 use mindseye_world_model::{Adaptation, AdaptationConfig, Transitions};
-use support::{ACTION_CHUNK, PointMass, Predicted, configurator, modules, observation, task, transition};
 
 type Tested = std::result::Result<(), Box<dyn std::error::Error>>;
 

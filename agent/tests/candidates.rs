@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{ACTION_CHUNK, PointMass, agent, cost, directive, observation, planners};
 use mindseye_agent::actor::{Actor, Choice, Deadline, Hold, Imagination};
 use mindseye_agent::{Latent, Plan, Plans, TickReport};
 use mindseye_interface::{ManualClock, Seed};
-use support::{ACTION_CHUNK, PointMass, agent, cost, directive, observation, planners};
 
 const GOAL: [f32; 2] = [0.7, -0.4];
 

@@ -1,14 +1,12 @@
 //! Tasks in files, and going from one sub-goal to the next.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{configurator, task, transition};
 use mindseye_agent::Task;
 use mindseye_agent::configurator::{GoalConfig, PlannerConfig, SequenceConfigurator};
 use mindseye_agent::memory::{Memory, RingMemory};
 use mindseye_interface::config::{self, parse};
-use support::{configurator, task, transition};
 
 const GOALS: [[f32; 2]; 3] = [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]];
 const SUB_GOALS: &str = "sub_goals = { success_energy = 0.1, timeout_ticks = 3 }";

@@ -2,19 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::{PointMass, SPEED_M, agent, observation};
 use crossbeam::channel::{Sender, unbounded};
 use mindseye_agent::control_loop::{Command, Limits, TickListener, channel, run, run_with_commands};
 use mindseye_agent::{Agent, Error, TickReport};
 use mindseye_interface::{
     Action, ActionSpace, Environment, Goal, Neutral, Observation, Result, Seed, StateTarget, Step,
 };
-use support::{PointMass, SPEED_M, agent, observation};
 
 /// What a body was asked to do, in its order.
 #[derive(Debug, Clone, Copy, PartialEq)]

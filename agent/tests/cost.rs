@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::directive;
 use mindseye_agent::cost::{
     ActionLimits, CostModule, Critic, Effort, GoalDistance, Gradients, IntrinsicTerm, Reduction, Saturating,
 };
 use mindseye_agent::{Directive, Plans, Result, Rollouts};
-use support::directive;
 
 const REDUCTIONS: [Reduction; 5] = [
     Reduction::Last,

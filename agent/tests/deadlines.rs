@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{
+    PointMass, SlowPointMass, WorldClock, choice_of, configurator, cost, directive, modules, observation, planners,
+    task,
+};
 use mindseye_agent::actor::{Actor, Choice, Deadline, Fallback, Icem, IcemConfig, Imagination};
 use mindseye_agent::configurator::PlannerConfig;
 use mindseye_agent::perception::{Perception, ProprioceptivePerception};
 use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Result, Task, TickReport};
 use mindseye_interface::{Clock, ManualClock, Observation, Seed};
-use support::{
-    PointMass, SlowPointMass, WorldClock, choice_of, configurator, cost, directive, modules, observation, planners,
-    task,
-};
 
 const GOAL: [f32; 2] = [0.7, -0.4];
 

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{PointMass, Predicted, choice_of, cost, directive};
 use mindseye_agent::actor::{Icem, IcemConfig, Imagination};
 use mindseye_agent::cost::{ActionLimits, CostModule, Effort, GoalDistance, Reduction, Saturating};
 use mindseye_agent::world_model::{Cancel, Context, Dynamics, Recording};
 use mindseye_agent::{Directive, Latent, Plans, Rollouts};
 use mindseye_world_model::heads::ensemble::EnsembleDynamics;
-use support::{PointMass, Predicted, choice_of, cost, directive};
 
 #[test]
 fn gradients_of_energies_are_those_of_small_differences() {

@@ -3,12 +3,10 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{NanPredictions, PointMass, modules, observation, planners};
 use mindseye_agent::actor::{Hold, Policy, Reactive};
 use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Result, TickReport};
 use mindseye_interface::{ActionSpace, ManualClock, Neutral, Observation, Seed};
-use support::{NanPredictions, PointMass, modules, observation, planners};
 
 /// Two joints with limits of 0 and 2 rad (normalised: -1 and 1), commanded by absolute position.
 fn joints() -> ActionSpace {

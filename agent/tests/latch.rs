@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+use crate::support::{PointMass, SPEED_M, agent, observation};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use mindseye_agent::control_loop::{Command, Latch, Limits, RunSummary, TickListener, run_with_commands};
 use mindseye_agent::{Error, Result, TickReport};
 use mindseye_interface::{Action, ActionSpace, Environment, Error as BodyError, Neutral, Observation, Seed, Step};
-use support::{PointMass, SPEED_M, agent, observation};
 
 /// A point that is commanded by its velocity.
 struct Body {

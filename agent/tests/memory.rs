@@ -1,11 +1,9 @@
 //! Memory: bounded, searchable, and the same after saving.
 
-mod support;
-
+use crate::support::transition;
 use mindseye_agent::Latent;
 use mindseye_agent::memory::{Memory, RingMemory, Transition};
 use mindseye_interface::Seed;
-use support::transition;
 
 fn filled(capacity: usize, ticks: u64) -> RingMemory {
     let mut memory = RingMemory::new(capacity);

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::{
+    ACTION_CHUNK, PointMass, Predicted, SlowPointMass, configurator, cost, directive, task, transition,
+};
 use mindseye_agent::actor::{Actor, Deadline, Icem, IcemConfig, Imagination, ModeSelector};
 use mindseye_agent::configurator::Confidence;
 use mindseye_agent::directive::{Mode, ModeOrder, ModeReason};
@@ -13,7 +14,6 @@ use mindseye_agent::memory::{Memory, RingMemory, Transition};
 use mindseye_agent::world_model::{Context, Dynamics};
 use mindseye_agent::{Directive, Latent, Plan, Plans, Rollouts};
 use mindseye_interface::{Clock, ManualClock, Seed};
-use support::{ACTION_CHUNK, PointMass, Predicted, SlowPointMass, configurator, cost, directive, task, transition};
 
 const GOAL: [f32; 2] = [1.0, -0.5];
 
@@ -81,7 +81,7 @@ fn a_policy_acts_while_its_plan_is_as_good_as_the_rest_of_the_previous_plan() {
     let (mode, first, _) = decide(&mut actor, COMPARE, [0.0; 2], vec![straight()], forever);
     assert_eq!(mode, (Mode::Mode2, ModeReason::NoPreviousPlan), "there is no previous plan in the first tick");
     let ahead: Vec<f32> = first.first_chunk().chunks(2).fold(vec![0.0; 2], |place, action| {
-        vec![place[0] + support::SPEED_M * action[0], place[1] + support::SPEED_M * action[1]]
+        vec![place[0] + crate::support::SPEED_M * action[0], place[1] + crate::support::SPEED_M * action[1]]
     });
     let there = [ahead[0], ahead[1]];
     let rest = directive(GOAL, 4).shifted(&first, ACTION_CHUNK);

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{ACTION_CHUNK, FakeSimulator, configurator, task};
 use mindseye_agent::actor::{Icem, IcemConfig};
 use mindseye_agent::assembly::{TrueWorldActor, true_world};
 use mindseye_agent::cost::{CostModule, TrueGoalDistance};
@@ -11,7 +10,6 @@ use mindseye_agent::memory::RingMemory;
 use mindseye_agent::world_model::{Context, Dynamics, SimulatorWorldModel};
 use mindseye_agent::{Agent, Latent, Modules, Plans, Result, Task, TickReport};
 use mindseye_interface::{Action, Environment, ManualClock, Seed, Simulator, config};
-use support::{ACTION_CHUNK, FakeSimulator, configurator, task};
 
 fn plans() -> Plans {
     let wave = |index: usize| ((index * 7919 + 13) % 101) as f32 / 50.0 - 1.0;

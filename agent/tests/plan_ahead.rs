@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::support::{ACTION_CHUNK, PointMass, Predicted, SPEED_M, agent, observation};
 use crossbeam::channel::{Sender, never, unbounded};
 use mindseye_agent::control_loop::{Command, Latch, Limits, RunSummary, TickListener, run_with_commands};
 use mindseye_agent::world_model::{Context, Dynamics, WorldModel};
 use mindseye_agent::{Error, Plans, Result, Rollouts, TickReport};
 use mindseye_interface::{Action, ActionSpace, Environment, Error as BodyError, Neutral, Observation, Seed, Step};
-use support::{ACTION_CHUNK, PointMass, Predicted, SPEED_M, agent, observation};
 
 const GOAL: [f32; 2] = [1.5, -1.2];
 

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{NanPredictions, PointMass, Predicted, choice_of, cost, directive, end_of, planners, rolled_out};
 use mindseye_agent::actor::{
     Actor, Choice, Deadline, GradientConfig, Hold, HybridConfig, Icem, IcemConfig, Imagination, RandomActions,
 };
@@ -11,7 +10,6 @@ use mindseye_agent::configurator::PlannerConfig;
 use mindseye_agent::world_model::{Cancel, Context, Dynamics, Recording};
 use mindseye_agent::{Directive, Error, Latent, Plan, Plans, Rollouts};
 use mindseye_interface::{ManualClock, Seed};
-use support::{NanPredictions, PointMass, Predicted, choice_of, cost, directive, end_of, planners, rolled_out};
 
 const GOAL: [f32; 2] = [0.7, -0.4];
 

@@ -1,11 +1,9 @@
 //! Mode-1, and a search that begins with the policy's proposals.
 
-mod support;
-
+use crate::support::{ACTION_CHUNK, PointMass, SPEED_M, modules, observation};
 use mindseye_agent::actor::{Fallback, Policy, Reactive};
 use mindseye_agent::{Agent, Directive, Latent, Modules, Plan, Result};
 use mindseye_interface::{ManualClock, Seed};
-use support::{ACTION_CHUNK, PointMass, SPEED_M, modules, observation};
 
 const GOAL: [f32; 2] = [1.0, -0.5];
 

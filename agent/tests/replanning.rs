@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{ACTION_CHUNK, PointMass, SPEED_M, modules, observation};
 use mindseye_agent::directive::StateSource;
 use mindseye_agent::memory::{Arrival, AssociativeMemory, SoftMemoryConfig};
 use mindseye_agent::{Agent, Modules, TickReport};
 use mindseye_interface::{ManualClock, Seed};
-use support::{ACTION_CHUNK, PointMass, SPEED_M, modules, observation};
 
 const GOAL: [f32; 2] = [1.0, -0.5];
 

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{PointMass, Predicted, choice_of, directive, end_of, task};
 use mindseye_agent::actor::{Icem, IcemConfig, Imagination};
 use mindseye_agent::configurator::{Configurator, SampleSource, SequenceConfigurator};
 use mindseye_agent::cost::{CostModule, Curiosity, Effort, GoalDistance, Gradients, IntrinsicTerm};
@@ -13,7 +12,6 @@ use mindseye_agent::{Directive, Latent, Plans, Rollouts};
 use mindseye_interface::Seed;
 use mindseye_world_model::heads::stochastic::{StochasticConfig, StochasticDynamics};
 use mindseye_world_model::{Head, InferenceOptions, PredictorConfig, StochasticPredictor, WeightSource};
-use support::{PointMass, Predicted, choice_of, directive, end_of, task};
 
 /// A point on a plane with a risky upper half: of two samples one is where the plan leads, the other falls below the
 /// line.

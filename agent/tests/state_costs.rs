@@ -3,10 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{PointMass, directive, modules, observation};
 use mindseye_agent::cost::{
     CostModule, Effort, GoalDistance, Gradients, IntrinsicTerm, PrivilegedState, Reduction, SharedEstimator,
     Smoothness, StateCost,
@@ -14,7 +13,6 @@ use mindseye_agent::cost::{
 use mindseye_agent::directive::{Interval, KeepOutBox, StateGoals, StateTarget};
 use mindseye_agent::{Agent, Directive, Modules, Plans, Rollouts};
 use mindseye_interface::{ManualClock, Seed};
-use support::{PointMass, directive, modules, observation};
 
 /// A state of a place and an angle.
 fn reader() -> SharedEstimator {

@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::collections::BTreeMap;
 
+use crate::support::{ACTION_CHUNK, PointMass, SPEED_M, modules, observation, task};
 use mindseye_agent::configurator::{Configurator, GoalConfig, SequenceConfigurator, SubGoal};
 use mindseye_agent::cost::PrivilegedState;
 use mindseye_agent::directive::terms;
@@ -13,7 +12,6 @@ use mindseye_agent::memory::RingMemory;
 use mindseye_agent::{Agent, Latent, Modules, RunGoal, Task};
 use mindseye_interface::config::parse;
 use mindseye_interface::{Goal, ManualClock, Seed, StateTarget as NamedTarget};
-use support::{ACTION_CHUNK, PointMass, SPEED_M, modules, observation, task};
 
 fn text(weights: &str, more: &str) -> String {
     format!(

@@ -1,10 +1,12 @@
 //! Runs of ticks.
 
-mod support;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::support::{
+    ACTION_CHUNK, NanPredictions, PointMass, Predicted, SPEED_M, agent, configurator, modules, observation, rolled_out,
+    task,
+};
 use mindseye_agent::actor::{Actor, Hold, Icem, IcemConfig, RandomActions};
 use mindseye_agent::configurator::SequenceConfigurator;
 use mindseye_agent::directive::{Imputation, StateSource};
@@ -12,10 +14,6 @@ use mindseye_agent::memory::{Memory, Retrieval, RingMemory, Transition};
 use mindseye_agent::world_model::{Context, Dynamics, WorldModel};
 use mindseye_agent::{Agent, Latent, Modules, Plans, Rollouts, Task, TickReport};
 use mindseye_interface::{Clock, ManualClock, Rng, Seed};
-use support::{
-    ACTION_CHUNK, NanPredictions, PointMass, Predicted, SPEED_M, agent, configurator, modules, observation, rolled_out,
-    task,
-};
 
 /// Runs `ticks` ticks from the origin; `observed` says in which ticks the place is observed. Reports and final place.
 fn run(agent: &mut Agent, ticks: usize, observed: impl Fn(usize) -> bool) -> (Vec<TickReport>, [f32; 2]) {

@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::transition;
 use mindseye_agent::actor::{Actor, Deadline, Gradient, GradientConfig, Icem, IcemConfig, Imagination};
 use mindseye_agent::cost::{
     CostModule, Critic, Curiosity, Effort, GoalDistance, IntrinsicTerm, LearnedCritic, LearnedEstimator, StateEstimator,
@@ -20,7 +19,6 @@ use mindseye_world_model::heads::critic::CriticConfig;
 use mindseye_world_model::heads::state_probe::StateProbeConfig;
 use mindseye_world_model::testing::TokenModel;
 use mindseye_world_model::{CriticNetwork, Head, InferenceOptions, LatentMetric, Model, StateProbe};
-use support::transition;
 
 const SHAPE: LatentShape = LatentShape { tokens: 4, width: 3 };
 /// Control steps per chunk, and numbers per action.

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{PATCH, data, origin, recipe, run};
 use mindseye_world_model::{AnyCheckpoint, Checkpoint};
 use serde_json::{Value, json};
-use support::{PATCH, data, origin, recipe, run};
 
 /// Symptom: control steps of 0 seconds, swapped bounds, negative standard deviations and names with escape sequences
 /// were loaded, and `inspect` reported that everything had been checked.

@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::ops::Range;
 
+use crate::support::resumes_to_the_same_weights;
 use mindseye_interface::Seed;
 use mindseye_world_model::OptimiserConfig;
 use mindseye_world_model::heads::critic::{CriticConfig, CriticTargets};
@@ -15,7 +14,6 @@ use mindseye_world_model::training::{
 use mindseye_world_model::{CriticNetwork, Error, Head, LatentMetric, Result};
 use mindseye_world_model::{WeightSource, Weights, values_of};
 use rand::Rng;
-use support::resumes_to_the_same_weights;
 
 const DISCOUNT: f32 = 0.8;
 /// Length of the move of a chunk.

@@ -2,11 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::{PATCH, SIDE, image_of, recipe};
 use mindseye_interface::{Frame, Image, ImageSize, Observation, Seed};
 use mindseye_world_model::CorrectedDynamics;
 use mindseye_world_model::families::jepa::JepaDynamics;
@@ -18,7 +17,6 @@ use mindseye_world_model::{
     PlanGradient, Plans, Precision, Result, RolloutEngine, SampleSource, StochasticPredictor,
 };
 use rand::Rng;
-use support::{PATCH, SIDE, image_of, recipe};
 
 const WIDTH: usize = 8;
 const CHUNK: usize = 4;

@@ -2,13 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::support::{PATCH, data, origin, recipe, run};
 use mindseye_interface::Seed;
 use mindseye_world_model::heads::ensemble::{Ensemble, EnsembleConfig};
 use mindseye_world_model::heads::policy::PolicyConfig;
@@ -17,7 +16,6 @@ use mindseye_world_model::{
     AnyCheckpoint, Checkpoint, Context, Error, Head, InferenceOptions, Plans, Policy, SampleSource, StateProbe,
 };
 use mindseye_world_model::{WeightSource, values_of};
-use support::{PATCH, data, origin, recipe, run};
 
 /// A checkpoint in `folder`, trained for a few steps from `encoder`'s recipe.
 fn saved(folder: &Path, steps: usize) -> Checkpoint {

@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{KEYPOINT, PATCH, SIDE, data, image_of, origin, recipe, resumes_to_the_same_weights, run};
 use candle_core::{Device, Tensor, Var};
 use mindseye_interface::Seed;
 use mindseye_world_model::SensorBatch;
@@ -12,7 +11,6 @@ use mindseye_world_model::training::RunOptions;
 use mindseye_world_model::values_of;
 use mindseye_world_model::{Checkpoint, Head, Jepa, LatentMetric, PlanGradient, Precision, Result, RolloutEngine};
 use rand::Rng;
-use support::{KEYPOINT, PATCH, SIDE, data, image_of, origin, recipe, resumes_to_the_same_weights, run};
 
 fn random(count: usize, seed: u64) -> Vec<f32> {
     let mut rng = Seed::new(seed).rng();

@@ -2,10 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::ops::Range;
 
+use crate::support::resumes_to_the_same_weights;
 use mindseye_interface::Seed;
 use mindseye_world_model::OptimiserConfig;
 use mindseye_world_model::heads::policy::{PolicyConfig, StateGoalPairs};
@@ -15,7 +14,6 @@ use mindseye_world_model::training::{
 use mindseye_world_model::{Error, Head, Policy, Result};
 use mindseye_world_model::{WeightSource, Weights, values_of};
 use rand::Rng;
-use support::resumes_to_the_same_weights;
 
 const CONFIG: PolicyConfig =
     PolicyConfig { latent_width: 3, horizon_chunks: 2, chunk_width: 4, hidden: 32, layers: 1, proposals: 1 };

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{KEYPOINT, PATCH, SIDE, image_of, origin, recipe, run};
 use mindseye_episodes::{EpisodeData, FrameCache};
 use mindseye_interface::{Image, ImageSize, Seed};
 use mindseye_world_model::training::{TrainingConfig, TrainingData};
 use mindseye_world_model::{Checkpoint, Error, Jepa};
 use rand::Rng;
-use support::{KEYPOINT, PATCH, SIDE, image_of, origin, recipe, run};
 
 /// The square seen from the front (columns only) and from the side (rows only), on top of each other.
 fn both_views(place: [f32; 2]) -> Image {
@@ -89,7 +87,7 @@ fn a_missing_sensor_is_named() {
     let config = recipe(1, PATCH, false, "");
     let folder = tempfile::tempdir().unwrap();
     let (one, with_proprioception) =
-        (support::data(&config, 5), TrainingConfig { model: with_sensors(1, PATCH, false).model, ..config });
+        (crate::support::data(&config, 5), TrainingConfig { model: with_sensors(1, PATCH, false).model, ..config });
     let error = run(&with_proprioception, &one, folder.path(), false, None).unwrap_err();
     assert!(matches!(error, Error::Data { field: "proprioception width", .. }), "{error}");
     let mut one_camera = with_sensors(1, PATCH, false);

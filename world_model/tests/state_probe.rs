@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::resumes_to_the_same_weights;
 use mindseye_interface::Seed;
 use mindseye_world_model::heads::state_probe::{
     StateProbeConfig, StateProbeTrainingConfig, StateSamples, train_state_probe,
@@ -12,7 +11,6 @@ use mindseye_world_model::training::RunOptions;
 use mindseye_world_model::values_of;
 use mindseye_world_model::{Error, Head, Result, StateProbe, StateProbeEngine};
 use rand::Rng;
-use support::resumes_to_the_same_weights;
 
 fn config() -> StateProbeConfig {
     StateProbeConfig {

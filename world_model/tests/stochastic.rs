@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{PATCH, recipe, resumes_to_the_same_weights};
 use mindseye_interface::Seed;
 use mindseye_world_model::heads::ensemble::{Ensemble, EnsembleConfig, EnsembleTrainingConfig, train_ensemble};
 use mindseye_world_model::heads::stochastic::{
@@ -13,7 +12,6 @@ use mindseye_world_model::training::RunOptions;
 use mindseye_world_model::values_of;
 use mindseye_world_model::{EncodedDataset, Head, Jepa, PlanGradient, Precision, RolloutEngine, StochasticPredictor};
 use rand::Rng;
-use support::{PATCH, recipe, resumes_to_the_same_weights};
 
 /// A model of latents `[8]` and chunks `[4]`; its encoder is not used here.
 fn model() -> Jepa {

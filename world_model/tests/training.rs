@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{KEYPOINT, PATCH, data, image_of, origin, recipe, recipe_text, run, run_from};
 use mindseye_interface::Seed;
 use mindseye_world_model::training::{
     Collective, PredictorFinetuning, RunOptions, ThreadWorker, TrainingConfig, TrainingData, TrainingReport, train,
 };
 use mindseye_world_model::{Checkpoint, Jepa};
-use support::{KEYPOINT, PATCH, data, image_of, origin, recipe, recipe_text, run, run_from};
 
 fn weights(model: &Jepa) -> Vec<(String, Vec<f32>)> {
     let values = |var: &candle_core::Var| var.flatten_all().unwrap().to_vec1::<f32>().unwrap();

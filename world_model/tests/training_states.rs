@@ -2,11 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use crate::support::{PATCH, data, origin, recipe, run, run_from};
 use mindseye_interface::{FolderLock, MemoryLimit, Seed};
 use mindseye_world_model::Checkpoint;
 use mindseye_world_model::Head;
@@ -15,7 +14,6 @@ use mindseye_world_model::training::{RunOptions, STATE_FILE, TrainedModel, train
 use mindseye_world_model::{WeightSource, values_of};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use support::{PATCH, data, origin, recipe, run, run_from};
 
 /// Tensors of a state by name: their values.
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

@@ -3,13 +3,11 @@
 #![cfg(unix)] // the fake arm is at a pseudo-terminal
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{FakeArm, calibration};
 use mindseye_arms::{
     Arm, ArmSettings, Calibration, CalibrationSteps, JOINTS, MotorCalibration, MovedRange, Servos, calibrate,
     write_calibration,
 };
-use support::{FakeArm, calibration};
 
 /// As LeRobot 0.4 writes it for an SO-101 follower.
 const LEROBOT: &str = r#"{

@@ -4,13 +4,11 @@
 #![cfg(unix)] // the fake arm is at a pseudo-terminal
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{FakeArm, FakeServo, calibration};
 use mindseye_arms::{Arm, ArmSettings};
 use mindseye_interface::{Action, Environment};
-use support::{FakeArm, FakeServo, calibration};
 
 /// Degrees of a step of a servo.
 const STEP: f64 = 360.0 / 4095.0;

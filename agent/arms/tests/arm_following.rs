@@ -3,13 +3,11 @@
 #![cfg(unix)] // the fake arms are at pseudo-terminals
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::support::{FakeArm, calibration};
 use mindseye_arms::{Arm, ArmSettings, ArmUri, Followed, Leader, follow};
-use support::{FakeArm, calibration};
 
 /// Degrees of a step of a servo.
 const STEP: f64 = 360.0 / 4095.0;

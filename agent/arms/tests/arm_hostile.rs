@@ -3,15 +3,13 @@
 #![cfg(unix)] // the fake arm is at a pseudo-terminal
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{FakeArm, calibration};
 use mindseye_arms::{Arm, ArmSettings};
 use mindseye_interface::Environment;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use support::{FakeArm, calibration};
 
 type Spoil = fn(Vec<u8>) -> Vec<u8>;
 

@@ -3,11 +3,9 @@
 #![cfg(unix)] // the fake arm is at a pseudo-terminal
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{FakeArm, calibration};
 use mindseye_arms::{Arm, ArmSettings, ArmUri, check};
 use mindseye_interface::{Action, ActionSpace, Environment, Seed};
-use support::{FakeArm, calibration};
 
 /// Degrees of a step of a servo.
 const STEP: f64 = 360.0 / 4095.0;
@@ -190,7 +188,7 @@ fn settings_come_from_a_file_and_then_from_the_address() {
 
 #[test]
 fn an_arm_in_no_state_to_move_is_not_connected() {
-    type Change = fn(&mut support::FakeServo);
+    type Change = fn(&mut crate::support::FakeServo);
     let changes: [(Change, &str); 8] = [
         (|servo| servo.celsius = 75.0, "elbow_flex (servo 3): expected at most 60 C, got 75"),
         (|servo| servo.volts = 3.9, "expected at least 4.5 V, got 3.9"),

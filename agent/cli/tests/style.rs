@@ -257,3 +257,21 @@ fn more_than_is_allowed_fails_and_an_allowance_without_need_too() {
     shrink(&mut shrunk, &found);
     assert_eq!(shrunk, allowed(1));
 }
+
+/// Where a package's tests are one program, cargo finds none by itself: a file that `all.rs` forgets would never run.
+#[test]
+fn every_file_of_tests_is_in_a_program() {
+    let texts = files(&repository(), &[".rs", ".toml"]);
+    let text_of = |path: &str| texts.iter().find(|file| file.path == path).map(|file| file.text.as_str());
+    let programs = texts.iter().filter_map(|file| Some((file.path.strip_suffix("all.rs")?, &file.text)));
+    let programs: Vec<_> = programs.filter(|(folder, _)| folder.ends_with("/tests/")).collect();
+    assert!(programs.len() > 5, "found {}", programs.len());
+    for (folder, listed) in programs {
+        let manifest = text_of(&folder.replace("tests/", "Cargo.toml")).unwrap();
+        let beside = texts.iter().filter_map(|file| file.path.strip_prefix(folder)?.strip_suffix(".rs"));
+        for name in beside.filter(|name| !name.contains('/') && *name != "all") {
+            let is_run = listed.contains(&format!("\nmod {name};")) || manifest.contains(&format!("name = \"{name}\""));
+            assert!(is_run, "{folder}{name}.rs is in no program of tests");
+        }
+    }
+}

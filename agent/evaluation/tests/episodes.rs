@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{Behaviour, CHUNK, Event, FakeMethod, LineBenchmark, pair, task};
 use mindseye_evaluation::{Episode, EpisodeResult, GoalChange, HOLD_STEPS, Perturbation};
 use mindseye_interface::{Seed, StartGoal};
-use support::{Behaviour, CHUNK, Event, FakeMethod, LineBenchmark, pair, task};
 
 /// Runs `method` on `pair`, as `change` makes the episode.
 fn run(method: &FakeMethod, pair: &StartGoal, change: impl FnOnce(&mut Episode<'_>)) -> EpisodeResult {

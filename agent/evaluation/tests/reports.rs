@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::Mutex;
 
+use crate::support::{Behaviour, Event, FakeMethod, LineBenchmark, evaluation, task};
 use mindseye_evaluation::interval::SuccessRate;
 use mindseye_evaluation::{
     CriticAccuracy, EpisodeResult, Error, EvaluationEnd, EvaluationOutcome, Journal, Method, MethodIdentity,
     ModelIdentity, Protocol,
 };
 use mindseye_interface::{NoProgress, Progress};
-use support::{Behaviour, Event, FakeMethod, LineBenchmark, evaluation, task};
 
 /// Pairs ask in turn for 10 degrees (goal at 0.5 m) and 30 degrees (goal at -0.5 m).
 fn benchmark() -> LineBenchmark {

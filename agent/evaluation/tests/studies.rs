@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Behaviour, FakeMethod, Line, LineBenchmark, evaluation, task};
 use mindseye_agent::configurator::PlannerConfig;
 use mindseye_evaluation::ablation::{AblatedAgents, AblationRow, Score, ablations, run_ablations};
 use mindseye_evaluation::collection::{OnPolicyCollection, Script, ScriptedGoals, scripted_episode};
 use mindseye_evaluation::comparison::compare_planners;
 use mindseye_evaluation::{Error, Method};
 use mindseye_interface::{Action, NoProgress, Seed};
-use support::{Behaviour, FakeMethod, Line, LineBenchmark, evaluation, task};
 
 fn agents(without: Behaviour) -> AblatedAgents {
     let method = |name, behaviour| -> Arc<dyn Method> { Arc::new(FakeMethod::new(name, behaviour)) };

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::io::Write;
 
+use crate::support::names;
 use mindseye_interface::files::{
     Partial, remove_former_left_overs, remove_left_overs, write_whole, write_whole_with_folders,
 };
-use support::names;
 
 #[test]
 fn a_file_is_replaced_whole_and_nothing_is_left_over() {

@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::names;
 use mindseye_interface::StagedFolder;
 use mindseye_interface::lock::LOCK_FILE;
-use support::names;
 
 fn fill(staged: &StagedFolder) {
     std::fs::create_dir_all(staged.path().join("meta")).unwrap();

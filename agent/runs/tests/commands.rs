@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{advance, apart, digests, end, run};
 use mindseye_agent::directive::{Mode, StateSource};
 use mindseye_runs::{Command, InteractiveRun};
-use support::{advance, apart, digests, end, run};
 
 /// Runs two ticks, does `command`, and runs two more; undoes it, and checks that all is as if it had not been. What
 /// the run was right after the command, and the digests without it.
@@ -87,7 +85,7 @@ fn a_camera_that_is_uncovered_shows_the_world_as_it_is_now() {
     advance(&mut run, 2);
     run.apply(Command::HideCamera { hidden: false }).unwrap();
     let shown = run.advance().unwrap().image.clone();
-    let mut always = support::run("two_room");
+    let mut always = crate::support::run("two_room");
     advance(&mut always, 1);
     let state = run.history()[3].state.clone();
     always.apply(Command::MoveWorld { state }).unwrap();

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::support::{advance, apart, checkpoint_folder, setup, task};
 use mindseye_interface::Seed;
 use mindseye_runs::{Detail, InteractiveRun, RunSetup};
 use mindseye_world_model::heads::state_probe::StateProbeConfig;
 use mindseye_world_model::{Checkpoint, Head, StateProbe, WeightSource};
-use support::{advance, apart, checkpoint_folder, setup, task};
 
 fn shown(scene: &str, detail: Detail) -> InteractiveRun {
     InteractiveRun::new(RunSetup { detail, ..setup(scene) }).unwrap()

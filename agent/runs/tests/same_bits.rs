@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
+use crate::support::{advance, checkpoint_folder, digests, pair, run, setup, task, world};
 use mindseye_agent::TickReport;
 use mindseye_evaluation::{Episode, LearnedAgent, Method, Perturbation};
 use mindseye_interface::Seed;
 use mindseye_runs::{Command, Detail, Error, InteractiveRun, RunSetup};
-use support::{advance, checkpoint_folder, digests, pair, run, setup, task, world};
 
 /// Reports of the evaluator's episode of pair `index`, and its last distance to the goal.
 fn evaluated(scene: &str, index: usize, ticks: usize) -> (Vec<TickReport>, f64) {

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::support::{advance, digests, pair, run, setup, source, world};
 use mindseye_agent::Task;
 use mindseye_runs::{Command, Detail, Error, InteractiveRun, RunSetup, SavedRun};
-use support::{advance, digests, pair, run, setup, source, world};
 
 /// A run of five ticks with commands, the last one before a tick that has not been; saved in `folder`.
 fn saved(folder: &Path) -> (InteractiveRun, PathBuf) {

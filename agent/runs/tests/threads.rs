@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{advance, digests, run};
 use mindseye_runs::{Command, Event, Order, Pace, RunThread};
-use support::{advance, digests, run};
 
 /// Longest wait for an event; far more than one takes.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{Running, checkpoint, task, world};
 use mindseye_agent::control_loop::{Limits as RunLimits, TickListener, run};
 use mindseye_agent::{Agent, RunGoal, TickReport};
 use mindseye_interface::{
@@ -18,7 +17,6 @@ use mindseye_serving::body::{BodyService, RemoteBody};
 use mindseye_serving::client::PolicyClient;
 use mindseye_serving::message::Value;
 use mindseye_serving::server::Limits;
-use support::{Running, checkpoint, task, world};
 
 fn served(body: Box<dyn Environment>) -> Running {
     Running::start(BodyService::new(body), Limits { max_clients: 1, ..Limits::default() }, None)

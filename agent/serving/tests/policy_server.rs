@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::support::{Running, checkpoint, first_request, image, task, world};
 use mindseye_agent::ModelSource;
 use mindseye_interface::Seed;
 use mindseye_serving::Result;
@@ -15,7 +14,6 @@ use mindseye_serving::client::PolicyClient;
 use mindseye_serving::message::{Array, Dtype, Map, Value};
 use mindseye_serving::policy::PolicySession;
 use mindseye_serving::server::{Limits, Server, Service, Session};
-use support::{Running, checkpoint, first_request, image, task, world};
 
 fn actions(answer: &Map) -> Vec<f64> {
     answer["actions"].numbers().unwrap()

@@ -84,7 +84,8 @@ fn expected_outcome(
         outcome
     };
     let fits = |expected_secs: Option<f64>| expected_secs.is_some_and(|secs| secs < deadline.remaining_secs());
-    if fits(pace.expected_secs(1, Expect::Typical)) {
+    // Only where it rarely ends late: nothing that acts now waits for the later states.
+    if fits(pace.expected_secs(1, Expect::High)) {
         return first(horizon, pace);
     }
     let per_chunk = pace.expected_secs(1, Expect::Typical).map_or(0.0, |secs| secs / horizon.max(1) as f64);
@@ -92,5 +93,5 @@ fn expected_outcome(
         return None;
     }
     let begun = first(1, pace)?;
-    if horizon > 1 && fits(pace.expected_secs(1, Expect::Typical)) { first(horizon, pace) } else { Some(begun) }
+    if horizon > 1 && fits(pace.expected_secs(1, Expect::High)) { first(horizon, pace) } else { Some(begun) }
 }

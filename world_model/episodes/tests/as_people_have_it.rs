@@ -3,11 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
+use crate::support::fixture;
 use mindseye_episodes::{EpisodeData, EpisodeSource, Mapping, open, open_with};
 use serde_json::Value;
-use support::fixture;
 
 fn path(name: &str) -> std::path::PathBuf {
     fixture("as_people_have_it").join(name)

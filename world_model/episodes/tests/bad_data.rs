@@ -2,18 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::support::{DATA, EPISODES, copy, official, read_error, record, tree};
 use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Schema};
 use mindseye_episodes::{CacheOptions, Dataset, EpisodeSource, FrameCache};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use support::{DATA, EPISODES, copy, official, read_error, record, tree};
 
 /// A new copy of the synthetic data set, changed by `change`.
 fn broken(change: impl Fn(&Path)) -> tempfile::TempDir {
@@ -119,7 +117,7 @@ fn missing_columns_and_columns_of_another_shape_are_named() {
     expect_error(drop_column(EPISODES, "length"), &["file-000.parquet", "length"]);
     // A plain list instead of a fixed-size one, as in old files, is accepted.
     let plain_list = |root: &Path| change_column(root, DATA, "action", |array| Some(as_list(array)));
-    assert_eq!(support::read_all(broken(plain_list).path()), support::episodes());
+    assert_eq!(crate::support::read_all(broken(plain_list).path()), crate::support::episodes());
     let without_bytes = |array: &ArrayRef| -> Option<ArrayRef> {
         let images: &StructArray = array.as_struct();
         Some(Arc::clone(images.column(1)))
@@ -164,7 +162,7 @@ fn unsupported_versions_and_invalid_descriptions_are_refused() {
     expect_error(replace(info, "                6,\n", "                7,\n"), &["episode 0 frame 0", "6x8", "7x8"]);
     // Unknown keys are ignored.
     let folder = broken(replace(info, "\"fps\": 10", "\"unknown\": 1, \"fps\": 10.0"));
-    assert_eq!(support::read_all(folder.path()).len(), 5);
+    assert_eq!(crate::support::read_all(folder.path()).len(), 5);
 }
 
 #[test]

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::sync::Mutex;
 
+use crate::support::{episodes, record};
 use mindseye_episodes::{CacheOptions, Dataset, FrameCache, Mapping, Windows, open_with};
 use mindseye_interface::ImageSize;
-use support::{episodes, record};
 
 fn load(options: &CacheOptions) -> FrameCache {
     let folder = tempfile::tempdir().unwrap();

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{copy, episodes, fixture, read_all, record, tree};
 use mindseye_episodes::{ConvertOptions, EpisodeSource, Error, OutputFormat, SourceEpisodes, convert, open, validate};
 use mindseye_interface::{NoProgress, Progress};
-use support::{copy, episodes, fixture, read_all, record, tree};
 
 fn all(source: &dyn EpisodeSource) -> SourceEpisodes<'_> {
     SourceEpisodes { source, episodes: (0..source.len()).collect() }

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::fixture;
 use mindseye_episodes::{CacheOptions, EpisodeData, EpisodeSource, FrameCache, open};
 use mindseye_interface::ImageSize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::fixture;
 
 fn expected(name: &str) -> Value {
     serde_json::from_slice(&fs::read(fixture(name).join("expected.json")).unwrap()).unwrap()

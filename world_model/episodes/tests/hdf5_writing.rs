@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{LENGTHS, episode, episodes, read_all, record, sidecar, spec, tree};
 use mindseye_episodes::{
     CacheOptions, Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, Error, FrameCache, SwmWriter,
     WriteMode, open,
 };
-use support::{LENGTHS, episode, episodes, read_all, record, sidecar, spec, tree};
 
 fn write(path: &Path, spec: &DatasetSpec, episodes: &[EpisodeData]) {
     let mut writer = SwmWriter::create(path, spec, WriteMode::Error).unwrap();
@@ -54,7 +52,7 @@ fn hdf5_columns_have_the_names_and_types_of_the_official_recorder() {
     let path = folder.path().join("all.h5");
     write(&path, &spec(), &episodes());
     let file = hdf5_pure::File::open(&path).unwrap();
-    let official = hdf5_pure::File::open(support::fixture("swm_hdf5_tiny").join("toy_push.h5")).unwrap();
+    let official = hdf5_pure::File::open(crate::support::fixture("swm_hdf5_tiny").join("toy_push.h5")).unwrap();
     let mut names = file.root().datasets().unwrap();
     names.sort();
     let expected =

@@ -2,19 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::support::{DATA, copy, episode, fixture, read_error, spec};
 use arrow::array::{ArrayRef, BinaryArray, DictionaryArray, Int32Array, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Fields, Schema};
 use mindseye_episodes::{Dataset, DatasetWriter, EpisodeSource, WriteMode};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
-use support::{DATA, copy, episode, fixture, read_error, spec};
 
 /// Symptom: a video of 5 kB took all memory. Cause: its table of sizes said "10^8 samples of one byte", which needs no
 /// entries, and the parser of the container made an entry for each. Fix: counts are added up before.

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use crate::support::{episode, fixture, record, sidecar, spec};
 use mindseye_episodes::{
     CacheOptions, DatasetMixture, DatasetSpec, DatasetWriter, Error, Mapping, NormalisationMethod, Sidecar, WriteMode,
 };
 use mindseye_interface::{ActionSpace, ImageSize, Neutral, NoProgress, Progress};
-use support::{episode, fixture, record, sidecar, spec};
 
 fn lerobot() -> PathBuf {
     fixture("lerobot_v3_tiny_image")

@@ -2,18 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
+use crate::support::{DATA, EPISODES, official};
 use arrow::datatypes::Schema;
 use mindseye_episodes::{Dataset, DatasetSpec, DatasetWriter, EpisodeSource, ImageStorage, WriteMode};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::{DATA, EPISODES, official};
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()

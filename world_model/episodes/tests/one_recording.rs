@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::{DATA, copy, fixture};
 use mindseye_episodes::{CacheOptions, FrameCache, Mapping, WindowBatch, Windows, image_codec, open_with};
 use serde_json::Value;
-use support::{DATA, copy, fixture};
 
 /// Largest difference of decoded JPEG from what the writer's reader has: rounding.
 const JPEG: u8 = 2;

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs;
 
+use crate::support::{DATA, EPISODES, LENGTHS, episode, episodes, read_all, record, sidecar, spec, tree};
 use mindseye_episodes::{Dataset, DatasetWriter, EpisodeSource, Error, WriteMode};
 use mindseye_interface::{Image, ImageSize, Seed};
-use support::{DATA, EPISODES, LENGTHS, episode, episodes, read_all, record, sidecar, spec, tree};
 
 #[test]
 fn episodes_are_read_as_they_were_recorded() {
@@ -296,7 +294,7 @@ fn the_old_data_set_stays_until_the_new_one_has_an_episode() {
         let part = moved[count - 1];
         fs::rename(folder.path().join(part), aside.join(part.replace('/', "+"))).unwrap();
         let copy = tempfile::tempdir().unwrap();
-        support::copy(folder.path(), copy.path());
+        crate::support::copy(folder.path(), copy.path());
         drop(DatasetWriter::create(copy.path(), spec(), WriteMode::Append).unwrap());
         assert_eq!(read_all(copy.path()), episodes(), "killed after {count} renames");
     }

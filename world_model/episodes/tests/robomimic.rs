@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::fixture;
 use hdf5_pure::{AttrValue, FileBuilder};
 use mindseye_episodes::{CacheOptions, EpisodeData, EpisodeSource, FrameCache, open};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::fixture;
 
 fn official() -> PathBuf {
     fixture("robomimic_tiny").join("toy_lift.hdf5")

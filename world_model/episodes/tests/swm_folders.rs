@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use crate::support::{copy, fixture};
 use image::{ExtendedColorType, ImageFormat};
 use mindseye_episodes::{CacheOptions, EpisodeData, EpisodeSource, FrameCache, open};
 use mindseye_interface::ImageSize;
 use serde_json::Value;
-use support::{copy, fixture};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 

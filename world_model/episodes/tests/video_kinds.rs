@@ -5,16 +5,14 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::process::Command;
 
+use crate::support::fixture;
 use mindseye_episodes::Video;
 use mindseye_interface::Image;
 use serde::Deserialize;
-use support::fixture;
 
 /// What PyAV shows of a video; pixels are RGB in hex.
 #[derive(Deserialize)]
@@ -168,7 +166,7 @@ fn without_ffmpeg_one_line_names_the_codec_and_the_program() {
     }
     // A process of its own, whose search path has no programs.
     let own = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "without_ffmpeg_one_line_names_the_codec_and_the_program"])
+        .args(["--exact", "video_kinds::without_ffmpeg_one_line_names_the_codec_and_the_program"])
         .env("PATH", "/nowhere")
         .env(WITHOUT, "1")
         .output()

@@ -2,19 +2,17 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::support::{EPISODES, copy, fixture};
 use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch};
 use arrow::datatypes::Float64Type;
 use mindseye_episodes::{Dataset, EpisodeData, EpisodeSource};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
-use support::{EPISODES, copy, fixture};
 
 /// Where `expected.json` of the cases looks: rows and columns.
 const PLACES: [[usize; 2]; 2] = [[16, 12], [28, 5]];

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{DATA, EPISODES, LENGTHS, read_all, spec, tree};
 use mindseye_episodes::{
     Dataset, DatasetSpec, DatasetWriter, EpisodeData, EpisodeSource, ImageStorage, Video, WriteMode,
 };
 use mindseye_interface::{Image, ImageSize};
-use support::{DATA, EPISODES, LENGTHS, read_all, spec, tree};
 
 const FIRST: &str = "videos/observation.images.front/chunk-000/file-000.mp4";
 /// Lowest accepted signal-to-noise ratios: of smooth images, and of tiny ones that consist mostly of the disc's edge.
@@ -46,7 +44,7 @@ fn video_episode(number: usize, length: usize, size: ImageSize) -> EpisodeData {
         }
         Image::new(size, pixels).unwrap()
     };
-    EpisodeData { frames: (0..length).map(image).collect(), ..support::episode(number, length) }
+    EpisodeData { frames: (0..length).map(image).collect(), ..crate::support::episode(number, length) }
 }
 
 fn record_video(root: &Path, size: ImageSize, numbers: std::ops::Range<usize>, mode: WriteMode) {
@@ -155,7 +153,7 @@ fn appending_writes_the_same_bytes_as_one_recording() {
 #[test]
 fn videos_of_the_official_library_can_be_appended_to() {
     let folder = tempfile::tempdir().unwrap();
-    support::copy(&support::fixture("lerobot_v3_tiny"), folder.path());
+    crate::support::copy(&crate::support::fixture("lerobot_v3_tiny"), folder.path());
     let dataset = Dataset::open(folder.path()).unwrap();
     let before = read_all(folder.path());
     let shape = *dataset.shape();

@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::{fixture, official};
 use mindseye_episodes::Yuv;
 use mindseye_episodes::{CacheOptions, Dataset, EpisodeData, EpisodeSource, FrameCache, Video};
 use mindseye_interface::ImageSize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::{fixture, official};
 
 const WITH_VIDEO: [&str; 3] = ["lerobot_v3_tiny", "lerobot_v3_tiny_h264", "lerobot_v21_tiny"];
 const V3_VIDEO: &str = "videos/observation.images.front/chunk-000/file-000.mp4";

@@ -3,12 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::support::{DATA, fixture};
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 use mindseye_episodes::{
     DatasetSpec, DatasetWriter, EpisodeData, Mapping, Warning, WarningKind, WriteMode, open, open_with, validate,
@@ -17,7 +16,6 @@ use mindseye_interface::{Image, ImageSize, NoProgress, Seed};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::Rng as _;
-use support::{DATA, fixture};
 
 const SIDE: usize = 16;
 const EPISODES: usize = 25;
@@ -65,7 +63,7 @@ fn record(path: &Path, episodes: &[EpisodeData]) {
         action_names: names("go_"),
         episodes_per_file: 100,
         sidecar: None,
-        ..support::spec()
+        ..crate::support::spec()
     };
     let mut writer = DatasetWriter::create(path, spec, WriteMode::Error).unwrap();
     episodes.iter().for_each(|episode| writer.add_episode(episode).unwrap());

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and does not recognise helpers as tests
 
-mod support;
-
+use crate::support::fixture;
 use mindseye_episodes::{
     ActionNormalisation, CacheOptions, ConvertOptions, FrameCache, NormalisationMethod, OutputFormat, SourceEpisodes,
     convert, open, validate,
 };
 use mindseye_interface::NoProgress;
-use support::fixture;
 
 fn recording() -> std::path::PathBuf {
     fixture("as_people_have_it/last_action_nan.h5")

@@ -25,7 +25,8 @@ pub fn files(root: &Path, endings: &[&str]) -> Vec<SourceFile> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let passed_over = name.starts_with('.') || ["target", "shared", "node_modules"].contains(&name.as_str());
+            let passed_over =
+                name.starts_with('.') || ["target", "shared", "node_modules", "corpus"].contains(&name.as_str());
             if path.is_dir() && !passed_over {
                 folders.push(path);
             } else if path.is_file() && endings.iter().any(|ending| name.ends_with(ending)) {

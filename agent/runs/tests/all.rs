@@ -1,0 +1,8 @@
+//! The tests of this crate as one program: they link it once.
+
+mod commands;
+mod display;
+mod same_bits;
+mod saving;
+mod support;
+mod threads;

@@ -1,0 +1,30 @@
+//! The tests of this crate as one program: they link it once.
+
+mod associative_memory;
+mod candidates;
+mod colored_noise;
+mod configurator;
+mod control_loop;
+mod cost;
+mod deadlines;
+mod energy_gradients;
+mod from_checkpoint;
+mod holding_still;
+mod latch;
+mod layers;
+mod memory;
+mod modes;
+mod oracle;
+mod plan_ahead;
+mod planning;
+mod reactive;
+mod replanning;
+mod requests;
+mod samples;
+mod several_cameras;
+mod soft_memory;
+mod state_costs;
+mod support;
+mod tasks;
+mod ticks;
+mod tokens;
