@@ -8,7 +8,7 @@ mod protocol;
 
 use std::path::Path;
 
-use mindseye_interface::{Action, ActionSpace, Clock, Frame, Goal, Image, Observation, Seed};
+use mindseye_interface::{Action, ActionSpace, Clock, Frame, Goal, Image, Neutral, Observation, Seed};
 
 pub use self::images::{CameraImage, NamedImages, goal_frames};
 use self::novelty::Novelty;
@@ -247,6 +247,7 @@ impl PlanningSession {
     /// The frames that `images` are, and what was done to them; none where the frame was lost.
     fn checked_images(&self, images: Vec<CameraImage>, proprioception: &[f32]) -> Result<(Vec<Frame>, Vec<String>)> {
         self.require_proprioception("proprioception", proprioception)?;
+        self.require_positions(proprioception)?;
         let spec = self.source.model().spec();
         if images.is_empty() { Ok(Default::default()) } else { images::frames(spec, images, "image") }
     }
@@ -358,6 +359,20 @@ impl PlanningSession {
         }
         let (expected, got) = (format!("the {expected} measurements that the model takes"), got.len().to_string());
         Err(Error::Shape { operation, expected, got })
+    }
+
+    /// Joints that are commanded absolutely hold still where they are measured.
+    fn require_positions(&self, got: &[f32]) -> Result<()> {
+        let positions = self.space.neutral.iter().zip(&self.space.names).filter_map(|(neutral, name)| match neutral {
+            Neutral::HoldPosition { proprioception } => Some((*proprioception, name)),
+            Neutral::Value(_) => None,
+        });
+        let missing: Vec<_> = positions.filter(|(at, _)| *at >= got.len()).collect();
+        let Some(values) = missing.iter().map(|(at, _)| at + 1).max() else { return Ok(()) };
+        let names = missing.iter().map(|(at, name)| format!("{name} as value {at}")).collect::<Vec<_>>().join(", ");
+        let expected =
+            format!("at least {values} values, with the measured position of {names} (commands are absolute)");
+        Err(Error::Shape { operation: "proprioception", expected, got: got.len().to_string() })
     }
 }
 

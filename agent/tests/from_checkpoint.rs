@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use mindseye_agent::assembly::{Options, Overrides};
 use mindseye_agent::configurator::{GoalConfig, ModeConfig, RunGoal, key_frames};
-use mindseye_agent::{Agent, Latent, Plans, Result, Task, TickReport};
+use mindseye_agent::session::{CameraImage, PlanningSession};
+use mindseye_agent::{Agent, Latent, ModelSource, Plans, Result, Task, TickReport};
 use mindseye_interface::{
-    Frame, Goal, Image, ImageSize, ManualClock, Observation, Seed, StateInterval, StateTarget, config,
+    Frame, Goal, Image, ImageSize, ManualClock, Neutral, Observation, Seed, StateInterval, StateTarget, config,
 };
 use mindseye_world_model::{AnyCheckpoint, Checkpoint, Context, InferenceOptions, LoadOptions};
 
@@ -284,4 +285,22 @@ fn a_task_whose_plans_would_not_fit_in_memory_is_refused_by_its_fields() {
     let error = agent(&long("elites = 1000000"), Overrides::default()).err().unwrap().to_string();
     assert!(error.starts_with("planner.elites x horizon_chunks: expected at most 4.0 GiB"), "{error}");
     assert!(error.contains("got 149.0 GiB (4000000 plans of 1000 x 10 numbers)"), "{error}");
+}
+
+#[test]
+fn a_session_names_the_joints_whose_positions_it_needs() {
+    let mut checkpoint = Checkpoint::load(&assets().join("checkpoints/two_room")).unwrap();
+    let space = &mut checkpoint.config.action_space;
+    space.neutral = vec![Neutral::HoldPosition { proprioception: 1 }; space.width()];
+    let name = space.names[1].clone();
+    let source = ModelSource::Jepa(Arc::new(checkpoint));
+    let mut session = PlanningSession::new(&source, &task("two_room"), Seed::new(0), None).unwrap();
+    let images = || {
+        let image = (*observed((10, 10)).frames[0].image).clone();
+        vec![CameraImage { camera: None, image }]
+    };
+    session.set_goal(images(), &[]).unwrap();
+    let error = session.plan(images(), &[0.5], &ManualClock::default()).unwrap_err().to_string();
+    assert!(error.starts_with("proprioception: expected at least 2 values") && error.contains(&name), "{error}");
+    session.plan(images(), &[0.5, 0.5], &ManualClock::default()).unwrap();
 }
