@@ -9,7 +9,7 @@ use mindseye_agent::configurator::PlannerConfig;
 use mindseye_interface::{GoalKind, Progress};
 use serde::Serialize;
 
-use crate::interval::{Percentiles, SuccessRate};
+use crate::interval::{PairedDifference, Percentiles, SuccessRate};
 use crate::{Error, Evaluation, EvaluationReport, Method, MethodIdentity, Protocol, Result};
 
 /// A planner with a number of plans, and how it did.
@@ -27,6 +27,9 @@ pub struct PlannerRow {
     pub planning_ms: Percentiles,
     /// The task's predicate at some step.
     pub moderate: SuccessRate,
+    /// Moderate success less that of the first planner with as many plans, on the same pairs; none of the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_first: Option<PairedDifference>,
     /// The tighter predicate at the end.
     pub strict: SuccessRate,
     /// The benchmark's further predicates by name: each held at some step.
@@ -77,8 +80,10 @@ pub fn compare_planners(
     progress.begin("compare", planners.len() * plans.len() * each, "episodes");
     let number_of_plans = plans.len();
     let mut rows = Vec::new();
-    for (name, planner) in planners {
-        for &plans in plans {
+    // Whether the first planner succeeded, by number of plans and pair.
+    let mut first: Vec<Vec<bool>> = Vec::new();
+    for (number, (name, planner)) in planners.iter().enumerate() {
+        for (place, &plans) in plans.iter().enumerate() {
             let planner = planner.scaled_to(plans);
             let note = format!("{name}, {plans} plans");
             let part = PartialProgress { progress, before: rows.len() * each, note: &note };
@@ -93,6 +98,11 @@ pub fn compare_planners(
                 });
             }
             let episodes = report.results.len() as f64;
+            let reached: Vec<bool> = report.results.iter().map(|result| result.first_success_step.is_some()).collect();
+            let to_first = (number > 0).then(|| PairedDifference::of(&reached, &first[place]));
+            if number == 0 {
+                first.push(reached);
+            }
             rows.push(PlannerRow {
                 name: name.clone(),
                 plans,
@@ -100,6 +110,7 @@ pub fn compare_planners(
                 predicted_states_per_tick: report.predicted_states_per_episode * episodes / report.ticks as f64,
                 planning_ms: report.planning_ms,
                 moderate: report.rates.model.moderate,
+                to_first,
                 strict: report.rates.model.strict,
                 metrics: report.rates.model.metrics,
             });

@@ -1,6 +1,7 @@
 //! The evaluator: all methods on the same held-out pairs.
 
 mod display;
+mod replay;
 mod report;
 
 use std::collections::BTreeMap;
@@ -11,10 +12,11 @@ use mindseye_agent::configurator::GoalConfig;
 use mindseye_interface::{Benchmark, GoalKind, PairSearch, Progress, Seed, StartGoal};
 use rayon::prelude::*;
 
+pub use self::replay::Replay;
 pub use self::report::{EvaluationReport, PairReport, Settings, SuccessWithin};
 use crate::goals::allowed_states;
 use crate::journal::{Journal, Key};
-use crate::{Episode, EpisodeResult, Error, Method, Perturbation, Protocol, Result};
+use crate::{Episode, EpisodeResult, Error, Method, Perturbation, Protocol, Result, TickView};
 
 /// What is evaluated on, and how. Starts and goals are states of held-out episodes, the same for every method; pairs
 /// that are solved at the start are dropped; success is the task's predicate at any step (moderate) or held at the
@@ -131,8 +133,10 @@ impl<'a> Evaluation<'a> {
                     return Ok(Some(counter.add(method.name(), episode)));
                 }
                 counter.count(method.name(), || match kept {
-                    Some((journal, key)) => journal.result(key, || self.episode(*method, pair, warmup)),
-                    None => self.episode(*method, pair, warmup),
+                    Some((journal, key)) => {
+                        journal.result(key, || self.episode(*method, pair, warmup, &mut |_| Ok(())))
+                    }
+                    None => self.episode(*method, pair, warmup, &mut |_| Ok(())),
                 })
             };
             let done: Vec<Option<EpisodeResult>> = pool.install(|| pairs.par_iter().map(run).collect::<Result<_>>())?;
@@ -150,16 +154,15 @@ impl<'a> Evaluation<'a> {
     /// All pairs, and by seed those before them (see [`Protocol::warmup_episodes`]); `None` when `progress` asks to
     /// stop.
     fn draw(&self, progress: &dyn Progress) -> Result<Option<(Vec<StartGoal>, Warmups)>> {
-        let Protocol { goals, episodes, warmup_episodes, ref seeds, .. } = self.protocol;
+        let Protocol { episodes, warmup_episodes, ref seeds, .. } = self.protocol;
         let world = self.benchmark.environment()?;
         let allowed = allowed_states(self.task, world.as_ref())?;
         let mut before = 0;
         let mut draw = |count: usize, seed: u64| -> Result<Option<Vec<StartGoal>>> {
             let found = |found: usize| progress.advance(0, &format!("{} pairs are drawn", before + found));
-            let search = PairSearch { allowed: &allowed, found: &found, ..PairSearch::new(goals, count, seed) };
-            let pairs = self.benchmark.start_goal_pairs(&search)?;
-            before += pairs.len();
-            Ok((pairs.len() == count).then_some(pairs))
+            let pairs = self.pairs(count, seed, &allowed, &found)?;
+            before += pairs.as_ref().map_or(0, Vec::len);
+            Ok(pairs)
         };
         let (mut pairs, mut warmup) = (Vec::new(), BTreeMap::new());
         for &seed in seeds {
@@ -171,6 +174,19 @@ impl<'a> Evaluation<'a> {
             }
         }
         Ok(Some((pairs, warmup)))
+    }
+
+    /// `count` pairs of the root seed `seed`; `None` when `found` asks to stop.
+    fn pairs(
+        &self,
+        count: usize,
+        seed: u64,
+        allowed: &(dyn Fn(&[f64]) -> bool + Sync),
+        found: &(dyn Fn(usize) -> bool + Sync),
+    ) -> Result<Option<Vec<StartGoal>>> {
+        let search = PairSearch { allowed, found, ..PairSearch::new(self.protocol.goals, count, seed) };
+        let pairs = self.benchmark.start_goal_pairs(&search)?;
+        Ok((pairs.len() == count).then_some(pairs))
     }
 
     /// The key of everything that episodes of `method` follow from, apart from their pair; `None` where that is not
@@ -209,8 +225,14 @@ impl<'a> Evaluation<'a> {
         EvaluationEnd::Stopped { done: all, of, partial: (!pairs.is_empty()).then(|| Box::new(report)) }
     }
 
-    /// The episode of `method` on `pair`.
-    fn episode(&self, method: &dyn Method, pair: &StartGoal, warmup: &[StartGoal]) -> Result<EpisodeResult> {
+    /// The episode of `method` on `pair`; `on_tick` is called after every tick.
+    fn episode(
+        &self,
+        method: &dyn Method,
+        pair: &StartGoal,
+        warmup: &[StartGoal],
+        on_tick: &mut dyn FnMut(&TickView<'_>) -> Result<()>,
+    ) -> Result<EpisodeResult> {
         let episode = Episode {
             benchmark: self.benchmark,
             method,
@@ -225,7 +247,7 @@ impl<'a> Evaluation<'a> {
             perturbation: self.perturbation,
             goal_change: None,
         };
-        episode.run(&mut |_| Ok(())).map_err(|error| Error::Episode {
+        episode.run(on_tick).map_err(|error| Error::Episode {
             method: method.name().to_owned(),
             seed: pair.seed,
             index: pair.index,

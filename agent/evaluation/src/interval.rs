@@ -41,6 +41,56 @@ impl std::fmt::Display for SuccessRate {
     }
 }
 
+/// The difference of two success rates on the same episodes, with its 95 % interval (Newcombe 1998, paired data,
+/// method 10), all in -1..=1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PairedDifference {
+    /// Rate of the first minus that of the second.
+    pub difference: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+}
+
+impl PairedDifference {
+    /// The rate of `first` minus that of `second`, episode by episode; what one list has more is left out. Without
+    /// episodes nothing is known.
+    pub fn of(first: &[bool], second: &[bool]) -> Self {
+        let count = |wanted: (bool, bool)| {
+            first.iter().zip(second).filter(|(first, second)| (**first, **second) == wanted).count() as f64
+        };
+        let [both, one, other, none] = [(true, true), (true, false), (false, true), (false, false)].map(count);
+        let episodes = both + one + other + none;
+        if episodes == 0.0 {
+            return Self { difference: 0.0, low: -1.0, high: 1.0 };
+        }
+        let rate = |successes: f64| SuccessRate::of(successes as usize, episodes as usize);
+        let (first, second) = (rate(both + one), rate(both + other));
+        // The correlation of both, less a correction where it is positive; 0 where a margin is empty.
+        let product = both * none - one * other;
+        let corrected = if product > 0.0 { (product - episodes / 2.0).max(0.0) } else { product };
+        let margins = (both + one) * (other + none) * (both + other) * (one + none);
+        let correlation = if margins > 0.0 { corrected / margins.sqrt() } else { 0.0 };
+        let width = |below: f64, above: f64| {
+            (below * below - 2.0 * correlation * below * above + above * above).max(0.0).sqrt()
+        };
+        let difference = first.rate - second.rate;
+        Self {
+            difference,
+            low: difference - width(first.rate - first.low, second.high - second.rate),
+            high: difference + width(first.high - first.rate, second.rate - second.low),
+        }
+    }
+}
+
+impl std::fmt::Display for PairedDifference {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [difference, low, high] = [self.difference, self.low, self.high].map(|share| 100.0 * share);
+        write!(formatter, "{difference:+.1} [{low:+.1}, {high:+.1}]")
+    }
+}
+
 /// How many durations fall between which edges.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Histogram {
@@ -86,6 +136,27 @@ mod tests {
         let all = SuccessRate::of(300, 300);
         assert!(all.rate == 1.0 && all.high == 1.0 && all.low > 0.98 && all.low < 0.99, "{all:?}");
         assert_eq!(SuccessRate::of(0, 0).high, 1.0);
+    }
+
+    #[test]
+    fn the_interval_of_a_paired_difference_agrees_with_published_values() {
+        // Newcombe 1998, improved confidence intervals for paired data: 36, 12, 2 and 0 of 50.
+        let counts = [((true, true), 36), ((true, false), 12), ((false, true), 2)];
+        let pairs = counts.iter().flat_map(|(pair, count)| std::iter::repeat_n(*pair, *count));
+        let (first, second): (Vec<bool>, Vec<bool>) = pairs.unzip();
+        let found = PairedDifference::of(&first, &second);
+        assert!((found.difference - 0.2).abs() < 1e-12, "{found:?}");
+        assert!((found.low - 0.0569).abs() < 1e-4 && (found.high - 0.3404).abs() < 1e-4, "{found:?}");
+        let turned = PairedDifference::of(&second, &first);
+        assert!((turned.low + found.high).abs() < 1e-12 && (turned.high + found.low).abs() < 1e-12, "{turned:?}");
+        // As many successes on the same episodes say more than on others.
+        let alternating: Vec<bool> = (0..40).map(|index| index % 2 == 0).collect();
+        let shifted: Vec<bool> = alternating.iter().map(|success| !success).collect();
+        let width = |other: &[bool]| {
+            let found = PairedDifference::of(&alternating, other);
+            found.high - found.low
+        };
+        assert!(width(&alternating) < 0.5 * width(&shifted));
     }
 
     #[test]

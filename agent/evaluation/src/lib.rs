@@ -40,7 +40,7 @@ pub use critic_accuracy::{CriticAccuracy, r2};
 pub use episode::{Episode, EpisodeListener, EpisodeResult, HOLD_STEPS, StepView, TickView};
 pub use error::{Error, Result};
 pub use evaluation::{
-    Evaluation, EvaluationEnd, EvaluationOutcome, EvaluationReport, PairReport, Settings, SuccessWithin,
+    Evaluation, EvaluationEnd, EvaluationOutcome, EvaluationReport, PairReport, Replay, Settings, SuccessWithin,
 };
 pub use goals::{GoalChange, GoalSequence, GoalState};
 pub use journal::Journal;

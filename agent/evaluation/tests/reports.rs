@@ -139,6 +139,26 @@ fn only_the_method_under_test_is_warmed_up() {
 }
 
 #[test]
+fn an_episode_that_runs_again_goes_as_it_was_measured_and_has_an_image_of_every_tick() {
+    let (benchmark, task) = (benchmark(), task(""));
+    let mut evaluation = evaluation(&benchmark, &task, 20, 3);
+    evaluation.protocol.warmup_episodes = 1;
+    let tested = seeker();
+    let outcome = evaluation.run(&[&tested], &NoProgress).unwrap();
+    let before = outcome.report.clone();
+    let pairs: Vec<_> = [2, 0].map(|place| outcome.report.results[place].pair.clone()).into();
+    let again = seeker();
+    let replays = evaluation.replay(&again, &pairs, &NoProgress).unwrap();
+    assert_eq!(replays[0].result, outcome.episodes[2]);
+    assert_eq!(replays[1].result, outcome.episodes[0]);
+    let steps: Vec<usize> = replays[0].images.iter().map(|(step, _)| *step).collect();
+    assert_eq!(steps, [0, 5, 10, 15]);
+    let warmed = again.events().iter().filter(|event| **event == Event::StartEpisode).count();
+    assert_eq!(warmed, 2, "warmed up as when it was measured");
+    assert!(outcome.report == before);
+}
+
+#[test]
 fn the_report_does_not_depend_on_threads_and_names_its_settings() {
     let (benchmark, task) = (benchmark(), task(""));
     let with_threads = |threads| {
