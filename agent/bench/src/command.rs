@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use mindseye_agent::Task;
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Seed, config};
-use mindseye_plots::write_png;
+use mindseye_plots::report::FILE;
 use mindseye_world_model::{Checkpoint, Precision};
 use serde::Serialize;
 
@@ -113,7 +113,7 @@ enum Measurement {
         /// Task file (TOML); by default the shipped one of the scene.
         #[arg(long)]
         task: Option<PathBuf>,
-        /// Folder for scaling.png.
+        /// Folder for scaling.png and report.html: the charts, all times, the machine, every setting.
         #[arg(long)]
         out: Option<PathBuf>,
         #[command(flatten)]
@@ -248,9 +248,12 @@ struct Scene {
 }
 
 impl Scene {
+    fn folder(&self, files: &dyn ShippedFiles) -> Result<PathBuf> {
+        files.checkpoint(&self.scene).map_err(Error::Files)
+    }
+
     fn checkpoint(&self, files: &dyn ShippedFiles) -> Result<Checkpoint> {
-        let folder = files.checkpoint(&self.scene).map_err(Error::Files)?;
-        Ok(Checkpoint::load_for_scene(&folder, &self.scene)?)
+        Ok(Checkpoint::load_for_scene(&self.folder(files)?, &self.scene)?)
     }
 }
 
@@ -326,13 +329,15 @@ impl BenchArguments {
             Measurement::Scaling { scene, task, out, threads, run } => {
                 let ((rounds, seed, json), threads) = (run.settings()?, threads.count()?);
                 let task = &files.task(task.as_deref(), &scene.scene).map_err(Error::Files)?;
-                let checkpoint = &scene.checkpoint(files)?;
+                let (checkpoint, model) = (&scene.checkpoint(files)?, scene.folder(files)?);
                 let scene = scene.scene.clone();
-                let scaling = ScalingBench { scene, checkpoint, task, threads, rounds, seed }.measure()?;
+                let bench = ScalingBench { scene, checkpoint, task, threads, rounds, seed };
+                let scaling = bench.measure()?;
                 if let Some(folder) = out {
-                    write_png(&folder.join("scaling.png"), scaling.chart().draw()?.image())?;
+                    scaling.write(folder, &bench.settings(&model)?)?;
                 }
-                printed("scaling", &scaling, json)
+                let report = out.iter().filter(|_| !json).map(|out| format!("\nreport: {}", out.join(FILE).display()));
+                Ok(printed("scaling", &scaling, json)? + &report.collect::<String>())
             }
             Measurement::Encode { scene, batch, run } => {
                 let ((rounds, _, json), batch) = (run.settings()?, batch_size(*batch)?);

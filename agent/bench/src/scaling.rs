@@ -1,6 +1,9 @@
 //! How the time of rollouts and their costs grows with the number of plans, their length, and the number of threads.
 
+mod page;
+
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 use mindseye_agent::actor::Imagination;
@@ -9,6 +12,7 @@ use mindseye_agent::configurator::{Configurator, SequenceConfigurator};
 use mindseye_agent::cost::GoalDistance;
 use mindseye_agent::memory::RingMemory;
 use mindseye_agent::{Latent, Plans, Task};
+use mindseye_evaluation::ModelIdentity;
 use mindseye_interface::Seed;
 use mindseye_plots::{ScalingChart, ScalingPoint};
 use mindseye_world_model::{Checkpoint, InferenceOptions};
@@ -82,6 +86,24 @@ impl ScalingBench<'_> {
         })
     }
 
+    /// All settings, with what reports say of the model, which is in the folder `model`.
+    ///
+    /// # Errors
+    /// When its weights cannot be read.
+    pub(crate) fn settings(&self, model: &Path) -> Result<serde_json::Value> {
+        let training_seed = Some(self.checkpoint.config.training.seed);
+        Ok(serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "model": ModelIdentity::read(model, "model.safetensors", training_seed)?,
+            "scene": self.scene,
+            "threads": self.threads,
+            "rounds": self.rounds,
+            "rollouts_per_round": ROLLOUTS,
+            "seed": self.seed.value(),
+            "task": self.task,
+        }))
+    }
+
     fn size(&self, count: usize, horizon_chunks: usize) -> Result<ScalingSize> {
         let model = &self.checkpoint.config.model;
         let mut rng = self.seed.child("scaling").rng();
@@ -115,6 +137,14 @@ impl ScalingBench<'_> {
 }
 
 impl Scaling {
+    /// Writes `report.html` and `scaling.png` into `folder`; `settings` are those of the measurement.
+    ///
+    /// # Errors
+    /// When an image cannot be drawn, or a file cannot be written.
+    pub(crate) fn write(&self, folder: &Path, settings: &impl Serialize) -> Result<()> {
+        page::write(folder, self, settings)
+    }
+
     /// Time against size, both from zero: a straight line where time is in proportion.
     pub fn chart(&self) -> ScalingChart {
         let points = |sizes: &[ScalingSize], of: fn(&ScalingSize) -> usize| -> Vec<ScalingPoint> {

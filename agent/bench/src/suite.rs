@@ -2,6 +2,7 @@
 
 mod arguments;
 mod films;
+mod page;
 
 use std::fmt::{Display, Formatter};
 use std::path::Path;

@@ -26,7 +26,7 @@ fn ablating_any_module_of_the_shipped_agent_is_measured() {
         assert!(is_significant || ["perception", "actor"].contains(&row["module"].as_str().unwrap()), "{row}");
         assert_eq!(row["error_ticks"], serde_json::json!([0, 0]), "{row}");
     }
-    for file in ["ablation.json", "ablation.png"] {
+    for file in ["ablation.json", "ablation.png", "report.html"] {
         assert!(folder.path().join("ablation").join(file).exists(), "{file}");
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
+#[path = "../../plots/tests/support/html.rs"]
+mod html;
 mod support;
 
 use support::{assets, json, mindseye, succeed};
@@ -144,6 +146,29 @@ fn an_evaluation_writes_its_report_and_a_sheet_of_images() {
     assert_eq!(document["settings"]["image_size"], serde_json::json!([64, 64]));
     let sheet = image::open(folder.path().join("report/sheet.png")).unwrap();
     assert!(sheet.width() > 300 && sheet.height() > 100);
+    let page = html::read(&folder.path().join("report/report.html"));
+    for value in html::values(&document["settings"]).iter().chain(&html::values(method)) {
+        assert!(page.text.contains(value.as_str()), "{value} in {}", page.text);
+    }
+    assert!(page.text.contains("mindseye evaluate --episodes 3 --seeds 1 --no-baselines --out report"));
+    // One of three episodes is the best, two are the worst; each is shown from its start to its goal.
+    assert!(page.images.len() >= 3 * 3, "{} images", page.images.len());
+    assert_eq!(page.text.matches("\ngoal\n").count(), 3);
+    let without = json(folder.path(), &["evaluate", "--episodes", "3", "--seeds", "1", "--no-baselines", "--json"]);
+    assert_eq!(without["results"], document["results"], "strips change no number");
+}
+
+#[test]
+fn a_measurement_of_rollouts_writes_its_page_with_the_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = succeed(folder.path(), &["bench", "scaling", "--rounds", "1", "--threads", "1", "--out", "speed"]);
+    assert!(printed.ends_with("report: speed/report.html\n"), "{printed}");
+    let page = html::read(&folder.path().join("speed/report.html"));
+    for text in ["cores", "processor", "fingerprint", "2048", "task.planner.kind", "--rounds 1"] {
+        assert!(page.text.contains(text), "{text} in {}", page.text);
+    }
+    assert!(page.elements.iter().filter(|name| *name == "figcaption").count() == 2);
+    assert!(folder.path().join("speed/scaling.png").exists());
 }
 
 #[test]
@@ -249,6 +274,8 @@ fn every_shipped_planner_succeeds_within_its_share_of_predicted_states() {
     let image = std::fs::read(folder.path().join("out/compare.png")).unwrap();
     assert!(image.starts_with(b"\x89PNG"));
     assert!(folder.path().join("out/compare.json").exists());
+    let page = html::read(&folder.path().join("out/report.html"));
+    assert!(all.iter().all(|name| page.text.contains(name)) && page.text.contains("difference to gradient"));
 }
 
 #[test]

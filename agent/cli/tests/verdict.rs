@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
+#[path = "../../plots/tests/support/html.rs"]
+mod html;
 mod support;
 
 use std::path::Path;
@@ -112,6 +114,19 @@ fn a_run_ends_in_a_verdict_on_held_out_episodes_and_inspect_knows_them_again() {
     );
     assert!(number(&trained["verdict"], "/overfitting/gap/value") > 0.0);
     assert!(folder.path().join("run/verdict.json").exists() && folder.path().join("run/imagination.png").exists());
+    let page = html::read(&folder.path().join("run/report.html"));
+    let config = std::fs::read(folder.path().join("run/config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    for value in html::values(&config["recipe"]) {
+        assert!(page.text.contains(&value), "{value} of the recipe in {}", page.text);
+    }
+    let words = trained["verdict"]["words"].as_str().unwrap();
+    for text in
+        [words, "Losses on training windows", "Held-out prediction errors", "imagined, start", "--decoder-steps 0"]
+    {
+        assert!(page.text.contains(text), "{text} in {}", page.text);
+    }
+    assert!(page.images.len() > 10, "{} images", page.images.len());
     let again =
         json(folder.path(), &["inspect", "run", "--data", "data", "--plans", "20", "--out", "images", "--json"]);
     assert_eq!(again["on_data"]["verdict"]["judged"], *judged, "the same episodes, told by their fingerprints");

@@ -1,6 +1,10 @@
 //! Charts with axes, units and 95 % intervals.
 
 pub(crate) mod ablation;
+pub(crate) mod bars;
+pub(crate) mod curves;
+pub(crate) mod figure;
+pub(crate) mod histogram;
 pub(crate) mod planners;
 pub(crate) mod probes;
 pub(crate) mod scaling;
@@ -40,24 +44,33 @@ pub const COLOURS: [Rgb; 8] =
     [[32, 96, 176], [206, 92, 0], GOOD, [192, 48, 40], [120, 80, 168], [20, 150, 160], [140, 86, 75], [214, 90, 160]];
 
 /// Grid lines.
-const GRID: Rgb = [228, 230, 232];
+pub(crate) const GRID: Rgb = [228, 230, 232];
 /// Height of tick labels, pixels.
 const TICKS: usize = 13;
 
-/// An area of a canvas that plotters draws into.
-pub(crate) type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
-/// What plotters reports when it cannot draw.
-pub(crate) type Failure = DrawingAreaErrorKind<<BitMapBackend<'static> as DrawingBackend>::ErrorType>;
+/// An area that plotters draws into: of a canvas, or of an SVG.
+pub(crate) type Area<B> = DrawingArea<B, Shift>;
+/// Whether plotters could draw.
+pub(crate) type Drawn<B> = std::result::Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 /// Draws on `canvas` with plotters.
-pub(crate) fn draw(
-    canvas: &mut Canvas,
+pub(crate) fn draw<'a>(
+    canvas: &'a mut Canvas,
     chart: &'static str,
-    draw: impl FnOnce(&Area<'_>) -> std::result::Result<(), Failure>,
+    draw: impl FnOnce(&Area<BitMapBackend<'a>>) -> Drawn<BitMapBackend<'a>>,
+) -> Result<()> {
+    let (buffer, size) = canvas.buffer();
+    draw_with(BitMapBackend::with_buffer(buffer, size), chart, draw)
+}
+
+/// Draws with any of plotters' backends.
+pub(crate) fn draw_with<B: DrawingBackend>(
+    backend: B,
+    chart: &'static str,
+    draw: impl FnOnce(&Area<B>) -> Drawn<B>,
 ) -> Result<()> {
     font::register();
-    let (buffer, size) = canvas.buffer();
-    let area = BitMapBackend::with_buffer(buffer, size).into_drawing_area();
+    let area = backend.into_drawing_area();
     draw(&area).and_then(|()| area.present()).map_err(|error| Error::Drawing { chart, reason: error.to_string() })
 }
 
@@ -110,25 +123,43 @@ impl Ranged for Axis {
 }
 
 /// A chart with two such axes.
-pub(crate) type Chart<'a, 'b> = ChartContext<'b, BitMapBackend<'a>, Cartesian2d<Axis, Axis>>;
+pub(crate) type Chart<'b, B> = ChartContext<'b, B, Cartesian2d<Axis, Axis>>;
+/// The same, or why there is none.
+pub(crate) type Begun<'b, B> =
+    std::result::Result<Chart<'b, B>, DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 /// Where a chart is on its canvas, with its axis labels and titles, pixels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Panel {
-    pub(crate) left: usize,
-    pub(crate) top: usize,
-    pub(crate) width: usize,
-    pub(crate) height: usize,
+    left: usize,
+    top: usize,
+    width: usize,
+    height: usize,
+    /// Room for the title of the upward axis, above it, and of the axis across, below its labels.
+    title_room: (usize, usize),
+    /// Room for the labels of the upward axis.
+    label_room: usize,
 }
 
 impl Panel {
-    /// Room for the title of the upward axis, above it.
-    const Y_TITLE: usize = LETTER + 8;
-    /// Room for the title of the axis across, below its labels.
-    const X_TITLE: usize = LETTER + 6;
     /// Room for the labels of the axes, left and below.
     const LABELS: (usize, usize) = (58, 26);
     const RIGHT: usize = 16;
+
+    /// A chart with room for its titles.
+    pub(crate) fn new((left, top): (usize, usize), (width, height): (usize, usize)) -> Self {
+        Self { left, top, width, height, title_room: (LETTER + 8, LETTER + 6), label_room: Self::LABELS.0 }
+    }
+
+    /// A chart whose titles are elsewhere.
+    pub(crate) fn untitled(width: usize, height: usize) -> Self {
+        Self { left: 0, top: 0, width, height, title_room: (0, 0), label_room: Self::LABELS.0 }
+    }
+
+    /// The same for an upward axis without labels.
+    pub(crate) fn without_labels_left(self) -> Self {
+        Self { label_room: Self::RIGHT, ..self }
+    }
 
     /// Writes the titles of both axes: the upward one's above the chart, where it reads without turning one's head.
     pub(crate) fn titles(self, canvas: &mut Canvas, x_title: &str, y_title: &str) {
@@ -139,17 +170,12 @@ impl Panel {
     }
 
     /// A chart in the panel, inside of `area`, the whole canvas.
-    pub(crate) fn chart<'a, 'b>(
-        self,
-        area: &'b Area<'a>,
-        x: Axis,
-        y: Axis,
-    ) -> std::result::Result<Chart<'a, 'b>, Failure> {
-        let corner = (pixels(self.left), pixels(self.top + Self::Y_TITLE));
-        let height = self.height.saturating_sub(Self::Y_TITLE + Self::X_TITLE);
+    pub(crate) fn chart<'b, B: DrawingBackend>(self, area: &'b Area<B>, x: Axis, y: Axis) -> Begun<'b, B> {
+        let corner = (pixels(self.left), pixels(self.top + self.title_room.0));
+        let height = self.height.saturating_sub(self.title_room.0 + self.title_room.1);
         let inside = area.clone().shrink(corner, (pixels(self.width), pixels(height)));
         ChartBuilder::on(&inside)
-            .set_label_area_size(LabelAreaPosition::Left, pixels(Self::LABELS.0))
+            .set_label_area_size(LabelAreaPosition::Left, pixels(self.label_room))
             .set_label_area_size(LabelAreaPosition::Bottom, pixels(Self::LABELS.1))
             .margin_right(pixels(Self::RIGHT))
             .margin_top(4)
@@ -163,11 +189,11 @@ pub(crate) fn pixels(count: usize) -> i32 {
 }
 
 /// Frame, grid and ticks of a chart.
-pub(crate) fn axes(
-    chart: &mut Chart<'_, '_>,
+pub(crate) fn axes<B: DrawingBackend>(
+    chart: &mut Chart<'_, B>,
     x_label: &dyn Fn(&f64) -> String,
     y_label: &dyn Fn(&f64) -> String,
-) -> std::result::Result<(), Failure> {
+) -> Drawn<B> {
     chart
         .configure_mesh()
         .bold_line_style(colour(GRID))
@@ -223,12 +249,12 @@ fn rounded(value: f64, factors: &[f64]) -> f64 {
 }
 
 /// The 95 % interval of a column or bar: a line from `from` to `to` with a short stroke at either end.
-pub(crate) fn whisker(
-    chart: &mut Chart<'_, '_>,
+pub(crate) fn whisker<B: DrawingBackend>(
+    chart: &mut Chart<'_, B>,
     from: (f64, f64),
     to: (f64, f64),
     stroke: (f64, f64),
-) -> std::result::Result<(), Failure> {
+) -> Drawn<B> {
     let end = |at: (f64, f64)| vec![(at.0 - stroke.0, at.1 - stroke.1), (at.0 + stroke.0, at.1 + stroke.1)];
     let style = colour(INK).stroke_width(2);
     chart.draw_series([vec![from, to], end(from), end(to)].map(|line| PathElement::new(line, style)))?;

@@ -226,7 +226,7 @@ impl Film {
         rgb: Rgb,
     ) -> Result<()> {
         let highest = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).fold(0.0, f64::max);
-        let panel = Panel { left, top, width, height: CURVES };
+        let panel = Panel::new((left, top), (width, CURVES));
         panel.titles(canvas, "control steps", title);
         draw(canvas, "film", |area| {
             let across = Axis::new(0.0..self.budget_steps.max(1) as f64);

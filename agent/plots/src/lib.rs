@@ -4,6 +4,8 @@
 //!
 //! - Charts and sheets ([`SuccessChart`], [`EpisodeSheet`], ...) take plain data of their own, so that any program with
 //!   such numbers can draw them; [`evaluation`] draws the reports of the evaluation crate with them.
+//! - [`report`] puts charts, strips of images and every setting on a page of HTML; all commands that write images
+//!   write one.
 //! - [`Film`] is a film of ticks, [`DemoFilm`] one of an agent with a learned world model, [`Demo`] runs its episodes.
 //! - [`DatasetPreview`] draws recorded episodes, [`model_report`] measures a model on them and draws what it imagines.
 //!
@@ -31,11 +33,14 @@ mod palette;
 mod plan_sheet;
 mod png;
 mod preview;
+pub mod report;
 mod sheet;
 
 pub use animation::{Animation, write_gif};
 pub use canvas::{BAD, CURVE, Canvas, FAINT, GOOD, HEADING, INK, LETTER, MUTED, PAPER, Rgb};
 pub use charts::ablation::{AblationBar, AblationChart};
+pub use charts::bars::RateBars;
+pub use charts::figure::Figure;
 pub use charts::planners::{PlannerChart, PlannerCurve, PlannerPoint};
 pub use charts::probes::{ProbeChart, ProbePanel};
 pub use charts::scaling::{ScalingChart, ScalingPoint};

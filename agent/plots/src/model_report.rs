@@ -17,6 +17,7 @@ use serde::Serialize;
 
 pub use summary::CheckpointSummary;
 
+use crate::report::{Training, write_training};
 use crate::{Error, Result, write_png};
 
 /// What was found on one data set.
@@ -84,6 +85,8 @@ pub struct Settings<'a> {
     pub plans: usize,
     /// Folder for the images; none for no images.
     pub out: Option<&'a Path>,
+    /// What somebody types to get the same, for the page of a run; empty where that is not known.
+    pub command: &'a str,
     /// Told how far the work is.
     pub progress: &'a dyn Progress,
 }
@@ -131,7 +134,11 @@ pub fn report(
     };
     if let Some(out) = settings.out {
         std::fs::create_dir_all(out).map_err(|error| Error::write(out, error))?;
-        for (name, drawn) in [("probes.png", subject.probes()?), (IMAGINATION, subject.imagination()?)] {
+        let imagination = match subject.imagination()? {
+            Ok(sheet) => Ok(sheet.draw()?),
+            Err(reason) => Err(reason),
+        };
+        for (name, drawn) in [("probes.png", subject.probes()?), (IMAGINATION, imagination)] {
             match drawn {
                 Ok(canvas) => {
                     write_png(&out.join(name), canvas.image())?;
@@ -145,7 +152,7 @@ pub fn report(
 }
 
 /// The verdict on the model that a run left in `run`, on the episodes `data` of that run: written there as
-/// `verdict.json`, with `imagination.png` beside it.
+/// `verdict.json`, with `imagination.png` and `report.html` beside it.
 ///
 /// # Errors
 /// When the checkpoint is broken, the data do not fit it, or a file cannot be written.
@@ -160,9 +167,18 @@ pub fn report_of_run(
     let verdict = curve.map_or(verdict.clone(), |curve| verdict.with_learning_curve(curve));
     verdict.save(&run.join(mindseye_evaluation::verdict::FILE))?;
     let subject = Subject { checkpoint, data, seed: Seed::new(0).child("model report") };
-    if let Ok(canvas) = subject.imagination()? {
-        write_png(&run.join(IMAGINATION), canvas.image())?;
+    let imagination = subject.imagination()?.ok();
+    if let Some(sheet) = &imagination {
+        write_png(&run.join(IMAGINATION), sheet.draw()?.image())?;
     }
+    write_training(&Training {
+        run,
+        config: &checkpoint.config,
+        parameters: checkpoint.model.parameters(),
+        verdict: &verdict,
+        imagination: imagination.as_ref(),
+        command: settings.command,
+    })?;
     Ok(verdict)
 }
 

@@ -11,6 +11,12 @@ use crate::{Error, Result};
 /// # Errors
 /// When it cannot be encoded or written.
 pub fn write_png(path: &Path, image: &Image) -> Result<()> {
+    let bytes = encode_png(image, path)?;
+    files::write_whole_with_folders(path, &bytes).map_err(|error| Error::write(path, error))
+}
+
+/// `image` as the bytes of a PNG, for the file `path`, which errors name.
+pub(crate) fn encode_png(image: &Image, path: &Path) -> Result<Vec<u8>> {
     let size = image.size();
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::write_buffer_with_format(
@@ -22,5 +28,5 @@ pub fn write_png(path: &Path, image: &Image) -> Result<()> {
         image::ImageFormat::Png,
     )
     .map_err(|error| Error::encode(path, "PNG", error))?;
-    files::write_whole_with_folders(path, bytes.get_ref()).map_err(|error| Error::write(path, error))
+    Ok(bytes.into_inner())
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use mindseye_interface::config::require_range;
 use mindseye_interface::{FolderLock, ImageSize, Progress, Seed};
+use mindseye_plots::report::FILE;
 use mindseye_sim::intuition::Concept;
 
+use super::page::write_suite;
 use super::{Spectator, SuiteReport, SurpriseSuite, films};
 use crate::{Error, Result};
 
@@ -33,7 +35,7 @@ pub struct SurpriseSuiteArguments {
     /// Sets of four films for each concept.
     #[arg(long, default_value_t = 100)]
     sets: usize,
-    /// Write the first set of every concept as an image into this folder.
+    /// Write the first set of every concept as an image into this folder, and report.html with all that was measured.
     #[arg(long, value_name = "FOLDER")]
     films: Option<PathBuf>,
     /// Make so many possible films, a data set for training without actions; no film of the suite is among them.
@@ -79,9 +81,8 @@ impl SurpriseSuiteArguments {
             text.push(format!("{}: {count} possible films", out.display()));
         }
         if let Some(folder) = &self.films {
-            let lock = FolderLock::acquire(folder, "surprise-suite")?;
-            films::draw(lock.folder(), concepts, seed)?;
-            text.push(format!("{}: an image for every concept", folder.display()));
+            films::draw(FolderLock::acquire(folder, "surprise-suite")?.folder(), concepts, seed)?;
+            text.push(format!("{}: an image for every concept, and {FILE}", folder.display()));
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
         let mut reports: Vec<SuiteReport> = Vec::new();
@@ -97,10 +98,25 @@ impl SurpriseSuiteArguments {
                 reports.push(report);
             }
         }
+        if let Some(folder) = &self.films {
+            let lock = FolderLock::acquire(folder, "surprise-suite")?;
+            write_suite(lock.folder(), &reports, concepts, seed, &self.settings(concepts))?;
+        }
         if self.json {
             return Ok(Some(serde_json::to_string_pretty(&reports)?));
         }
         text.extend(reports.iter().map(SuiteReport::to_string));
         Ok(Some(text.join("\n")))
+    }
+
+    /// All settings of the measurement.
+    fn settings(&self, concepts: &[Concept]) -> serde_json::Value {
+        let models: Vec<String> = self.models.iter().map(|folder| folder.display().to_string()).collect();
+        let concepts: Vec<&str> = concepts.iter().map(|concept| concept.name()).collect();
+        let (untrained, sets, threads, seed) = (self.untrained, self.sets, self.threads, self.seed);
+        serde_json::json!({
+            "models": models, "untrained": untrained, "concepts": concepts, "sets": sets, "threads": threads,
+            "seed": seed,
+        })
     }
 }

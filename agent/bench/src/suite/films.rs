@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use mindseye_episodes::{DatasetSpec, DatasetWriter, EpisodeData, ImageStorage};
-use mindseye_interface::{ImageSize, Progress, Seed, StagedFolder};
+use mindseye_interface::{Image, ImageSize, Progress, Seed, StagedFolder};
 use mindseye_plots::{Canvas, INK, MUTED, write_png};
-use mindseye_sim::intuition::{Concept, FRAME_SECS, FRAMES, possible_clip, quadruple};
+use mindseye_sim::intuition::{Clip, Concept, FRAME_SECS, FRAMES, Quadruple, possible_clip, quadruple};
 
 use crate::Result;
 
@@ -13,7 +13,7 @@ use crate::Result;
 const FILMS_PER_FILE: usize = 50;
 /// Images of a film that a sheet shows, and the side of each, pixels.
 const SHOWN: usize = 11;
-const SIDE: usize = 96;
+pub(super) const SIDE: usize = 96;
 
 /// Writes `count` possible films to `folder`, as a data set without actions, whole or not at all; false where
 /// `progress` asked to stop.
@@ -58,6 +58,18 @@ pub(super) fn make(folder: &Path, count: usize, size: ImageSize, seed: Seed, pro
     Ok(true)
 }
 
+/// The first set of films about `concept`.
+pub(super) fn first_set(concept: Concept, seed: Seed, size: ImageSize) -> Quadruple {
+    let root = seed.child("surprise suite").child(concept.name());
+    quadruple(concept, root.index(0), size)
+}
+
+/// The images of `film` that people are shown, with their places in it.
+pub(super) fn shown_images(film: &Clip) -> impl Iterator<Item = (usize, &Image)> {
+    let places = (0..SHOWN).map(|column| column * (FRAMES - 1) / (SHOWN - 1));
+    places.filter_map(|place| Some((place, film.images.get(place)?)))
+}
+
 /// Draws the first set of every concept: a film per row.
 ///
 /// # Errors
@@ -65,16 +77,14 @@ pub(super) fn make(folder: &Path, count: usize, size: ImageSize, seed: Seed, pro
 pub(super) fn draw(folder: &Path, concepts: &[Concept], seed: Seed) -> Result<()> {
     let (left, top, gap) = (110, 40, 4);
     for &concept in concepts {
-        let root = seed.child("surprise suite").child(concept.name());
-        let set = quadruple(concept, root.index(0), ImageSize::square(SIDE)?);
+        let set = first_set(concept, seed, ImageSize::square(SIDE)?);
         let mut canvas = Canvas::new(left + SHOWN * (SIDE + gap) + 16, top + 4 * (SIDE + gap) + 16)?;
         canvas.heading(16, 10, &format!("{}: two possible films and two impossible ones", concept.name()), INK);
         let films = set.possible.iter().chain(&set.impossible).enumerate();
         for (row, film) in films {
             let y = top + row * (SIDE + gap);
             canvas.text(16, y + SIDE / 2, if row < 2 { "possible" } else { "impossible" }, MUTED);
-            for column in 0..SHOWN {
-                let image = &film.images[column * (FRAMES - 1) / (SHOWN - 1)];
+            for (column, (_, image)) in shown_images(film).enumerate() {
                 canvas.draw_image(left + column * (SIDE + gap), y, image, 1, MUTED);
             }
         }

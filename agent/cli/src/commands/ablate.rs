@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use mindseye_evaluation::ablation::{AblatedAgents, AblationReport, ablations, run_ablations};
 use mindseye_evaluation::{MethodIdentity, ProtocolArguments};
-use mindseye_plots::{evaluation::ablation_chart, write_png};
+use mindseye_plots::report::{FILE, command_line, write_ablation};
 
 use super::resumable::ResumableStudy;
 use super::{SceneArguments, load_task, print_json, write_json};
@@ -31,7 +31,7 @@ pub struct AblateArguments {
     task: Option<PathBuf>,
     #[command(flatten)]
     protocol: ProtocolArguments,
-    /// Folder for ablation.json and ablation.png.
+    /// Folder for ablation.json, ablation.png and report.html (the chart, all rates, every setting).
     #[arg(long)]
     out: Option<PathBuf>,
     /// Print one JSON document on stdout.
@@ -69,12 +69,13 @@ pub fn run(arguments: &AblateArguments) -> Result<()> {
     };
     if let Some(folder) = &arguments.out {
         write_json(&folder.join("ablation.json"), &report)?;
-        write_png(&folder.join("ablation.png"), ablation_chart(&report.benchmark, &report.rows)?.image())?;
+        write_ablation(folder, &report, &command_line())?;
     }
     study.finish()?;
     if arguments.json {
         return print_json(&report);
     }
     say!("{report}");
+    arguments.out.iter().for_each(|folder| say!("report: {}", folder.join(FILE).display()));
     Ok(())
 }

@@ -10,7 +10,7 @@ use mindseye_assets as assets;
 use mindseye_evaluation::comparison::compare_planners;
 use mindseye_evaluation::{Evaluation, GoalArguments, Perturbation, ProtocolArguments};
 use mindseye_interface::config::{self, require_range};
-use mindseye_plots::{evaluation::planner_chart, write_png};
+use mindseye_plots::report::{FILE, command_line, write_comparison};
 
 use super::resumable::ResumableStudy;
 use super::{SceneArguments, load_task, print_json, write_json};
@@ -44,7 +44,8 @@ pub struct CompareArguments {
     goals: GoalArguments,
     #[command(flatten)]
     protocol: ProtocolArguments,
-    /// Folder for compare.json and compare.png (success against milliseconds, a curve per planner).
+    /// Folder for compare.json, compare.png (success against milliseconds, a curve per planner) and report.html (the
+    /// chart, rates with paired differences, every setting).
     #[arg(long)]
     out: Option<PathBuf>,
     /// Print one JSON document on stdout.
@@ -80,13 +81,14 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
     let comparison = comparison.map_err(|error| study.failed(error))?;
     if let Some(folder) = &arguments.out {
         write_json(&folder.join("compare.json"), &comparison)?;
-        write_png(&folder.join("compare.png"), planner_chart(&comparison)?.image())?;
+        write_comparison(folder, &comparison, &command_line())?;
     }
     study.finish()?;
     if arguments.json {
         return print_json(&comparison);
     }
     say!("{comparison}");
+    arguments.out.iter().for_each(|folder| say!("report: {}", folder.join(FILE).display()));
     Ok(())
 }
 

@@ -11,8 +11,7 @@ use mindseye_evaluation::{
 };
 use mindseye_interface::config::require_range;
 use mindseye_interface::files;
-use mindseye_plots::evaluation::{sheet, success_chart};
-use mindseye_plots::write_png;
+use mindseye_plots::report::{FILE, Films, command_line, write_evaluation};
 use mindseye_world_model::{ActionStatistics, Lewm, LoadOptions};
 
 use super::branches::{self, BranchesArguments};
@@ -79,8 +78,9 @@ pub struct EvaluateArguments {
     /// Leave out the baselines.
     #[arg(long)]
     no_baselines: bool,
-    /// Folder for evaluation.json, sheet.png (start, goal and end of episodes, failures first) and, in scenes with a
-    /// block, success.png (success by how far it has to move and to turn).
+    /// Folder for evaluation.json, report.html (charts, the best and the worst episodes, every setting; one file, for
+    /// any browser), sheet.png (start, goal and end of episodes, failures first) and, in scenes with a block,
+    /// success.png (success by how far it has to move and to turn).
     #[arg(long)]
     out: Option<PathBuf>,
     /// Print the whole report as one JSON document on stdout.
@@ -161,10 +161,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         let text = serde_json::to_vec_pretty(report).context("evaluation.json")?;
         let path = folder.join("evaluation.json");
         files::write_whole(&path, &text).with_context(|| format!("{}", path.display()))?;
-        write_png(&folder.join("sheet.png"), sheet(report, &outcome.episodes)?.image())?;
-        if let Some(chart) = success_chart(report)? {
-            write_png(&folder.join("success.png"), chart.image())?;
-        }
+        let films = Films::of(&evaluation, tested.as_ref(), report, &study.progress);
+        write_evaluation(folder, &outcome, &films, &command_line())?;
     }
     study.finish()?;
     if arguments.json {
@@ -172,6 +170,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         return print_json(report);
     }
     say!("{report}");
+    arguments.out.iter().for_each(|folder| say!("report: {}", folder.join(FILE).display()));
     Ok(())
 }
 

@@ -125,7 +125,7 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
         if let Some(data) = &arguments.data {
             let task = load_task(arguments.task.as_deref(), &checkpoint.config.scene)?;
             let (plans, out, progress) = (arguments.plans, arguments.out.as_deref(), &TerminalProgress::default());
-            let settings = model_report::Settings { task: &task, plans, out, progress };
+            let settings = model_report::Settings { task: &task, plans, out, command: "", progress };
             summary.on_data = Some(model_report::report(checkpoint, data, &mapping, &settings)?);
         }
         return Ok(Finding::Checkpoint(Box::new(summary)));

@@ -25,7 +25,8 @@ use crate::streams::say;
 /// Train a world model from recorded episodes, or a head of a world model.
 ///
 /// Without a head: writes to --out the checkpoint (config.json, model.safetensors, decoder.safetensors), the state of
-/// the run (state.safetensors), metrics.jsonl, and TensorBoard event files. With a head: reads the model in
+/// the run (state.safetensors), metrics.jsonl, TensorBoard event files, and in the end verdict.json, imagination.png
+/// and report.html (losses, predictions, every setting; one file, for any browser). With a head: reads the model in
 /// --checkpoint, which does not change, and writes it with the head to --out. Ctrl-C saves the state; --resume
 /// continues and gives the same bits as a run that was never stopped. Equal data, recipe and seed give equal weights,
 /// with any number of threads.

@@ -1,9 +1,9 @@
 //! Success with and without each module.
 
-use plotters::prelude::*;
-
-use super::{Axis, Panel, Rate, axes, colour, draw, legend, percent, tick, whisker};
-use crate::{BAD, Canvas, Error, GOOD, HEADING, INK, LETTER, MUTED, Result};
+use super::bars::{BarPlot, RateBars, SUCCESS};
+use super::figure::{Figure, Plot};
+use super::{Panel, Rate, legend};
+use crate::{BAD, Canvas, Error, GOOD, HEADING, INK, LETTER, MUTED, Result, Rgb};
 
 /// What was measured of one module.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,33 +47,14 @@ impl AblationChart {
     /// # Errors
     /// When there is no bar, or there are too many for an image.
     pub fn draw(&self) -> Result<Canvas> {
-        if self.bars.is_empty() {
-            let (expected, got) = ("at least one comparison".into(), "none".into());
-            return Err(Error::Data { operation: "ablation chart", expected, got });
-        }
-        let rows = self.bars.len();
-        let height = rows * ROW;
+        let plot = self.plot()?;
+        let height = self.bars.len() * ROW;
         let mut canvas = Canvas::new(GAP + CAPTIONS + BARS + NUMBERS, TOP + height + AXES + GAP / 2)?;
         canvas.heading(GAP, GAP, &self.title, INK);
-        let panel = Panel { left: CAPTIONS, top: TOP, width: BARS, height: height + AXES };
-        panel.titles(&mut canvas, "success rate, with 95 % interval", "");
-        legend(&mut canvas, CAPTIONS + 58, TOP - 4, &[("whole agent".into(), GOOD)]);
-        legend(&mut canvas, CAPTIONS + 208, TOP - 4, &[("without the part".into(), BAD)]);
-        draw(&mut canvas, "ablation chart", |area| {
-            let up = Axis::with_ticks(0.0..rows as f64, Vec::new());
-            let mut chart = panel.chart(area, Axis::new(0.0..1.0), up)?;
-            axes(&mut chart, &percent, &tick)?;
-            for (index, bar) in self.bars.iter().enumerate() {
-                let top = (rows - index) as f64;
-                for (rate, rgb, from, to) in [(bar.with, GOOD, 0.16, 0.44), (bar.without, BAD, 0.5, 0.78)] {
-                    let area = [(0.0, top - to), (rate.rate, top - from)];
-                    chart.draw_series([Rectangle::new(area, colour(rgb).mix(0.75).filled())])?;
-                    let middle = top - (from + to) / 2.0;
-                    whisker(&mut chart, (rate.low, middle), (rate.high, middle), (0.0, 0.09))?;
-                }
-            }
-            Ok(())
-        })?;
+        for (index, entry) in legends().into_iter().enumerate() {
+            legend(&mut canvas, CAPTIONS + 58 + 150 * index, TOP - 4, &[entry]);
+        }
+        plot.paint(&mut canvas, Panel::new((CAPTIONS, TOP), (BARS, height + AXES)))?;
         for (index, bar) in self.bars.iter().enumerate() {
             let top = TOP + BARS_TOP + index * ROW;
             canvas.text(GAP, top + ROW / 4 - 4, &Canvas::fitted_text(&bar.name, CAPTIONS), INK);
@@ -85,4 +66,29 @@ impl AblationChart {
         }
         Ok(canvas)
     }
+
+    /// The chart for a page.
+    ///
+    /// # Errors
+    /// As [`AblationChart::draw`].
+    pub fn figure(&self) -> Result<Figure> {
+        Figure::rates("Success with and without each part", SUCCESS, self.plot()?.rows, legends().into())
+    }
+
+    fn plot(&self) -> Result<BarPlot> {
+        if self.bars.is_empty() {
+            let (expected, got) = ("at least one comparison".into(), "none".into());
+            return Err(Error::Data { operation: "ablation chart", expected, got });
+        }
+        let row = |bar: &AblationBar| RateBars {
+            name: bar.name.clone(),
+            detail: bar.conditions.clone(),
+            bars: vec![(bar.with, GOOD), (bar.without, BAD)],
+        };
+        Ok(BarPlot { title: SUCCESS, rows: self.bars.iter().map(row).collect(), is_named: false })
+    }
+}
+
+fn legends() -> [(String, Rgb); 2] {
+    [("whole agent".into(), GOOD), ("without the part".into(), BAD)]
 }

@@ -73,7 +73,7 @@ fn scatter(canvas: &mut Canvas, (left, top): (usize, usize), panel: &ProbePanel)
     let margin = MARGIN * (high - low);
     let (low, high) = (low - margin, high + margin);
     let unit = if panel.unit.is_empty() { String::new() } else { format!(", {}", panel.unit) };
-    let frame = Panel { left, top, width: PANEL - 8, height: PANEL };
+    let frame = Panel::new((left, top), (PANEL - 8, PANEL));
     frame.titles(canvas, &format!("truth{unit}"), &format!("read from the latent{unit}"));
     draw(canvas, "probe chart", |area| {
         let mut chart = frame.chart(area, Axis::new(low..high), Axis::new(low..high))?;

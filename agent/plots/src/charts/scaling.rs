@@ -1,8 +1,8 @@
 //! How the time of a rollout grows with its size.
 
-use plotters::prelude::*;
-
-use super::{Axis, COLOURS, Panel, axes, colour, draw, legend, rounded_up, tick};
+use super::curves::{Curve, CurvePlot, CurveStyle, Scale};
+use super::figure::{Figure, HEIGHT, Plot, WIDTH};
+use super::{COLOURS, Panel, legend};
 use crate::{Canvas, Error, INK, MUTED, Result};
 
 /// Time of one size on every number of threads.
@@ -42,36 +42,46 @@ impl ScalingChart {
         let mut canvas = Canvas::new(2 * PANEL.0 + LEGEND + GAP, TOP + PANEL.1 + GAP / 2)?;
         canvas.heading(GAP, GAP, &self.title, INK);
         canvas.text(GAP, GAP + 28, &self.subtitle, MUTED);
-        panel(&mut canvas, 0, "plans", &self.by_plans)?;
-        panel(&mut canvas, PANEL.0, "horizon, action chunks", &self.by_horizon)?;
-        let threads = self.by_plans.first().map_or(0, |point| point.ms.len());
-        let names = (1..=threads).map(|count| if count == 1 { "1 thread".into() } else { format!("{count} threads") });
-        let entries: Vec<_> = names.zip(COLOURS.iter().copied().cycle()).collect();
-        legend(&mut canvas, 2 * PANEL.0 + GAP, TOP + GAP, &entries);
+        let [by_plans, by_horizon] = self.plots()?;
+        by_plans.paint(&mut canvas, Panel::new((0, TOP), PANEL))?;
+        by_horizon.paint(&mut canvas, Panel::new((PANEL.0, TOP), PANEL))?;
+        legend(&mut canvas, 2 * PANEL.0 + GAP, TOP + GAP, &by_plans.legend());
         Ok(canvas)
+    }
+
+    /// Both panels for a page.
+    ///
+    /// # Errors
+    /// As [`ScalingChart::draw`].
+    pub fn figures(&self) -> Result<Vec<Figure>> {
+        let [by_plans, by_horizon] = self.plots()?;
+        let figure = |title, plot: &CurvePlot| Figure::of(title, plot, (WIDTH, HEIGHT), plot.legend());
+        Ok(vec![figure("By number of plans", &by_plans)?, figure("By horizon", &by_horizon)?])
+    }
+
+    fn plots(&self) -> Result<[CurvePlot; 2]> {
+        Ok([plot("plans", &self.by_plans)?, plot("horizon, action chunks", &self.by_horizon)?])
     }
 }
 
-fn panel(canvas: &mut Canvas, left: usize, x_title: &str, points: &[ScalingPoint]) -> Result<()> {
-    if points.iter().all(|point| point.ms.is_empty()) {
+fn plot(x_title: &str, points: &[ScalingPoint]) -> Result<CurvePlot> {
+    let threads = points.iter().map(|point| point.ms.len()).max().unwrap_or(0);
+    if threads == 0 {
         let (expected, got) = ("at least one time".into(), "none".into());
         return Err(Error::Data { operation: "scaling chart", expected, got });
     }
     let widest = points.iter().map(|point| point.size).max().unwrap_or(1) as f64;
     let highest = points.iter().flat_map(|point| point.ms.iter().copied()).fold(0.0, f64::max);
-    let frame = Panel { left, top: TOP, width: PANEL.0, height: PANEL.1 };
-    frame.titles(canvas, x_title, "time of rollout and cost, ms");
-    draw(canvas, "scaling chart", |area| {
-        let up = Axis::new(0.0..rounded_up(1.02 * highest));
-        let mut chart = frame.chart(area, Axis::new(0.0..1.04 * widest), up)?;
-        axes(&mut chart, &tick, &tick)?;
-        let threads = points.iter().map(|point| point.ms.len()).max().unwrap_or(0);
-        for thread in 0..threads {
-            let style = colour(COLOURS[thread % COLOURS.len()]);
-            let curve = || points.iter().filter_map(|point| Some((point.size as f64, *point.ms.get(thread)?)));
-            chart.draw_series(LineSeries::new(curve(), style.stroke_width(2)))?;
-            chart.draw_series(curve().map(|point| Circle::new(point, 4, style.filled())))?;
-        }
-        Ok(())
+    let curve = |thread: usize| Curve {
+        name: if thread == 0 { "1 thread".into() } else { format!("{} threads", thread + 1) },
+        rgb: COLOURS[thread % COLOURS.len()],
+        points: points.iter().filter_map(|point| Some((point.size as f64, *point.ms.get(thread)?).into())).collect(),
+        style: CurveStyle::LineAndPoints,
+    };
+    Ok(CurvePlot {
+        titles: [x_title.to_owned(), "time of rollout and cost, ms".into()],
+        across: Scale::linear(0.0..1.04 * widest),
+        upward: Scale::from_zero(1.02 * highest),
+        curves: (0..threads).map(curve).collect(),
     })
 }

@@ -2,8 +2,9 @@
 
 use plotters::prelude::*;
 
-use super::{Area, Axis, Failure, Panel, Rate, axes, colour, draw, legend, percent, rounded_up, tick, whisker};
-use crate::{BAD, CURVE, Canvas, Error, GOOD, INK, LETTER, MUTED, Result};
+use super::figure::{self, Figure, Plot};
+use super::{Area, Axis, Drawn, Panel, Rate, axes, colour, legend, percent, rounded_up, tick, whisker};
+use crate::{BAD, CURVE, Canvas, Error, GOOD, INK, LETTER, MUTED, Result, Rgb};
 
 /// One start and goal, and whether the goal was reached.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,29 +44,53 @@ impl SuccessChart {
     /// # Errors
     /// When there is no attempt, or the chart cannot be drawn.
     pub fn draw(&self, interval: impl Fn(usize, usize) -> Rate) -> Result<Canvas> {
+        let (columns, plane) = self.plots(&interval)?;
+        let mut canvas = Canvas::new(3 * SIZE.0 + GAP, TOP + SIZE.1 + GAP)?;
+        canvas.heading(GAP, GAP, &self.title, INK);
+        let panel = |index: usize| Panel::new((index * SIZE.0, TOP), SIZE);
+        let left = 2 * SIZE.0 + 250;
+        for (index, entry) in outcomes().into_iter().enumerate() {
+            legend(&mut canvas, left + 96 * index, TOP, &[entry]);
+        }
+        for (index, columns) in columns.iter().enumerate() {
+            columns.paint(&mut canvas, panel(index))?;
+        }
+        plane.paint(&mut canvas, panel(2))?;
+        Ok(canvas)
+    }
+
+    /// The three panels for a page.
+    ///
+    /// # Errors
+    /// As [`SuccessChart::draw`].
+    pub fn figures(&self, interval: impl Fn(usize, usize) -> Rate) -> Result<Vec<Figure>> {
+        let ([by_rotation, by_distance], plane) = self.plots(&interval)?;
+        let size = (figure::WIDTH, figure::HEIGHT);
+        Ok(vec![
+            Figure::of("Success by rotation", &by_rotation, size, Vec::new())?,
+            Figure::of("Success by distance", &by_distance, size, Vec::new())?,
+            Figure::of("Every episode", &plane, size, outcomes().into())?,
+        ])
+    }
+
+    fn plots(&self, interval: &impl Fn(usize, usize) -> Rate) -> Result<([ColumnPlot; 2], PlanePlot<'_>)> {
         if self.attempts.is_empty() {
             let (expected, got) = ("at least one attempt".into(), "none".into());
             return Err(Error::Data { operation: "success chart", expected, got });
         }
-        let mut canvas = Canvas::new(3 * SIZE.0 + GAP, TOP + SIZE.1 + GAP)?;
-        canvas.heading(GAP, GAP, &self.title, INK);
         let rotations = bins(&ROTATIONS_DEG, self.attempts.iter().map(|goal| (goal.rotation_deg, goal.reached)));
         let distances = bins(&DISTANCES_CM, self.attempts.iter().map(|goal| (goal.distance_cm, goal.reached)));
-        let panel = |index: usize| Panel { left: index * SIZE.0, top: TOP, width: SIZE.0, height: SIZE.1 };
-        let share = "success rate, with 95 % interval; n: episodes";
-        panel(0).titles(&mut canvas, ROTATION, share);
-        panel(1).titles(&mut canvas, DISTANCE, share);
-        panel(2).titles(&mut canvas, ROTATION, DISTANCE);
-        let left = 2 * SIZE.0 + 250;
-        legend(&mut canvas, left, TOP, &[("reached".into(), GOOD)]);
-        legend(&mut canvas, left + 96, TOP, &[("missed".into(), BAD)]);
-        draw(&mut canvas, "success chart", |area| {
-            columns(area, panel(0), &rotations, &interval)?;
-            columns(area, panel(1), &distances, &interval)?;
-            plane(area, panel(2), &self.attempts)
-        })?;
-        Ok(canvas)
+        let columns = |title, bins: Vec<Bin>| ColumnPlot {
+            title,
+            columns: bins.into_iter().map(|bin| (interval(bin.reached, bin.count), bin)).collect(),
+        };
+        Ok(([columns(ROTATION, rotations), columns(DISTANCE, distances)], PlanePlot(&self.attempts)))
     }
+}
+
+/// What the colours of attempts say.
+pub(crate) fn outcomes() -> [(String, Rgb); 2] {
+    [("reached".into(), GOOD), ("missed".into(), BAD)]
 }
 
 /// A range of what is asked, how many goals were in it and how many of those were reached.
@@ -87,44 +112,63 @@ fn bins(edges: &[f64], goals: impl Iterator<Item = (f64, bool)> + Clone) -> Vec<
 }
 
 /// A column per bin, as high as its share of successes.
-fn columns(
-    area: &Area<'_>,
-    panel: Panel,
-    bins: &[Bin],
-    interval: &impl Fn(usize, usize) -> Rate,
-) -> std::result::Result<(), Failure> {
-    let middles: Vec<f64> = (0..bins.len()).map(|index| index as f64 + 0.5).collect();
-    let across = Axis::with_ticks(0.0..bins.len() as f64, middles.clone());
-    let up = Axis::with_ticks(0.0..1.1, vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
-    let mut chart = panel.chart(area, across, up)?;
-    let label = |place: &f64| bins.get(*place as usize).map_or_else(String::new, |bin| bin.label.clone());
-    axes(&mut chart, &label, &percent)?;
-    for (bin, middle) in bins.iter().zip(middles) {
-        let count = Text::new(format!("n {}", bin.count), (middle - 0.28, 1.09), super::text(LETTER - 2, MUTED));
-        chart.draw_series([count])?;
-        if bin.count == 0 {
-            continue;
-        }
-        let Rate { rate, low, high, .. } = interval(bin.reached, bin.count);
-        let column = [(middle - 0.34, 0.0), (middle + 0.34, rate)];
-        chart.draw_series([Rectangle::new(column, colour(CURVE).mix(0.7).filled())])?;
-        whisker(&mut chart, (middle, low), (middle, high), (0.1, 0.0))?;
+struct ColumnPlot {
+    title: &'static str,
+    columns: Vec<(Rate, Bin)>,
+}
+
+impl Plot for ColumnPlot {
+    const NAME: &'static str = "success chart";
+
+    fn titles(&self) -> [&str; 2] {
+        [self.title, "success rate, with 95 % interval; n: episodes"]
     }
-    Ok(())
+
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>, panel: Panel) -> Drawn<B> {
+        let count = self.columns.len();
+        let middles: Vec<f64> = (0..count).map(|index| index as f64 + 0.5).collect();
+        let across = Axis::with_ticks(0.0..count as f64, middles.clone());
+        let up = Axis::with_ticks(0.0..1.1, vec![0.0, 0.2, 0.4, 0.6, 0.8, 1.0]);
+        let mut chart = panel.chart(area, across, up)?;
+        let label =
+            |place: &f64| self.columns.get(*place as usize).map_or_else(String::new, |(_, bin)| bin.label.clone());
+        axes(&mut chart, &label, &percent)?;
+        for ((rate, bin), middle) in self.columns.iter().zip(middles) {
+            let count = Text::new(format!("n {}", bin.count), (middle - 0.28, 1.09), super::text(LETTER - 2, MUTED));
+            chart.draw_series([count])?;
+            if bin.count == 0 {
+                continue;
+            }
+            let column = [(middle - 0.34, 0.0), (middle + 0.34, rate.rate)];
+            chart.draw_series([Rectangle::new(column, colour(CURVE).mix(0.7).filled())])?;
+            whisker(&mut chart, (middle, rate.low), (middle, rate.high), (0.1, 0.0))?;
+        }
+        Ok(())
+    }
 }
 
 /// Every attempt by rotation and distance.
-fn plane(area: &Area<'_>, panel: Panel, attempts: &[Attempt]) -> std::result::Result<(), Failure> {
-    let most = |of: fn(&Attempt) -> f64| rounded_up(attempts.iter().map(of).fold(0.0, f64::max));
-    let (widest, farthest) = (most(|attempt| attempt.rotation_deg), most(|attempt| attempt.distance_cm));
-    let mut chart = panel.chart(area, Axis::new(0.0..widest), Axis::new(0.0..farthest))?;
-    axes(&mut chart, &tick, &tick)?;
-    for (reached, rgb) in [(true, GOOD), (false, BAD)] {
-        let these = attempts.iter().filter(|attempt| attempt.reached == reached);
-        let points = these.map(|attempt| (attempt.rotation_deg, attempt.distance_cm));
-        chart.draw_series(points.map(|point| Circle::new(point, 3, colour(rgb).mix(0.8).filled())))?;
+struct PlanePlot<'a>(&'a [Attempt]);
+
+impl Plot for PlanePlot<'_> {
+    const NAME: &'static str = "success chart";
+
+    fn titles(&self) -> [&str; 2] {
+        [ROTATION, DISTANCE]
     }
-    Ok(())
+
+    fn draw<B: DrawingBackend>(&self, area: &Area<B>, panel: Panel) -> Drawn<B> {
+        let most = |of: fn(&Attempt) -> f64| rounded_up(self.0.iter().map(of).fold(0.0, f64::max));
+        let (widest, farthest) = (most(|attempt| attempt.rotation_deg), most(|attempt| attempt.distance_cm));
+        let mut chart = panel.chart(area, Axis::new(0.0..widest), Axis::new(0.0..farthest))?;
+        axes(&mut chart, &tick, &tick)?;
+        for (reached, rgb) in [(true, GOOD), (false, BAD)] {
+            let these = self.0.iter().filter(|attempt| attempt.reached == reached);
+            let points = these.map(|attempt| (attempt.rotation_deg, attempt.distance_cm));
+            chart.draw_series(points.map(|point| Circle::new(point, 3, colour(rgb).mix(0.8).filled())))?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use mindseye_evaluation::ablation::{AblationRow, Score};
 
-use super::success::rate;
+use super::success::as_rate;
 use crate::{AblationBar, AblationChart, Canvas, Result};
 
 /// Two bars for each row, success with and without the part, with 95 % intervals.
@@ -10,6 +10,11 @@ use crate::{AblationBar, AblationChart, Canvas, Result};
 /// # Errors
 /// When there is no row, or there are too many for an image.
 pub fn ablation_chart(scene: &str, rows: &[AblationRow]) -> Result<Canvas> {
+    ablation(scene, rows).draw()
+}
+
+/// The same chart as data.
+pub(crate) fn ablation(scene: &str, rows: &[AblationRow]) -> AblationChart {
     let bar = |row: &AblationRow| {
         let score = match row.score {
             Score::Moderate => "moderate success",
@@ -20,11 +25,11 @@ pub fn ablation_chart(scene: &str, rows: &[AblationRow]) -> Result<Canvas> {
         AblationBar {
             name: format!("{}: without {part}", row.module),
             conditions: format!("{}, {score}", row.conditions),
-            with: rate(row.with),
-            without: rate(row.without),
+            with: as_rate(row.with),
+            without: as_rate(row.without),
         }
     };
     let episodes = rows.first().map_or(0, |row| row.with.episodes);
     let title = format!("{scene}: success with and without each module, {episodes} episodes");
-    AblationChart { title, bars: rows.iter().map(bar).collect() }.draw()
+    AblationChart { title, bars: rows.iter().map(bar).collect() }
 }

@@ -2,7 +2,7 @@
 
 use mindseye_evaluation::comparison::PlannerComparison;
 
-use super::success::rate;
+use super::success::as_rate;
 use crate::{Canvas, PlannerChart, PlannerCurve, PlannerPoint, Result};
 
 /// Moderate success against the median planning time, one curve per planner, with 95 % intervals.
@@ -10,9 +10,14 @@ use crate::{Canvas, PlannerChart, PlannerCurve, PlannerPoint, Result};
 /// # Errors
 /// When there is no row.
 pub fn planner_chart(comparison: &PlannerComparison) -> Result<Canvas> {
+    planners(comparison).draw()
+}
+
+/// The same chart as data.
+pub(crate) fn planners(comparison: &PlannerComparison) -> PlannerChart {
     let mut curves: Vec<PlannerCurve> = Vec::new();
     for row in &comparison.rows {
-        let point = PlannerPoint { planning_ms: row.planning_ms.p50, success: rate(row.moderate) };
+        let point = PlannerPoint { planning_ms: row.planning_ms.p50, success: as_rate(row.moderate) };
         match curves.last_mut() {
             Some(curve) if curve.name == row.name => curve.points.push(point),
             _ => curves.push(PlannerCurve { name: row.name.clone(), points: vec![point] }),
@@ -24,5 +29,4 @@ pub fn planner_chart(comparison: &PlannerComparison) -> Result<Canvas> {
         subtitle: format!("{}, {episodes} episodes per point, moderate success", comparison.goals),
         curves,
     }
-    .draw()
 }

@@ -16,12 +16,7 @@ pub fn sheet(report: &EvaluationReport, results: &[EpisodeResult]) -> Result<Can
     });
     let cell = |index: usize| {
         let (result, pair) = (&results[index], &report.results[index].pair);
-        let outcome = match (result.first_success_step, result.strict) {
-            (Some(step), true) => format!("reached at step {step}, strict"),
-            (Some(step), false) => format!("reached at step {step}"),
-            (None, true) => "missed, but strict".into(),
-            (None, false) => "missed".into(),
-        };
+        let outcome = outcome(result.first_success_step, result.strict);
         let caption =
             format!("seed {}, pair {}: {outcome}, ends {:.3} away", pair.seed, pair.index, result.final_distance);
         EpisodeCell { images: &result.images, caption, reached: result.first_success_step.is_some() }
@@ -37,4 +32,14 @@ pub fn sheet(report: &EvaluationReport, results: &[EpisodeResult]) -> Result<Can
         cells: order.into_iter().map(cell).collect(),
     }
     .draw()
+}
+
+/// What became of an episode, in words.
+pub(crate) fn outcome(first_success_step: Option<usize>, strict: bool) -> String {
+    match (first_success_step, strict) {
+        (Some(step), true) => format!("reached at step {step}, strict"),
+        (Some(step), false) => format!("reached at step {step}"),
+        (None, true) => "missed, but strict".into(),
+        (None, false) => "missed".into(),
+    }
 }

@@ -10,6 +10,12 @@ use crate::{Attempt, Canvas, Rate, Result, SuccessChart};
 /// # Errors
 /// When the chart cannot be drawn.
 pub fn success_chart(report: &EvaluationReport) -> Result<Option<Canvas>> {
+    let draw = |chart: SuccessChart| chart.draw(|reached, attempts| as_rate(SuccessRate::of(reached, attempts)));
+    success(report).map(draw).transpose()
+}
+
+/// The same chart as data.
+pub(crate) fn success(report: &EvaluationReport) -> Option<SuccessChart> {
     let attempts: Vec<Attempt> = report
         .results
         .iter()
@@ -22,17 +28,13 @@ pub fn success_chart(report: &EvaluationReport) -> Result<Option<Canvas>> {
             })
         })
         .collect();
-    if attempts.is_empty() {
-        return Ok(None);
-    }
     let moderate = report.rates.model.moderate;
     let title = format!("{}, {}: {}", report.settings.benchmark, report.settings.goals, moderate.to_string().trim());
-    let chart = SuccessChart { title, attempts };
-    Ok(Some(chart.draw(|reached, attempts| rate(SuccessRate::of(reached, attempts)))?))
+    (!attempts.is_empty()).then_some(SuccessChart { title, attempts })
 }
 
 /// A success rate as charts take it.
-pub(super) fn rate(rate: SuccessRate) -> Rate {
+pub(crate) fn as_rate(rate: SuccessRate) -> Rate {
     let SuccessRate { rate, low, high, episodes } = rate;
     Rate { rate, low, high, episodes }
 }

@@ -95,7 +95,7 @@ impl Subject<'_> {
 
     /// The held-out windows in which most changes: recorded images, and under them what the model predicts, as images
     /// (see [`Subject::drawn`]).
-    pub(super) fn imagination(&self) -> Result<Drawn> {
+    pub(super) fn imagination(&self) -> Result<std::result::Result<ImaginationSheet, String>> {
         let model = &self.checkpoint.config.model;
         let Some(frames) = self.frames() else { return Ok(Err(TOO_SHORT.into())) };
         let batch = self.data.validation_sample(WINDOWS, frames, self.seed)?;
@@ -114,15 +114,14 @@ impl Subject<'_> {
         };
         let chosen = self.most_changing(&batch, &latents);
         let scene = &self.checkpoint.config.scene;
-        let sheet = ImaginationSheet {
+        Ok(Ok(ImaginationSheet {
             title: match self.checkpoint.decoder {
                 Some(_) => format!("{scene}: recorded, and imagined from start and actions"),
                 None => format!("{scene}: recorded, and the recorded images nearest to what is imagined"),
             },
             chunk_secs: self.checkpoint.config.control_step_secs * model.action_chunk as f64,
             windows: chosen.into_iter().map(window).collect::<Result<_>>()?,
-        };
-        Ok(Ok(sheet.draw()?))
+        }))
     }
 
     /// Windows with the largest change from first to last frame, in different states: of the true state, of

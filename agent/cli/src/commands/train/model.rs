@@ -11,6 +11,7 @@ use mindseye_evaluation::verdict::{Verdict, learning_curve};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{ImageSize, Seed, config};
 use mindseye_plots::model_report::{Settings, report_of_run};
+use mindseye_plots::report::{FILE, command_line};
 use mindseye_world_model::checkpoint::{Checkpoint, Origin};
 use mindseye_world_model::heads::decoder::{Decoder, DecoderTrainingConfig, train_decoder};
 use mindseye_world_model::surprise::{DEFAULT_RULE, calibrate_surprise};
@@ -230,7 +231,8 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
                 Err(error) => progress.note(&format!("without a calibration of surprise (train surprise): {error}")),
             }
             let task = load_task(None, &checkpoint.config.scene)?;
-            let settings = Settings { task: &task, plans: 200, out: None, progress: &progress };
+            let command = &command_line();
+            let settings = Settings { task: &task, plans: 200, out: None, command, progress: &progress };
             let curve = || learning_curve(&recipe, &data, &options);
             let curve = if arguments.learning_curve { pool.install(curve)? } else { None };
             match pool.install(|| report_of_run(out, &data, curve, &settings)) {
@@ -339,6 +341,6 @@ fn print(report: &TrainReport, recipe: &TrainingConfig, json: bool, elapsed_secs
     if recipe.decoder_steps > 0 && !report.decoder {
         say!("without a decoder: stopped; --resume continues");
     }
-    report.verdict.iter().for_each(|verdict| say!("{verdict}"));
+    report.verdict.iter().for_each(|verdict| say!("{verdict}\nreport: {}", report.path.join(FILE).display()));
     Ok(())
 }
