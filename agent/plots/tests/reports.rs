@@ -159,7 +159,9 @@ fn the_page_of_an_ablation_has_every_row_with_its_intervals() {
     let page = html::read(&folder.path().join(FILE));
     for text in [
         "In 1 of 2 comparisons",
-        "memory: all of it: nothing is <kept>",
+        "memory",
+        "all of it: nothing is <kept>",
+        "640, then 320",
         "100.0 [83.9, 100.0]",
         "95.0 [76.4, 99.1]",
         "held still because of an error in 3 ticks",

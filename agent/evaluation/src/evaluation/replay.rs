@@ -1,6 +1,7 @@
 //! Episodes of an evaluation, run again to be seen.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use mindseye_interface::{Image, Progress, StartGoal};
 use rayon::prelude::*;
@@ -54,11 +55,11 @@ impl Evaluation<'_> {
         }
         let allowed = allowed_states(self.task, self.benchmark.environment()?.as_ref())?;
         for pair in pairs {
-            if !warmups.contains_key(&pair.seed) {
+            if let Entry::Vacant(place) = warmups.entry(pair.seed) {
                 let (count, seed) = (self.protocol.warmup_episodes, Protocol::warmup_seed(pair.seed));
                 let drawn = self.pairs(count, seed, &allowed, &|_| progress.advance(0, ""))?;
                 let Some(drawn) = drawn else { return Ok(None) };
-                warmups.insert(pair.seed, drawn);
+                place.insert(drawn);
             }
         }
         Ok(Some(warmups))

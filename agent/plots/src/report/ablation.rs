@@ -59,8 +59,7 @@ pub fn write_ablation(folder: &Path, report: &AblationReport, command: &str) -> 
 }
 
 fn table(rows: &[AblationRow]) -> Table {
-    let columns =
-        ["without", "conditions", "score", "with, %", "without, %", "loss", "predicted states with", "without"];
+    let columns = ["module", "without", "conditions", "score", "with, %", "without, %", "loss", "predicted states"];
     let row = |row: &AblationRow| {
         let score = match row.score {
             Score::Moderate => "moderate",
@@ -68,9 +67,10 @@ fn table(rows: &[AblationRow]) -> Table {
         };
         let loss = if row.is_significant { "significant" } else { "within chance" };
         let [with, without] = row.predicted_states.map(|states| format!("{states:.0}"));
-        let (conditions, score, loss) = (row.conditions.clone(), score.to_owned(), loss.to_owned());
-        let part = format!("{}: {}", row.module, row.part);
-        vec![part, conditions, score, rate(row.with), rate(row.without), loss, with, without]
+        let states = if with == without { with } else { format!("{with}, then {without}") };
+        let text = [&row.module, &row.part, &row.conditions].map(String::clone);
+        let numbers = [rate(row.with), rate(row.without), loss.to_owned(), states];
+        text.into_iter().chain([score.to_owned()]).chain(numbers).collect()
     };
-    Table { columns: columns.map(str::to_owned).into(), rows: rows.iter().map(row).collect(), text: 3 }
+    Table { columns: columns.map(str::to_owned).into(), rows: rows.iter().map(row).collect(), text: 4 }
 }

@@ -92,8 +92,8 @@ fn lead(report: &EvaluationReport) -> String {
 fn facts(report: &EvaluationReport) -> Vec<Fact> {
     let model = &report.rates.model;
     let mut facts = vec![rate_fact("moderate success", model.moderate), rate_fact("strict success", model.strict)];
-    for (name, baseline) in &report.rates.baselines {
-        facts.push(rate_fact(&format!("{}, moderate", words(name)), baseline.moderate));
+    for (name, baseline) in by_method(report, &report.rates).skip(1) {
+        facts.push(rate_fact(&format!("{name}, moderate"), baseline.moderate));
     }
     let planning = report.planning_ms;
     facts.push(Fact {

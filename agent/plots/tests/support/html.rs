@@ -23,7 +23,7 @@ pub fn read(path: &Path) -> Content {
 }
 
 pub fn parse(html: &str) -> Content {
-    let body = html.strip_prefix("<!DOCTYPE html>\n").expect("a document type");
+    let body = html.strip_prefix("<!DOCTYPE html>\n").unwrap();
     let outside = body.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
     for reference in ["http:", "https:", "url(", "@import", "<script", "<link", "<iframe", "javascript:"] {
         assert!(!outside.contains(reference), "{reference} in a page that is to stand alone");
@@ -33,7 +33,7 @@ pub fn parse(html: &str) -> Content {
         if open.last().map(String::as_str) != Some("style") {
             content.text.push_str(&resolved(&rest[..start]));
         }
-        let end = start + rest[start..].find('>').expect("a tag that ends");
+        let end = start + rest[start..].find('>').unwrap();
         let tag = &rest[start + 1..end];
         rest = &rest[end + 1..];
         if let Some(name) = tag.strip_prefix('/') {
@@ -63,7 +63,7 @@ pub fn parse(html: &str) -> Content {
 fn attributes(mut text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     while let Some((name, rest)) = text.split_once("=\"") {
-        let (value, rest) = rest.split_once('"').expect("an attribute that ends");
+        let (value, rest) = rest.split_once('"').unwrap();
         found.push((name.trim().to_owned(), resolved(value)));
         text = rest;
     }
