@@ -9,7 +9,7 @@ replacing() { { printf "\\$(printf %03o "$2")"; cat "$fixtures/$3"; } >"corpus/$
 
 mkdir -p corpus
 cp -r seeds/* corpus/
-for target in recipe_toml task_toml lerobot lerobot_v21 hdf5 npz mp4 mjpeg policy_message; do mkdir -p "corpus/$target"; done
+for target in recipe_toml task_toml lerobot lerobot_v21 hdf5 npz mp4 mjpeg frames policy_message; do mkdir -p "corpus/$target"; done
 cp ../../assets/tasks/*.toml corpus/task_toml/
 cp ../../assets/recipes/*.toml corpus/recipe_toml/
 cp ../serving/tests/fixtures/*.msgpack corpus/policy_message/
