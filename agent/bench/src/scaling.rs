@@ -90,18 +90,30 @@ impl ScalingBench<'_> {
     ///
     /// # Errors
     /// When its weights cannot be read.
-    pub(crate) fn settings(&self, model: &Path) -> Result<serde_json::Value> {
+    pub(crate) fn settings(&self, model: &Path) -> Result<impl Serialize> {
+        /// What a page lists. Not a JSON value, in which a number of 32 bits gets digits that nobody wrote.
+        #[derive(Serialize)]
+        struct Settings<'a> {
+            version: &'static str,
+            model: ModelIdentity,
+            scene: &'a str,
+            threads: usize,
+            rounds: usize,
+            rollouts_per_round: usize,
+            seed: u64,
+            task: &'a Task,
+        }
         let training_seed = Some(self.checkpoint.config.training.seed);
-        Ok(serde_json::json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "model": ModelIdentity::read(model, "model.safetensors", training_seed)?,
-            "scene": self.scene,
-            "threads": self.threads,
-            "rounds": self.rounds,
-            "rollouts_per_round": ROLLOUTS,
-            "seed": self.seed.value(),
-            "task": self.task,
-        }))
+        Ok(Settings {
+            version: env!("CARGO_PKG_VERSION"),
+            model: ModelIdentity::read(model, "model.safetensors", training_seed)?,
+            scene: &self.scene,
+            threads: self.threads,
+            rounds: self.rounds,
+            rollouts_per_round: ROLLOUTS,
+            seed: self.seed.value(),
+            task: self.task,
+        })
     }
 
     fn size(&self, count: usize, horizon_chunks: usize) -> Result<ScalingSize> {

@@ -167,6 +167,7 @@ fn a_measurement_of_rollouts_writes_its_page_with_the_machine() {
     for text in ["cores", "processor", "fingerprint", "2048", "task.planner.kind", "--rounds 1"] {
         assert!(page.text.contains(text), "{text} in {}", page.text);
     }
+    assert!(!page.text.contains("0000001"), "numbers of 32 bits keep their digits: {}", page.text);
     assert!(page.elements.iter().filter(|name| *name == "figcaption").count() == 2);
     assert!(folder.path().join("speed/scaling.png").exists());
 }

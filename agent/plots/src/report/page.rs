@@ -153,7 +153,9 @@ impl Page {
     pub fn values(&mut self, rows: &[(String, String)]) {
         self.push("<div class=\"wide\" tabindex=\"0\"><table class=\"settings\"><tbody>\n");
         for (name, value) in rows {
-            self.push(&format!("<tr><th>{}</th><td>{}</td></tr>\n", shown(name), shown(value)));
+            // Long names have no blanks at which a narrow page could break them.
+            let name = shown(name).replace('.', ".<wbr />").replace('_', "_<wbr />");
+            self.push(&format!("<tr><th>{name}</th><td>{}</td></tr>\n", shown(value)));
         }
         self.push("</tbody></table></div>\n");
     }
