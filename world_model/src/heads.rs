@@ -122,7 +122,8 @@ pub(crate) fn decode<H: Head>(content: weights_file::Content) -> std::result::Re
         None => None,
         Some(value) => Some(String::deserialize(value).map_err(|error| format!("{FINGERPRINT}: {error}"))?),
     };
-    let config = H::Config::deserialize(Value::Object(fields)).map_err(|error| error.to_string())?;
+    let other = |error| format!("{error}; a head of another version: remove the file and train the head again");
+    let config = H::Config::deserialize(Value::Object(fields)).map_err(other)?;
     let head = H::build(config, WeightSource::stored(tensors)).map_err(|error| error.to_string())?;
     Ok((head, fingerprint))
 }

@@ -4,7 +4,7 @@
 
 use crate::support::{KEYPOINT, PATCH, SIDE, data, image_of, origin, recipe, resumes_to_the_same_weights, run};
 use candle_core::{Device, Tensor, Var};
-use mindseye_interface::Seed;
+use mindseye_interface::{Image, Seed};
 use mindseye_world_model::SensorBatch;
 use mindseye_world_model::heads::decoder::{Decoder, DecoderTrainingConfig, train_decoder};
 use mindseye_world_model::training::RunOptions;
@@ -152,6 +152,36 @@ fn an_image_has_the_same_latent_alone_and_among_others() {
         let moved = model.encode_image(&image_of([3.6, 7.25])).unwrap();
         assert_ne!(moved, together[8..16], "a tenth of a pixel shows");
     }
+}
+
+#[test]
+fn a_decoder_draws_what_moves_where_it_is() {
+    let config = recipe(200, KEYPOINT, true, "sigreg = 0.02");
+    let (data, folder) = (data(&config, 40), tempfile::tempdir().unwrap());
+    let (model, _) = run(&config, &data, folder.path(), false, None).unwrap();
+    let training = DecoderTrainingConfig { steps: 300, micro_batches: 2 };
+    let decoder = train_decoder(&model, &data, &training, &RunOptions::new(Seed::new(0))).unwrap().unwrap();
+    let (mut near, mut count) = (0, 0);
+    for index in 0..60 {
+        let seen = image_of([(index % 10) as f32 * 1.2, (index / 10) as f32 * 2.1]);
+        let drawn = decoder.draw(&model.encode_image(&seen).unwrap()).unwrap();
+        let [expected, got] = [&seen, &drawn[0]].map(centre_of_the_square);
+        count += 1;
+        near += usize::from((0..2).all(|axis| (expected[axis] - got[axis]).abs() < 1.0));
+    }
+    assert!(near * 10 >= count * 9, "{near} of {count} within a pixel");
+}
+
+/// Centre of what is bright in an image, pixels.
+fn centre_of_the_square(image: &Image) -> [f32; 2] {
+    let (mut sums, mut total) = ([0.0; 2], 0.0);
+    for (row, column) in (0..SIDE).flat_map(|row| (0..SIDE).map(move |column| (row, column))) {
+        let weight = (f32::from(image.rgb(row, column)[0]) - 60.0).max(0.0);
+        sums[0] += weight * column as f32;
+        sums[1] += weight * row as f32;
+        total += weight;
+    }
+    sums.map(|sum| sum / total.max(1e-9))
 }
 
 #[test]

@@ -1,29 +1,24 @@
 //! A decoder: draws latents as images, for display. It is trained after the model, on detached latents, and planning
 //! never reads it.
 
-use std::ops::Range;
+mod appearance;
+mod training;
 
 use candle_core::{Device, Tensor};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Image, ImageSize, Seed};
-use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use crate::encoded_dataset::checksum;
-use crate::families::jepa::encode_batch;
-use crate::families::jepa::training::{Batch, TrainingData};
+use self::appearance::{Appearance, TO_BYTE};
+pub use self::training::{DecoderTrainingConfig, train_decoder};
 use crate::families::jepa::{Jepa, ModelConfig};
 use crate::heads::{Head, require_sizes};
-use crate::layers::{GatedMlp, Linear};
+use crate::layers::Linear;
 use crate::ops::{self, with_values};
-use crate::optimiser::OptimiserConfig;
-use crate::parameters::{Initial, WeightSource, Weights, values_of};
-use crate::trainer::{Collective, Objective, PartialGradients, Run, RunOptions, each_part, fit};
+use crate::parameters::{Initial, WeightSource, Weights};
 use crate::{Error, Result};
 
-/// Shape of the decoder: the image is drawn patch by patch, each from the latent and a learnt embedding of its
-/// position.
+/// Shape of the decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecoderConfig {
@@ -31,37 +26,64 @@ pub struct DecoderConfig {
     pub latent_width: usize,
     /// Side of the image, pixels.
     pub image_side: usize,
-    /// Side of a patch, pixels.
-    pub patch: usize,
-    /// Width of the hidden layers.
+    /// Straight edges that the latent moves over the image.
+    pub edges: usize,
+    /// Width of the layers that turn a pixel's edges into its colour.
+    pub mixing: usize,
+    /// Width of the layers that read the edges from the latent.
     pub hidden: usize,
-    /// Residual hidden layers after the first.
-    pub layers: usize,
+    /// Discs, each for a small thing of one colour.
+    pub dots: usize,
 }
 
 impl DecoderConfig {
-    /// The decoder for a model.
-    pub fn for_model(model: &Jepa) -> Self {
-        let image_side = model.config().image_side;
-        let patch = if image_side.is_multiple_of(8) { 8 } else { image_side };
-        Self { latent_width: model.config().latent_width, image_side, patch, hidden: 192, layers: 2 }
+    /// The decoder for a model whose images show `dots` small things.
+    pub fn for_model(model: &Jepa, dots: usize) -> Self {
+        let ModelConfig { latent_width, image_side, .. } = *model.config();
+        Self { latent_width, image_side, edges: 64, mixing: 64, hidden: 256, dots }
     }
 
-    fn patches(&self) -> usize {
-        let across = self.image_side / self.patch;
-        across * across
+    fn pixels(&self) -> usize {
+        self.image_side * self.image_side
     }
 }
 
-/// `h = gate(norm(W z + place))`, `h += gate(norm(W h))` per layer, `patch = W h`: a patch depends on products of its
-/// place and the latent (see `ops::gate`).
+/// Width of the layers that read the positions of dots.
+const DOTS_HIDDEN: usize = 256;
+/// How much larger than a linear layer's the first weights of the edges are: they have to turn at once.
+const EDGES_GAIN: f32 = 2.0;
+/// Largest slope and offset of an edge at first: edges of many directions, all over the image.
+const FIRST_EDGES: [f32; 2] = [5.0, 2.6];
+/// First radius of a dot, in half sides of the image, and logarithm of how sharp its border is.
+const FIRST_DOT: [f32; 2] = [1.5 / 32.0, 2.8];
+
+/// An image is a function of position and latent. A network reads from the latent where straight edges lie,
+/// `u = a x + b y + c` for each; `tanh u` of all edges at a pixel give its colour and how much it covers the
+/// background, by a small network that is the same everywhere. So a rigid body is drawn sharply wherever it is, and
+/// however it is turned. Small things, whose few pixels edges would be slow to find, are discs on top of it: a network
+/// of their own reads their centres.
 #[derive(Debug)]
 pub struct Decoder {
     config: DecoderConfig,
-    trunk: GatedMlp,
-    places: Tensor,
-    output: Linear,
+    trunk: [Linear; 3],
+    edges: Linear,
+    /// Slopes `[H, 2]` and offsets `[H, 1]` that are added to what the latent says.
+    edges_at_first: [Tensor; 2],
+    mixing: [Linear; 3],
+    dots: Option<Dots>,
+    background: Tensor,
     weights: Weights,
+}
+
+/// Discs of one colour each, the later above the earlier.
+#[derive(Debug)]
+struct Dots {
+    layers: [Linear; 3],
+    /// What the latent itself adds to their centres.
+    linear: Linear,
+    radii: Tensor,
+    borders: Tensor,
+    colours: Tensor,
 }
 
 impl Head for Decoder {
@@ -70,21 +92,33 @@ impl Head for Decoder {
     const FILE: &'static str = "decoder.safetensors";
 
     fn build(config: DecoderConfig, mut source: WeightSource) -> Result<Self> {
-        require_range("decoder.patch", config.patch, 1, 512)?;
-        require_range("decoder.image_side", config.image_side, config.patch, 512)?;
-        require_range("decoder.image_side % decoder.patch", config.image_side % config.patch, 0, 0)?;
-        require_range("decoder.hidden", config.hidden, 1, 8192)?;
-        require_range("decoder.layers", config.layers, 0, 64)?;
-        let hidden = config.hidden;
-        let (trunk, places, output) = source.within("decoder", |source| {
-            Ok((
-                GatedMlp::new(source, config.latent_width, hidden, config.layers)?,
-                source.weight("places", &[config.patches(), 2 * hidden], Initial::Uniform { bound: 1.0 })?,
-                Linear::new(source, "output", hidden, config.patch * config.patch * 3, 1.0)?,
-            ))
+        let DecoderConfig { latent_width, image_side, edges, mixing, hidden, dots } = config;
+        require_range("decoder.image_side", image_side, 1, 512)?;
+        require_range("decoder.edges", edges, 1, 4096)?;
+        require_range("decoder.mixing", mixing, 1, 4096)?;
+        require_range("decoder.hidden", hidden, 1, 8192)?;
+        require_range("decoder.dots", dots, 0, 64)?;
+        let mut decoder = source.within("decoder", |source| {
+            let trunk = [
+                Linear::new(source, "trunk_0", latent_width, hidden, 1.0)?,
+                Linear::new(source, "trunk_1", hidden, hidden, 1.0)?,
+                Linear::new(source, "trunk_2", hidden, hidden, 1.0)?,
+            ];
+            let [slope, offset] = FIRST_EDGES.map(|bound| Initial::Uniform { bound });
+            let edges_at_first =
+                [source.weight("slopes", &[edges, 2], slope)?, source.weight("offsets", &[edges, 1], offset)?];
+            let edges = Linear::new(source, "edges", hidden, 3 * edges, EDGES_GAIN)?;
+            let mixing = [
+                Linear::new(source, "mixing_0", config.edges, mixing, 1.0)?,
+                Linear::new(source, "mixing_1", mixing, mixing, 1.0)?,
+                Linear::new(source, "mixing_2", mixing, 4, 1.0)?,
+            ];
+            let dots = if dots > 0 { Some(Dots::new(source, latent_width, dots)?) } else { None };
+            let background = source.weight("background", &[config.pixels(), 3], Initial::Constant(0.0))?;
+            Ok(Self { trunk, edges, edges_at_first, mixing, dots, background, weights: Weights::new(), config })
         })?;
-        let weights = source.finish()?;
-        Ok(Self { config, trunk, places, output, weights })
+        decoder.weights = source.finish()?;
+        Ok(decoder)
     }
 
     fn config(&self) -> &DecoderConfig {
@@ -102,25 +136,111 @@ impl Head for Decoder {
     }
 }
 
+impl Dots {
+    fn new(source: &mut WeightSource, latent_width: usize, dots: usize) -> Result<Self> {
+        let [radius, border] = FIRST_DOT.map(Initial::Constant);
+        Ok(Self {
+            layers: [
+                Linear::new(source, "dots_0", latent_width, DOTS_HIDDEN, 1.0)?,
+                Linear::new(source, "dots_1", DOTS_HIDDEN, DOTS_HIDDEN, 1.0)?,
+                Linear::new(source, "dots_2", DOTS_HIDDEN, 2 * dots, 1.0)?,
+            ],
+            linear: Linear::new(source, "dots_linear", latent_width, 2 * dots, 1.0)?,
+            radii: source.weight("radii", &[dots], radius)?,
+            borders: source.weight("borders", &[dots], border)?,
+            colours: source.weight("colours", &[dots, 3], Initial::Constant(0.0))?,
+        })
+    }
+
+    /// Their centres `[B, G, 2]` where the latents are `[B, D]`.
+    fn centres(&self, latents: &Tensor) -> Result<Tensor> {
+        let shape = (latents.dim(0)?, self.radii.dim(0)?, 2);
+        Ok((three_layers(&self.layers, latents)? + self.linear.forward(latents)?)?.reshape(shape)?)
+    }
+
+    /// `colours` `[B * P, 3]` of the pixels at `places` `[B, P, 2]` with the dots on top.
+    fn on_top(&self, mut colours: Tensor, places: &Tensor, centres: &Tensor) -> Result<Tensor> {
+        let (images, count, _) = places.dims3()?;
+        for dot in 0..self.radii.dim(0)? {
+            let away = places.broadcast_sub(&centres.narrow(1, dot, 1)?)?.sqr()?.sum_keepdim(2)?;
+            let away = (away + 1e-6)?.sqrt()?.reshape((images * count, 1))?;
+            let inside = away.neg()?.broadcast_add(&self.radii.narrow(0, dot, 1)?)?;
+            let covered = between_0_and_1(&inside.broadcast_mul(&self.borders.narrow(0, dot, 1)?.exp()?)?)?;
+            let changed = colours.neg()?.broadcast_add(&self.colours.narrow(0, dot, 1)?)?;
+            colours = (colours + changed.broadcast_mul(&covered)?)?;
+        }
+        Ok(colours)
+    }
+}
+
+/// Some pixels of some images.
+struct Pixels {
+    /// Which, row by row, `[B * P]`.
+    indices: Tensor,
+    /// Their positions `(x, y, 1)`, each from -1 to 1 over the image, `[B, P, 3]`.
+    positions: Tensor,
+}
+
+impl Pixels {
+    /// The pixels `indices` `[B * P]` of `images` images of this side.
+    fn new(indices: Vec<u32>, images: usize, side: usize) -> Result<Self> {
+        let count = indices.len();
+        let positions = indices.iter().flat_map(|&index| {
+            let [x, y] = position(index as usize, side);
+            [x, y, 1.0]
+        });
+        Ok(Self {
+            positions: ops::tensor(positions.collect(), (images, count / images.max(1), 3))?,
+            indices: Tensor::from_vec(indices, count, &Device::Cpu)?,
+        })
+    }
+}
+
+/// Position `(x, y)` of a pixel's centre, from -1 to 1 over an image.
+fn position(index: usize, side: usize) -> [f32; 2] {
+    [index % side, index / side].map(|along| (2.0 * along as f32 + 1.0) / side as f32 - 1.0)
+}
+
+/// `1 / (1 + e^-2x)`.
+fn between_0_and_1(x: &Tensor) -> Result<Tensor> {
+    Ok(x.tanh()?.affine(0.5, 0.5)?)
+}
+
+/// Three linear layers with activations between them.
+fn three_layers(layers: &[Linear; 3], input: &Tensor) -> Result<Tensor> {
+    let first = ops::silu(&layers[0].forward(input)?)?;
+    layers[2].forward(&ops::silu(&layers[1].forward(&first)?)?)
+}
+
 impl Decoder {
-    /// Patches `[B * P, patch * patch * 3]` in `[-0.5, 0.5]` of latents `[B, D]`.
-    fn forward(&self, latents: &Tensor) -> Result<Tensor> {
-        let (batch, patches, inner) = (latents.dim(0)?, self.config.patches(), 2 * self.config.hidden);
-        let seen = self.trunk.input.forward(latents)?.reshape((batch, 1, inner))?;
-        let placed = seen.broadcast_add(&self.places.reshape((1, patches, inner))?)?;
-        self.draw_patches(&placed.reshape((batch * patches, inner))?)
+    /// A fresh decoder of what `appearance` says of its images.
+    fn fresh(config: DecoderConfig, appearance: &Appearance, seed: Seed) -> Result<Self> {
+        let decoder = Self::build(config, WeightSource::fresh(seed))?;
+        let values = |bytes: &[u8]| bytes.iter().map(|&byte| f32::from(byte) / TO_BYTE - 0.5).collect::<Vec<f32>>();
+        let known = [("colours", values(&appearance.colours())), ("background", values(&appearance.background))];
+        for (name, values) in known {
+            if let Some(weight) = decoder.weights.get(&format!("decoder.{name}")) {
+                weight.set(&Tensor::from_vec(values, weight.shape(), &Device::Cpu)?)?;
+            }
+        }
+        Ok(decoder)
     }
 
-    /// The patches `(index of the latent, index of the patch)` of latents `[B, D]`, `[N, patch * patch * 3]`.
-    fn forward_at(&self, latents: &Tensor, at: &[(u32, u32)]) -> Result<Tensor> {
-        let (rows, places): (Vec<u32>, Vec<u32>) = at.iter().copied().unzip();
-        let index = |values: Vec<u32>| Tensor::from_vec(values, at.len(), &Device::Cpu);
-        let seen = self.trunk.input.forward(latents)?.index_select(&index(rows)?, 0)?;
-        self.draw_patches(&(seen + self.places.index_select(&index(places)?, 0)?)?)
-    }
-
-    fn draw_patches(&self, placed: &Tensor) -> Result<Tensor> {
-        self.output.forward(&self.trunk.after_input(placed)?)
+    /// Colours `[B * P, 3]` in `[-0.5, 0.5]` of pixels of latents `[B, D]`, and the centres of the dots `[B, G, 2]`.
+    fn forward(&self, latents: &Tensor, pixels: &Pixels) -> Result<(Tensor, Option<Tensor>)> {
+        let (images, count, edges) = (latents.dim(0)?, pixels.positions.dim(1)?, self.config.edges);
+        let features = ops::silu(&three_layers(&self.trunk, latents)?)?;
+        let moved = self.edges.forward(&features)?.reshape((images, edges, 3))?;
+        let lines = moved.broadcast_add(&Tensor::cat(&self.edges_at_first, 1)?)?.transpose(1, 2)?.contiguous()?;
+        let at_pixels = pixels.positions.matmul(&lines)?.affine(0.5, 0.0)?.tanh()?;
+        let mixed = three_layers(&self.mixing, &at_pixels.reshape((images * count, edges))?)?;
+        let background = self.background.index_select(&pixels.indices, 0)?;
+        let covered = between_0_and_1(&mixed.narrow(1, 3, 1)?.affine(0.5, 0.0)?)?;
+        let colours = (&background + (mixed.narrow(1, 0, 3)? - &background)?.broadcast_mul(&covered)?)?;
+        let Some(dots) = &self.dots else { return Ok((colours, None)) };
+        let centres = dots.centres(latents)?;
+        let colours = dots.on_top(colours, &pixels.positions.narrow(2, 0, 2)?, &centres)?;
+        Ok((colours, Some(centres)))
     }
 
     /// Draws latents `[B, D]` (row-major), one image each.
@@ -128,209 +248,21 @@ impl Decoder {
     /// # Errors
     /// [`Error::Shape`] when the number of values is not a multiple of `D`.
     pub fn draw(&self, latents: &[f32]) -> Result<Vec<Image>> {
-        let width = self.config.latent_width;
+        let (width, side) = (self.config.latent_width, self.config.image_side);
         if latents.is_empty() || !latents.len().is_multiple_of(width) {
             let (expected, got) = (format!("a multiple of {width} values"), latents.len().to_string());
             return Err(Error::Shape { operation: "drawing latents", expected, got });
         }
-        let patches = self.forward(&ops::tensor(latents.to_vec(), (latents.len() / width, width))?)?;
-        let (side, patch) = (self.config.image_side, self.config.patch);
         let size = ImageSize::square(side)?;
-        let images = with_values(&patches, |values| {
-            let drawn = values.chunks_exact(side * side * 3);
-            drawn
-                .map(|patches| Image::new(size, assemble(patches, side, patch)))
-                .collect::<mindseye_interface::Result<Vec<_>>>()
-        })?;
-        Ok(images?)
-    }
-}
-
-/// Bytes of an image from its patches in `[-0.5, 0.5]`.
-fn assemble(patches: &[f32], side: usize, patch: usize) -> Vec<u8> {
-    let mut pixels = vec![0u8; side * side * 3];
-    for (place, values) in patches.chunks_exact(patch * patch * 3).enumerate() {
-        for (values, start) in values.chunks_exact(patch * 3).zip(patch_rows(side, patch, place)) {
-            for (pixel, value) in pixels[start..].iter_mut().zip(values) {
-                *pixel = ((value + 0.5) * 255.0).round().clamp(0.0, 255.0) as u8;
-            }
-        }
-    }
-    pixels
-}
-
-/// Writes patch `place` of an image's bytes to `values`, in `[-0.5, 0.5]`.
-fn copy_patch(pixels: &[u8], side: usize, patch: usize, place: usize, values: &mut [f32]) {
-    for (values, start) in values.chunks_exact_mut(patch * 3).zip(patch_rows(side, patch, place)) {
-        for (value, pixel) in values.iter_mut().zip(&pixels[start..]) {
-            *value = f32::from(*pixel) / 255.0 - 0.5;
-        }
-    }
-}
-
-/// Where the rows of patch `place` start among the values of an image.
-fn patch_rows(side: usize, patch: usize, place: usize) -> impl Iterator<Item = usize> {
-    let across = side / patch;
-    let (top, left) = (place / across * patch, place % across * patch);
-    (top..top + patch).map(move |row| (row * side + left) * 3)
-}
-
-/// How a decoder is trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DecoderTrainingConfig {
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Micro batches of a step: as many threads can work at once; another number gives other bits.
-    pub micro_batches: usize,
-}
-
-/// Images per step. Most of an image is the same in all of them: what changes is learnt from many images.
-const IMAGES: usize = 128;
-/// Patches per step that differ from the mean image.
-const CHANGED_PATCHES: usize = 1280;
-/// Patches per step that do not.
-const UNCHANGED_PATCHES: usize = 512;
-/// A patch differs if one of its bytes is this far from that of the mean image.
-const CHANGED_BYTE: u8 = 20;
-/// Images that the mean image is made of.
-const MEAN_OF_IMAGES: usize = 256;
-
-/// Trains a decoder on the latents of `model`, which does not change; `None` when it was stopped.
-///
-/// # Errors
-/// When the data do not fit the model; [`Error::Diverged`] when a loss is not finite; [`Error::File`] when the state
-/// cannot be written or resumed.
-pub fn train_decoder(
-    model: &Jepa,
-    data: &TrainingData,
-    training: &DecoderTrainingConfig,
-    options: &RunOptions<'_>,
-) -> Result<Option<Decoder>> {
-    let seed = options.seed;
-    let config = DecoderConfig::for_model(model);
-    let mean = mean_image(&first_cameras(model, &data.training_sample(MEAN_OF_IMAGES, 1, seed.child("mean"))?));
-    let of_model = checksum(&[&values_of(model.weights())?]);
-    let identity = json!({ "config": config, "training": training, "data": data.fingerprint(), "model": of_model });
-    let decoder = Decoder::build(config, WeightSource::fresh(seed.child("weights")))?;
-    let mut objective = DecoderObjective { decoder, model, data, training, mean, seed };
-    let optimiser = OptimiserConfig { learning_rate: 2e-3, ..OptimiserConfig::default() };
-    let loss = fit(&mut objective, Run::new("decoder", training.steps, identity), optimiser, options)?;
-    Ok(loss.map(|_| objective.decoder))
-}
-
-struct DecoderObjective<'a> {
-    decoder: Decoder,
-    model: &'a Jepa,
-    data: &'a TrainingData,
-    training: &'a DecoderTrainingConfig,
-    /// Bytes of the mean image.
-    mean: Vec<u8>,
-    seed: Seed,
-}
-
-impl Objective for DecoderObjective<'_> {
-    /// The number of the step.
-    type Batch = usize;
-    type Error = crate::Error;
-
-    fn weights(&self) -> Weights {
-        self.decoder.weights.clone()
-    }
-
-    fn batch(&mut self, step: usize) -> Result<usize> {
-        Ok(step)
-    }
-
-    fn micro_batches(&self, _step: &usize) -> usize {
-        self.training.micro_batches
-    }
-
-    /// Gradients of the mean square error over the patches of every part.
-    fn partial_gradients(
-        &self,
-        step: &usize,
-        parts: Range<usize>,
-        _collective: &dyn Collective,
-    ) -> Result<Vec<PartialGradients>> {
-        let (decoder, micro_batches) = (&self.decoder, self.training.micro_batches);
-        let (side, patch) = (decoder.config.image_side, decoder.config.patch);
-        each_part(parts, |part| {
-            let seed = self.seed.child("batch").index(*step as u64).index(part as u64);
-            let batch = self.data.training_sample(IMAGES.div_ceil(micro_batches), 1, seed)?;
-            let latents = (batch.windows, self.model.config().latent_width);
-            let latents = ops::tensor(encode_batch(self.model, &batch)?, latents)?;
-            let images = first_cameras(self.model, &batch);
-            let at = choose_patches(&images, &self.mean, &decoder.config, micro_batches, seed.child("patches"));
-            let values = patch * patch * 3;
-            let mut target = vec![0.0; at.len() * values];
-            for (target, &(image, place)) in target.chunks_exact_mut(values).zip(&at) {
-                copy_patch(images[image as usize], side, patch, place as usize, target);
-            }
-            let error = (decoder.forward_at(&latents, &at)? - ops::tensor(target, (at.len(), values))?)?;
-            let loss = error.sqr()?.mean_all()?;
-            let mut partial = PartialGradients::of(&loss, decoder.weights.iter())?;
-            partial.loss /= micro_batches as f64;
-            partial.gradients.values_mut().flatten().for_each(|value| *value /= micro_batches as f32);
-            Ok(partial)
-        })
-    }
-}
-
-/// Patches `(image, place)` of a micro batch: some of those that differ from the mean image, and a few of the others.
-fn choose_patches(
-    images: &[&[u8]],
-    mean: &[u8],
-    config: &DecoderConfig,
-    micro_batches: usize,
-    seed: Seed,
-) -> Vec<(u32, u32)> {
-    let (side, patch) = (config.image_side, config.patch);
-    let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
-    for (index, image) in images.iter().enumerate() {
-        for place in 0..config.patches() {
-            let differs = patch_rows(side, patch, place).any(|start| {
-                let here = start..start + patch * 3;
-                image[here.clone()].iter().zip(&mean[here]).any(|(byte, mean)| byte.abs_diff(*mean) >= CHANGED_BYTE)
-            });
-            if differs { &mut changed } else { &mut unchanged }.push((index as u32, place as u32));
-        }
-    }
-    let mut rng = seed.rng();
-    let mut take = |from: &mut Vec<(u32, u32)>, count: usize| from.partial_shuffle(&mut rng, count).0.to_vec();
-    let mut chosen = take(&mut changed, CHANGED_PATCHES / micro_batches);
-    chosen.extend(take(&mut unchanged, UNCHANGED_PATCHES / micro_batches));
-    chosen
-}
-
-/// The image of the first camera of every frame: that one is drawn.
-fn first_cameras<'a>(model: &Jepa, batch: &'a Batch) -> Vec<&'a [u8]> {
-    let (frame, cameras) = (model.config().image_bytes(), model.config().cameras);
-    batch.images.chunks_exact(frame).map(|images| &images[..frame / cameras]).collect()
-}
-
-/// Mean of images, byte by byte.
-fn mean_image(images: &[&[u8]]) -> Vec<u8> {
-    let count = images.len().max(1);
-    let mut sums = vec![0usize; images.first().map_or(0, |image| image.len())];
-    for image in images {
-        sums.iter_mut().zip(*image).for_each(|(sum, &byte)| *sum += usize::from(byte));
-    }
-    sums.into_iter().map(|sum| (sum / count) as u8).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patches_and_images_are_the_same_pixels() {
-        let image: Vec<u8> = (0..16 * 16 * 3).map(|index| (index * 7 % 256) as u8).collect();
-        for patch in [4, 8, 16] {
-            let mut patches = vec![0.0; image.len()];
-            for (place, values) in patches.chunks_exact_mut(patch * patch * 3).enumerate() {
-                copy_patch(&image, 16, patch, place, values);
-            }
-            assert_eq!(assemble(&patches, 16, patch), image);
-        }
+        let all = Pixels::new((0..self.config.pixels() as u32).collect(), 1, side)?;
+        let drawn = latents.chunks_exact(width).map(|latent| {
+            let latent = ops::tensor(latent.to_vec(), (1, width))?;
+            let bytes = with_values(&self.forward(&latent, &all)?.0, |values| {
+                let byte = |value: &f32| ((value + 0.5) * TO_BYTE).round().clamp(0.0, TO_BYTE) as u8;
+                values.iter().map(byte).collect::<Vec<u8>>()
+            })?;
+            Ok(Image::new(size, bytes)?)
+        });
+        drawn.collect()
     }
 }

@@ -15,7 +15,7 @@ use super::head::{HeadArguments, Names};
 pub struct DecoderArguments {
     #[command(flatten)]
     head: HeadArguments,
-    /// Optimiser steps, of 128 images each.
+    /// Optimiser steps, of 64 images each.
     #[arg(long, default_value_t = 3000)]
     steps: usize,
 }
