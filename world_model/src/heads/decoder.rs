@@ -52,7 +52,7 @@ impl DecoderConfig {
 const DOTS_HIDDEN: usize = 256;
 /// How much larger than a linear layer's the first weights of the edges are: they have to turn at once.
 const EDGES_GAIN: f32 = 2.0;
-/// Largest slope and offset of an edge at first: edges of many directions, all over the image.
+/// Largest component of an edge's normal, and largest offset, at first: edges of many directions, all over the image.
 const FIRST_EDGES: [f32; 2] = [5.0, 2.6];
 /// First radius of a dot, in half sides of the image, and logarithm of how sharp its border is.
 const FIRST_DOT: [f32; 2] = [1.5 / 32.0, 2.8];
@@ -67,7 +67,7 @@ pub struct Decoder {
     config: DecoderConfig,
     trunk: [Linear; 3],
     edges: Linear,
-    /// Slopes `[H, 2]` and offsets `[H, 1]` that are added to what the latent says.
+    /// Normals `[H, 2]` and offsets `[H, 1]` that are added to what the latent says.
     edges_at_first: [Tensor; 2],
     mixing: [Linear; 3],
     dots: Option<Dots>,
@@ -104,9 +104,9 @@ impl Head for Decoder {
                 Linear::new(source, "trunk_1", hidden, hidden, 1.0)?,
                 Linear::new(source, "trunk_2", hidden, hidden, 1.0)?,
             ];
-            let [slope, offset] = FIRST_EDGES.map(|bound| Initial::Uniform { bound });
+            let [normal, offset] = FIRST_EDGES.map(|bound| Initial::Uniform { bound });
             let edges_at_first =
-                [source.weight("slopes", &[edges, 2], slope)?, source.weight("offsets", &[edges, 1], offset)?];
+                [source.weight("normals", &[edges, 2], normal)?, source.weight("offsets", &[edges, 1], offset)?];
             let edges = Linear::new(source, "edges", hidden, 3 * edges, EDGES_GAIN)?;
             let mixing = [
                 Linear::new(source, "mixing_0", config.edges, mixing, 1.0)?,
