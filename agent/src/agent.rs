@@ -195,7 +195,7 @@ impl Agent {
         self.executed.returned(self.tick, &report.action_chunk);
         self.tick += 1;
         let ended_secs = clock.now_secs();
-        self.times.end(ended_secs, deadline.at_secs);
+        self.times.end(ended_secs, started_secs, deadline.at_secs);
         report.planning_ms = (ended_secs - started_secs) * 1e3;
         report.deadline_missed = report.planning_ms > report.directive.budget_secs * 1e3;
         report
