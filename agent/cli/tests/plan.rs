@@ -140,6 +140,8 @@ fn a_process_that_is_asked_line_by_line_brings_a_robot_to_its_goal() {
     assert!(refused["error"].as_str().unwrap().contains("goal"), "{refused}");
     assert!(process.ask("{").to_string().contains("error"));
     assert!(process.ask(r#"{"image": "nowhere.png", "goal": "goal.png"}"#)["error"].to_string().contains("nowhere"));
+    let long = process.ask(&serde_json::json!({"image": "n".repeat(5000), "goal": "goal.png"}).to_string());
+    assert!(long["error"].as_str().unwrap().chars().count() < 1100, "not all of it is repeated");
     assert!(process.ask(r#"{"photo": "now.png"}"#)["error"].to_string().contains("one of image, "));
     // An empty line is answered too: who writes a line waits for one.
     assert!(process.ask("")["error"].to_string().contains("empty line"));

@@ -1,5 +1,7 @@
 //! What a world says of itself.
 
+use std::collections::BTreeSet;
+
 use mindseye_interface::config::{Validate, require_count, require_names, require_range};
 use mindseye_interface::{ActionSpace, Error, ImageSize, Result};
 use serde::{Deserialize, Serialize};
@@ -93,13 +95,16 @@ impl Validate for Description {
         self.action.validate()?;
         require_range("control_step_secs", self.control_step_secs, CONTROL_STEP_SECS.0, CONTROL_STEP_SECS.1)?;
         require_range("number of cameras", self.cameras.len(), 1, MOST_CAMERAS)?;
+        require_different("action.names", self.action.names.iter())?;
         for camera in &self.cameras {
             require_names("cameras.name", std::slice::from_ref(&camera.name))?;
             camera.size()?;
         }
+        require_different("cameras.name", self.cameras.iter().map(|camera| &camera.name))?;
         for (field, names) in [("proprioception", &self.proprioception), ("state", &self.state)] {
             require_range(&format!("number of {field} values"), names.len(), 0, MOST_VALUES)?;
             require_names(field, names)?;
+            require_different(field, names.iter())?;
         }
         if !self.goal_tolerance.is_empty() {
             require_count("goal_tolerance", self.goal_tolerance.len(), self.state.len())?;
@@ -112,6 +117,15 @@ impl Validate for Description {
             return Err(Error::field("state", "names, since the world can set or check a state", "none"));
         }
         Ok(())
+    }
+}
+
+/// Refuses names of which two are equal: a value could not be found by its name.
+fn require_different<'a>(field: &str, mut names: impl Iterator<Item = &'a String>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    match names.find(|name| !seen.insert(*name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::field(field, "different names", format!("{name:?} twice"))),
     }
 }
 

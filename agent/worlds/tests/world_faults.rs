@@ -121,6 +121,7 @@ fn a_description_that_makes_no_sense_is_refused() {
     names(&refused(r#""control_step_secs":0.1"#, r#""control_step_secs":0"#), &["control_step_secs", "got 0"]);
     names(&refused(r#""height":1"#, r#""height":99999"#), &["99999"]);
     names(&refused("check_goal", "chek_goal"), &["chek_goal"]);
+    names(&refused(r#""state":["x_m"]"#, r#""state":["x_m","x_m"]"#), &["state", "different names", "\"x_m\" twice"]);
     let error = start("no_such_program_anywhere".into(), 10.0).map(|_| ()).unwrap_err().to_string();
     names(&error, &["describe", "no_such_program_anywhere"]);
 }

@@ -11,6 +11,7 @@ use mindseye_assets as assets;
 use mindseye_evaluation::verdict::Verdict;
 use mindseye_interface::config::require_range;
 use mindseye_interface::inputs::next_line;
+use mindseye_interface::text::printable;
 use mindseye_interface::{Seed, SystemClock};
 use mindseye_plots::{PlanSheet, write_png};
 use mindseye_world_model::{AnyCheckpoint, LoadOptions};
@@ -166,7 +167,7 @@ fn answer_lines(arguments: &PlanArguments, checkpoint: &AnyCheckpoint, session: 
         });
         match answer {
             Ok(line) => say!("{line}"),
-            Err(error) => say!("{}", serde_json::json!({ "error": format!("{error:#}") })),
+            Err(error) => say!("{}", serde_json::json!({ "error": printable(&format!("{error:#}")) })),
         }
         if have_ended() {
             break; // nobody reads the plans any more
