@@ -86,6 +86,53 @@ impl Solid {
             }
         }
     }
+
+    /// Its outline as it is seen from above, in the coordinates of its body, metres: the corners of a convex polygon.
+    pub fn outline(&self) -> Vec<[f32; 2]> {
+        let corners: Vec<Vector3<f32>> = match self.shape {
+            SolidShape::Cuboid { half_extents } => {
+                let sign = |index: usize, axis: usize| if index >> axis & 1 == 0 { -1.0 } else { 1.0 };
+                let corner = |index| Vector3::from_fn(|axis, _| sign(index, axis) * half_extents[axis]);
+                (0..8).map(corner).collect()
+            }
+            SolidShape::Cylinder { radius_m, half_height_m } => {
+                let angle = |index: usize| std::f32::consts::TAU * index as f32 / CYLINDER_SEGMENTS as f32;
+                let rim = |index| Vector3::new(radius_m * angle(index).cos(), radius_m * angle(index).sin(), 0.0);
+                let ends = |point: Vector3<f32>| [-half_height_m, half_height_m].map(|z| point + Vector3::z() * z);
+                (0..CYLINDER_SEGMENTS).flat_map(|index| ends(rim(index))).collect()
+            }
+        };
+        convex_hull(corners.iter().map(|corner| {
+            let placed = self.body_from_solid * nalgebra::Point3::from(*corner);
+            [placed.x, placed.y]
+        }))
+    }
+}
+
+/// The corners of the smallest convex polygon round `points`, one after the other (Andrew's monotone chain).
+fn convex_hull(points: impl Iterator<Item = [f32; 2]>) -> Vec<[f32; 2]> {
+    let mut points: Vec<[f32; 2]> = points.collect();
+    points.sort_by(|a, b| a[0].total_cmp(&b[0]).then(a[1].total_cmp(&b[1])));
+    points.dedup();
+    let turns_left = |a: [f32; 2], b: [f32; 2], c: [f32; 2]| {
+        (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > f32::EPSILON * (c[0] - a[0]).abs()
+    };
+    let half = |points: &mut dyn Iterator<Item = [f32; 2]>| {
+        let mut chain: Vec<[f32; 2]> = Vec::new();
+        for point in points {
+            while let [.., a, b] = chain[..]
+                && !turns_left(a, b, point)
+            {
+                chain.pop();
+            }
+            chain.push(point);
+        }
+        chain.pop(); // the other half begins there
+        chain
+    };
+    let mut hull = half(&mut points.iter().copied());
+    hull.extend(half(&mut points.iter().rev().copied()));
+    hull
 }
 
 impl Figure {
@@ -93,5 +140,23 @@ impl Figure {
     /// no state of the scene. Bodies may be in each other or outside: a prediction need not be possible.
     pub fn poses(&self, state: &[f64]) -> Vec<Isometry3<f32>> {
         (self.poses)(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_solid_from_above_is_its_rectangle_or_circle_where_it_is_in_its_body() {
+        let mut solid = Solid::cuboid(Vector3::new(1.0, 2.0, 0.5), Vector3::new(0.5, 0.25, 3.0), [0; 3]);
+        assert_eq!(solid.outline(), [[0.5, 1.75], [1.5, 1.75], [1.5, 2.25], [0.5, 2.25]]);
+        let lying = nalgebra::UnitQuaternion::from_axis_angle(&Vector3::y_axis(), std::f32::consts::FRAC_PI_2);
+        solid.body_from_solid = Isometry3::from_parts(Vector3::zeros().into(), lying);
+        let widest = solid.outline().iter().map(|corner| corner[0]).fold(0.0, f32::max);
+        assert!((widest - 3.0).abs() < 1e-5, "its height lies along x");
+        let circle = Solid::cylinder(0.1, 0.5, [0; 3]).outline();
+        assert!(circle.len() >= CYLINDER_SEGMENTS - 2, "{}", circle.len());
+        assert!(circle.iter().all(|[x, y]| (x.hypot(*y) - 0.1).abs() < 1e-6));
     }
 }

@@ -77,6 +77,7 @@ pub enum Command {
     Act(mindseye_serving::ActArguments),
     Arm(mindseye_serving::ArmArguments),
     Watch(mindseye_serving::watch::WatchArguments),
+    Live(mindseye_serving::LiveArguments),
     Bench(bench::BenchArguments),
     SurpriseSuite(bench::SurpriseSuiteArguments),
     /// Be a world as programs of yours can be (docs/your_robot.md): answer requests in JSON on stdin with a scene.
@@ -116,6 +117,7 @@ impl Command {
             Self::Act(arguments) => Ok(arguments.run(&serving::program()?)?),
             Self::Arm(arguments) => Ok(serving::program()?.arm(arguments)?),
             Self::Watch(arguments) => cameras::watch(arguments),
+            Self::Live(arguments) => Ok(arguments.run(&serving::program()?)?),
             Self::Bench(arguments) => bench::run(arguments),
             Self::SurpriseSuite(arguments) => bench::surprise_suite(arguments),
             Self::World { scene, abilities } => Ok(abilities.serve(scene.open()?.benchmark.as_ref())?),

@@ -56,6 +56,7 @@ const LAYERS: [Layer; 19] = [
             "mindseye-agent",
             "mindseye-arms",
             "mindseye-cameras",
+            "mindseye-runs",
         ],
     },
     Layer {
@@ -83,6 +84,7 @@ const LAYERS: [Layer; 19] = [
             "mindseye-world-model",
             "mindseye-agent",
             "mindseye-evaluation",
+            "nalgebra",
         ],
     },
     Layer {

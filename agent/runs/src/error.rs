@@ -46,6 +46,9 @@ pub enum Error {
         /// Why, on one line.
         reason: String,
     },
+    /// What a program was to supply is not there.
+    #[error(transparent)]
+    Supplied(Box<dyn std::error::Error + Send + Sync>),
     /// Data that make no sense to the interface, or a world that failed.
     #[error(transparent)]
     Interface(#[from] mindseye_interface::Error),

@@ -13,20 +13,28 @@
 //!
 //! [`Benchmark`]: mindseye_interface::Benchmark
 
+mod arguments;
 mod command;
 mod display;
 mod error;
+mod latent_map;
 mod record;
 mod run;
 mod running;
 mod saved;
+mod settings;
 mod setup;
 mod thread;
+mod top_view;
 
+pub use arguments::{RunArguments, SharedBenchmark, Shipped, Supplied};
 pub use command::Command;
 pub use error::{Error, Result};
+pub use latent_map::LatentMap;
 pub use record::{ImaginedPlan, Recalled, StepRecord, TickRecord};
 pub use run::{IMAGE_TICKS, InteractiveRun};
 pub use saved::{SavedCommand, SavedPair, SavedRun};
+pub use settings::Settings;
 pub use setup::{Detail, RunSetup};
 pub use thread::{Event, Order, Pace, RunThread};
+pub use top_view::{Outline, OutlinedBody, Poses, TopView};

@@ -6,6 +6,7 @@
 //! - [`body`] puts a body behind a websocket, and [`act`] drives one: cameras, goal, clock, watch
 //!   (`docs/guides/act.md`).
 //! - [`watch`] compares what a camera shows with what a model predicted (`docs/guides/watch.md`), [`page`] shows it.
+//! - [`live`] shows an interactive run of a scene in a browser (`docs/guides/live.md`).
 //! - [`message`] is what goes over the wire: msgpack with arrays of numpy, read within bounds.
 
 pub mod act;
@@ -14,6 +15,7 @@ mod channel;
 pub mod client;
 mod error;
 mod http_head;
+pub mod live;
 pub mod message;
 pub mod page;
 pub mod policy;
@@ -24,10 +26,13 @@ pub mod server;
 mod timed_stream;
 mod token;
 pub mod watch;
+mod website;
 
 pub use act::ActArguments;
 pub use error::{Error, Result};
+pub use live::LiveArguments;
 pub use mindseye_arms::ArmArguments;
-pub use program::{Program, Supplied};
+pub use mindseye_runs::Supplied;
+pub use program::Program;
 pub use recording::LiveRecordingArguments;
 pub use serve_command::ServeArguments;

@@ -1,16 +1,12 @@
 //! A web page of what an agent or a watcher sees: live image, expected image, surprise, and buttons.
 //!
-//! One page, without a build step, that asks nothing of the network but this server. It is served on loopback; other
-//! machines are answered only where a token was given. Everything that a client sends is bounded: clients at a time,
-//! bytes, seconds. Buttons are a request of their own that other sites cannot make.
+//! One page, without a build step, that asks nothing of the network but this server. Buttons are a request of their own
+//! that other sites cannot make.
 
 mod buttons;
-mod http;
-mod requests;
 
 use std::collections::VecDeque;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,14 +15,14 @@ use serde_json::{Value, json};
 
 pub use buttons::{Button, Buttons, Controls};
 
-use crate::{Error, Result};
+use crate::Result;
+use crate::website::{Answer, Request, Site, Website};
 
+const HTML: &str = include_str!("page/page.html");
 /// Points of the chart.
 const POINTS: usize = 600;
 /// For so long after the last request somebody watches.
 const WATCHED: Duration = Duration::from_secs(3);
-/// Clients that are answered at the same time; more are turned away.
-const CLIENTS: usize = 16;
 
 /// What the page shows.
 #[derive(Debug, Clone, Default)]
@@ -49,20 +45,12 @@ pub struct View {
 
 /// A page that is being served.
 #[derive(Debug)]
-pub struct Page {
-    shared: Arc<Shared>,
-    address: SocketAddr,
-}
+pub struct Page(Website<Views>);
 
 #[derive(Debug)]
-struct Shared {
+struct Views {
     shown: Mutex<Shown>,
-    token: Option<String>,
-    /// Ports and names by which the page is asked for.
-    local: bool,
     controls: Arc<dyn Controls>,
-    clients: AtomicUsize,
-    ended: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -80,47 +68,22 @@ impl Page {
     /// # Errors
     /// When the address makes no sense, is taken, or is open to other machines without a `token` of 8 characters.
     pub fn start(address: &str, token: Option<&str>, controls: Arc<dyn Controls>) -> Result<Self> {
-        let found = address.to_socket_addrs().ok().and_then(|mut found| found.next());
-        let found = found.ok_or_else(|| Error::field("--page", "HOST:PORT, as 127.0.0.1:8090", address))?;
-        let local = found.ip().is_loopback();
-        if !local && token.is_none() {
-            return Err(Error::field("--page", "127.0.0.1, or a --token for other machines", address));
-        }
-        let fits =
-            |token: &str| token.len() >= 8 && token.len() <= 200 && token.chars().all(|c| c.is_ascii_alphanumeric());
-        if token.is_some_and(|token| !fits(token)) {
-            return Err(Error::field("--token", "8 to 200 letters and digits", "another"));
-        }
-        let failed = |error: std::io::Error| Error::place(address, error);
-        let listener = TcpListener::bind(found).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let shared = Arc::new(Shared {
-            shown: Mutex::default(),
-            token: token.map(str::to_owned),
-            local,
-            controls,
-            clients: AtomicUsize::new(0),
-            ended: AtomicBool::new(false),
-        });
-        let own = shared.clone();
-        std::thread::Builder::new().name("page".into()).spawn(move || accept(&listener, &own)).map_err(failed)?;
-        Ok(Self { shared, address })
+        Ok(Self(Website::start(address, token, Views { shown: Mutex::default(), controls })?))
     }
 
     /// Where it is served.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     /// What to open in a browser.
     pub fn url(&self) -> String {
-        let token = self.shared.token.as_ref().map_or_else(String::new, |token| format!("?token={token}"));
-        format!("http://{}/{token}", self.address)
+        self.0.url()
     }
 
     /// Shows `view`; the score becomes a point of the chart.
     pub fn show(&self, view: View) {
-        let mut shown = self.shared.shown();
+        let mut shown = self.0.site().shown();
         if view.score.is_some() {
             while shown.points.len() >= POINTS {
                 shown.points.pop_front();
@@ -135,21 +98,39 @@ impl Page {
 
     /// Whether somebody has asked for it in the last seconds.
     pub fn is_watched(&self) -> bool {
-        self.shared.shown().asked.is_some_and(|asked| asked.elapsed() < WATCHED)
+        self.0.site().shown().asked.is_some_and(|asked| asked.elapsed() < WATCHED)
     }
 }
 
-impl Drop for Page {
-    fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
-        // Wakes the listener, which then ends.
-        let _ = std::net::TcpStream::connect_timeout(&self.address, Duration::from_millis(200));
+impl Site for Views {
+    fn answer(&self, request: &Request) -> Answer {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/") => Answer::html(HTML),
+            ("GET", "/state.json") => Answer::json(&self.state()),
+            ("GET", "/live.png") => self.image(|view| view.live.clone()),
+            ("GET", "/expected.png") => self.image(|view| view.expected.clone()),
+            ("POST", path) => self.press(path),
+            _ => Answer::said("404 Not Found", "expected /, /state.json, /live.png or /expected.png"),
+        }
     }
 }
 
-impl Shared {
+impl Views {
     fn shown(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn press(&self, path: &str) -> Answer {
+        let named = |button: &Button| path.strip_prefix("/press/") == Some(button.name());
+        match self.controls.offered().into_iter().find(named) {
+            Some(button) => Answer::said("200 OK", &self.controls.press(button)),
+            None => Answer::said("404 Not Found", "expected /press/ and the name of a button"),
+        }
+    }
+
+    fn image(&self, of: impl Fn(&View) -> Option<Arc<Image>>) -> Answer {
+        let image = of(&self.shown().view);
+        Answer::png(image.as_deref())
     }
 
     /// All that the page draws, as JSON.
@@ -176,40 +157,5 @@ impl Shared {
             "buttons": self.controls.offered().iter().map(|button| button.name()).collect::<Vec<_>>(),
             "details": details,
         })
-    }
-}
-
-/// Answers clients until the page is dropped, each on a thread of its own.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming() {
-        if shared.ended.load(Ordering::Relaxed) {
-            return;
-        }
-        let Ok(stream) = stream else {
-            std::thread::sleep(Duration::from_millis(10)); // no more files: it may pass
-            continue;
-        };
-        if shared.clients.fetch_add(1, Ordering::Relaxed) >= CLIENTS {
-            shared.clients.fetch_sub(1, Ordering::Relaxed);
-            http::turn_away(&stream);
-            continue;
-        }
-        let own = shared.clone();
-        let answer = move || {
-            let _guard = Guard(&own.clients);
-            requests::answer(stream, &own);
-        };
-        if std::thread::Builder::new().name("page client".into()).spawn(answer).is_err() {
-            shared.clients.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Counts a client until it is answered, whatever happens.
-struct Guard<'a>(&'a AtomicUsize);
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

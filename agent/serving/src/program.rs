@@ -7,13 +7,11 @@ use std::sync::atomic::AtomicBool;
 use mindseye_agent::{ModelSource, Task};
 use mindseye_arms::ArmArguments;
 use mindseye_cameras::Sources;
-use mindseye_interface::{Environment, inputs};
+use mindseye_interface::{Environment, Seed, inputs};
+use mindseye_runs::{SharedBenchmark, Shipped, Supplied, TopView};
 use mindseye_world_model::AnyCheckpoint;
 
 use crate::{Error, Result};
-
-/// The error of whoever supplies something.
-pub type Supplied<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Files, scenes and cameras of a program, and how it talks to people.
 pub struct Program {
@@ -21,8 +19,14 @@ pub struct Program {
     pub task: fn(Option<&Path>, &str) -> Supplied<Task>,
     /// Where a named checkpoint is.
     pub resolve: fn(&Path) -> PathBuf,
+    /// The checkpoint that a person named, or that of a scene.
+    pub checkpoint: fn(Option<&Path>, &str) -> Supplied<PathBuf>,
     /// A scene of the simulator, as a body.
     pub scene: fn(&str) -> Supplied<Box<dyn Environment>>,
+    /// A scene with images of so many pixels a side.
+    pub world: fn(&str, usize) -> Supplied<SharedBenchmark>,
+    /// An episode of a scene from above.
+    pub top_view: fn(&str, Seed) -> Supplied<TopView>,
     /// The kinds of cameras.
     pub sources: Sources,
     /// Becomes true when the command is to end in order.
@@ -39,6 +43,20 @@ const PLAIN_DISTANCES: &str = "plain_distances";
 const MAX_TOKEN_BYTES: u64 = 4096;
 /// Fewest characters of a token.
 const LEAST_TOKEN: usize = 8;
+
+impl Shipped for Program {
+    fn world(&self, scene: &str, image_side: usize) -> Supplied<SharedBenchmark> {
+        (self.world)(scene, image_side)
+    }
+
+    fn checkpoint(&self, named: Option<&Path>, scene: &str) -> Supplied<PathBuf> {
+        (self.checkpoint)(named, scene)
+    }
+
+    fn task(&self, named: Option<&Path>, scene: &str) -> Supplied<Task> {
+        (self.task)(named, scene)
+    }
+}
 
 impl Program {
     /// Runs `mindseye arm`.

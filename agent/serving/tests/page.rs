@@ -67,7 +67,7 @@ fn it_shows_what_was_seen_and_its_buttons_reach_the_loop() {
 #[test]
 fn it_refuses_strangers_unknown_paths_and_what_is_too_long() {
     let open = |address: &str, token| Page::start(address, token, Arc::new(Buttons::default()));
-    assert!(open("0.0.0.0:0", None).unwrap_err().to_string().contains("--token"));
+    assert!(open("0.0.0.0:0", None).unwrap_err().to_string().contains("a token"));
     assert!(open("127.0.0.1:0", Some("short")).is_err());
     let page = open("127.0.0.1:0", Some("longenough")).unwrap();
     for (path, expected) in [("/", 401), ("/?token=longenoughX", 401), ("/?token=longenough", 200)] {

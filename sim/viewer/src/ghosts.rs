@@ -11,7 +11,7 @@ use bevy::mesh::{Indices, PrimitiveTopology};
 use bevy::prelude::*;
 use mindseye_runs::{ImaginedPlan, TickRecord};
 
-use crate::session::{Session, Settings};
+use crate::session::{Display, Session};
 use crate::stage::Stage;
 use crate::theme;
 
@@ -117,17 +117,17 @@ impl Imagined {
                 imagined.paths.push(Path { points, rgb, opacity, width_m });
             }
         };
-        let candidates = if session.settings.show_candidates { record.candidates.as_slice() } else { &[] };
+        let candidates = if session.display.candidates { record.candidates.as_slice() } else { &[] };
         for plan in candidates.iter().rev() {
             let share = share_of(plan.energy, candidates);
             add_paths(&session.states_of(plan), theme::energy(share), 0.5 - 0.3 * share, PATH_M / 3.0);
         }
-        let samples = if session.settings.show_samples { record.samples.as_slice() } else { &[] };
+        let samples = if session.display.samples { record.samples.as_slice() } else { &[] };
         for sample in samples {
             let states: Vec<_> = sample.iter().filter_map(|read| session.state_of_probe(read)).collect();
             add_paths(&states, theme::SAMPLE, 0.6, PATH_M / 2.5);
         }
-        let best = record.best.as_ref().filter(|_| session.settings.show_best);
+        let best = record.best.as_ref().filter(|_| session.display.best);
         let best = best.map(|best| session.states_of(best)).unwrap_or_default();
         add_paths(&best, theme::BEST, 0.95, PATH_M);
         // Ends of evenly spaced candidates: good ones and bad ones.
@@ -163,7 +163,7 @@ pub fn draw(
     mut drawn: Local<Option<Drawn>>,
 ) {
     let Some(record) = session.shown() else { return };
-    let Settings { show_best, show_candidates, show_samples, .. } = session.settings;
+    let Display { best: show_best, candidates: show_candidates, samples: show_samples, .. } = session.display;
     let key = (Arc::as_ptr(record) as usize, [show_best, show_candidates, show_samples]);
     if *drawn == Some(key) {
         return;

@@ -6,7 +6,6 @@ mod dragging;
 mod eyes;
 mod geometry;
 mod ghosts;
-mod latent_map;
 pub mod offscreen;
 mod panels;
 mod pointer;
@@ -17,7 +16,8 @@ mod theme;
 mod window;
 
 pub use eyes::View;
+pub use mindseye_runs::RunArguments;
 pub use panels::control_area;
-pub use session::{Cursor, Session, Settings};
-pub use setup::{SetupArguments, prepare};
+pub use session::{Cursor, Display, Session};
+pub use setup::prepare;
 pub use window::{open, systems};

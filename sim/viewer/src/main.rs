@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use bevy::app::AppExit;
 use clap::Parser;
-use mindseye_viewer::{SetupArguments, View, offscreen, open, prepare};
+use mindseye_viewer::{RunArguments, View, offscreen, open, prepare};
 
 /// Watch an agent imagine and act, and reach in.
 ///
@@ -26,7 +26,7 @@ use mindseye_viewer::{SetupArguments, View, offscreen, open, prepare};
 )]
 struct Arguments {
     #[command(flatten)]
-    setup: SetupArguments,
+    setup: RunArguments,
     /// Size of the window, pixels.
     #[arg(long, default_value = "1280x720", value_name = "WIDTHxHEIGHT")]
     size: String,

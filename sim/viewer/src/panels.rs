@@ -9,10 +9,10 @@ use bevy::prelude::*;
 use bevy_egui::egui::{self, Id, Layout, PointerButton, Rect, Response, Sense, Ui, UiBuilder};
 use bevy_egui::{EguiContexts, egui::Align};
 
-use crate::latent_map::LatentMap;
 use crate::pointer::ScenePointer;
 use crate::session::{Cursor, Session};
 use crate::theme;
+use mindseye_runs::LatentMap;
 
 use self::images::Textures;
 

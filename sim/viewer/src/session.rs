@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bevy::prelude::Resource;
-use mindseye_agent::Task;
-use mindseye_runs::{Command, Event, ImaginedPlan, InteractiveRun, Order, Pace, RunThread, StepRecord, TickRecord};
+use mindseye_runs::{
+    Command, Event, ImaginedPlan, InteractiveRun, Order, Pace, RunThread, Settings, StepRecord, TickRecord,
+};
 use mindseye_sim::Figure;
 
 /// Which tick is shown.
@@ -16,81 +17,22 @@ pub enum Cursor {
     At(usize),
 }
 
-/// What the controls say; the run's own settings follow through [`Order`]s.
+/// How the window shows a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Weights of cost terms.
-    pub weights: Vec<(String, f32)>,
-    /// Action chunks that a plan has.
-    pub horizon: usize,
-    /// Kind of planner.
-    pub planner: String,
-    /// Mode-1, Mode-2, or whichever is good enough.
-    pub mode: String,
-    /// Control steps between two plans.
-    pub replan_every: usize,
-    /// Most control steps between two plans: an action chunk.
-    pub action_chunk: usize,
-    /// Whether the agent's camera is covered.
-    pub camera_hidden: bool,
-    /// Added to every executed action.
-    pub wind: Vec<f32>,
-    /// Speed of display, 1 for real time.
+pub struct Display {
+    /// Speed, 1 for real time.
     pub speed: f64,
     /// Whether the best plan is drawn.
-    pub show_best: bool,
+    pub best: bool,
     /// Whether candidates are drawn.
-    pub show_candidates: bool,
+    pub candidates: bool,
     /// Whether samples of the best plan's outcome are drawn.
-    pub show_samples: bool,
+    pub samples: bool,
 }
 
-impl Settings {
-    /// What `task` begins with, for actions of `action_width` numbers in chunks of `action_chunk`.
-    pub fn of(task: &Task, action_width: usize, action_chunk: usize) -> Self {
-        Self {
-            weights: task.weights.iter().map(|(name, weight)| (name.clone(), *weight)).collect(),
-            horizon: task.horizon_chunks,
-            planner: task.planner.name().to_owned(),
-            mode: task.mode.name().to_owned(),
-            replan_every: task.replan_every.unwrap_or(action_chunk),
-            action_chunk,
-            camera_hidden: false,
-            wind: vec![0.0; action_width],
-            speed: 1.0,
-            show_best: true,
-            show_candidates: true,
-            show_samples: true,
-        }
-    }
-
-    /// What they are after the ticks in `records`, beginning with `first`; how the window shows things stays.
-    fn after(&self, first: &Self, records: &[Arc<TickRecord>]) -> Self {
-        let mut settings = Self {
-            speed: self.speed,
-            show_best: self.show_best,
-            show_candidates: self.show_candidates,
-            show_samples: self.show_samples,
-            ..first.clone()
-        };
-        records.iter().flat_map(|record| &record.commands).for_each(|command| settings.follow(command));
-        settings
-    }
-
-    fn follow(&mut self, command: &Command) {
-        match command {
-            Command::SetWeight { name, weight } => {
-                let known = self.weights.iter_mut().find(|(known, _)| known == name);
-                known.into_iter().for_each(|(_, known)| *known = *weight);
-            }
-            Command::SetHorizon { chunks } => self.horizon = *chunks,
-            Command::SetPlanner { kind } => self.planner.clone_from(kind),
-            Command::SetMode { mode } => self.mode.clone_from(mode),
-            Command::SetReplanEvery { steps } => self.replan_every = *steps,
-            Command::HideCamera { hidden } => self.camera_hidden = *hidden,
-            Command::SetWind { drift } => self.wind.clone_from(drift),
-            Command::SetGoal { .. } | Command::GoalIsNow | Command::MoveWorld { .. } => {}
-        }
+impl Default for Display {
+    fn default() -> Self {
+        Self { speed: 1.0, best: true, candidates: true, samples: true }
     }
 }
 
@@ -114,7 +56,9 @@ pub struct Session {
     pub note: Option<String>,
     /// Why the run ended, if it did.
     pub ended: Option<String>,
-    /// The controls.
+    /// How it is shown.
+    pub display: Display,
+    /// The controls; the run's own settings follow through [`Order`]s.
     pub settings: Settings,
     /// The controls before the first tick.
     first_settings: Settings,
@@ -143,13 +87,15 @@ impl Session {
         };
         let surprise_band = run.surprise_band();
         let records = run.history().to_vec();
-        let pace = Pace::RealTime { factor: settings.speed };
+        let display = Display::default();
+        let pace = Pace::RealTime { factor: display.speed };
         let thread = if paused { RunThread::spawn_paused(run, pace)? } else { RunThread::spawn(run, pace)? };
         Ok(Self {
             thread,
             figure,
             title,
-            settings: settings.after(&settings, &records),
+            display,
+            settings: settings.after(&records),
             first_settings: settings,
             records,
             cursor: Cursor::Live,
@@ -180,7 +126,7 @@ impl Session {
             match event {
                 Event::Tick(record) => {
                     self.add(record);
-                    self.settings = self.settings.after(&self.first_settings, &self.records);
+                    self.settings = self.first_settings.after(&self.records);
                 }
                 Event::Step { tick, index } => {
                     let is_newest = self.records.last().is_some_and(|newest| newest.tick == tick);
@@ -191,7 +137,7 @@ impl Session {
                 Event::WentBackTo(tick) => {
                     self.records.truncate(tick as usize);
                     self.show(Cursor::Live);
-                    self.settings = self.settings.after(&self.first_settings, &self.records);
+                    self.settings = self.first_settings.after(&self.records);
                     self.note = Some(format!("back at tick {tick}"));
                 }
                 Event::Refused(reason) => self.note = Some(reason),

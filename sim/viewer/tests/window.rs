@@ -11,14 +11,14 @@ use clap::Parser;
 use mindseye_interface::Image as RgbImage;
 use mindseye_runs::{Command, TickRecord};
 use mindseye_viewer::offscreen::Offscreen;
-use mindseye_viewer::{Cursor, SetupArguments, View, control_area, prepare};
+use mindseye_viewer::{Cursor, RunArguments, View, control_area, prepare};
 
 const SIZE: [u32; 2] = [1280, 720];
 
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
-    setup: SetupArguments,
+    setup: RunArguments,
 }
 
 /// Whether images can be rendered here; says so where they cannot.
@@ -185,7 +185,7 @@ fn every_control_becomes_a_command_of_the_next_tick() {
     assert!(window.session().settings.camera_hidden, "what came before stays");
     assert!(tick(&mut window).commands.is_empty());
     click(&mut window, "speed 4");
-    assert_eq!(window.session().settings.speed, 4.0);
+    assert_eq!(window.session().display.speed, 4.0);
     click(&mut window, "pause");
     window.until("going on", |session| !session.paused).unwrap();
     let ticks = window.session().records.len();

@@ -6,9 +6,9 @@ use bevy_egui::egui::{Color32, RichText, Ui};
 use egui_plot::{Corner, HLine, Legend, Line, Plot, PlotPoints, Points, VLine};
 use mindseye_runs::TickRecord;
 
-use crate::latent_map::LatentMap;
 use crate::session::Session;
 use crate::theme;
+use mindseye_runs::LatentMap;
 
 /// Smallest and largest height of a chart, points.
 const HEIGHTS: (f32, f32) = (48.0, 180.0);

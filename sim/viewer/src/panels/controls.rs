@@ -122,9 +122,9 @@ fn world(ui: &mut Ui, session: &mut Session) {
 
 fn drawing(ui: &mut Ui, session: &mut Session) {
     heading(ui, "SHOWN");
-    named("show best plan", ui.checkbox(&mut session.settings.show_best, "best plan"));
-    named("show candidates", ui.checkbox(&mut session.settings.show_candidates, "candidates"));
-    named("show samples", ui.checkbox(&mut session.settings.show_samples, "samples of its outcome"));
+    named("show best plan", ui.checkbox(&mut session.display.best, "best plan"));
+    named("show candidates", ui.checkbox(&mut session.display.candidates, "candidates"));
+    named("show samples", ui.checkbox(&mut session.display.samples, "samples of its outcome"));
     if let Some(note) = &session.note {
         ui.add_space(8.0);
         ui.colored_label(theme::WARN, note);

@@ -34,12 +34,12 @@ fn transport(ui: &mut Ui, session: &mut Session) {
     }
     ui.separator();
     ui.label(RichText::new("speed").color(theme::MUTED));
-    let mut speed = session.settings.speed;
+    let mut speed = session.display.speed;
     for offered in SPEEDS {
         named(&format!("speed {offered}"), ui.selectable_value(&mut speed, offered, format!("{offered}x")));
     }
-    if speed != session.settings.speed {
-        session.settings.speed = speed;
+    if speed != session.display.speed {
+        session.display.speed = speed;
         session.order(Order::Pace(Pace::RealTime { factor: speed }));
     }
     ui.separator();

@@ -16,7 +16,7 @@ pub(super) const TIME_SECS: f64 = 5.0;
 
 /// A request without a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Request {
+pub(crate) struct Request {
     pub method: String,
     /// Path without the query.
     pub path: String,
@@ -45,6 +45,12 @@ impl Request {
     /// The value of a field of the query.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.query.split('&').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// The same with its characters as they were before a browser put them into an address.
+    pub fn text(&self, name: &str) -> Option<String> {
+        let field = percent_encoding::percent_decode_str(self.field(name)?);
+        Some(field.decode_utf8_lossy().into_owned())
     }
 }
 

@@ -1,0 +1,139 @@
+//! `mindseye live`: a run in a browser, by what a browser asks.
+
+#![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::{end, refuse};
+
+/// A run that is served.
+struct Live {
+    child: Child,
+    address: String,
+}
+
+impl Live {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mindseye"));
+        let command = command.args(["live"]).args(arguments).args(["--page", "127.0.0.1:0"]).current_dir(folder);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
+        assert!(address.starts_with("127.0.0.1:"), "{line}");
+        Self { child, address }
+    }
+
+    /// Status and body of the answer.
+    fn ask(&self, method: &str, path: &str, header: &str) -> (u16, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\n{header}\r\n", self.address).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let status = String::from_utf8_lossy(&answer[..head]).split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer.split_off(head + 4))
+    }
+
+    fn state(&self, query: &str) -> Value {
+        serde_json::from_slice(&self.ask("GET", &format!("/state.json{query}"), "").1).unwrap()
+    }
+
+    fn post(&self, path: &str) -> u16 {
+        self.ask("POST", path, "X-Mindseye: 1\r\n").0
+    }
+
+    fn command(&self, command: &Value) {
+        let text: String = command.to_string().bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert_eq!(self.post(&format!("/command?json={text}")), 200, "{command}");
+    }
+
+    /// The state as soon as it is as `wanted`.
+    fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + Duration::from_secs(120);
+        loop {
+            let state = self.state("");
+            if wanted(&state) {
+                return state;
+            }
+            assert!(Instant::now() < until, "{what}: {state}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_browser_sees_what_the_agent_imagines_and_reaches_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let live = Live::start(folder.path(), &["two_room", "--paused", "--save", "kept.json"]);
+    let (status, html) = live.ask("GET", "/", "");
+    let html = String::from_utf8(html).unwrap();
+    assert!(status == 200 && html.contains("this view is the goal"));
+    assert!(!html.contains("https://") && !html.contains("src=\"http"), "it asks nobody else");
+    let before = live.state("");
+    assert_eq!((&before["newest"], &before["paused"]), (&Value::Null, &json!(true)));
+    assert_eq!(before["setup"]["names"], json!(["agent_x_m", "agent_y_m"]));
+    let view = &before["setup"]["view"];
+    assert_eq!((&view["bodies"][0]["name"], view["fixed"].as_array().unwrap().is_empty()), (&json!("agent"), false));
+
+    live.post("/order/pace?speed=4");
+    assert_eq!(live.post("/order/step"), 200);
+    let first = live.until("a tick", |state| state["newest"] == json!(0));
+    let tick = &first["tick"];
+    assert_eq!(tick["steps"].as_array().unwrap().len(), 5);
+    assert!(tick["candidates"].as_array().unwrap().len() > 8 && tick["best"]["energy"].is_number(), "{tick}");
+    let near =
+        |a: &Value, b: &Value| (0..2).all(|axis| (a[axis].as_f64().unwrap() - b[axis].as_f64().unwrap()).abs() < 0.05);
+    assert!(near(&tick["poses"][0], &tick["state"]), "the disc is drawn where it is: {tick}");
+    assert!(near(&tick["best"]["poses"][0][0], &tick["steps"][4]["state"]), "and expected where it gets to: {tick}");
+    for image in ["camera", "goal", "step-4", "plan-0"] {
+        assert!(live.ask("GET", &format!("/image/0/{image}"), "").1.starts_with(b"\x89PNG"), "{image}");
+    }
+    assert_eq!(live.ask("GET", "/image/0/plan-99", "").0, 404);
+    assert!(live.state("?have=0")["tick"].is_null(), "what a browser has is not sent again");
+
+    live.command(&json!({"command": "set_weight", "name": "effort", "weight": 0.5}));
+    live.command(&json!({"command": "set_goal", "state": [0.3, 0.3]}));
+    live.post("/order/step");
+    let second = live.until("a second tick", |state| state["newest"] == json!(1));
+    assert_eq!(second["tick"]["goal_state"], json!([0.3, 0.3]));
+    assert!(second["settings"]["weights"].to_string().contains(r#"["effort",0.5]"#), "{}", second["settings"]);
+    live.command(&json!({"command": "set_horizon", "chunks": 0}));
+    let refused = live.until("a refusal", |state| state["note"].is_string());
+    assert!(refused["note"].as_str().unwrap().contains("got 0"), "{refused}");
+    assert_eq!(live.state("?at=0")["tick"]["goal_state"], first["tick"]["goal_state"], "the past as it was seen");
+
+    live.post("/order/save");
+    live.until("a file", |state| state["note"].as_str().is_some_and(|note| note.contains("kept.json")));
+    live.post("/order/undo");
+    live.until("the tick before the command", |state| state["newest"] == json!(0) && state["generation"] == json!(1));
+    assert_eq!(live.ask("POST", "/order/step", "").0, 403, "another site's form has no such header");
+    for path in ["/order/jump", "/order/pace?speed=fast", "/order/go_back?tick=-1", "/nothing"] {
+        assert_eq!(live.post(path), 404, "{path}");
+    }
+    assert_eq!(live.post("/command?json=%7B%22command%22%3A%22format_disk%22%7D"), 400);
+    end(live.child, "INT");
+
+    let again = Live::start(folder.path(), &["--load", "kept.json", "--paused"]);
+    assert_eq!(again.state("")["tick"]["goal_state"], json!([0.3, 0.3]), "what was saved is shown again");
+    end(again.child, "TERM");
+}
+
+#[test]
+fn what_cannot_be_served_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = ["--page", "127.0.0.1:0"];
+    refuse(folder.path(), &[&["live", "pusht"], &page[..]].concat(), &["pusht", "push_t"]);
+    refuse(folder.path(), &["live", "two_room", "--page", "0.0.0.0:0"], &["--page", "a token"]);
+    refuse(folder.path(), &["live", "two_room", "--page", "here"], &["--page", "HOST:PORT"]);
+    refuse(folder.path(), &[&["live", "two_room", "--task", "push_t"], &page[..]].concat(), &["push_t", "two_room"]);
+    refuse(folder.path(), &[&["live", "--load", "none.json"], &page[..]].concat(), &["none.json"]);
+}

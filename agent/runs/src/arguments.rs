@@ -1,0 +1,135 @@
+//! From arguments to a run: which scene, which of its pairs, which model and task.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use mindseye_agent::{ModelSource, Task};
+use mindseye_evaluation::LearnedAgent;
+use mindseye_interface::{Benchmark, GoalKind, PairSearch};
+
+use crate::{Detail, Error, InteractiveRun, Result, RunSetup, SavedRun};
+
+/// The error of whoever supplies something.
+pub type Supplied<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A world that runs may share between threads.
+pub type SharedBenchmark = Arc<dyn Benchmark + Send + Sync>;
+
+/// Side of images for models that see none, pixels.
+const IMAGE_SIDE: usize = 64;
+
+/// What a program supplies to [`RunArguments`], which knows neither scenes nor shipped files.
+pub trait Shipped {
+    /// The scene called `scene`, with square camera images of `image_side` pixels.
+    ///
+    /// # Errors
+    /// When there is no such scene.
+    fn world(&self, scene: &str, image_side: usize) -> Supplied<SharedBenchmark>;
+
+    /// The folder of the checkpoint that a person named, or of the one that comes with `scene`.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn checkpoint(&self, named: Option<&Path>, scene: &str) -> Supplied<PathBuf>;
+
+    /// The task that a person named, or the one that comes with `scene`.
+    ///
+    /// # Errors
+    /// When there is none, it is broken, or of another scene.
+    fn task(&self, named: Option<&Path>, scene: &str) -> Supplied<Task>;
+}
+
+/// Which run.
+#[derive(Debug, Clone, Args)]
+pub struct RunArguments {
+    /// Name of the scene: two_room, push_t or bridge.
+    #[arg(default_value = "push_t")]
+    scene: String,
+    /// Folder of the checkpoint; by default the one that comes with the scene.
+    #[arg(long)]
+    checkpoint: Option<PathBuf>,
+    /// Task file (TOML); by default the one that comes with the scene.
+    #[arg(long)]
+    task: Option<PathBuf>,
+    /// Seed of the evaluation that start and goal are from.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Which of its pairs, from 0.
+    #[arg(long, default_value_t = 0)]
+    pair: usize,
+    /// Control steps from start to goal, in scenes without hard pairs of their own.
+    #[arg(long, default_value_t = 25)]
+    goal_offset: usize,
+    /// Candidates that are kept for display.
+    #[arg(long, default_value_t = Detail::default().candidates)]
+    candidates: usize,
+    /// Threads for planning.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// A run that was saved, with its scene, pair, task and commands; all of its ticks are replayed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["task", "seed", "pair", "goal_offset"])]
+    load: Option<PathBuf>,
+    /// Wait before the first tick.
+    #[arg(long)]
+    paused: bool,
+}
+
+impl RunArguments {
+    /// Whether the run waits before its first tick.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// The same, waiting before the first tick where nobody is there to see it (`is_seen` is false).
+    #[must_use]
+    pub fn paused_unless(self, is_seen: bool) -> Self {
+        Self { paused: self.paused || !is_seen, ..self }
+    }
+
+    /// The run before its first tick, or after all ticks of a saved one.
+    ///
+    /// # Errors
+    /// When there is no such scene, pair, task or checkpoint, or they do not fit together.
+    pub fn run(&self, shipped: &dyn Shipped) -> Result<InteractiveRun> {
+        let Some(path) = &self.load else { return InteractiveRun::new(self.setup(shipped)?) };
+        let saved = SavedRun::load(path)?;
+        let source = self.model(shipped, &saved.scene)?;
+        let world = world_for(shipped, &source, &saved.scene)?;
+        let setup = saved.setup(world, source, self.threads, self.detail());
+        InteractiveRun::load(path, &mut |_| Ok(setup.clone()))
+    }
+
+    fn setup(&self, shipped: &dyn Shipped) -> Result<RunSetup> {
+        // First of all: what there is no scene for has no checkpoint either, and the scene's name is what was wrong.
+        shipped.world(&self.scene, IMAGE_SIDE).map_err(Error::Supplied)?;
+        let source = self.model(shipped, &self.scene)?;
+        let task = shipped.task(self.task.as_deref(), &self.scene).map_err(Error::Supplied)?;
+        let benchmark = world_for(shipped, &source, &self.scene)?;
+        let goals = match benchmark.has_hard_pairs() {
+            true => GoalKind::Hard,
+            false => GoalKind::Offset { goal_offset: self.goal_offset },
+        };
+        let pairs = benchmark.start_goal_pairs(&PairSearch::new(goals, self.pair + 1, self.seed))?;
+        let count = pairs.len();
+        let pair = pairs.into_iter().nth(self.pair);
+        let pair = pair.ok_or_else(|| Error::value("--pair", format!("less than {count}"), self.pair))?;
+        Ok(RunSetup { benchmark, source, task, pair, threads: self.threads, detail: self.detail() })
+    }
+
+    fn model(&self, shipped: &dyn Shipped, scene: &str) -> Result<ModelSource> {
+        let folder = shipped.checkpoint(self.checkpoint.as_deref(), scene).map_err(Error::Supplied)?;
+        let agent = LearnedAgent::load(&folder, scene).map_err(|error| Error::Supplied(error.into()))?;
+        Ok(agent.source().clone())
+    }
+
+    fn detail(&self) -> Detail {
+        Detail { candidates: self.candidates, ..Detail::default() }
+    }
+}
+
+/// The scene with a camera like the model's.
+fn world_for(shipped: &dyn Shipped, source: &ModelSource, scene: &str) -> Result<SharedBenchmark> {
+    let side = source.model().spec().cameras.first().map_or(IMAGE_SIDE, |camera| camera.width);
+    shipped.world(scene, side).map_err(Error::Supplied)
+}

@@ -1,0 +1,69 @@
+//! What the controls of a run say.
+
+use std::sync::Arc;
+
+use mindseye_agent::Task;
+use serde::Serialize;
+
+use crate::{Command, TickRecord};
+
+/// What commands have made of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// Weights of cost terms.
+    pub weights: Vec<(String, f32)>,
+    /// Action chunks that a plan has.
+    pub horizon: usize,
+    /// Kind of planner.
+    pub planner: String,
+    /// Mode-1, Mode-2, or whichever is good enough.
+    pub mode: String,
+    /// Control steps between two plans.
+    pub replan_every: usize,
+    /// Most control steps between two plans: an action chunk.
+    pub action_chunk: usize,
+    /// Whether the agent's camera is covered.
+    pub camera_hidden: bool,
+    /// Added to every executed action.
+    pub wind: Vec<f32>,
+}
+
+impl Settings {
+    /// What `task` begins with, for actions of `action_width` numbers in chunks of `action_chunk`.
+    pub fn of(task: &Task, action_width: usize, action_chunk: usize) -> Self {
+        Self {
+            weights: task.weights.iter().map(|(name, weight)| (name.clone(), *weight)).collect(),
+            horizon: task.horizon_chunks,
+            planner: task.planner.name().to_owned(),
+            mode: task.mode.name().to_owned(),
+            replan_every: task.replan_every.unwrap_or(action_chunk),
+            action_chunk,
+            camera_hidden: false,
+            wind: vec![0.0; action_width],
+        }
+    }
+
+    /// What these, of before the first tick, are after the ticks in `records`.
+    #[must_use]
+    pub fn after(&self, records: &[Arc<TickRecord>]) -> Self {
+        let mut settings = self.clone();
+        records.iter().flat_map(|record| &record.commands).for_each(|command| settings.follow(command));
+        settings
+    }
+
+    fn follow(&mut self, command: &Command) {
+        match command {
+            Command::SetWeight { name, weight } => {
+                let known = self.weights.iter_mut().find(|(known, _)| known == name);
+                known.into_iter().for_each(|(_, known)| *known = *weight);
+            }
+            Command::SetHorizon { chunks } => self.horizon = *chunks,
+            Command::SetPlanner { kind } => self.planner.clone_from(kind),
+            Command::SetMode { mode } => self.mode.clone_from(mode),
+            Command::SetReplanEvery { steps } => self.replan_every = *steps,
+            Command::HideCamera { hidden } => self.camera_hidden = *hidden,
+            Command::SetWind { drift } => self.wind.clone_from(drift),
+            Command::SetGoal { .. } | Command::GoalIsNow | Command::MoveWorld { .. } => {}
+        }
+    }
+}
