@@ -188,6 +188,7 @@ impl Agent {
         // The tick does not end with the decision: what follows has to be done by then, too.
         let deciding_secs = directive.budget_secs - self.times.margin_secs(directive.budget_secs);
         let deadline = Deadline { clock, at_secs: started_secs + deciding_secs };
+        let begun = (started_secs, directive.budget_secs);
         let mut report = match self.decide(observation, &directive, &arrival, &deadline) {
             Ok(decision) => self.remember(decision, directive, arrival),
             Err(error) => TickReport::holding_still(self.tick, directive, &error),
@@ -195,7 +196,7 @@ impl Agent {
         self.executed.returned(self.tick, &report.action_chunk);
         self.tick += 1;
         let ended_secs = clock.now_secs();
-        self.times.end(ended_secs, started_secs, deadline.at_secs);
+        self.times.end(ended_secs, begun, deadline.at_secs);
         report.planning_ms = (ended_secs - started_secs) * 1e3;
         report.deadline_missed = report.planning_ms > report.directive.budget_secs * 1e3;
         report

@@ -13,8 +13,8 @@ const MOST_OF_BUDGET: f64 = 0.5;
 const FACTOR_OF_LONGEST: f64 = 1.25;
 /// Ticks whose closing parts are remembered: enough for a delay that one tick in some hundred has.
 const REMEMBERED: usize = 512;
-/// A search that ends earlier, in its time until the deadline, says nothing about what a late one leaves to do: a
-/// thread that has run for a few milliseconds is not interrupted by other processes yet.
+/// Share of the budget. A search that ends earlier says nothing about what a late one leaves to do: a thread that has
+/// run for a few milliseconds is not interrupted by other processes yet.
 const LATE_SHARE: f64 = 0.5;
 /// After so many ticks in turn without a late search what is known of them is forgotten: else a spell on a busy machine
 /// could keep so much of the budget free that no search would ever be begun again.
@@ -58,10 +58,11 @@ impl TickTimes {
         self.closing_since_secs = Some(now_secs - since_secs);
     }
 
-    /// The tick began at `started_secs` and ends at `now_secs`, its search was to end at `deadline_secs`.
-    pub fn end(&mut self, now_secs: f64, started_secs: f64, deadline_secs: f64) {
+    /// The tick began at `started_secs`, has a budget of `budget_secs`, and ends at `now_secs`; its search was to end at
+    /// `deadline_secs`.
+    pub fn end(&mut self, now_secs: f64, (started_secs, budget_secs): (f64, f64), deadline_secs: f64) {
         let Some(since_secs) = self.closing_since_secs.take() else { return };
-        if since_secs - started_secs > LATE_SHARE * (deadline_secs - started_secs) {
+        if since_secs - started_secs > LATE_SHARE * budget_secs {
             self.closing.add(now_secs - since_secs.min(deadline_secs.max(started_secs)));
             self.early = 0;
         } else if self.early < MOST_EARLY {
@@ -109,7 +110,7 @@ mod tests {
         assert_eq!((times.margin_secs(1.0), times.margin_secs(f64::INFINITY)), (AT_FIRST, 0.0));
         let tick = |times: &mut TickTimes, secs: f64, deadline_secs: f64| {
             times.close(10.0, 0.0);
-            times.end(10.0 + secs, 9.0, deadline_secs);
+            times.end(10.0 + secs, (9.0, 1.0), deadline_secs);
         };
         (0..FEW / 2).for_each(|_| tick(&mut times, 0.125, 10.0));
         assert_eq!(times.margin_secs(1.0), AT_FIRST, "a few ticks say little");
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!(times.margin_secs(4.0), 1.25 * 0.25, "rare delays, where there is time for them");
         assert_eq!(times.margin_secs(0.5), MOST_OF_BUDGET * 0.5, "a part of a short budget");
         assert_eq!(times.margin_secs(0.1), 0.125, "what it always takes");
-        times.end(50.0, 0.0, 0.0);
+        times.end(50.0, (0.0, 1.0), 0.0);
         assert_eq!(times.margin_secs(4.0), 1.25 * 0.25, "a tick that failed before its end says nothing");
         tick(&mut times, 0.125, 9.5); // the last group ended half a second after the deadline
         assert_eq!(times.margin_secs(4.0), 1.25 * 0.625);
@@ -130,7 +131,7 @@ mod tests {
         let mut times = TickTimes::default();
         let tick = |times: &mut TickTimes, searched_secs: f64, secs: f64| {
             times.close(searched_secs, 0.0);
-            times.end(searched_secs + secs, 0.0, 1.0);
+            times.end(searched_secs + secs, (0.0, 1.0), 1.0);
         };
         (0..FEW).for_each(|_| tick(&mut times, 0.9, 0.25));
         (0..MOST_EARLY).for_each(|_| tick(&mut times, 0.125, 0.0));
