@@ -54,7 +54,7 @@ fn check(name: &str, root: &Path) -> Vec<(usize, String)> {
                 for (channel, got) in image.rgb(row, column).into_iter().enumerate() {
                     let expected = expected[place][channel].as_u64().unwrap() as u8;
                     let what = format!("{name} episode {index} frame {frame} at {row}, {column}, channel {channel}");
-                    assert!(got.abs_diff(expected) <= 3, "{what}: {got} for {expected}");
+                    assert_eq!(got, expected, "{what}");
                 }
             }
         }
