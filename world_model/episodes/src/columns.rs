@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
+use mindseye_interface::printable;
+
 use crate::cameras::{RecordedCamera, stack_size};
 use crate::episode::EpisodeShape;
 use crate::{Error, Result};
@@ -62,12 +64,17 @@ impl Columns {
     }
 }
 
-/// Names of the elements of `slices`, one after the other; empty where one slice has none.
+/// Longest name of an element that is kept whole, characters.
+const LONGEST_NAME: usize = 150;
+
+/// Names of the elements of `slices`, one after the other; empty where one slice has none. They are labels for people:
+/// one with control characters gets escapes for them, a very long one is cut short.
 pub(crate) fn element_names(slices: &[ColumnSlice]) -> Vec<String> {
     if slices.iter().any(|slice| slice.names.is_empty()) {
         return Vec::new();
     }
-    slices.iter().flat_map(|slice| slice.names.clone()).collect()
+    let label = |name: &String| printable(&name.chars().take(LONGEST_NAME).collect::<String>()).into_owned();
+    slices.iter().flat_map(|slice| &slice.names).map(label).collect()
 }
 
 /// `slices` with `names` for their elements, one after the other.

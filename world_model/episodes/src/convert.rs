@@ -281,7 +281,8 @@ fn spec(parts: &[SourceEpisodes<'_>], options: &ConvertOptions) -> Result<Datase
             options.frames_per_second.is_none() && other.frames_per_second() != first.frames_per_second();
         if *other.shape() != shape || whole_rate(other, options)? != rate || is_other_rate {
             let describe = |source: &dyn EpisodeSource| {
-                format!("{:?} at {:?} timesteps per second", source.shape(), source.frames_per_second())
+                let rate = source.frames_per_second().map_or_else(|| "an unknown number of".into(), |r| r.to_string());
+                format!("{}, {rate} timesteps per second", source.shape())
             };
             let expected = format!("{}, as in {}", describe(first), first.path().display());
             return Err(Error::content(other.path(), "episodes", expected, describe(other)));

@@ -1,5 +1,7 @@
 //! One recorded episode in memory.
 
+use std::fmt;
+
 use mindseye_interface::{Image, ImageSize};
 
 use crate::{Error, Result};
@@ -43,6 +45,15 @@ pub struct EpisodeShape {
     pub state: usize,
     /// Width `A` of an action.
     pub action: usize,
+}
+
+impl fmt::Display for EpisodeShape {
+    /// For example `64 x 64 pixels, 2 numbers per action, 2 of proprioception, 5 of state`.
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { image_size, proprioception, state, action } = self;
+        write!(text, "{} x {} pixels, {action} numbers per action, ", image_size.width(), image_size.height())?;
+        write!(text, "{proprioception} of proprioception, {state} of state")
+    }
 }
 
 impl EpisodeArrays {

@@ -49,10 +49,10 @@ pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Box<dyn EpisodeSource
     if path.join("meta").join("info.json").is_file() {
         return Ok(Box::new(lerobot::dataset::Dataset::open_with(path, mapping)?));
     }
-    if name.ends_with(".lance") {
+    if name.ends_with(".lance") || holds_lance_table(path) {
         return refused(
-            "a Lance table (in Python, stable_worldmodel.data.convert(PATH, 'new.h5', dest_format='hdf5') makes a file \
-             that is read)",
+            "a Lance table (in Python, stable_worldmodel.data.convert(os.path.abspath(PATH_OF_TABLE), 'new.h5', \
+             dest_format='hdf5') makes a file that is read)",
         );
     }
     if swm::folder::is_swm_folder(path) {
@@ -67,4 +67,10 @@ pub fn open_with(path: &Path, mapping: &Mapping) -> Result<Box<dyn EpisodeSource
             refused(&got)
         }
     }
+}
+
+/// Whether the folder `path` is one round Lance tables.
+fn holds_lance_table(path: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(path) else { return false };
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with(".lance"))
 }

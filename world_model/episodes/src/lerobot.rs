@@ -25,6 +25,7 @@ mod images_table;
 mod info;
 mod named;
 mod new_dataset;
+mod outputs;
 mod page_header;
 mod pages;
 mod sidecar_file;

@@ -20,7 +20,7 @@ pub(crate) fn missing(path: &Path, alternatives: &[&str], names: &[String]) -> E
 /// The rows of each episode, from `ep_len` and `ep_offset`. All ranges lie within `rows`.
 ///
 /// # Errors
-/// [`Error::Content`] when a range is empty or exceeds `rows`.
+/// [`Error::Content`] when a range is empty, exceeds `rows`, or overlaps another.
 pub(crate) fn episodes(path: &Path, lengths: &[i64], offsets: &[i64], rows: u64) -> Result<Vec<Range<usize>>> {
     if lengths.len() != offsets.len() {
         return Err(Error::content(path, "ep_offset", format!("{} episodes", lengths.len()), offsets.len()));
@@ -34,7 +34,16 @@ pub(crate) fn episodes(path: &Path, lengths: &[i64], offsets: &[i64], rows: u64)
             Error::content(path, format!("episode {episode}"), format!("rows below {rows}"), got)
         })
     };
-    lengths.iter().zip(offsets).enumerate().map(range).collect()
+    let ranges: Vec<Range<usize>> = lengths.iter().zip(offsets).enumerate().map(range).collect::<Result<_>>()?;
+    let mut order: Vec<usize> = (0..ranges.len()).collect();
+    order.sort_by_key(|episode| ranges[*episode].start);
+    for (&first, &second) in order.iter().zip(order.iter().skip(1)) {
+        if ranges[first].end > ranges[second].start {
+            let got = format!("rows {:?} and {:?}", ranges[first], ranges[second]);
+            return Err(Error::content(path, "ep_offset", format!("episodes {first} and {second} apart"), got));
+        }
+    }
+    Ok(ranges)
 }
 
 /// The width of a row of column `name` of `shape`: `[rows, width]`, or `[rows]` with one number each.
@@ -139,6 +148,8 @@ mod tests {
             (&[1], &[-1]),
             (&[i64::MAX], &[i64::MAX]),
             (&[1, 1], &[0]),
+            (&[2, 2], &[0, 0]),
+            (&[2, 3], &[3, 1]),
         ] {
             assert!(episodes(path, lengths, offsets, 5).is_err(), "{lengths:?} {offsets:?}");
         }

@@ -320,6 +320,19 @@ fn empty_info(files: &std::collections::BTreeMap<std::path::PathBuf, Vec<u8>>) -
     info.to_string()
 }
 
+/// Symptom: a file of finished episodes was removed under way, and the recording ended with all episodes counted.
+/// Cause: nobody looked at files that were written before. Fix: every flush and the end do.
+#[test]
+fn a_recording_ends_when_a_file_of_finished_episodes_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = DatasetWriter::create(folder.path(), spec(), WriteMode::Error).unwrap();
+    writer.add_episode(&episodes()[0]).unwrap();
+    writer.flush().unwrap();
+    fs::remove_file(folder.path().join("data/chunk-000/file-000.parquet")).unwrap();
+    let error = writer.finish().unwrap_err().to_string();
+    assert!(error.contains("file-000.parquet") && error.contains("removed"), "{error}");
+}
+
 #[test]
 fn a_recording_ends_when_a_folder_inside_is_removed() {
     // Symptom: with `data` or `meta/episodes` removed under way, a recording went on and ended well, and nothing in it

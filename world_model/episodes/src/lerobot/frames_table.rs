@@ -52,6 +52,14 @@ pub(crate) struct EncodedEpisode {
 }
 
 impl EncodedEpisode {
+    /// Bytes that it takes in memory, about.
+    pub fn memory_bytes(&self) -> usize {
+        const PER_IMAGE: usize = 48;
+        let further = self.more_images.iter().flat_map(|(_, images)| images);
+        let images = self.images.iter().chain(further).map(|png| png.len() + PER_IMAGE).sum::<usize>();
+        images + size_of::<f32>() * (self.proprioception.len() + self.states.len() + self.actions.len())
+    }
+
     /// The default feature called `name`, `[T]`.
     pub fn default_feature(&self, name: &str, fps: f64) -> Vec<f64> {
         let frames = 0..self.images.len();

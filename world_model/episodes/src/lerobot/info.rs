@@ -129,9 +129,9 @@ pub(crate) struct Info {
     pub total_tasks: usize,
     #[serde(default = "default_chunks_size")]
     pub chunks_size: usize,
-    #[serde(default = "default_data_files_size")]
+    #[serde(default = "default_data_files_size", deserialize_with = "megabytes")]
     pub data_files_size_in_mb: u64,
-    #[serde(default = "default_video_files_size")]
+    #[serde(default = "default_video_files_size", deserialize_with = "megabytes")]
     pub video_files_size_in_mb: u64,
     pub data_path: String,
     #[serde(default)]
@@ -142,6 +142,12 @@ pub(crate) struct Info {
     pub splits: BTreeMap<String, String>,
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
+}
+
+/// Whole megabytes of a number of them: what other writers put there limits files, and is no reason to refuse one.
+fn megabytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number >= 0.0 { Ok((number.ceil() as u64).max(1)) } else { Err(serde::de::Error::custom("expected 0 or more")) }
 }
 
 pub(crate) fn default_chunks_size() -> usize {

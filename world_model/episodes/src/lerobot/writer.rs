@@ -16,6 +16,7 @@ use super::info::{
 use super::new_dataset::{
     check_room, clear_aside, delete_dataset, fresh_info, make_folder, remove_left_overs, set_aside,
 };
+use super::outputs::{Outputs, make_folder_of};
 use super::sidecar_file::write_sidecar;
 use super::statistics::Statistics;
 use super::statistics_file::write_statistics;
@@ -51,6 +52,7 @@ pub struct DatasetWriter {
     pending: Vec<EncodedEpisode>,
     pending_statistics: Vec<EpisodeStatistics>,
     pending_bytes: u64,
+    outputs: Outputs,
     /// Statistics over all committed episodes, in the order of the features.
     statistics: Option<EpisodeStatistics>,
 }
@@ -131,6 +133,7 @@ impl DatasetWriter {
             pending: Vec::new(),
             pending_statistics: Vec::new(),
             pending_bytes: 0,
+            outputs: Outputs::default(),
             statistics: None,
         }
     }
@@ -224,8 +227,7 @@ impl DatasetWriter {
             actions: flat(&episode.actions),
         };
         self.pending_statistics.push(self.episode_statistics(&cameras, &encoded));
-        let further = encoded.more_images.iter().flat_map(|(_, images)| images);
-        self.pending_bytes += encoded.images.iter().chain(further).map(|png| png.len() as u64).sum::<u64>();
+        self.pending_bytes += encoded.memory_bytes() as u64;
         self.pending.push(encoded);
         let megabytes = match self.spec.image_storage {
             ImageStorage::Png => self.info.data_files_size_in_mb,
@@ -299,6 +301,7 @@ impl DatasetWriter {
         if self.replaces {
             self.replace()?;
         }
+        self.outputs.require()?;
         let data = self.next_data;
         let as_video = self.spec.image_storage == ImageStorage::Av1;
         if as_video {
@@ -318,10 +321,12 @@ impl DatasetWriter {
         };
         let rows: Vec<EpisodeRow> = self.pending.iter().map(row).collect();
         let file = self.info.data_file(&self.root, data);
-        self.make_folder_of(&file, data)?;
+        let is_new = self.info.total_episodes == 0;
+        make_folder_of(&self.root, &file, data, is_new)?;
         write_frames(&file, &self.info, &self.pending)?;
+        self.outputs.add(file);
         let first = self.info.total_episodes;
-        self.make_folder_of(&episodes_file(&self.root, self.next_rows), self.next_rows)?;
+        make_folder_of(&self.root, &episodes_file(&self.root, self.next_rows), self.next_rows, is_new)?;
         write_rows(&self.root, self.next_rows, &self.info, first, &rows, &self.pending_statistics)?;
 
         let mut info = self.info.clone();
@@ -352,7 +357,7 @@ impl DatasetWriter {
         let episodes: Vec<&[Vec<u8>]> = self.pending.iter().map(|encoded| encoded.images.as_slice()).collect();
         let bytes = mp4(&episodes, self.shape.image_size, self.spec.frames_per_second)
             .map_err(|reason| Error::file(&path, "encoding", reason))?;
-        self.make_folder_of(&path, self.next_video)?;
+        make_folder_of(&self.root, &path, self.next_video, self.info.total_episodes == 0)?;
         files::write_whole(&path, &bytes).map_err(|error| Error::file(&path, "writing", error))
     }
 
@@ -362,23 +367,9 @@ impl DatasetWriter {
     /// As [`DatasetWriter::flush`].
     pub fn finish(mut self) -> Result<usize> {
         self.flush()?;
+        self.outputs.require()?;
         self.is_new = false;
         Ok(self.info.total_episodes)
-    }
-
-    /// Makes the folder of `file`, where it is the first of a chunk. A folder that was there and is not there any more
-    /// was removed under way, with finished episodes: it is not made anew.
-    fn make_folder_of(&self, file: &Path, place: FilePlace) -> Result<()> {
-        let Some(folder) = file.parent().filter(|_| place.file == 0) else { return Ok(()) };
-        if self.info.total_episodes == 0 {
-            return make_folder(&self.root, folder);
-        }
-        match std::fs::create_dir(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                Err(Error::file(folder, "making the folder", error))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Checks that the folder was not removed or moved.
