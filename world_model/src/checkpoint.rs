@@ -167,6 +167,19 @@ impl Checkpoint {
         }
     }
 
+    /// Copies the files of the heads beside this model to `folder`, of `other`, where both models have equal weights.
+    /// Where they do not, nothing is copied, and the names of the heads' files come back. Files that are there stay.
+    ///
+    /// # Errors
+    /// [`Error::File`] when a file cannot be read or written.
+    pub fn give_heads_to(&self, other: &Self, folder: &Path) -> Result<Vec<&'static str>> {
+        if self.fingerprint() != other.fingerprint() {
+            return Ok(self.heads.files());
+        }
+        self.heads.copy_missing(folder)?;
+        Ok(Vec::new())
+    }
+
     /// Writes one head of this model to its file in `folder`. Nothing else in the folder is written or deleted.
     ///
     /// # Errors
@@ -226,6 +239,33 @@ impl Checkpoint {
         Self::with_heads(config, model, statistics, heads)
     }
 
+    /// Reads a folder as [`Checkpoint::load_for_scene`] does, but without the heads that do not belong to its model or
+    /// are broken: for training them anew. Why each was left out comes with it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load_for_scene`], of the model.
+    pub fn load_without_unfit_heads(folder: &Path, scene: &str) -> Result<(Self, Vec<Error>)> {
+        Self::require_scene(folder, scene)?;
+        crate::families::require_world_model(folder)?;
+        let config = CheckpointConfig::load(folder)?;
+        let (model, statistics) = jepa_folder::read(folder, &config)?;
+        let heads = Heads::of(Some(folder), Some(&config.model), fingerprint::of_weights(model.weights())?);
+        let mut unfit = Vec::new();
+        let checkpoint = Self {
+            config,
+            model,
+            statistics,
+            decoder: fitting(heads.read(), &mut unfit),
+            policy: fitting(heads.read(), &mut unfit),
+            critic: fitting(heads.read(), &mut unfit),
+            state_probe: fitting(heads.read(), &mut unfit),
+            stochastic: fitting(heads.read(), &mut unfit),
+            ensemble: fitting(heads.read(), &mut unfit),
+            heads,
+        };
+        Ok((checkpoint, unfit))
+    }
+
     /// Reads `config.json` only.
     ///
     /// # Errors
@@ -239,6 +279,11 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::File`] naming the file and the field `scene`.
     pub fn load_for_scene(folder: &Path, scene: &str) -> Result<Self> {
+        Self::require_scene(folder, scene)?;
+        Self::load(folder)
+    }
+
+    fn require_scene(folder: &Path, scene: &str) -> Result<()> {
         let config = Self::load_config(folder)?;
         if config.scene != scene {
             return Err(Error::file(
@@ -246,8 +291,16 @@ impl Checkpoint {
                 format!("scene: expected {scene}, got {}", config.scene),
             ));
         }
-        Self::load(folder)
+        Ok(())
     }
+}
+
+/// The head that was read, or none, and why, among `unfit`.
+fn fitting<H>(read: Result<Option<H>>, unfit: &mut Vec<Error>) -> Option<H> {
+    read.unwrap_or_else(|error| {
+        unfit.push(error);
+        None
+    })
 }
 
 /// Whether two paths lead to the same folder; a folder that does not exist is no other's.

@@ -36,14 +36,15 @@ impl ProbeErrors {
             let (read, truth) = (of(read), of(states));
             // An angle is a point on the circle: residuals are distances between points.
             let parts: &[fn(f64) -> f64] = if angle { &[f64::sin, f64::cos] } else { &[std::convert::identity] };
-            let (mut residual, mut total) = (0.0, 0.0);
+            let (mut residual, mut total, mut square) = (0.0, 0.0, 0.0);
             for part in parts {
                 let mean = truth.iter().map(|&value| part(value)).sum::<f64>() / rows;
                 residual +=
                     read.iter().zip(&truth).map(|(&read, &truth)| (part(read) - part(truth)).powi(2)).sum::<f64>();
                 total += truth.iter().map(|&truth| (part(truth) - mean).powi(2)).sum::<f64>();
+                square += truth.iter().map(|&truth| part(truth).powi(2)).sum::<f64>();
             }
-            errors.r2.push(1.0 - residual / total.max(1e-12));
+            errors.r2.push(determination(residual, total, square));
             let mut off: Vec<f64> = read.iter().zip(&truth).map(|(read, truth)| apart(read - truth, angle)).collect();
             errors.rmse.push((off.iter().map(|off| off * off).sum::<f64>() / rows).sqrt());
             off.sort_by(f64::total_cmp);
@@ -51,6 +52,13 @@ impl ProbeErrors {
         }
         errors
     }
+}
+
+/// Coefficient of determination of values whose squares sum up to `square`, and those of their differences from the
+/// mean to `total`. Where nothing varies there is nothing to explain: 0.
+fn determination(residual: f64, total: f64, square: f64) -> f64 {
+    const CONSTANT: f64 = 1e-9;
+    if total <= CONSTANT * square { 0.0 } else { 1.0 - residual / total }
 }
 
 /// Absolute difference; that of angles is at most π.
@@ -108,7 +116,8 @@ impl Probe {
         for (index, &angle) in self.angles.iter().enumerate() {
             let columns = column..column + 1 + usize::from(angle);
             let left: f64 = columns.clone().map(|column| square(residual.column(column).into_owned())).sum();
-            errors.r2.push(1.0 - left / columns.clone().map(total).sum::<f64>().max(1e-12));
+            let all: f64 = columns.clone().map(|column| square(truth.column(column).into_owned())).sum();
+            errors.r2.push(determination(left, columns.clone().map(total).sum::<f64>(), all));
             column = columns.end;
             let pairs = read.iter().skip(index).step_by(count).zip(states.iter().skip(index).step_by(count));
             let mut off: Vec<f64> = pairs.map(|(read, &truth)| apart(read - f64::from(truth), angle)).collect();
@@ -160,6 +169,14 @@ mod tests {
         let errors = probe.errors_on(&latents[450..], &states[300..]);
         assert!(errors.r2[0] > 0.999 && errors.rmse[0] < 0.02 && errors.median[0] < 0.02, "{errors:?}");
         assert!(errors.r2[1] < 0.3, "{errors:?}");
+    }
+
+    #[test]
+    fn what_does_not_vary_is_not_explained() {
+        let latents = latents(600);
+        let states: Vec<f32> = (0..200).flat_map(|row| [if row < 150 { row as f32 } else { 9000.1 }, 0.0]).collect();
+        let probe = Probe::fit(&latents[..450], &states[..300], &["time".to_owned(), "none".to_owned()], 3).unwrap();
+        assert_eq!(probe.errors_on(&latents[450..], &states[300..]).r2, [0.0, 0.0]);
     }
 
     #[test]

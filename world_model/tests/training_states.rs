@@ -134,11 +134,23 @@ fn heads_stay_beside_a_resumed_run_and_those_of_other_weights_are_named() {
     let loaded = Checkpoint::load(folder.path()).unwrap().policy.unwrap();
     assert_eq!(values_of(loaded.weights()).unwrap(), values_of(policy.weights()).unwrap());
 
+    let elsewhere = tempfile::tempdir().unwrap();
+    assert_eq!(Checkpoint::load(folder.path()).unwrap().give_heads_to(&first, elsewhere.path()).unwrap(), [""; 0]);
+    assert_eq!(std::fs::read(elsewhere.path().join(Policy::FILE)).unwrap(), written, "of equal weights they go along");
+
     let continued = save(false, Some(&first));
     assert_ne!(continued.fingerprint(), first.fingerprint());
     assert_eq!(std::fs::read(folder.path().join(Policy::FILE)).unwrap(), written, "it stays");
     let unfit: Vec<String> = continued.unfit_heads(folder.path()).iter().map(ToString::to_string).collect();
     assert!(unfit.len() == 1 && !continued.has_head_in::<Policy>(folder.path()), "{unfit:?}");
+    // Symptom: the policy could not be trained again: beside the old one, the checkpoint could not be read.
+    assert!(Checkpoint::load(folder.path()).is_err());
+    let (again, left_out) = Checkpoint::load_without_unfit_heads(folder.path(), &continued.config.scene).unwrap();
+    assert!(again.policy.is_none() && left_out.len() == 1);
+    assert_eq!(again.give_heads_to(&first, elsewhere.path()).unwrap(), [Policy::FILE], "other weights: named only");
+    again.save_with_head(folder.path(), &policy).unwrap();
+    assert!(Checkpoint::load(folder.path()).unwrap().policy.is_some());
+    first.save_head(folder.path(), &policy).unwrap();
     for part in [Policy::FILE, "model_fingerprint", first.fingerprint(), continued.fingerprint()] {
         assert!(unfit[0].contains(part) && !unfit[0].contains('\n'), "{unfit:?}");
     }

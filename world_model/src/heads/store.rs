@@ -139,6 +139,23 @@ impl Heads {
         others.filter_map(|name| file_of(folder, name)).try_for_each(|path| copy_file(&path, to))
     }
 
+    /// Names of the files of heads that lie beside the model.
+    pub(crate) fn files(&self) -> Vec<&'static str> {
+        let Some(folder) = &self.folder else { return Vec::new() };
+        FILES.into_iter().filter(|name| file_of(folder, name).is_some()).collect()
+    }
+
+    /// Copies the files of all heads, and the calibration, to the folder `to`, byte for byte, where it has none of that
+    /// name.
+    ///
+    /// # Errors
+    /// [`Error::File`] when a file cannot be read or written.
+    pub(crate) fn copy_missing(&self, to: &Path) -> Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let missing = FILES.iter().chain([&CALIBRATION]).filter(|name| file_of(to, name).is_none());
+        missing.filter_map(|name| file_of(folder, name)).try_for_each(|path| copy_file(&path, to))
+    }
+
     /// A poisoned lock is harmless: entries are complete when they are inserted.
     fn locked(&self) -> MutexGuard<'_, ReadHeads> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)

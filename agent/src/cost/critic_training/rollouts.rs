@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mindseye_interface::config::require_range;
-use mindseye_interface::{Progress, Rng, Seed};
+use mindseye_interface::{Error as InterfaceError, Progress, Rng, Seed};
 use mindseye_world_model::heads::critic::CriticTargets;
 use mindseye_world_model::heads::policy::{PolicyRollout, StateGoalPairs, roll_out_policy};
 use mindseye_world_model::{EncodedDataset, Head, Jepa, LatentMetric, Policy, RolloutEngine};
@@ -73,7 +73,11 @@ impl<'a> CriticRollouts<'a> {
     ) -> Result<Self> {
         let policy = costs.policy;
         require_range("horizon (of the policy's plans)", config.horizon, 1, policy.config().horizon_chunks)?;
-        require_range("episodes (one in ten is held out)", dataset.episodes().len(), HELD_OUT_EVERY, usize::MAX)?;
+        let count = dataset.episodes().len();
+        if count < HELD_OUT_EVERY {
+            let expected = format!("{HELD_OUT_EVERY} or more, since one in {HELD_OUT_EVERY} is held out");
+            return Err(InterfaceError::field("episodes of --data", expected, count).into());
+        }
         let (held_out, training) =
             (0..dataset.episodes().len()).partition(|episode| episode % HELD_OUT_EVERY == HELD_OUT_EVERY - 1);
         let cost = costs.cost;

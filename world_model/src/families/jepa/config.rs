@@ -108,6 +108,10 @@ impl EncoderConfig {
         match self {
             Self::Patch(config) => {
                 require_range("model.encoder.patch", config.patch, 1, image_side)?;
+                if !image_side.is_multiple_of(config.patch) {
+                    let expected = format!("a divisor of model.image_side, {image_side}");
+                    return Err(mindseye_interface::Error::field("model.encoder.patch", expected, config.patch));
+                }
                 require_range("model.encoder.channels", config.channels, 1, 1024)?;
                 require_range("model.encoder.bottleneck", config.bottleneck, 1, 1024)?;
                 require_range("model.encoder.blocks", config.blocks, 0, 32)?;

@@ -26,7 +26,7 @@ pub struct Overrides {
     pub quick: bool,
     /// Control steps per action chunk.
     pub action_chunk: Option<usize>,
-    /// Optimiser steps of the model.
+    /// Optimiser steps of the model; fewer than the recipe's shorten what follows them in proportion.
     pub steps: Option<usize>,
     /// Optimiser steps of the decoder.
     pub decoder_steps: Option<usize>,
@@ -90,6 +90,13 @@ impl Overrides {
         recipe.decoder_steps = self.decoder_steps.unwrap_or(recipe.decoder_steps);
         if let Some(steps) = self.steps {
             require_range("--steps", steps, 0, 100_000_000)?;
+            if steps > 0 && steps < recipe.steps {
+                // A try of a few steps is not followed by thousands.
+                let shortened = |other: usize| (other * steps).div_ceil(recipe.steps);
+                recipe.finetuning.steps = shortened(recipe.finetuning.steps);
+                let decoder_steps = shortened(recipe.decoder_steps);
+                recipe.decoder_steps = self.decoder_steps.unwrap_or(decoder_steps);
+            }
             recipe.steps = steps;
         }
         Ok(chunk)

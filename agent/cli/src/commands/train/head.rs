@@ -124,10 +124,12 @@ impl HeadArguments {
         }
         let mappings = self.mapping.iter().map(|path| config::load(path));
         let mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
-        let checkpoint = Checkpoint::load_for_scene(&assets::resolve(&self.checkpoint), &self.scene)?;
+        let folder = assets::resolve(&self.checkpoint);
+        let (checkpoint, unfit) = Checkpoint::load_without_unfit_heads(&folder, &self.scene)?;
         let lock = lock_folder(out, "train")?;
         let stop = stop_on_ctrl_c()?;
         let progress = TerminalProgress::stopped_by(stop);
+        unfit.iter().for_each(|error| progress.note(&format!("not used: {error}")));
         let seed = Seed::new(training.seed).child(names.seed);
         let options = training.options(seed, &lock, stop, &progress)?;
         let options = RunOptions { resume: state.exists(), model: Some(checkpoint.fingerprint()), ..options };

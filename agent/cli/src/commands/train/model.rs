@@ -9,6 +9,7 @@ use mindseye_assets as assets;
 use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping, Sidecar, action_ranges};
 use mindseye_evaluation::verdict::{Verdict, learning_curve};
 use mindseye_interface::config::require_range;
+use mindseye_interface::text::printable_path;
 use mindseye_interface::{ImageSize, Seed, config};
 use mindseye_plots::model_report::{Settings, report_of_run};
 use mindseye_plots::report::{FILE, command_line};
@@ -69,8 +70,9 @@ pub struct ModelArguments {
     /// episodes. Of data of other tools its model and the bounds of its actions are kept.
     #[arg(long, visible_alias = "from", conflicts_with = "resume")]
     init_from: Option<PathBuf>,
-    /// Optimiser steps of the model instead of the recipe's; the finetuning is as in the recipe. With --init-from, 0
-    /// keeps the encoder and trains the predictor alone (without finetuning in the recipe, a new decoder only).
+    /// Optimiser steps of the model instead of the recipe's; fewer shorten finetuning and decoder in proportion.
+    /// With --init-from, 0 keeps the encoder and trains the predictor alone, as long as in the recipe (without
+    /// finetuning in the recipe, a new decoder only).
     #[arg(long)]
     steps: Option<usize>,
     /// A first try in minutes: a part of the steps of the recipe, and what that gives up is said.
@@ -146,6 +148,7 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     if !flags.resume && taken {
         bail!("{}: expected a folder without a run, or --resume, got a run or a checkpoint", out.display());
     }
+    let from = start.as_ref();
     let start = start.as_ref().map(|start| StartingPoint {
         model: &start.model,
         recipe: &start.config.recipe,
@@ -206,6 +209,13 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
         lock.still_here()?;
         checkpoint.save(out)?;
         TakenFor::forget(out)?;
+        if let Some(from) = from {
+            let left = from.give_heads_to(&checkpoint, out)?;
+            if !left.is_empty() {
+                let (name, left) = (printable_path(from.heads().folder().unwrap_or(out)), left.join(", "));
+                progress.note(&format!("heads of {name} belong to its weights and are not taken along: {left}"));
+            }
+        }
         let state = out.join(state_file("decoder"));
         // Of a run that had ended before, the decoder beside it is that of the same weights.
         report.decoder = flags.resume && !state.exists() && checkpoint.has_head_in::<Decoder>(out);
@@ -222,7 +232,7 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
             }
         }
         for error in checkpoint.unfit_heads(out) {
-            progress.note(&format!("not of this model any more, train it again: {error}"));
+            progress.note(&format!("not of this model any more, train it again or remove it: {error}"));
         }
         if report.decoder || recipe.decoder_steps == 0 {
             let (cache, held_out) = (data.cache(), data.validation_episodes());

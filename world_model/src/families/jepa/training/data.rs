@@ -11,9 +11,12 @@ use rand::seq::SliceRandom as _;
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainingConfig;
-use super::data_statistics::{DataStatistics, MAX_VALUE};
+use super::data_statistics::DataStatistics;
 use super::seen::SeenEpisodes;
 use crate::{Error, Result};
+
+/// Largest mean or standard deviation of normalised actions: more is a glitch.
+const MAX_ACTION: f64 = 1e12;
 
 /// Windows side by side, see [`WindowBatch`].
 pub type Batch = WindowBatch;
@@ -244,7 +247,7 @@ impl TrainingData {
         let (mean, std) = mean_and_std(&self.cache.taken_actions(), self.cache.action_width());
         let refused =
             |expected: &str, got: String| Err(Error::Data { field: "actions", expected: expected.into(), got });
-        let is_moderate = |(mean, std): (&f64, &f64)| mean.abs().max(*std) <= MAX_VALUE;
+        let is_moderate = |(mean, std): (&f64, &f64)| mean.abs().max(*std) <= MAX_ACTION;
         if let Some(dimension) = mean.iter().zip(&std).position(|both| !is_moderate(both)) {
             let got = format!("a mean of {:.3e} in dimension {dimension}", mean[dimension]);
             return refused("values of moderate size (mindseye data validate finds a glitch)", got);

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Largest mean or standard deviation, in any unit.
-pub(crate) const MAX_VALUE: f64 = 1e12;
+/// Largest mean, standard deviation or error, in any unit: what is recorded is `f32`, and may be a time in nanoseconds.
+pub(crate) const MAX_VALUE: f64 = 1e40;
 
 /// Statistics of the data a model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
