@@ -275,14 +275,13 @@ pub fn require_outside(out: &Path, data: &[PathBuf]) -> Result<()> {
     }
 }
 
-/// Writes `document` as JSON to `path`, whole or not at all.
+/// Writes `document` as JSON to `path`, whole or not at all, into a folder that is there (see [`lock_folder`]).
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write_json(path: &Path, document: &impl Serialize) -> Result<()> {
     let context = || format!("{}", path.display());
-    files::write_whole_with_folders(path, &serde_json::to_vec_pretty(document).with_context(context)?)
-        .with_context(context)
+    files::write_whole(path, &serde_json::to_vec_pretty(document).with_context(context)?).with_context(context)
 }
 
 /// An error of the episodes library in the words of the command line: arguments are options.

@@ -17,8 +17,9 @@ use serde::Serialize;
 
 pub use summary::CheckpointSummary;
 
+use crate::png::write_png_into;
 use crate::report::{Training, write_training};
-use crate::{Error, Result, write_png};
+use crate::{Error, Result};
 
 /// What was found on one data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -141,7 +142,7 @@ pub fn report(
         for (name, drawn) in [("probes.png", subject.probes()?), (IMAGINATION, imagination)] {
             match drawn {
                 Ok(canvas) => {
-                    write_png(&out.join(name), canvas.image())?;
+                    write_png_into(out, name, canvas.image())?;
                     report.images.push(name.to_owned());
                 }
                 Err(reason) => report.left_out.push(format!("{name}: {reason}")),
@@ -169,7 +170,7 @@ pub fn report_of_run(
     let subject = Subject { checkpoint, data, seed: Seed::new(0).child("model report") };
     let imagination = subject.imagination()?.ok();
     if let Some(sheet) = &imagination {
-        write_png(&run.join(IMAGINATION), sheet.draw()?.image())?;
+        write_png_into(run, IMAGINATION, sheet.draw()?.image())?;
     }
     write_training(&Training {
         run,

@@ -6,6 +6,17 @@ use mindseye_interface::{Image, files};
 
 use crate::{Error, Result};
 
+/// Writes `image` as a PNG, whole or not at all, as one of several files of a folder that is there: one that was moved
+/// away meanwhile is not made anew.
+///
+/// # Errors
+/// When it cannot be encoded or written.
+pub(crate) fn write_png_into(folder: &Path, name: &str, image: &Image) -> Result<()> {
+    let path = folder.join(name);
+    let bytes = encode_png(image, &path)?;
+    files::write_whole(&path, &bytes).map_err(|error| Error::write(&path, error))
+}
+
 /// Writes `image` as a PNG, whole or not at all; missing folders are made.
 ///
 /// # Errors

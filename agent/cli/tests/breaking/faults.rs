@@ -75,6 +75,8 @@ impl Fault {
 
     /// Starts `verb` in `folder`, lets the fault happen after a time, and waits for the end.
     pub fn strike(self, folder: &Path, verb: &Verb, after: Duration) -> Disturbed {
+        let lock = folder.join(verb.out()).join(LOCK_FILE);
+        let is_left = lock.exists(); // of a command before, whose process has ended
         let mut running = Running::start(self, folder, verb, after);
         let mut in_time = running.is_running_after(after);
         let (mut violations, mut has_begun) = (Vec::new(), true);
@@ -89,7 +91,7 @@ impl Fault {
             }
             Self::FolderMoved => {
                 // Whoever has not begun finds no folder, and may make one.
-                has_begun = after >= STARTED || folder.join(verb.out()).join(LOCK_FILE).exists();
+                has_begun = after >= STARTED || (!is_left && lock.exists());
                 in_time &= move_away(folder, verb);
             }
             Self::SecondWriter => {

@@ -6,8 +6,9 @@ use mindseye_evaluation::ablation::{AblationReport, AblationRow, Score};
 
 use super::page::{FILE, Page, Table};
 use super::{counted, episodes_on, identity, rate};
+use crate::Result;
 use crate::evaluation::ablation;
-use crate::{Result, write_png};
+use crate::png::write_png_into;
 
 /// Writes `report.html` and `ablation.png` into `folder`. `command` is what somebody would type to get the same.
 ///
@@ -15,7 +16,7 @@ use crate::{Result, write_png};
 /// When there is no row, or a file cannot be written.
 pub fn write_ablation(folder: &Path, report: &AblationReport, command: &str) -> Result<()> {
     let chart = ablation(&report.benchmark, &report.rows);
-    write_png(&folder.join("ablation.png"), chart.draw()?.image())?;
+    write_png_into(folder, "ablation.png", chart.draw()?.image())?;
     let significant: Vec<&AblationRow> = report.rows.iter().filter(|row| row.is_significant).collect();
     let lead = format!(
         "Every module was replaced by a part that does nothing. In {} of {} the success rate fell by more than \

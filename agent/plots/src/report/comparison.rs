@@ -7,8 +7,9 @@ use mindseye_evaluation::comparison::{PlannerComparison, PlannerRow};
 
 use super::page::{FILE, Page, Table};
 use super::{episodes_on, identity, rate, words};
+use crate::Result;
 use crate::evaluation::planners;
-use crate::{Result, write_png};
+use crate::png::write_png_into;
 
 /// Writes `report.html` and `compare.png` into `folder`. `command` is what somebody would type to get the same.
 ///
@@ -16,7 +17,7 @@ use crate::{Result, write_png};
 /// When there is no row, or a file cannot be written.
 pub fn write_comparison(folder: &Path, comparison: &PlannerComparison, command: &str) -> Result<()> {
     let chart = planners(comparison);
-    write_png(&folder.join("compare.png"), chart.draw()?.image())?;
+    write_png_into(folder, "compare.png", chart.draw()?.image())?;
     let first = comparison.rows.first().map_or("", |row| row.name.as_str());
     // Of equal rates the quickest.
     let order = |one: &&PlannerRow, other: &&PlannerRow| {

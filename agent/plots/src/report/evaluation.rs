@@ -13,7 +13,8 @@ use crate::charts::figure::{HEIGHT, WIDTH};
 use crate::charts::histogram::HistogramPlot;
 use crate::charts::success::outcomes;
 use crate::evaluation::{as_rate, sheet, success, success_chart};
-use crate::{BAD, COLOURS, CURVE, Figure, GOOD, Result, Rgb, write_png};
+use crate::png::write_png_into;
+use crate::{BAD, COLOURS, CURVE, Figure, GOOD, Result, Rgb};
 
 /// Columns of the histogram of distances.
 const COLUMNS: usize = 20;
@@ -27,9 +28,9 @@ const PREDICATES: [(&str, Rgb); 2] = [("moderate", CURVE), ("strict", COLOURS[4]
 /// When an image cannot be drawn, or a file cannot be written.
 pub fn write_evaluation(folder: &Path, outcome: &EvaluationOutcome, films: &Films, command: &str) -> Result<()> {
     let report = &outcome.report;
-    write_png(&folder.join("sheet.png"), sheet(report, &outcome.episodes)?.image())?;
+    write_png_into(folder, "sheet.png", sheet(report, &outcome.episodes)?.image())?;
     if let Some(chart) = success_chart(report)? {
-        write_png(&folder.join("success.png"), chart.image())?;
+        write_png_into(folder, "success.png", chart.image())?;
     }
     page(report, films, command)?.write(&folder.join(FILE))
 }

@@ -232,12 +232,13 @@ impl Page {
         html
     }
 
-    /// Writes the page to `path`, whole or not at all.
+    /// Writes the page to `path`, whole or not at all, into a folder that is there: one that was moved away while the
+    /// page was drawn is not made anew.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let written = files::write_whole_with_folders(path, self.html().as_bytes());
+        let written = files::write_whole(path, self.html().as_bytes());
         written.map_err(|error| Error::write(path, error))
     }
 
