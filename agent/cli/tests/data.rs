@@ -64,7 +64,7 @@ fn converting_is_lossless_and_joins_data_sets() {
     refuse(
         folder.path(),
         &["data", "convert", "once", &hdf5, "--fps", "10", "--out", "new"],
-        &["toy_push.h5", "state: 3"],
+        &["toy_push.h5", "3 of state"],
     );
     refuse(folder.path(), &["data", "convert", "once", "--out", "joined"], &["joined", "new or empty folder"]);
     assert!(!at("new").exists());

@@ -58,8 +58,8 @@ impl TickTimes {
         self.closing_since_secs = Some(now_secs - since_secs);
     }
 
-    /// The tick began at `started_secs`, has a budget of `budget_secs`, and ends at `now_secs`; its search was to end at
-    /// `deadline_secs`.
+    /// The tick began at `started_secs`, has a budget of `budget_secs`, and ends at `now_secs`; its search was to end
+    /// at `deadline_secs`.
     pub fn end(&mut self, now_secs: f64, (started_secs, budget_secs): (f64, f64), deadline_secs: f64) {
         let Some(since_secs) = self.closing_since_secs.take() else { return };
         if since_secs - started_secs > LATE_SHARE * budget_secs {

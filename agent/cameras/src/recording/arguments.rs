@@ -91,6 +91,9 @@ impl CameraRecordingArguments {
         stop: &AtomicBool,
         tell: &mut dyn FnMut(&str),
     ) -> Result<LiveRecordingReport> {
+        if !(1..=1000).contains(&self.fps) {
+            return Err(Error::argument("--fps", "1 to 1000 timesteps per second", self.fps));
+        }
         let cameras = open_set(sources, &self.cameras, self.size, self.tolerance.unwrap_or(0.5 / f64::from(self.fps)))?;
         let options = RecordingOptions {
             out: out.to_path_buf(),

@@ -108,7 +108,8 @@ pub fn run(arguments: &DemoArguments) -> Result<()> {
     if stop.load(Ordering::Relaxed) && reports.iter().any(|report| report.interrupted) {
         let done: usize = reports.iter().map(|report| report.episodes.len()).sum();
         let of = arguments.episodes * scenes.len();
-        return Err(Interrupted(format!("stopped after {done} of {of} episodes; the film shows them")).into());
+        let film = if done == 0 { "there is no film" } else { "the film shows them" };
+        return Err(Interrupted(format!("stopped after {done} of {of} episodes; {film}")).into());
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use mindseye_episodes::{
     ConvertOptions, Error, ImageStorage, OutputFormat, SkippedEpisode, SourceEpisodes, convert, open_with,
@@ -89,6 +89,10 @@ pub fn run(arguments: &ConvertArguments) -> Result<()> {
     let mapping = load_mapping(arguments.mapping.as_deref())?.or_rate(arguments.fps.map(f64::from));
     let sources = arguments.from.iter().map(|path| open_with(path, &mapping));
     let sources = sources.collect::<mindseye_episodes::Result<Vec<_>>>()?;
+    if let Some(short) = sources.iter().find(|source| source.len() <= arguments.first_episode) {
+        let (path, count, first) = (printable_path(short.path()), short.len(), arguments.first_episode);
+        bail!("--first-episode: expected less than the {count} episodes of {path}, got {first}");
+    }
     let count = arguments.max_episodes.unwrap_or(usize::MAX);
     let chosen = |episodes: usize| (0..episodes).skip(arguments.first_episode).take(count).collect();
     let parts = sources.iter().map(|source| SourceEpisodes { source: source.as_ref(), episodes: chosen(source.len()) });

@@ -83,17 +83,21 @@ pub fn run(arguments: &ValidateArguments) -> Result<()> {
     match (report.validation.broken.len(), &report.repaired) {
         (0, _) | (_, Some(_)) if !arguments.strict || report.validation.warnings.is_empty() => Ok(()),
         (0, _) | (_, Some(_)) => bail!("--strict: expected no warnings, got {}", report.validation.warnings.len()),
-        (count, None) => bail!("{}: expected readable episodes, got {count} broken", arguments.path.display()),
+        (count, None) => {
+            let path = printable_path(&arguments.path);
+            bail!("{path}: expected readable episodes, got {count} broken (--repair FOLDER leaves them out)")
+        }
     }
 }
 
 fn print(Report { validation, repaired, notes }: &Report) {
     let ValidationReport { path, format, episodes, frames, broken, warnings } = validation;
-    say!("{} ({format}): {episodes} episodes, {frames} frames, {} broken", path.display(), broken.len());
+    let path = printable_path(path);
+    say!("{path} ({format}): {episodes} episodes, {frames} frames, {} broken", broken.len());
     notes.iter().for_each(|note| say!("  {}", printable(note)));
     broken.iter().for_each(|BrokenEpisode { episode, reason }| say!("  episode {episode}: {reason}"));
     warnings.iter().for_each(|warning| say!("  warning: {}", warning.message));
     if let Some(Converted { path, episodes, frames, .. }) = repaired {
-        say!("{}: {episodes} episodes, {frames} frames", path.display());
+        say!("{}: {episodes} episodes, {frames} frames", printable_path(path));
     }
 }
