@@ -11,7 +11,7 @@ const RESAMPLES: usize = 400;
 /// Fewest episodes that an interval is given for.
 const LEAST_EPISODES: usize = 3;
 /// Numbers above this are shown as such: of images that hardly change, errors are many times the change.
-const MOST_SHOWN: f64 = 1000.0;
+pub(super) const MOST_SHOWN: f64 = 1000.0;
 
 /// A number with its 95 % interval: a bootstrap over episodes, since timesteps of one episode are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

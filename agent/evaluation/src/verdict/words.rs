@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::estimate::MOST_SHOWN;
 use super::{Origin, Verdict};
 
 /// Share of equal images above which nothing is to be seen.
@@ -192,9 +193,8 @@ fn do_not_expect(verdict: &Verdict) -> String {
         ),
         Class::Overfitted => {
             let gap = verdict.overfitting.as_ref().map_or(1.0, |overfitting| overfitting.gap.value);
-            format!(
-                "Do not expect plans in new situations: on its training episodes its error is {gap:.1} times smaller."
-            )
+            let gap = if gap > MOST_SHOWN { format!("over {MOST_SHOWN:.0}") } else { format!("{gap:.1}") };
+            format!("Do not expect plans in new situations: on its training episodes its error is {gap} times smaller.")
         }
         Class::Weak | Class::Predicts | Class::Plans if actions.is_none() => {
             "It knows no actions: it can watch (mindseye watch), and not plan.".into()
