@@ -94,22 +94,30 @@ impl Checkpoint {
         };
         config.validate()?;
         let heads = Heads::of(None, Some(&config.model), fingerprint::of_weights(model.weights())?);
-        Self::with_heads(config, model, statistics, heads)
+        Ok(Self::with_heads(config, model, statistics, heads).0)
     }
 
-    fn with_heads(config: CheckpointConfig, model: Jepa, statistics: LatentStatistics, heads: Heads) -> Result<Self> {
-        Ok(Self {
+    /// The checkpoint with those heads that belong to the model and can be read, and why the others do not.
+    fn with_heads(
+        config: CheckpointConfig,
+        model: Jepa,
+        statistics: LatentStatistics,
+        heads: Heads,
+    ) -> (Self, Vec<Error>) {
+        let mut unfit = Vec::new();
+        let checkpoint = Self {
             config,
             model,
             statistics,
-            decoder: heads.read()?,
-            policy: heads.read()?,
-            critic: heads.read()?,
-            state_probe: heads.read()?,
-            stochastic: heads.read()?,
-            ensemble: heads.read()?,
+            decoder: fitting(heads.read(), &mut unfit),
+            policy: fitting(heads.read(), &mut unfit),
+            critic: fitting(heads.read(), &mut unfit),
+            state_probe: fitting(heads.read(), &mut unfit),
+            stochastic: fitting(heads.read(), &mut unfit),
+            ensemble: fitting(heads.read(), &mut unfit),
             heads,
-        })
+        };
+        (checkpoint, unfit)
     }
 
     /// Writes the model, the heads in memory, and `config.json` last. Files of other heads stay: one of another model
@@ -232,11 +240,16 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::File`] naming the file and its problem.
     pub fn load(folder: &Path) -> Result<Self> {
+        let (checkpoint, unfit) = Self::read(folder)?;
+        unfit.into_iter().next().map_or(Ok(checkpoint), Err)
+    }
+
+    fn read(folder: &Path) -> Result<(Self, Vec<Error>)> {
         crate::families::require_world_model(folder)?;
         let config = CheckpointConfig::load(folder)?;
         let (model, statistics) = jepa_folder::read(folder, &config)?;
         let heads = Heads::of(Some(folder), Some(&config.model), fingerprint::of_weights(model.weights())?);
-        Self::with_heads(config, model, statistics, heads)
+        Ok(Self::with_heads(config, model, statistics, heads))
     }
 
     /// Reads a folder as [`Checkpoint::load_for_scene`] does, but without the heads that do not belong to its model or
@@ -246,24 +259,7 @@ impl Checkpoint {
     /// As [`Checkpoint::load_for_scene`], of the model.
     pub fn load_without_unfit_heads(folder: &Path, scene: &str) -> Result<(Self, Vec<Error>)> {
         Self::require_scene(folder, scene)?;
-        crate::families::require_world_model(folder)?;
-        let config = CheckpointConfig::load(folder)?;
-        let (model, statistics) = jepa_folder::read(folder, &config)?;
-        let heads = Heads::of(Some(folder), Some(&config.model), fingerprint::of_weights(model.weights())?);
-        let mut unfit = Vec::new();
-        let checkpoint = Self {
-            config,
-            model,
-            statistics,
-            decoder: fitting(heads.read(), &mut unfit),
-            policy: fitting(heads.read(), &mut unfit),
-            critic: fitting(heads.read(), &mut unfit),
-            state_probe: fitting(heads.read(), &mut unfit),
-            stochastic: fitting(heads.read(), &mut unfit),
-            ensemble: fitting(heads.read(), &mut unfit),
-            heads,
-        };
-        Ok((checkpoint, unfit))
+        Self::read(folder)
     }
 
     /// Reads `config.json` only.

@@ -7,7 +7,7 @@ use crate::display::Display;
 use crate::record::TickRecord;
 use crate::running::Running;
 use crate::saved::{SavedCommand, SavedRun};
-use crate::{Command, Error, Result, RunSetup};
+use crate::{Command, Error, Result, RunSetup, Settings};
 
 /// Newest ticks of the history that keep their images, candidates and samples: so its memory is bounded where a run is
 /// not. Older ones keep their numbers.
@@ -41,6 +41,18 @@ impl InteractiveRun {
     /// What the run is made of.
     pub fn setup(&self) -> &RunSetup {
         &self.setup
+    }
+
+    /// Scene and pair, for people.
+    pub fn title(&self) -> String {
+        let RunSetup { benchmark, pair, .. } = &self.setup;
+        format!("{}, seed {}, pair {}", benchmark.name(), pair.seed, pair.index)
+    }
+
+    /// What the controls say before the first command.
+    pub fn first_settings(&self) -> Settings {
+        let spec = self.setup.source.model().spec();
+        Settings::of(&self.setup.task, spec.action_width, spec.action_chunk)
     }
 
     /// Names of the true state's `K` dimensions, with their units.

@@ -30,7 +30,7 @@ pub struct Settings {
 
 impl Settings {
     /// What `task` begins with, for actions of `action_width` numbers in chunks of `action_chunk`.
-    pub fn of(task: &Task, action_width: usize, action_chunk: usize) -> Self {
+    pub(crate) fn of(task: &Task, action_width: usize, action_chunk: usize) -> Self {
         Self {
             weights: task.weights.iter().map(|(name, weight)| (name.clone(), *weight)).collect(),
             horizon: task.horizon_chunks,

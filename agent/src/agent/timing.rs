@@ -133,7 +133,7 @@ mod tests {
             times.close(searched_secs, 0.0);
             times.end(searched_secs + secs, (0.0, 1.0), 1.0);
         };
-        (0..FEW).for_each(|_| tick(&mut times, 0.9, 0.25));
+        (0..FEW).for_each(|_| tick(&mut times, 0.875, 0.25));
         (0..MOST_EARLY).for_each(|_| tick(&mut times, 0.125, 0.0));
         assert_eq!(times.margin_secs(4.0), 1.25 * 0.25);
         tick(&mut times, 0.125, 0.0);

@@ -73,13 +73,8 @@ impl Session {
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn start(
-        run: InteractiveRun,
-        figure: Figure,
-        title: String,
-        settings: Settings,
-        paused: bool,
-    ) -> mindseye_runs::Result<Self> {
+    pub fn start(run: InteractiveRun, figure: Figure, paused: bool) -> mindseye_runs::Result<Self> {
+        let (title, settings) = (run.title(), run.first_settings());
         let probe_places = {
             let names = run.probe_names();
             let place = |name: &&str| names.iter().position(|known| known == name);

@@ -7,7 +7,7 @@ use anyhow::Result;
 use mindseye_agent::Task;
 use mindseye_assets as assets;
 use mindseye_interface::config;
-use mindseye_runs::{RunArguments, Settings, SharedBenchmark, Shipped, Supplied};
+use mindseye_runs::{RunArguments, SharedBenchmark, Shipped, Supplied};
 use mindseye_sim::{Factors, SceneOptions, benchmark};
 
 use crate::session::Session;
@@ -45,8 +45,5 @@ pub fn prepare(arguments: &RunArguments) -> Result<Session> {
     let setup = run.setup();
     let scene = mindseye_sim::scene(setup.benchmark.name())?;
     let figure = scene.figure(&Factors::default(), setup.pair.episode)?;
-    let title = format!("{}, seed {}, pair {}", scene.name, setup.pair.seed, setup.pair.index);
-    let spec = setup.source.model().spec();
-    let settings = Settings::of(&setup.task, spec.action_width, spec.action_chunk);
-    Ok(Session::start(run, figure, title, settings, arguments.is_paused())?)
+    Ok(Session::start(run, figure, arguments.is_paused())?)
 }

@@ -33,7 +33,7 @@ pub(super) fn state(session: &mut Session, at: Option<usize>, have: Option<usize
     if !is_live {
         state["steps_shown"] = json!(0);
     }
-    if have.is_none() || have != shown {
+    if have.is_none() {
         state["setup"] = json!({
             "names": session.names,
             "probe_names": session.probe_names,
@@ -42,6 +42,8 @@ pub(super) fn state(session: &mut Session, at: Option<usize>, have: Option<usize
             "planners": PlannerConfig::KINDS,
             "view": session.view,
         });
+    }
+    if have.is_none() || have != shown {
         state["series"] = series(&session.records);
         if let Some(record) = &record {
             state["tick"] = tick(session, record);

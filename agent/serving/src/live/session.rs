@@ -43,12 +43,8 @@ pub(super) struct Session {
 impl Session {
     /// Starts `run` of the episode in `view`; `save_to` is the file that the page's button writes.
     pub fn start(run: InteractiveRun, view: TopView, is_paused: bool, save_to: Option<PathBuf>) -> Result<Self> {
-        let setup = run.setup();
-        let (scene, pair) = (setup.benchmark.name().to_owned(), &setup.pair);
-        let spec = setup.source.model().spec();
-        let first_settings = Settings::of(&setup.task, spec.action_width, spec.action_chunk);
-        let title = format!("{scene}, seed {}, pair {}", pair.seed, pair.index);
-        let named = format!("{scene}_seed_{}_pair_{}.run.json", pair.seed, pair.index);
+        let (title, first_settings) = (run.title(), run.first_settings());
+        let save_to = save_to.unwrap_or_else(|| format!("{}.run.json", title.replace([' ', ','], "_")).into());
         let (names, probe_names) = (run.names().to_vec(), run.probe_names().to_vec());
         let (control_step_secs, surprise_band) = (run.control_step_secs(), run.surprise_band());
         let place = |name: &String| probe_names.iter().position(|known| known == name);
@@ -75,7 +71,7 @@ impl Session {
             map: None,
             view,
             probe_places,
-            save_to: save_to.unwrap_or_else(|| named.into()),
+            save_to,
         })
     }
 

@@ -87,18 +87,17 @@ impl Overrides {
         if self.quick {
             recipe.quicken();
         }
-        recipe.decoder_steps = self.decoder_steps.unwrap_or(recipe.decoder_steps);
         if let Some(steps) = self.steps {
             require_range("--steps", steps, 0, 100_000_000)?;
             if steps > 0 && steps < recipe.steps {
                 // A try of a few steps is not followed by thousands.
                 let shortened = |other: usize| (other * steps).div_ceil(recipe.steps);
                 recipe.finetuning.steps = shortened(recipe.finetuning.steps);
-                let decoder_steps = shortened(recipe.decoder_steps);
-                recipe.decoder_steps = self.decoder_steps.unwrap_or(decoder_steps);
+                recipe.decoder_steps = shortened(recipe.decoder_steps);
             }
             recipe.steps = steps;
         }
+        recipe.decoder_steps = self.decoder_steps.unwrap_or(recipe.decoder_steps);
         Ok(chunk)
     }
 }
