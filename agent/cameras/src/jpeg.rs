@@ -1,23 +1,15 @@
 //! JPEG and PNG images from outside.
 
-use mindseye_episodes::image_codec::{decode_image, encoded_image_size};
-use mindseye_interface::{Image, ImageSize};
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
+use mindseye_episodes::image_codec::{decode_image, decode_jpeg, encoded_image_size};
+use mindseye_interface::Image;
 
 use crate::framing::{Framing, JpegFraming};
-
-/// Most scans of a progressive image: each takes time.
-const MAX_SCANS: usize = 32;
 
 /// The image in the JPEG or PNG `bytes`. Sides are checked before memory is allocated. JPEG images without Huffman
 /// tables, as webcams send them, have the standard ones.
 ///
-/// A JPEG image has no checksum. Unless `tolerant`, what breaks the standard is an error, so that an image of which
-/// half is grey does not count as seen. Damage that is still a valid image is not found, and neither is one that its
-/// sender ended early, with an end marker.
+/// Unless `tolerant`, what breaks the standard is an error, as far as [`decode_jpeg`] finds it, and an image that ends
+/// twice is one, which damage in the middle made.
 ///
 /// # Errors
 /// The defect, on one line.
@@ -28,25 +20,7 @@ pub fn decode_encoded(bytes: &[u8], tolerant: bool) -> Result<Image, String> {
     if !tolerant && ends_twice(bytes) {
         return Err("JPEG: an end marker before the end".into());
     }
-    let tabled = (!has_tables(bytes)).then(|| with_standard_tables(bytes));
-    let bytes = tabled.as_deref().unwrap_or(bytes);
-    let options = DecoderOptions::default()
-        .set_strict_mode(!tolerant)
-        .set_max_width(ImageSize::MAX_SIDE)
-        .set_max_height(ImageSize::MAX_SIDE)
-        .jpeg_set_max_scans(MAX_SCANS)
-        .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let broken = |error: zune_jpeg::errors::DecodeErrors| format!("JPEG: {error:?}").replace('\n', " ");
-    decoder.decode_headers().map_err(broken)?;
-    let (width, height) = decoder.dimensions().ok_or("JPEG: no size")?;
-    let size = ImageSize::new(height, width).map_err(|error| error.to_string())?;
-    let mut pixels = vec![0; size.rgb_len()];
-    match decoder.output_buffer_size() {
-        Some(bytes) if bytes == pixels.len() => decoder.decode_into(&mut pixels).map_err(broken)?,
-        other => return Err(format!("JPEG: expected {} bytes of RGB, got {other:?}", pixels.len())),
-    }
-    Image::new(size, pixels).map_err(|error| error.to_string())
+    decode_jpeg(bytes, tolerant)
 }
 
 /// Whether another end marker follows the end of the image: damage made the first.
@@ -55,18 +29,6 @@ fn ends_twice(bytes: &[u8]) -> bool {
     framing.push(bytes);
     let end = if let Ok(Framing::Image(image)) = framing.next() { image.len() } else { bytes.len() };
     bytes[end..].windows(2).any(|pair| pair == [0xff, 0xd9])
-}
-
-/// Whether there is a marker of Huffman tables before the first scan.
-fn has_tables(bytes: &[u8]) -> bool {
-    let markers = bytes.windows(2).take_while(|pair| *pair != [0xff, 0xda]);
-    markers.into_iter().any(|pair| pair == [0xff, 0xc4])
-}
-
-/// `bytes` with the mark of AVI files, for which the decoder fills in the standard tables.
-fn with_standard_tables(bytes: &[u8]) -> Vec<u8> {
-    let (start, rest) = bytes.split_at(2);
-    [start, b"\xff\xe0\x00\x07AVI1\0", rest].concat()
 }
 
 #[cfg(test)]

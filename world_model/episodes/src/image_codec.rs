@@ -1,11 +1,19 @@
 //! Images as PNG or JPEG bytes and at other sizes.
 
+mod jpeg;
+
 use std::io::Cursor;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
+use image::{
+    ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits, RgbImage,
+};
 use mindseye_interface::{Image, ImageSize};
+
+use self::jpeg::Jpeg;
+
+pub use self::jpeg::decode_jpeg;
 
 /// PNG bytes of `image`, with fast lossless compression.
 ///
@@ -27,8 +35,7 @@ pub fn encode_png(image: &Image) -> std::result::Result<Vec<u8>, String> {
 /// # Errors
 /// The defect of the bytes, on one line.
 pub fn decode_image(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
-    let (decoded, _) = decode(bytes, png_or_jpeg(bytes)?, size)?;
-    Image::new(size, decoded.into_rgb8().into_raw()).map_err(|error| error.to_string())
+    decode(bytes, Some(size)).map(|(image, _)| image)
 }
 
 /// As [`decode_image`], of any size and turned as viewers turn it: a camera held sideways notes that in the file. For
@@ -37,10 +44,13 @@ pub fn decode_image(bytes: &[u8], size: ImageSize) -> std::result::Result<Image,
 /// # Errors
 /// The defect of the bytes, on one line.
 pub fn decode_upright(bytes: &[u8]) -> std::result::Result<Image, String> {
-    let (mut decoded, orientation) = decode(bytes, png_or_jpeg(bytes)?, encoded_image_size(bytes)?)?;
-    decoded.apply_orientation(orientation);
-    let size = ImageSize::new(decoded.height() as usize, decoded.width() as usize);
-    size.and_then(|size| Image::new(size, decoded.into_rgb8().into_raw())).map_err(|error| error.to_string())
+    let (image, orientation) = decode(bytes, None)?;
+    let (width, height) = (image.size().width() as u32, image.size().height() as u32);
+    let pixels = RgbImage::from_raw(width, height, image.into_pixels()).ok_or("an image of another size")?;
+    let mut turned = DynamicImage::from(pixels);
+    turned.apply_orientation(orientation);
+    let size = ImageSize::new(turned.height() as usize, turned.width() as usize);
+    size.and_then(|size| Image::new(size, turned.into_rgb8().into_raw())).map_err(|error| error.to_string())
 }
 
 /// The size of a PNG or JPEG image, from the header of its `bytes`.
@@ -48,8 +58,10 @@ pub fn decode_upright(bytes: &[u8]) -> std::result::Result<Image, String> {
 /// # Errors
 /// The defect of the bytes, on one line.
 pub fn encoded_image_size(bytes: &[u8]) -> std::result::Result<ImageSize, String> {
-    let (width, height) = decoder(bytes, png_or_jpeg(bytes)?, OVERHEAD)?.dimensions();
-    ImageSize::new(height as usize, width as usize).map_err(|error| error.to_string())
+    match png_or_jpeg(bytes)? {
+        ImageFormat::Jpeg => Ok(Jpeg::open(bytes)?.size()),
+        _ => size_of(&png(bytes, OVERHEAD)?),
+    }
 }
 
 fn png_or_jpeg(bytes: &[u8]) -> std::result::Result<ImageFormat, String> {
@@ -63,8 +75,8 @@ fn png_or_jpeg(bytes: &[u8]) -> std::result::Result<ImageFormat, String> {
 const OVERHEAD: u64 = 8 << 20;
 
 /// A decoder that takes at most `most_bytes` of memory.
-fn decoder(bytes: &[u8], format: ImageFormat, most_bytes: u64) -> std::result::Result<impl ImageDecoder + '_, String> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+fn png(bytes: &[u8], most_bytes: u64) -> std::result::Result<impl ImageDecoder + '_, String> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
     let mut limits = Limits::default();
     limits.max_image_width = Some(ImageSize::MAX_SIDE as u32);
     limits.max_image_height = Some(ImageSize::MAX_SIDE as u32);
@@ -73,28 +85,40 @@ fn decoder(bytes: &[u8], format: ImageFormat, most_bytes: u64) -> std::result::R
     reader.into_decoder().map_err(|error| one_line(&error))
 }
 
-/// The pixels as they are stored, and how they are to be turned.
-fn decode(
-    bytes: &[u8],
-    format: ImageFormat,
-    size: ImageSize,
-) -> std::result::Result<(DynamicImage, Orientation), String> {
-    if format == ImageFormat::Jpeg && is_cut_off(bytes) {
-        return Err("JPEG: expected an end marker after the image, got none: the file was cut off".into());
-    }
-    // Four channels of 16 bits, and as much again.
-    let mut decoder = decoder(bytes, format, 16 * (size.height() * size.width()) as u64 + OVERHEAD)?;
+fn size_of(decoder: &impl ImageDecoder) -> std::result::Result<ImageSize, String> {
     let (width, height) = decoder.dimensions();
-    if (height as usize, width as usize) != (size.height(), size.width()) {
-        return Err(format!("{height}x{width} pixels where {}x{} were expected", size.height(), size.width()));
+    ImageSize::new(height as usize, width as usize).map_err(|error| error.to_string())
+}
+
+/// The pixels as they are stored, of `expected` size, and how they are to be turned.
+fn decode(bytes: &[u8], expected: Option<ImageSize>) -> std::result::Result<(Image, Orientation), String> {
+    let check = |size: ImageSize| match expected {
+        Some(expected) if expected != size => {
+            let [got, expected] = [size, expected].map(|size| format!("{}x{}", size.height(), size.width()));
+            Err(format!("{got} pixels where {expected} were expected"))
+        }
+        _ => Ok(size),
+    };
+    if png_or_jpeg(bytes)? == ImageFormat::Jpeg {
+        if is_cut_off(bytes) {
+            return Err("JPEG: expected an end marker after the image, got none: the file was cut off".into());
+        }
+        let jpeg = Jpeg::open(bytes)?;
+        check(jpeg.size())?;
+        let orientation = jpeg.orientation();
+        return Ok((jpeg.image(false)?, orientation));
     }
-    // Sixteen bits of grey are distances, and would be almost black as a image.
+    let size = check(size_of(&png(bytes, OVERHEAD)?)?)?;
+    // Four channels of 16 bits, and as much again.
+    let mut decoder = png(bytes, 16 * (size.height() * size.width()) as u64 + OVERHEAD)?;
+    // Sixteen bits of grey are distances, and would be almost black as an image.
     if matches!(decoder.color_type(), ColorType::L16 | ColorType::La16) {
         return Err("grey of 16 bits (a depth image?), which is not read".into());
     }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms); // broken: as if there were none
     let decoded = DynamicImage::from_decoder(decoder).map_err(|error| one_line(&error))?;
-    Ok((decoded, orientation))
+    let image = Image::new(size, decoded.into_rgb8().into_raw()).map_err(|error| error.to_string())?;
+    Ok((image, orientation))
 }
 
 /// Whether a JPEG image begins and does not end: decoders fill the rest with grey. Previews within the header have ends

@@ -4,8 +4,10 @@
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
-use mindseye_episodes::image_codec::{decode_image, decode_upright};
+use mindseye_episodes::image_codec::{decode_image, decode_jpeg, decode_upright, encoded_image_size};
 use mindseye_interface::ImageSize;
+
+use crate::support::fixture;
 
 fn jpeg(size: ImageSize) -> Vec<u8> {
     let pixels: Vec<u8> = (0..size.rgb_len()).map(|value| (value * 37 % 251) as u8).collect();
@@ -14,6 +16,31 @@ fn jpeg(size: ImageSize) -> Vec<u8> {
         .write_image(&pixels, size.width() as u32, size.height() as u32, ExtendedColorType::Rgb8)
         .unwrap();
     bytes
+}
+
+/// Symptom: values of JPEG images were up to 4 from what Pillow reads. Cause: the decoder scaled colours up with two
+/// roundings. Fix: another decoder, with libjpeg-turbo's arithmetic.
+#[test]
+fn jpeg_images_have_the_bytes_that_pillow_reads() {
+    for name in ["yuv420", "yuv422", "yuv444", "progressive", "restarts", "grey", "cmyk"] {
+        let read = |end: &str| std::fs::read(fixture("jpeg").join(format!("{name}.{end}"))).unwrap();
+        let (jpeg, png) = (read("jpg"), read("png"));
+        let size = encoded_image_size(&jpeg).unwrap();
+        assert_eq!((size.height(), size.width()), (29, 37), "{name}");
+        let expected = decode_image(&png, size).unwrap();
+        assert!(decode_image(&jpeg, size).unwrap() == expected, "{name}");
+        assert!(decode_jpeg(&jpeg, true).unwrap() == expected, "{name}");
+    }
+}
+
+/// Cameras and other libraries warn of such bytes, and read the image.
+#[test]
+fn a_jpeg_with_a_stray_byte_before_its_end_is_read() {
+    let size = ImageSize::new(40, 48).unwrap();
+    let bytes = jpeg(size);
+    let (image, end) = bytes.split_at(bytes.len() - 2);
+    let stray = [image, &[0x12], end].concat();
+    assert_eq!(decode_image(&stray, size).unwrap(), decode_image(&bytes, size).unwrap());
 }
 
 /// Symptom: a recording whose JPEG images were cut in half counted as whole, with grey below. Cause: decoders fill

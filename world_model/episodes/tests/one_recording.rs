@@ -9,10 +9,6 @@ use crate::support::{DATA, copy, fixture};
 use mindseye_episodes::{CacheOptions, FrameCache, Mapping, WindowBatch, Windows, image_codec, open_with};
 use serde_json::Value;
 
-/// Largest difference of decoded JPEG from what the writer's reader has: rounding.
-const JPEG: u8 = 2;
-/// The same of videos of 8 bits a sample: the arithmetic is the same.
-const VIDEO: u8 = 0;
 const COMPRESSIONS: [&str; 6] = ["none", "snappy", "gzip", "lz4", "brotli", "zstd"];
 
 fn root() -> PathBuf {
@@ -67,13 +63,7 @@ fn compare(path: &Path, camera: &str, name: &str) {
     assert!(got.chunks == expected.chunks && got.proprioception == expected.proprioception, "{what}: numbers");
     assert_eq!(got.images.len(), expected.images.len(), "{what}");
     let differences = got.images.iter().zip(&expected.images).map(|(got, expected)| got.abs_diff(*expected));
-    let most = differences.max().unwrap();
-    let tolerance = match name {
-        "exact" => 0,
-        "jpeg" => JPEG,
-        _ => VIDEO,
-    };
-    assert!(most <= tolerance, "{what}: pixels differ by {most}");
+    assert_eq!(differences.max(), Some(0), "{what}: largest difference of a pixel");
 }
 
 #[test]

@@ -45,8 +45,8 @@ impl Default for CacheOptions {
 const WAIT: Duration = Duration::from_millis(100);
 
 /// Version of decoding, raised when equal files give other images than before: 2 since edit lists and the colours of
-/// H.264 are followed.
-const DECODING: u32 = 2;
+/// H.264 are followed, 3 since videos and JPEG have the bytes of FFmpeg and libjpeg-turbo.
+const DECODING: u32 = 3;
 
 impl FrameCache {
     /// Reads and decodes `source` on rayon's threads. `progress(done, all)` is called with numbers of timesteps, from

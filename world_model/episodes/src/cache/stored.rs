@@ -106,7 +106,7 @@ fn read_header(mut file: &File) -> std::io::Result<Option<(Header, u64, Vec<u8>)
     file.read_exact(&mut front)?;
     let (magic, length) = front.split_at(MAGIC.len());
     let length = length.iter().rev().fold(0u64, |sum, &byte| (sum << 8) | u64::from(byte));
-    if magic != MAGIC || length > MAX_HEADER.min(size) {
+    if magic != MAGIC || length > MAX_HEADER.min(size - front.len() as u64) {
         return Ok(None);
     }
     let mut text = vec![0; length as usize];

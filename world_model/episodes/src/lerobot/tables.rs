@@ -1,6 +1,6 @@
 //! Parquet files, written atomically and read in slices of rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -81,6 +81,8 @@ pub(crate) struct TableFile {
     metadata: ArrowReaderMetadata,
     /// Sizes of the unpacked pages by row group and column, of those that have been read; see [`unpacked_sizes`].
     pages: Mutex<PageSizes>,
+    /// Row groups and columns of lists that have been read whole; see [`TableFile::require_lists`].
+    checked_lists: Mutex<BTreeSet<(usize, usize)>>,
 }
 
 impl TableFile {
@@ -93,7 +95,7 @@ impl TableFile {
                 .map_err(|error| Error::file(path, FOOTER, error))?;
             Ok(with_views(metadata))
         })?;
-        Ok(Self { path: path.to_path_buf(), file, metadata, pages: Mutex::default() })
+        Ok(Self { path: path.to_path_buf(), file, metadata, pages: Mutex::default(), checked_lists: Mutex::default() })
     }
 
     /// Path of the file.
@@ -188,14 +190,9 @@ impl TableFile {
     /// Holds the memory that `held` pages of each of `columns` take, unpacked, against the memory there is, when
     /// `readers` read rows `range` at once.
     fn require_pages(&self, columns: &[&str], range: &Range<usize>, held: usize, readers: usize) -> Result<()> {
-        let metadata = self.metadata.metadata();
-        let (mut first_row, mut needed) = (0usize, BTreeMap::<usize, Vec<u64>>::new());
-        for (number, group) in metadata.row_groups().iter().enumerate() {
-            let rows = first_row..first_row.saturating_add(usize::try_from(group.num_rows()).unwrap_or(0));
-            first_row = rows.end;
-            if rows.end <= range.start || rows.start >= range.end {
-                continue;
-            }
+        let mut needed = BTreeMap::<usize, Vec<u64>>::new();
+        for number in self.groups(range).0 {
+            let group = self.metadata.metadata().row_group(number);
             for column in 0..group.num_columns() {
                 let name = &group.schema_descr().get_column_root(column).name();
                 if columns.contains(name) {
@@ -211,6 +208,20 @@ impl TableFile {
         let bytes: u128 = needed.values_mut().map(column_bytes).sum();
         let field = format!("{}: pages of {}", printable_path(&self.path), columns.join(", "));
         Ok(MemoryLimit::of_this_machine().require(&field, bytes * readers as u128)?)
+    }
+
+    /// The row groups of which rows `range` are, and the first row of the first of them.
+    fn groups(&self, range: &Range<usize>) -> (Vec<usize>, usize) {
+        let (mut groups, mut first_row, mut next_row) = (Vec::new(), range.start, 0usize);
+        for (number, group) in self.metadata.metadata().row_groups().iter().enumerate() {
+            let rows = next_row..next_row.saturating_add(usize::try_from(group.num_rows()).unwrap_or(0));
+            next_row = rows.end;
+            if rows.end > range.start && rows.start < range.end {
+                first_row = first_row.min(rows.start);
+                groups.push(number);
+            }
+        }
+        (groups, first_row)
     }
 
     /// Sizes of the unpacked pages of a column of a row group, largest first.
@@ -249,6 +260,10 @@ impl TableFile {
             return Err(Error::content(&self.path, "rows", format!("at least {} rows", range.end), self.rows()));
         }
         let broken = |error: &dyn std::fmt::Display| Error::file(&self.path, READING, error);
+        let (groups, first_row) = self.groups(&range);
+        if first_row < range.start {
+            self.require_lists(file, groups[0], &roots)?;
+        }
         let path: Arc<Path> = Arc::from(self.path.as_path());
         // Trap, found by random mutation: the library panics on levels that point outside of a page.
         let mut reader = guarded(&self.path, READING, || {
@@ -256,7 +271,8 @@ impl TableFile {
             let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
             let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
             let builder = builder.with_projection(mask).with_batch_size(range.len().clamp(1, rows_at_once));
-            builder.with_offset(range.start).with_limit(range.len()).build().map_err(|error| broken(&error))
+            let builder = builder.with_row_groups(groups).with_offset(range.start - first_row);
+            builder.with_limit(range.len()).build().map_err(|error| broken(&error))
         })?;
         let schema = arrow::array::RecordBatchReader::schema(&reader);
         let mut rows = 0;
@@ -270,6 +286,34 @@ impl TableFile {
             return Err(Error::content(&self.path, "rows", range.len(), rows));
         }
         Ok(schema)
+    }
+
+    /// Reads the lists of columns `roots` in row group `group` once, all of them, before any is skipped.
+    ///
+    /// Trap, found by fuzzing: where a list's levels end before its page does, the library says so when it reads and
+    /// goes on for ever when it skips.
+    fn require_lists(&self, file: &File, group: usize, roots: &[usize]) -> Result<()> {
+        const ROWS_AT_ONCE: usize = 4096;
+        let schema = self.metadata.metadata().file_metadata().schema_descr();
+        let mut checked = self.checked_lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = (0..schema.num_columns()).filter(|&leaf| {
+            schema.column(leaf).max_rep_level() > 0 && roots.contains(&schema.get_column_root_idx(leaf))
+        });
+        let lists: Vec<usize> = lists.filter(|&leaf| !checked.contains(&(group, leaf))).collect();
+        if lists.is_empty() {
+            return Ok(());
+        }
+        let mask = ProjectionMask::leaves(schema, lists.iter().copied());
+        guarded(&self.path, READING, || {
+            let broken = |error: &dyn std::fmt::Display| Error::file(&self.path, READING, error);
+            let file = file.try_clone().map_err(|error| broken(&error))?;
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
+            let builder = builder.with_projection(mask).with_batch_size(ROWS_AT_ONCE).with_row_groups(vec![group]);
+            let mut reader = builder.build().map_err(|error| broken(&error))?;
+            reader.try_for_each(|batch| batch.map(drop).map_err(|error| broken(&error)))
+        })?;
+        checked.extend(lists.into_iter().map(|leaf| (group, leaf)));
+        Ok(())
     }
 }
 

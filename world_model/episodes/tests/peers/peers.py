@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 
 EPISODES, LENGTH, SIDE, FPS, WINDOW = 30, 80, 64, 10, 4
-# Largest difference of a value of a pixel: FFmpeg's conversion to RGB is up to 2.9 below the formula, ours 0.5 off it.
-TOLERANCE = 3
 
 
 def episode(number):
@@ -116,7 +114,7 @@ def compare(first, second):
         f"{first.name} and {second.name}: {len(actions)} windows; actions equal: {equal} ({(~told).sum()} missing);"
         f" pixels differ by at most {difference.max():.0f}, {difference.mean():.3f} on average"
     )
-    if not equal or difference.max() > TOLERANCE:
+    if not equal or difference.max() > 0:
         sys.exit(1)
 
 
