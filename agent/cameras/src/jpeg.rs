@@ -35,6 +35,7 @@ fn ends_twice(bytes: &[u8]) -> bool {
 mod tests {
     use image::ExtendedColorType;
     use image::codecs::jpeg::JpegEncoder;
+    use mindseye_interface::ImageSize;
 
     use super::*;
 

@@ -97,7 +97,13 @@ fn every_head_has_the_same_bytes_whole_and_resumed() {
         let mut resumed = train(&parts, &["--resume"]);
         resumed["path"] = expected["path"].clone();
         assert_eq!(expected, resumed, "{head}: the report");
-        assert!(std::fs::read(path(&whole)).unwrap() == std::fs::read(path(&parts)).unwrap(), "{head}: the bytes");
+        let bytes = std::fs::read(path(&whole)).unwrap();
+        assert!(bytes == std::fs::read(path(&parts)).unwrap(), "{head}: the bytes");
+        let finished = train(&parts, &["--resume", "--seed", "7"]);
+        assert!(finished["finished"] == true && finished["report"].is_null(), "{head}: {finished}");
+        assert!(bytes == std::fs::read(path(&parts)).unwrap(), "{head}: trained again");
+        let heads = json(folder.path(), &["inspect", &parts, "--json"])["heads"].clone();
+        assert!(heads.as_array().unwrap().iter().any(|name| name == file), "{heads}");
         let left = std::fs::read_dir(folder.path().join(&parts)).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(!left.into_iter().any(|name| name.to_string_lossy().contains("training")), "{head}: state left over");
     }

@@ -145,6 +145,16 @@ impl Heads {
         FILES.into_iter().filter(|name| file_of(folder, name).is_some()).collect()
     }
 
+    /// Names of the heads that lie beside the model: those of their files, as in `state_probe`.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.files().into_iter().map(|file| file.trim_end_matches(".safetensors")).collect()
+    }
+
+    /// Whether the surprise of the model has been calibrated.
+    pub fn has_calibration(&self) -> bool {
+        self.folder.as_deref().is_some_and(|folder| folder.join(CALIBRATION).exists())
+    }
+
     /// Copies the files of all heads, and the calibration, to the folder `to`, byte for byte, where it has none of that
     /// name.
     ///

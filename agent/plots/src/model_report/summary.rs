@@ -15,8 +15,10 @@ pub struct CheckpointSummary {
     #[serde(serialize_with = "mindseye_interface::text::serialize_path")]
     path: PathBuf,
     parameters: usize,
-    decoder: bool,
-    policy: bool,
+    /// Names of the heads that lie beside the model.
+    heads: Vec<&'static str>,
+    /// Whether its surprise is calibrated.
+    surprise: bool,
     /// Names of what the state probe reads; none without one.
     state_probe: Vec<String>,
     #[serde(flatten)]
@@ -33,8 +35,8 @@ impl CheckpointSummary {
         Self {
             path: path.to_path_buf(),
             parameters: checkpoint.model.parameters(),
-            decoder: checkpoint.decoder.is_some(),
-            policy: checkpoint.policy.is_some(),
+            heads: checkpoint.heads().names(),
+            surprise: checkpoint.heads().has_calibration(),
             state_probe: probe.unwrap_or_default(),
             config: checkpoint.config.clone(),
             on_data: None,
@@ -53,10 +55,12 @@ impl Display for CheckpointSummary {
         let (steps, minutes, seed) = (training.steps, training.minutes, training.seed);
         writeln!(text, "  trained {steps} steps in {minutes:.1} minutes, seed {seed}")?;
         writeln!(text, "  data: {} episodes, {} frames ({kept} for training)", data.episodes, data.frames)?;
-        let yes = |is: bool| if is { "yes" } else { "no" };
-        writeln!(text, "  decoder: {}, policy: {}", yes(self.decoder), yes(self.policy))?;
-        let probe = if self.state_probe.is_empty() { "no".to_owned() } else { self.state_probe.join(", ") };
-        write!(text, "  state probe: {probe}")?;
+        let listed = |names: &[&str]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let calibrated = if self.surprise { "calibrated" } else { "not calibrated" };
+        write!(text, "  heads: {}; surprise: {calibrated}", listed(&self.heads))?;
+        if !self.state_probe.is_empty() {
+            write!(text, "\n  state probe reads: {}", self.state_probe.join(", "))?;
+        }
         training.validation.iter().try_for_each(|validation| write!(text, "\n  {validation}"))?;
         self.on_data.iter().try_for_each(|report| write!(text, "\n{report}"))
     }

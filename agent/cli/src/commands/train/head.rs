@@ -1,7 +1,7 @@
 //! What the trainings of all heads share: arguments, data, state, output.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -114,9 +114,6 @@ impl HeadArguments {
         require_range("--threads", training.threads, 1, 1024)?;
         require_range("--micro-batches", self.micro_batches, 1, 256)?;
         require_range("--steps", steps, 1, 100_000_000)?;
-        if out.join("config.json").exists() && *out != self.checkpoint {
-            bail!("{}: expected a folder without a checkpoint, got one with", out.display());
-        }
         require_outside(out, &self.data)?;
         let state = out.join(state_file(names.state));
         if state.exists() && !training.resume {
@@ -126,7 +123,15 @@ impl HeadArguments {
         let mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
         let folder = assets::resolve(&self.checkpoint);
         let (checkpoint, unfit) = Checkpoint::load_without_unfit_heads(&folder, &self.scene)?;
+        // A training that was killed after its head was written has both, and ends as it would have.
+        let is_written = training.resume && checkpoint.has_head_in::<H>(out);
+        if out.join("config.json").exists() && *out != self.checkpoint && !is_written {
+            bail!("{}: expected a folder without a checkpoint, got one with", out.display());
+        }
         let lock = lock_folder(out, "train")?;
+        if is_written && !state.exists() {
+            return done_before(out, steps, training.json);
+        }
         let stop = stop_on_ctrl_c()?;
         let progress = TerminalProgress::stopped_by(stop);
         unfit.iter().for_each(|error| progress.note(&format!("not used: {error}")));
@@ -152,4 +157,13 @@ impl HeadArguments {
         }
         Ok(())
     }
+}
+
+/// Says that there is nothing to resume: the head is there, and no interrupted training of it.
+fn done_before(out: &Path, steps: usize, json: bool) -> Result<()> {
+    if json {
+        return print_json(&Document::<()> { path: out.to_path_buf(), steps, finished: true, report: None });
+    }
+    say!("{}: the head is there, and no interrupted training; without --resume it is trained anew", out.display());
+    Ok(())
 }
