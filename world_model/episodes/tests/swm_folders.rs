@@ -247,11 +247,15 @@ fn npz_bombs_and_false_shapes_are_refused_before_memory_is_allocated() {
     refused(FOLDER, action("|O", "(12, 2)", &[0; 96]), &["action.npz", "values of type |O"]);
     refused(FOLDER, action("<U9999999999999999999", "(12, 2)", &[0; 96]), &["action.npz", "the header"]);
     refused(FOLDER, action("<f4", "(12, 3)", &[0; 96]), &["action.npz", "[12, 3] values of 4 bytes in 96 bytes"]);
-    let nested = |root: &Path| {
-        let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {}, }}", "({".repeat(1500));
-        write_npz(&root.join("action.npz"), "arr_0.npy", CompressionMethod::Stored, &text, &[]);
-    };
-    refused(FOLDER, nested, &["action.npz", "the header"]);
+    // Found by fuzzing: forty brackets that do not end were parsed for ever, and quotes must not hide them.
+    let shapes = ["({".repeat(1500), "[".repeat(40), "[']', ".repeat(40), format!("[{}", "[[[[1]]]],".repeat(12))];
+    for shape in shapes {
+        let nested = |root: &Path| {
+            let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+            write_npz(&root.join("action.npz"), "arr_0.npy", CompressionMethod::Stored, &text, &[]);
+        };
+        refused(FOLDER, nested, &["action.npz", "the header"]);
+    }
     // A small file that decompresses to many bytes, with a shape that does not announce them.
     let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (12, 2), }";
     let bomb = |root: &Path| {

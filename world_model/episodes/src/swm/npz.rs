@@ -17,8 +17,11 @@ use crate::{Error, Result};
 const DEFAULT_NAME: &str = "arr_0.npy";
 /// Longest header that is parsed, bytes; numpy's have 118.
 const MAX_HEADER_BYTES: usize = 1 << 12;
-/// Most brackets of a header; numpy's have 2. The parser is recursive, so deep nesting would exhaust its stack.
+/// Most brackets of a header; numpy's have 2.
 const MAX_HEADER_BRACKETS: usize = 64;
+/// Most brackets within each other; numpy's have 2, records up to 5. The parser is recursive, and tries what is within
+/// a bracket that does not end several times, at each level: 40 of them take for ever.
+const MAX_HEADER_DEPTH: usize = 6;
 /// Largest column that is held in memory, bytes.
 pub(super) const MAX_BYTES: u64 = 2 << 30;
 
@@ -95,6 +98,26 @@ fn with_member<T>(path: &Path, read: impl FnOnce(&mut dyn Read, u64) -> Parsed<T
     })
 }
 
+/// How many brackets `text` opens outside of quotes, and how many at most within each other.
+fn brackets(text: &[u8]) -> (usize, usize) {
+    let (mut count, mut depth, mut deepest, mut quote) = (0, 0usize, 0, None);
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match (byte, quote) {
+            (b'\\', Some(_)) => drop(bytes.next()),
+            (byte, Some(end)) if byte == end => quote = None,
+            (b'\'' | b'"', None) => quote = Some(byte),
+            (b'(' | b'[' | b'{', None) => {
+                (count, depth) = (count + 1, depth + 1);
+                deepest = deepest.max(depth);
+            }
+            (b')' | b']' | b'}', None) => depth = depth.saturating_sub(1),
+            _ => (),
+        }
+    }
+    (count, deepest)
+}
+
 impl Header {
     /// Reads the start of an array; returns the number of bytes read as well.
     fn read(from: &mut dyn Read) -> Parsed<(Self, u64)> {
@@ -120,7 +143,8 @@ impl Header {
             let text = String::from_utf8_lossy(&text);
             format!("the header {} ({})", text.trim_end(), reason.replace('\n', " "))
         };
-        if text.iter().filter(|byte| b"([{".contains(byte)).count() > MAX_HEADER_BRACKETS {
+        let (brackets, depth) = brackets(&text);
+        if brackets > MAX_HEADER_BRACKETS || depth > MAX_HEADER_DEPTH {
             return Err(broken("too many brackets"));
         }
         let header = NpyHeader::from_reader(&bytes[..]).map_err(|error| broken(&error.to_string()))?;
