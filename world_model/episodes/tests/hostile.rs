@@ -52,8 +52,8 @@ fn a_video_whose_metadata_promise_more_bytes_than_there_are_is_refused() {
     assert!(error.contains("file-000.mp4: video"), "{error}"); // such boxes are passed over; the frames have moved
 }
 
-/// Symptom: a table with four changed bytes was read without end. Cause: the levels of a list ended before its page, for
-/// which the library waits when it skips rows. Fix: where rows are skipped, lists are read whole first.
+/// Symptom: a table with four changed bytes was read without end. Cause: the levels of a list ended before its page,
+/// for which the library waits when it skips rows. Fix: where rows are skipped, lists are read whole first.
 #[test]
 fn a_list_whose_levels_end_before_its_page_is_refused() {
     let folder = tempfile::tempdir().unwrap();
