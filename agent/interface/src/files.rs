@@ -11,6 +11,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::inputs;
+
 pub use exclusive::{Exclusive, is_open_file_at, lock_file};
 
 /// Ending of a file that is still being written; readers ignore such files.
@@ -57,9 +59,13 @@ impl Partial {
     /// Creates the temporary file of `path` in the same folder, under a name that no other writer has.
     ///
     /// # Errors
-    /// The operating system's, for example that there is no such folder.
+    /// [`std::io::ErrorKind::InvalidInput`] where something else than a regular file has that name (renaming would put
+    /// a file in the place of a device); else the operating system's, for example that there is no such folder.
     pub fn create(path: &Path) -> std::io::Result<Self> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
+        if let Ok(found) = std::fs::metadata(path) {
+            inputs::require_regular(&found)?;
+        }
         let process = std::process::id();
         loop {
             let number = COUNTER.fetch_add(1, Ordering::Relaxed);

@@ -28,6 +28,26 @@ fn a_failed_write_leaves_nothing() {
     assert_eq!(names(folder.path()), ["taken"]);
 }
 
+/// Symptom: as root, an output to a device put an ordinary file in its place. Cause: a file is renamed to its name,
+/// whatever has it. Fix: only regular files are replaced.
+#[cfg(unix)]
+#[test]
+fn nothing_but_a_regular_file_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, socket, link) = (folder.path().join("pipe"), folder.path().join("socket"), folder.path().join("link"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::os::unix::fs::symlink(&pipe, &link).unwrap();
+    for (path, got) in [(&pipe, "a named pipe"), (&socket, "a socket"), (&link, "a named pipe")] {
+        for write in [write_whole, write_whole_with_folders] {
+            let error = write(path, b"one").unwrap_err();
+            assert_eq!(error.to_string(), format!("expected a regular file, got {got}"));
+            assert!(!std::fs::metadata(path).unwrap().is_file());
+        }
+    }
+    assert_eq!(names(folder.path()), ["link", "pipe", "socket"]);
+}
+
 /// Symptom: a recording whose folder was removed under way went on in a new folder, and said that it had recorded
 /// everything; nothing of it could be read. Cause: every write made the folders that were missing. Fix: only the
 /// start of a command makes folders.

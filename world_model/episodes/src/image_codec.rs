@@ -35,7 +35,7 @@ pub fn encode_png(image: &Image) -> std::result::Result<Vec<u8>, String> {
 /// # Errors
 /// The defect of the bytes, on one line.
 pub fn decode_image(bytes: &[u8], size: ImageSize) -> std::result::Result<Image, String> {
-    decode(bytes, Some(size)).map(|(image, _)| image)
+    decode(bytes, size).map(|(image, _)| image)
 }
 
 /// As [`decode_image`], of any size and turned as viewers turn it: a camera held sideways notes that in the file. For
@@ -44,7 +44,7 @@ pub fn decode_image(bytes: &[u8], size: ImageSize) -> std::result::Result<Image,
 /// # Errors
 /// The defect of the bytes, on one line.
 pub fn decode_upright(bytes: &[u8]) -> std::result::Result<Image, String> {
-    let (image, orientation) = decode(bytes, None)?;
+    let (image, orientation) = decode(bytes, encoded_image_size(bytes)?)?;
     let (width, height) = (image.size().width() as u32, image.size().height() as u32);
     let pixels = RgbImage::from_raw(width, height, image.into_pixels()).ok_or("an image of another size")?;
     let mut turned = DynamicImage::from(pixels);
@@ -90,14 +90,17 @@ fn size_of(decoder: &impl ImageDecoder) -> std::result::Result<ImageSize, String
     ImageSize::new(height as usize, width as usize).map_err(|error| error.to_string())
 }
 
-/// The pixels as they are stored, of `expected` size, and how they are to be turned.
-fn decode(bytes: &[u8], expected: Option<ImageSize>) -> std::result::Result<(Image, Orientation), String> {
-    let check = |size: ImageSize| match expected {
-        Some(expected) if expected != size => {
-            let [got, expected] = [size, expected].map(|size| format!("{}x{}", size.height(), size.width()));
-            Err(format!("{got} pixels where {expected} were expected"))
-        }
-        _ => Ok(size),
+/// The pixels as they are stored, of `size`, and how they are to be turned.
+fn decode(bytes: &[u8], size: ImageSize) -> std::result::Result<(Image, Orientation), String> {
+    let check = |got: ImageSize| match got == size {
+        true => Ok(()),
+        false => Err(format!(
+            "{}x{} pixels where {}x{} were expected",
+            got.height(),
+            got.width(),
+            size.height(),
+            size.width()
+        )),
     };
     if png_or_jpeg(bytes)? == ImageFormat::Jpeg {
         if is_cut_off(bytes) {
@@ -108,9 +111,9 @@ fn decode(bytes: &[u8], expected: Option<ImageSize>) -> std::result::Result<(Ima
         let orientation = jpeg.orientation();
         return Ok((jpeg.image(false)?, orientation));
     }
-    let size = check(size_of(&png(bytes, OVERHEAD)?)?)?;
     // Four channels of 16 bits, and as much again.
     let mut decoder = png(bytes, 16 * (size.height() * size.width()) as u64 + OVERHEAD)?;
+    check(size_of(&decoder)?)?;
     // Sixteen bits of grey are distances, and would be almost black as an image.
     if matches!(decoder.color_type(), ColorType::L16 | ColorType::La16) {
         return Err("grey of 16 bits (a depth image?), which is not read".into());

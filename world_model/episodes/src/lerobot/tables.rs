@@ -82,7 +82,7 @@ pub(crate) struct TableFile {
     /// Sizes of the unpacked pages by row group and column, of those that have been read; see [`unpacked_sizes`].
     pages: Mutex<PageSizes>,
     /// Row groups and columns of lists that have been read whole; see [`TableFile::require_lists`].
-    checked_lists: Mutex<BTreeSet<(usize, usize)>>,
+    checked_lists: Mutex<BTreeSet<(usize, String)>>,
 }
 
 impl TableFile {
@@ -261,8 +261,10 @@ impl TableFile {
         }
         let broken = |error: &dyn std::fmt::Display| Error::file(&self.path, READING, error);
         let (groups, first_row) = self.groups(&range);
-        if first_row < range.start {
-            self.require_lists(file, groups[0], &roots)?;
+        if let Some(group) = groups.first()
+            && first_row < range.start
+        {
+            self.require_lists(file, columns, *group, first_row, range.len().min(rows_at_once))?;
         }
         let path: Arc<Path> = Arc::from(self.path.as_path());
         // Trap, found by random mutation: the library panics on levels that point outside of a page.
@@ -288,31 +290,34 @@ impl TableFile {
         Ok(schema)
     }
 
-    /// Reads the lists of columns `roots` in row group `group` once, all of them, before any is skipped.
+    /// Reads the lists among `columns` in row group `group`, which begins at `first_row`, once and whole, before rows
+    /// of it are skipped.
     ///
     /// Trap, found by fuzzing: where a list's levels end before its page does, the library says so when it reads and
     /// goes on for ever when it skips.
-    fn require_lists(&self, file: &File, group: usize, roots: &[usize]) -> Result<()> {
-        const ROWS_AT_ONCE: usize = 4096;
-        let schema = self.metadata.metadata().file_metadata().schema_descr();
+    fn require_lists(
+        &self,
+        file: &File,
+        columns: &[&str],
+        group: usize,
+        first_row: usize,
+        rows_at_once: usize,
+    ) -> Result<()> {
+        let group_of_rows = self.metadata.metadata().row_group(group);
+        let is_list = |name: &str| {
+            let mut leaves = group_of_rows.columns().iter().map(|column| column.column_descr());
+            leaves.any(|leaf| leaf.max_rep_level() > 0 && leaf.path().parts().first().is_some_and(|root| root == name))
+        };
         let mut checked = self.checked_lists.lock().unwrap_or_else(PoisonError::into_inner);
-        let lists = (0..schema.num_columns()).filter(|&leaf| {
-            schema.column(leaf).max_rep_level() > 0 && roots.contains(&schema.get_column_root_idx(leaf))
-        });
-        let lists: Vec<usize> = lists.filter(|&leaf| !checked.contains(&(group, leaf))).collect();
-        if lists.is_empty() {
-            return Ok(());
+        let lists = columns.iter().copied().filter(|name| is_list(name));
+        let lists: Vec<&str> = lists.filter(|name| !checked.contains(&(group, (*name).to_owned()))).collect();
+        if !lists.is_empty() {
+            let rows = usize::try_from(group_of_rows.num_rows()).unwrap_or(0);
+            let range = first_row..first_row.saturating_add(rows);
+            // From the group's first row on: nothing is skipped.
+            self.stream(file, &lists, range, rows_at_once, &mut |_| Ok(()))?;
+            checked.extend(lists.into_iter().map(|name| (group, name.to_owned())));
         }
-        let mask = ProjectionMask::leaves(schema, lists.iter().copied());
-        guarded(&self.path, READING, || {
-            let broken = |error: &dyn std::fmt::Display| Error::file(&self.path, READING, error);
-            let file = file.try_clone().map_err(|error| broken(&error))?;
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
-            let builder = builder.with_projection(mask).with_batch_size(ROWS_AT_ONCE).with_row_groups(vec![group]);
-            let mut reader = builder.build().map_err(|error| broken(&error))?;
-            reader.try_for_each(|batch| batch.map(drop).map_err(|error| broken(&error)))
-        })?;
-        checked.extend(lists.into_iter().map(|leaf| (group, leaf)));
         Ok(())
     }
 }
