@@ -1,5 +1,6 @@
 //! Heads: networks that work on the latents of one model, one module each. A head lies beside its model in a
-//! checkpoint, in a file of its own: weights, and in the header its config and the fingerprint of its model.
+//! checkpoint, in a file of its own: weights, and in the header its config and the fingerprints of its model and of its
+//! weights.
 //!
 //! | head | output |
 //! |---|---|
@@ -32,7 +33,7 @@ pub(crate) use store::copy_file;
 
 use crate::families::jepa::config::ModelConfig;
 use crate::parameters::{WeightSource, Weights};
-use crate::{Error, Result, weights_file};
+use crate::{Error, Result, fingerprint, weights_file};
 
 /// A network that works with a model and is stored beside it.
 pub trait Head: Sized {
@@ -87,18 +88,22 @@ pub trait Head: Sized {
 
 /// Field of the header that holds the fingerprint of the head's model.
 const FINGERPRINT: &str = "model_fingerprint";
+/// Field of the header that holds the fingerprint of the head's own weights; heads of before have none.
+const OWN_FINGERPRINT: &str = "weights_fingerprint";
 
 /// What the header of a head's file holds.
 #[derive(Serialize)]
 struct Header<'a, C> {
     #[serde(skip_serializing_if = "Option::is_none")]
     model_fingerprint: Option<&'a str>,
+    weights_fingerprint: String,
     #[serde(flatten)]
     config: &'a C,
 }
 
 fn write<H: Head>(head: &H, path: &Path, model_fingerprint: Option<&str>) -> Result<()> {
-    let header = Header { model_fingerprint, config: head.config() };
+    let weights_fingerprint = fingerprint::of_weights(head.weights())?;
+    let header = Header { model_fingerprint, weights_fingerprint, config: head.config() };
     let header = serde_json::to_string(&header).map_err(|error| Error::file(path, error))?;
     let tensors: BTreeMap<String, Tensor> =
         head.weights().iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
@@ -118,13 +123,20 @@ pub(crate) fn decode<H: Head>(content: weights_file::Content) -> std::result::Re
     if let Some((field, _)) = fields.iter().find(|(name, value)| !is_printable(name) || !is_printable_inside(value)) {
         return Err(format!("header: {field}: expected text without control characters, got some"));
     }
-    let fingerprint = match fields.remove(FINGERPRINT) {
-        None => None,
-        Some(value) => Some(String::deserialize(value).map_err(|error| format!("{FINGERPRINT}: {error}"))?),
+    let mut text = |field: &str| match fields.remove(field) {
+        None => Ok(None),
+        Some(value) => String::deserialize(value).map(Some).map_err(|error| format!("{field}: {error}")),
     };
+    let (fingerprint, own) = (text(FINGERPRINT)?, text(OWN_FINGERPRINT)?);
     let other = |error| format!("{error}; a head of another version: remove the file and train the head again");
     let config = H::Config::deserialize(Value::Object(fields)).map_err(other)?;
     let head = H::build(config, WeightSource::stored(tensors)).map_err(|error| error.to_string())?;
+    if let Some(expected) = own {
+        let got = fingerprint::of_weights(head.weights()).map_err(|error| error.to_string())?;
+        if got != expected {
+            return Err(format!("{OWN_FINGERPRINT}: expected {expected}, got {got}: the weights have changed"));
+        }
+    }
     Ok((head, fingerprint))
 }
 

@@ -114,6 +114,25 @@ fn heads_are_read_on_first_use_and_only_once() {
 }
 
 #[test]
+fn a_head_whose_weights_have_changed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = saved(folder.path(), 2);
+    checkpoint.save_head(folder.path(), &policy(&checkpoint, 1)).unwrap();
+    let path = folder.path().join(Policy::FILE);
+    let written = std::fs::read(&path).unwrap();
+    assert!(AnyCheckpoint::load(folder.path()).unwrap().head::<Policy>().unwrap().is_some());
+    // The lowest bit of one number: still a number that could have been trained.
+    let mut changed = written.clone();
+    let number = changed.len() - 400;
+    changed[number - number % 4] ^= 1;
+    std::fs::write(&path, changed).unwrap();
+    let error = AnyCheckpoint::load(folder.path()).unwrap().head::<Policy>().unwrap_err().to_string();
+    assert!(error.contains(Policy::FILE) && error.contains("weights_fingerprint: expected "), "{error}");
+    std::fs::write(&path, written).unwrap();
+    assert!(AnyCheckpoint::load(folder.path()).unwrap().head::<Policy>().unwrap().is_some());
+}
+
+#[test]
 fn a_head_of_another_model_of_equal_shape_is_refused() {
     let [one, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let (first, second) = (saved(one.path(), 2), saved(other.path(), 3));

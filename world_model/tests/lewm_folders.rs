@@ -38,6 +38,19 @@ fn both_kinds_of_weights_are_the_same_model() {
 }
 
 #[test]
+fn a_width_that_is_a_product_beyond_all_numbers_is_refused_by_its_field() {
+    // Symptom: mlp_scale = 2^63 + 4 was taken for 4. Cause: the product with emb_dim wrapped round. Fix: it saturates.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(fixture().join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(fixture().join("config.json")).unwrap()).unwrap();
+    config["action_encoder"]["mlp_scale"] = ((1u64 << 63) + 4).into();
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let error = Lewm::load(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("action_encoder.mlp_scale x emb_dim: expected 1 to 65536"), "{error}");
+}
+
+#[test]
 fn a_published_folder_is_a_checkpoint_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["config.json", "model.safetensors"] {

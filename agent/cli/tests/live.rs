@@ -98,27 +98,40 @@ fn a_browser_sees_what_the_agent_imagines_and_reaches_in() {
         assert!(live.ask("GET", &format!("/image/0/{image}"), "").1.starts_with(b"\x89PNG"), "{image}");
     }
     assert_eq!(live.ask("GET", "/image/0/plan-99", "").0, 404);
-    assert!(live.state("?have=0")["tick"].is_null(), "what a browser has is not sent again");
+    assert!(live.state("?have=0&generation=0")["tick"].is_null(), "what a browser has is not sent again");
+    assert!(live.state("?have=0&generation=7")["tick"].is_object(), "but what it has of another run is");
 
     live.command(&json!({"command": "set_weight", "name": "effort", "weight": 0.5}));
+    live.until("the weight that waits for the next tick", |state| state["settings"].to_string().contains("0.5"));
     live.command(&json!({"command": "set_goal", "state": [0.3, 0.3]}));
     live.post("/order/step");
     let second = live.until("a second tick", |state| state["newest"] == json!(1));
     assert_eq!(second["tick"]["goal_state"], json!([0.3, 0.3]));
     assert!(second["settings"]["weights"].to_string().contains(r#"["effort",0.5]"#), "{}", second["settings"]);
     live.command(&json!({"command": "set_horizon", "chunks": 0}));
-    let refused = live.until("a refusal", |state| state["note"].is_string());
-    assert!(refused["note"].as_str().unwrap().contains("got 0"), "{refused}");
+    let refused = live.until("a refusal", |state| state["note"].is_object());
+    assert!(refused["note"]["text"].as_str().unwrap().contains("got 0"), "{refused}");
+    live.post("/order/pace?speed=1e308");
+    let refused =
+        live.until("a refusal", |state| state["note"]["text"].as_str().is_some_and(|text| text.contains("pace")));
+    assert_eq!(refused["speed"], json!(4.0), "a pace that was refused is not shown");
     assert_eq!(live.state("?at=0")["tick"]["goal_state"], first["tick"]["goal_state"], "the past as it was seen");
 
     live.post("/order/save");
-    live.until("a file", |state| state["note"].as_str().is_some_and(|note| note.contains("kept.json")));
+    live.until("a file", |state| state["note"]["text"].as_str().is_some_and(|text| text.contains("kept.json")));
     live.post("/order/undo");
     live.until("the tick before the command", |state| state["newest"] == json!(0) && state["generation"] == json!(1));
     assert_eq!(live.ask("POST", "/order/step", "").0, 403, "another site's form has no such header");
-    for path in ["/order/jump", "/order/pace?speed=fast", "/order/go_back?tick=-1", "/nothing"] {
+    for path in ["/order/jump", "/order/pace?speed=fast", "/order/go_back", "/nothing"] {
         assert_eq!(live.post(path), 404, "{path}");
     }
+    for path in ["/order/go_back?tick=-1", "/order/go_back?tick=0.9", "/order/go_back?tick=1e308"] {
+        assert_eq!(live.post(path), 400, "{path}");
+    }
+    assert_eq!(live.post("/order/go_back?tick=0&generation=0"), 409, "a tick of a run that was taken back");
+    assert_eq!(live.ask("GET", "/state.json?at=-1", "").0, 400);
+    let orders: Vec<u16> = (0..300).map(|_| live.post("/order/step")).collect();
+    assert!(orders.iter().all(|status| [200, 503].contains(status)), "what is not followed is said: {orders:?}");
     assert_eq!(live.post("/command?json=%7B%22command%22%3A%22format_disk%22%7D"), 400);
     end(live.child, "INT");
 
@@ -136,4 +149,6 @@ fn what_cannot_be_served_is_one_line() {
     refuse(folder.path(), &["live", "two_room", "--page", "here"], &["--page", "HOST:PORT"]);
     refuse(folder.path(), &[&["live", "two_room", "--task", "push_t"], &page[..]].concat(), &["push_t", "two_room"]);
     refuse(folder.path(), &[&["live", "--load", "none.json"], &page[..]].concat(), &["none.json"]);
+    refuse(folder.path(), &[&["live", "--goal-offset", "100000000"], &page[..]].concat(), &["--goal-offset", "100000"]);
+    refuse(folder.path(), &[&["live", "--threads", "0"], &page[..]].concat(), &["--threads", "1 to 1024"]);
 }

@@ -78,6 +78,15 @@ fn ticks_and_predicted_states_are_of_the_method_under_test() {
 }
 
 #[test]
+fn a_tick_that_holds_still_did_not_do_at_once_what_the_policy_proposed() {
+    // Symptom: an agent that held still in all ticks did "at once what the policy proposed: 4 of 4". Cause: every tick
+    // in Mode-1 was counted. Fix: those with an error or a fallback are not.
+    let report = run(&[&FakeMethod::new("hesitating", Behaviour::InMode1)], 3).report;
+    assert_eq!((report.ticks, report.mode_1_ticks), (12, 3));
+    assert!(report.to_string().contains("ticks that executed the policy's proposal: 3 of 12"), "{report}");
+}
+
+#[test]
 fn steps_in_forbidden_states_are_counted_and_pairs_that_end_there_are_dropped() {
     let keep_out = "keep_out = 1.0\n[[keep_out]]\nbounds = { x_m = [0.25, 0.45] }";
     let (benchmark, task) = (LineBenchmark { goals: vec![1.0, 0.3, -1.0], has_hard_pairs: true }, task(keep_out));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use mindseye_agent::{ModelSource, Task};
 use mindseye_evaluation::LearnedAgent;
+use mindseye_interface::config::require_range;
 use mindseye_interface::{Benchmark, GoalKind, PairSearch};
 
 use crate::{Detail, Error, InteractiveRun, Result, RunSetup, SavedRun};
@@ -18,6 +19,10 @@ pub type SharedBenchmark = Arc<dyn Benchmark + Send + Sync>;
 
 /// Side of images for models that see none, pixels.
 const IMAGE_SIDE: usize = 64;
+/// The scene unless told otherwise.
+const DEFAULT_SCENE: &str = "push_t";
+/// Largest number of a pair: all before it are searched for.
+const MAX_PAIR: usize = 9_999;
 
 /// What a program supplies to [`RunArguments`], which knows neither scenes nor shipped files.
 pub trait Shipped {
@@ -43,9 +48,8 @@ pub trait Shipped {
 /// Which run.
 #[derive(Debug, Clone, Args)]
 pub struct RunArguments {
-    /// Name of the scene: two_room, push_t or bridge.
-    #[arg(default_value = "push_t")]
-    scene: String,
+    /// Name of the scene: two_room, push_t or bridge. [default: push_t, or that of the run to load]
+    scene: Option<String>,
     /// Folder of the checkpoint; by default the one that comes with the scene.
     #[arg(long)]
     checkpoint: Option<PathBuf>,
@@ -92,8 +96,21 @@ impl RunArguments {
     /// # Errors
     /// When there is no such scene, pair, task or checkpoint, or they do not fit together.
     pub fn run(&self, shipped: &dyn Shipped) -> Result<InteractiveRun> {
+        require_range("--pair", self.pair, 0, MAX_PAIR)?;
+        require_range("--goal-offset", self.goal_offset, 1, 100_000)?;
+        require_range("--threads", self.threads, 1, 1024)?;
+        require_range("--candidates", self.candidates, 0, 10_000)?;
         let Some(path) = &self.load else { return InteractiveRun::new(self.setup(shipped)?) };
+        self.load(path, shipped).map_err(|error| Error::file(path, error))
+    }
+
+    fn load(&self, path: &Path, shipped: &dyn Shipped) -> Result<InteractiveRun> {
         let saved = SavedRun::load(path)?;
+        if let Some(named) = self.scene.as_ref().filter(|named| **named != saved.scene) {
+            return Err(Error::value("scene", format!("{} as saved", saved.scene), named));
+        }
+        // A scene that there is not has no checkpoint either.
+        shipped.world(&saved.scene, IMAGE_SIDE).map_err(Error::Supplied)?;
         let source = self.model(shipped, &saved.scene)?;
         let world = world_for(shipped, &source, &saved.scene)?;
         let setup = saved.setup(world, source, self.threads, self.detail());
@@ -102,10 +119,11 @@ impl RunArguments {
 
     fn setup(&self, shipped: &dyn Shipped) -> Result<RunSetup> {
         // First of all: what there is no scene for has no checkpoint either, and the scene's name is what was wrong.
-        shipped.world(&self.scene, IMAGE_SIDE).map_err(Error::Supplied)?;
-        let source = self.model(shipped, &self.scene)?;
-        let task = shipped.task(self.task.as_deref(), &self.scene).map_err(Error::Supplied)?;
-        let benchmark = world_for(shipped, &source, &self.scene)?;
+        let scene = self.scene.as_deref().unwrap_or(DEFAULT_SCENE);
+        shipped.world(scene, IMAGE_SIDE).map_err(Error::Supplied)?;
+        let source = self.model(shipped, scene)?;
+        let task = shipped.task(self.task.as_deref(), scene).map_err(Error::Supplied)?;
+        let benchmark = world_for(shipped, &source, scene)?;
         let goals = match benchmark.has_hard_pairs() {
             true => GoalKind::Hard,
             false => GoalKind::Offset { goal_offset: self.goal_offset },

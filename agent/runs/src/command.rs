@@ -17,7 +17,7 @@ pub enum Command {
         state: Vec<f64>,
     },
     /// The goal is what the camera shows now. Refused while the camera is hidden.
-    GoalIsNow,
+    GoalIsNow {},
     /// The world is put into a state at rest, as by a person's hand. The agent is not told.
     MoveWorld {
         /// The state `[K]`, SI units.
@@ -32,7 +32,7 @@ pub enum Command {
     },
     /// Another planning horizon.
     SetHorizon {
-        /// Action chunks, 1 to 1000.
+        /// Action chunks, 1 to 100: a run has no deadline, and a longer plan would take seconds.
         chunks: usize,
     },
     /// Another planner.

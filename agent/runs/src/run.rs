@@ -86,6 +86,11 @@ impl InteractiveRun {
         &self.commands
     }
 
+    /// Those of the commands that came since the newest tick.
+    pub fn pending(&self) -> impl Iterator<Item = &Command> {
+        commands_of(&self.commands, self.running.tick())
+    }
+
     /// Does `command` before the next tick.
     ///
     /// # Errors
@@ -126,14 +131,15 @@ impl InteractiveRun {
     /// [`Error::Value`] for a tick that has not been; [`Error::Diverged`] where a repeated tick has other bits, because
     /// the world is no function of what it is told; when the world or the model fails. The run is then as before.
     pub fn go_back_to(&mut self, tick: u64, progress: &mut dyn FnMut(u64)) -> Result<()> {
-        self.go_back_while(tick, &mut |done| {
+        self.go_back_while(tick, &mut |done, _| {
             progress(done);
             true
         })
     }
 
-    /// As [`InteractiveRun::go_back_to`], as long as `proceed` says so.
-    pub(crate) fn go_back_while(&mut self, tick: u64, proceed: &mut dyn FnMut(u64) -> bool) -> Result<()> {
+    /// As [`InteractiveRun::go_back_to`], as long as `proceed` says so, which receives the ticks that were repeated and
+    /// those that are to be.
+    pub(crate) fn go_back_while(&mut self, tick: u64, proceed: &mut dyn FnMut(u64, u64) -> bool) -> Result<()> {
         let count = self.history.len() as u64;
         if tick > count {
             return Err(Error::value("going back", format!("a tick from 0 to {count}"), tick));
@@ -148,15 +154,18 @@ impl InteractiveRun {
     /// # Errors
     /// As [`InteractiveRun::go_back_to`].
     pub fn undo(&mut self) -> Result<Option<Command>> {
-        self.undo_while(&mut |_| true)
+        let newest = self.commands.last().map(|(_, command)| command.clone());
+        self.undo_while(1, &mut |_, _| true)?;
+        Ok(newest)
     }
 
-    /// As [`InteractiveRun::undo`], as long as `proceed` says so.
-    pub(crate) fn undo_while(&mut self, proceed: &mut dyn FnMut(u64) -> bool) -> Result<Option<Command>> {
-        let mut kept = self.commands.clone();
-        let Some((tick, command)) = kept.pop() else { return Ok(None) };
-        self.repeat(tick, kept, proceed)?;
-        Ok(Some(command))
+    /// As [`InteractiveRun::undo`], `count` times at once, as long as `proceed` says so; how many there were.
+    pub(crate) fn undo_while(&mut self, count: usize, proceed: &mut dyn FnMut(u64, u64) -> bool) -> Result<usize> {
+        let count = count.min(self.commands.len());
+        let (kept, taken) = self.commands.split_at(self.commands.len() - count);
+        let Some((tick, _)) = taken.first() else { return Ok(0) };
+        self.repeat(*tick, kept.to_vec(), proceed)?;
+        Ok(count)
     }
 
     /// Writes the run: what it is made of, the commands by tick, and a digest of every tick.
@@ -201,7 +210,12 @@ impl InteractiveRun {
 
     /// Repeats the ticks before number `tick` with `commands`, which begin with those of these ticks, and drops the
     /// others.
-    fn repeat(&mut self, tick: u64, commands: Vec<(u64, Command)>, proceed: &mut dyn FnMut(u64) -> bool) -> Result<()> {
+    fn repeat(
+        &mut self,
+        tick: u64,
+        commands: Vec<(u64, Command)>,
+        proceed: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<()> {
         let mut running = Running::new(&self.setup)?;
         for before in self.history.iter().take(tick as usize) {
             commands_of(&commands, before.tick).try_for_each(|command| running.apply(&self.setup, command))?;
@@ -212,7 +226,7 @@ impl InteractiveRun {
                 return Err(Error::Diverged { tick: before.tick, expected, got });
             }
             let done = before.tick + 1;
-            if !proceed(done) {
+            if !proceed(done, tick) {
                 return Err(Error::Stopped { done, of: tick });
             }
         }
@@ -227,7 +241,7 @@ impl InteractiveRun {
         if !self.is_torn {
             return Ok(());
         }
-        self.repeat(self.history.len() as u64, self.commands.clone(), &mut |_| true)
+        self.repeat(self.history.len() as u64, self.commands.clone(), &mut |_, _| true)
     }
 }
 

@@ -43,11 +43,13 @@ impl Settings {
         }
     }
 
-    /// What these, of before the first tick, are after the ticks in `records`.
+    /// What these, of before the first tick, are after the ticks in `records` and the commands in `pending`, which wait
+    /// for the next one.
     #[must_use]
-    pub fn after(&self, records: &[Arc<TickRecord>]) -> Self {
+    pub fn after(&self, records: &[Arc<TickRecord>], pending: &[Command]) -> Self {
         let mut settings = self.clone();
-        records.iter().flat_map(|record| &record.commands).for_each(|command| settings.follow(command));
+        let all = records.iter().flat_map(|record| &record.commands).chain(pending);
+        all.for_each(|command| settings.follow(command));
         settings
     }
 
@@ -63,7 +65,7 @@ impl Settings {
             Command::SetReplanEvery { steps } => self.replan_every = *steps,
             Command::HideCamera { hidden } => self.camera_hidden = *hidden,
             Command::SetWind { drift } => self.wind.clone_from(drift),
-            Command::SetGoal { .. } | Command::GoalIsNow | Command::MoveWorld { .. } => {}
+            Command::SetGoal { .. } | Command::GoalIsNow {} | Command::MoveWorld { .. } => {}
         }
     }
 }

@@ -4,10 +4,10 @@ mod driver;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use self::driver::Driver;
 use crate::record::TickRecord;
@@ -33,8 +33,11 @@ pub enum Order {
     Pace(Pace),
     /// See [`InteractiveRun::go_back_to`].
     GoBackTo(u64),
-    /// See [`InteractiveRun::undo`].
+    /// See [`InteractiveRun::undo`]. Several that wait take back as many commands at once.
     Undo,
+    /// Ends every [`Order::GoBackTo`] and [`Order::Undo`] of before that is being done or waits; the run is as before it
+    /// then.
+    Cancel,
     /// See [`InteractiveRun::save`].
     Save(PathBuf),
     /// Ends the run.
@@ -66,6 +69,13 @@ pub enum Event {
         /// Index in [`TickRecord::steps`].
         index: usize,
     },
+    /// The run goes back: so many ticks were repeated, of so many. Told ten times a second.
+    Repeating {
+        /// Ticks that were repeated.
+        done: u64,
+        /// Ticks that are to be repeated.
+        of: u64,
+    },
     /// The tick of this number and all later ones were dropped.
     WentBackTo(u64),
     /// An order was refused, and why.
@@ -74,26 +84,38 @@ pub enum Event {
     Saved(PathBuf),
     /// The run is paused from now on, or no longer.
     Paused(bool),
+    /// The run has another pace from now on.
+    Paced(Pace),
     /// The run has ended, and why if nobody asked for it.
     Ended(Option<String>),
 }
 
 /// The history that a run's thread shares.
-type SharedHistory = Arc<Mutex<Vec<Arc<TickRecord>>>>;
+#[derive(Default)]
+struct History {
+    records: Vec<Arc<TickRecord>>,
+    /// Commands that were done since the newest tick.
+    pending: Vec<Command>,
+}
 
 /// Where a thread and its owner meet.
 #[derive(Default)]
 struct Shared {
-    history: SharedHistory,
+    history: Mutex<History>,
     /// The thread is to end as soon as the tick in progress is done.
     ends: AtomicBool,
+    /// Number of the newest order.
+    ordered: AtomicU64,
+    /// Repetitions of ticks that orders up to this number asked for are to end.
+    cancelled: AtomicU64,
     dropped_events: AtomicU64,
-    dropped_orders: AtomicU64,
+    /// Set when the thread has ended: why, if nobody asked for it.
+    ended: OnceLock<Option<String>>,
 }
 
 /// A run on a thread of its own. Dropping it ends the thread, after the tick in progress.
 pub struct RunThread {
-    orders: Sender<Order>,
+    orders: Sender<(u64, Order)>,
     events: Receiver<Event>,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -128,15 +150,25 @@ impl RunThread {
         Ok(Self { orders, events, shared, thread: Some(thread) })
     }
 
-    /// Gives an order; it is followed between two ticks. This never waits: an order is dropped, and counted, where
-    /// hundreds wait already. [`Order::Stop`] never is.
-    pub fn order(&self, order: Order) {
-        if order == Order::Stop {
-            self.shared.ends.store(true, Ordering::Relaxed);
+    /// Gives an order; it is followed between two ticks. This never waits.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where hundreds of orders wait already, or the run has ended: the order is not followed then.
+    /// [`Order::Stop`] and [`Order::Cancel`] always are.
+    pub fn order(&self, order: Order) -> Result<()> {
+        let number = self.shared.ordered.fetch_add(1, Ordering::Relaxed) + 1;
+        match order {
+            Order::Stop => self.shared.ends.store(true, Ordering::Relaxed),
+            Order::Cancel => {
+                self.shared.cancelled.store(number, Ordering::Relaxed);
+                return Ok(());
+            }
+            _ => {}
         }
-        if self.orders.try_send(order).is_err() && !self.has_ended() {
-            self.shared.dropped_orders.fetch_add(1, Ordering::Relaxed);
-        }
+        self.orders.try_send((number, order)).map_err(|error| match error {
+            TrySendError::Full(_) => Error::value("orders that wait", format!("at most {ORDERS}"), "one more"),
+            TrySendError::Disconnected(_) => Error::value("the run", "one that goes on", "one that has ended"),
+        })
     }
 
     /// What the run tells, oldest first.
@@ -144,9 +176,10 @@ impl RunThread {
         &self.events
     }
 
-    /// All ticks so far, as [`InteractiveRun::history`].
-    pub fn history(&self) -> SharedHistory {
-        self.shared.history.clone()
+    /// All ticks so far, as [`InteractiveRun::history`], and the commands that were done since the newest.
+    pub fn history(&self) -> (Vec<Arc<TickRecord>>, Vec<Command>) {
+        let history = self.shared.history.lock().unwrap_or_else(PoisonError::into_inner);
+        (history.records.clone(), history.pending.clone())
     }
 
     /// Events that were dropped because nobody took them.
@@ -154,9 +187,9 @@ impl RunThread {
         self.shared.dropped_events.load(Ordering::Relaxed)
     }
 
-    /// Orders that were dropped because too many waited.
-    pub fn dropped_orders(&self) -> u64 {
-        self.shared.dropped_orders.load(Ordering::Relaxed)
+    /// Why the run has ended, if it has: no reason where somebody asked for it.
+    pub fn ended(&self) -> Option<Option<String>> {
+        self.shared.ended.get().cloned()
     }
 
     /// Whether the thread has ended.
@@ -167,7 +200,7 @@ impl RunThread {
 
 impl Drop for RunThread {
     fn drop(&mut self) {
-        self.order(Order::Stop);
+        let _ = self.order(Order::Stop); // it has ended already where it takes none
         if let Some(thread) = self.thread.take() {
             let _ = thread.join(); // a panic was reported as the run's end
         }
@@ -178,7 +211,7 @@ impl Drop for RunThread {
 fn require_pace(pace: Pace) -> Result<()> {
     match pace {
         Pace::RealTime { factor } if !(1e-3..=1e3).contains(&factor) => {
-            Err(Error::value("pace", "0.001 to 1000 seconds of the run per second", factor))
+            Err(Error::value("pace", "0.001 to 1000 seconds of the run per second", format!("{factor:?}")))
         }
         Pace::RealTime { .. } | Pace::AsFastAsPossible => Ok(()),
     }

@@ -114,13 +114,13 @@ fn the_goal_is_what_the_camera_shows_where_a_person_says_so() {
     let mut run = run("two_room");
     advance(&mut run, 2);
     let here = end(&run);
-    run.apply(Command::GoalIsNow).unwrap();
+    run.apply(Command::GoalIsNow {}).unwrap();
     let record = run.advance().unwrap();
     assert_eq!((record.goal_state.as_ref(), &record.goal_image), (Some(&here), &record.image));
     advance(&mut run, 3);
     assert!(apart(&end(&run), &here) < 0.1, "it stays: {:?}, not {here:?}", end(&run));
     run.apply(Command::HideCamera { hidden: true }).unwrap();
-    let error = run.apply(Command::GoalIsNow).unwrap_err().to_string();
+    let error = run.apply(Command::GoalIsNow {}).unwrap_err().to_string();
     assert_eq!(error, "goal: expected an image, got a hidden camera");
 }
 
@@ -170,8 +170,8 @@ fn refused_commands_say_what_was_expected_and_change_nothing() {
         (Command::SetGoal { state: vec![90.0, 0.0] }, "expected"),
         (Command::MoveWorld { state: vec![0.0, f64::NAN] }, "2 finite numbers"),
         (Command::MoveWorld { state: vec![0.0, -70.0] }, "expected"),
-        (Command::SetHorizon { chunks: 0 }, "horizon_chunks: expected 1 to 1000, got 0"),
-        (Command::SetHorizon { chunks: 1001 }, "horizon_chunks: expected 1 to 1000, got 1001"),
+        (Command::SetHorizon { chunks: 0 }, "horizon_chunks: expected 1 to 100, got 0"),
+        (Command::SetHorizon { chunks: 101 }, "horizon_chunks: expected 1 to 100, got 101"),
         (Command::SetPlanner { kind: "oracle".into() }, "planner: expected icem, cem, mppi"),
         (Command::SetMode { mode: "mode_3".into() }, "mode: expected mode_1, mode_2, auto, got mode_3"),
         (Command::SetReplanEvery { steps: 0 }, "replan_every: expected 1 to"),
@@ -215,6 +215,8 @@ fn commands_are_plain_json() {
     let command: Command = serde_json::from_str(text).unwrap();
     assert_eq!(command, Command::SetWind { drift: vec![0.5, -0.25] });
     assert_eq!(serde_json::to_string(&command).unwrap(), text);
-    assert_eq!(serde_json::to_string(&Command::GoalIsNow).unwrap(), r#"{"command":"goal_is_now"}"#);
-    assert!(serde_json::from_str::<Command>(r#"{"command":"set_horizon","chunks":3,"more":1}"#).is_err());
+    assert_eq!(serde_json::to_string(&Command::GoalIsNow {}).unwrap(), r#"{"command":"goal_is_now"}"#);
+    for more in [r#"{"command":"set_horizon","chunks":3,"more":1}"#, r#"{"command":"goal_is_now","more":1}"#] {
+        assert!(serde_json::from_str::<Command>(more).is_err(), "{more}");
+    }
 }

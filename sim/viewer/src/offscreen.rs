@@ -109,7 +109,7 @@ impl Offscreen {
             if done(session) {
                 return Ok(());
             }
-            if let Some(reason) = &session.ended {
+            if let Some(reason) = &session.run.ended {
                 bail!("waiting for {what}: the run ended: {reason}");
             }
             if started.elapsed() > PATIENCE {
@@ -134,9 +134,9 @@ impl Offscreen {
     /// # Errors
     /// As [`Offscreen::until`].
     pub fn tick(&mut self) -> Result<()> {
-        let before = self.session().records.len();
+        let before = self.session().run.records.len();
         self.session().order(Order::Step);
-        self.until("a tick", |session| session.records.len() > before)
+        self.until("a tick", |session| session.run.records.len() > before)
     }
 
     /// The image of the window as it is now.
@@ -191,7 +191,7 @@ pub fn screenshot(session: Session, view: View, size: [u32; 2], ticks: usize, pa
     for _ in 0..ticks.max(1) {
         window.tick()?;
     }
-    let newest = window.session().records.len() - 1;
+    let newest = window.session().run.records.len() - 1;
     window.session().show(Cursor::At(newest));
     write(&window.image()?, path)
 }
@@ -206,9 +206,9 @@ pub fn film(session: Session, view: View, size: [u32; 2], ticks: usize, folder: 
     let mut number = 0;
     for _ in 0..ticks {
         window.tick()?;
-        let newest = window.session().records.len() - 1;
+        let newest = window.session().run.records.len() - 1;
         // Every control step once, whatever the renderer takes for it.
-        for step in 0..window.session().records[newest].steps.len() {
+        for step in 0..window.session().run.records[newest].steps.len() {
             window.session().show_step(newest, step);
             write(&window.image()?, &folder.join(format!("{number:06}.png")))?;
             number += 1;

@@ -119,7 +119,7 @@ fn overlay(ui: &mut Ui, rect: Rect, session: &Session) {
 
 /// Which run is shown, and how far it is.
 fn state_of_run(ui: &mut Ui, session: &Session) {
-    ui.label(egui::RichText::new(&session.title).heading().color(theme::INK));
+    ui.label(egui::RichText::new(session.run.title()).heading().color(theme::INK));
     let Some(record) = session.shown() else {
         ui.label("waiting for the first plan");
         return;
@@ -135,7 +135,7 @@ fn state_of_run(ui: &mut Ui, session: &Session) {
         if let Some(step) = step {
             ui.colored_label(theme::MUTED, format!("true distance {:.3} m", step.distance));
         }
-        let newest = session.records.len() as u64 - 1;
+        let newest = session.run.records.len() as u64 - 1;
         if record.tick < newest {
             ui.colored_label(theme::WARN, format!("tick {} of {newest}", record.tick));
         }
@@ -143,7 +143,7 @@ fn state_of_run(ui: &mut Ui, session: &Session) {
     if let Some(error) = &record.report.error {
         ui.colored_label(theme::BAD, format!("holds still: {error}"));
     }
-    if let Some(reason) = &session.ended {
+    if let Some(reason) = &session.run.ended {
         ui.colored_label(theme::BAD, reason);
     }
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bevy::prelude::Resource;
-use mindseye_runs::{
-    Command, Event, ImaginedPlan, InteractiveRun, Order, Pace, RunThread, Settings, StepRecord, TickRecord,
-};
+use mindseye_runs::{Command, ImaginedPlan, InteractiveRun, Order, Settings, StepRecord, TickRecord, WatchedRun};
 use mindseye_sim::Figure;
 
 /// Which tick is shown.
@@ -20,8 +18,6 @@ pub enum Cursor {
 /// How the window shows a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Display {
-    /// Speed, 1 for real time.
-    pub speed: f64,
     /// Whether the best plan is drawn.
     pub best: bool,
     /// Whether candidates are drawn.
@@ -32,36 +28,29 @@ pub struct Display {
 
 impl Default for Display {
     fn default() -> Self {
-        Self { speed: 1.0, best: true, candidates: true, samples: true }
+        Self { best: true, candidates: true, samples: true }
     }
 }
 
 /// A run in a window.
 #[derive(Resource)]
 pub struct Session {
-    thread: RunThread,
+    /// The run, and what it said.
+    pub run: WatchedRun,
     /// What the episode looks like.
     pub figure: Figure,
-    /// Heading of the window: scene and pair.
-    pub title: String,
-    /// Ticks so far.
-    pub records: Vec<Arc<TickRecord>>,
-    /// Which of them is shown.
+    /// Which tick is shown.
     pub cursor: Cursor,
-    /// Control steps of the shown tick that have been shown.
-    steps_shown: usize,
-    /// Whether the run waits.
-    pub paused: bool,
-    /// What was refused or done last, for a line of text.
-    pub note: Option<String>,
-    /// Why the run ended, if it did.
-    pub ended: Option<String>,
+    /// Control steps of a tick of before that are shown.
+    steps_of_past: usize,
+    /// An order that did not reach the run.
+    refused: Option<String>,
     /// How it is shown.
     pub display: Display,
     /// The controls; the run's own settings follow through [`Order`]s.
     pub settings: Settings,
-    /// The controls before the first tick.
-    first_settings: Settings,
+    /// The run's settings, and the number of its note, when the controls were last set after them.
+    followed: (Settings, u64),
     /// Band of normal surprise scores, where it is known.
     pub surprise_band: Option<f64>,
     /// Place of every dimension of the scene's state among those that the state probe reads.
@@ -74,39 +63,35 @@ impl Session {
     /// # Errors
     /// When there can be no thread.
     pub fn start(run: InteractiveRun, figure: Figure, paused: bool) -> mindseye_runs::Result<Self> {
-        let (title, settings) = (run.title(), run.first_settings());
         let probe_places = {
             let names = run.probe_names();
             let place = |name: &&str| names.iter().position(|known| known == name);
             figure.state_names.iter().map(place).collect::<Option<Vec<usize>>>()
         };
         let surprise_band = run.surprise_band();
-        let records = run.history().to_vec();
-        let display = Display::default();
-        let pace = Pace::RealTime { factor: display.speed };
-        let thread = if paused { RunThread::spawn_paused(run, pace)? } else { RunThread::spawn(run, pace)? };
+        let run = WatchedRun::start(run, paused)?;
         Ok(Self {
-            thread,
             figure,
-            title,
-            display,
-            settings: settings.after(&records),
-            first_settings: settings,
-            records,
             cursor: Cursor::Live,
-            steps_shown: 0,
-            paused,
-            note: None,
-            ended: None,
+            steps_of_past: 0,
+            refused: None,
+            display: Display::default(),
+            settings: run.settings.clone(),
+            followed: (run.settings.clone(), 0),
             surprise_band,
             probe_places,
+            run,
         })
     }
 
     /// Asks the run for something; it happens between two ticks.
     pub fn order(&mut self, order: Order) {
-        self.note = None;
-        self.thread.order(order);
+        self.refused = self.run.order(order).err().map(|error| error.to_string());
+    }
+
+    /// What was refused or done last, for a line of text.
+    pub fn note(&self) -> Option<&str> {
+        self.refused.as_deref().or(self.run.note.as_ref().map(|note| note.text.as_str()))
     }
 
     /// Asks the run for a command.
@@ -116,67 +101,45 @@ impl Session {
 
     /// Takes what the run has said since the last frame.
     pub fn receive(&mut self) {
-        let events: Vec<Event> = self.thread.events().try_iter().collect();
-        for event in events {
-            match event {
-                Event::Tick(record) => {
-                    self.add(record);
-                    self.settings = self.first_settings.after(&self.records);
-                }
-                Event::Step { tick, index } => {
-                    let is_newest = self.records.last().is_some_and(|newest| newest.tick == tick);
-                    if is_newest && self.cursor == Cursor::Live {
-                        self.steps_shown = index + 1;
-                    }
-                }
-                Event::WentBackTo(tick) => {
-                    self.records.truncate(tick as usize);
-                    self.show(Cursor::Live);
-                    self.settings = self.first_settings.after(&self.records);
-                    self.note = Some(format!("back at tick {tick}"));
-                }
-                Event::Refused(reason) => self.note = Some(reason),
-                Event::Saved(path) => self.note = Some(format!("saved to {}", path.display())),
-                Event::Paused(paused) => self.paused = paused,
-                Event::Ended(reason) => self.ended = Some(reason.unwrap_or_else(|| "the run has ended".into())),
-            }
+        let generation = self.run.generation;
+        self.run.receive();
+        if self.run.generation != generation {
+            self.show(Cursor::Live);
+        }
+        // A control that is being dragged stays where it is, unless the run's own settings change.
+        let number = self.run.note.as_ref().map_or(self.followed.1, |note| note.number);
+        if self.followed.0 != self.run.settings || self.followed.1 != number {
+            self.settings = self.run.settings.clone();
+            self.followed = (self.settings.clone(), number);
         }
     }
 
-    /// Adds a tick; where the window has missed some, or has too many, the run's own history is taken over.
-    fn add(&mut self, record: Arc<TickRecord>) {
-        if self.cursor == Cursor::Live {
-            self.steps_shown = 0;
-        }
-        if record.tick as usize == self.records.len() {
-            self.records.push(record);
-        } else {
-            let history = self.thread.history();
-            self.records = history.lock().map(|all| all.clone()).unwrap_or_default();
-        }
+    /// Control steps of the shown tick that are shown.
+    fn steps_shown(&self) -> usize {
+        if self.cursor == Cursor::Live { self.run.steps_shown } else { self.steps_of_past }
     }
 
     /// The tick that is shown.
     pub fn shown(&self) -> Option<&Arc<TickRecord>> {
         match self.cursor {
-            Cursor::Live => self.records.last(),
-            Cursor::At(tick) => self.records.get(tick),
+            Cursor::Live => self.run.records.last(),
+            Cursor::At(tick) => self.run.records.get(tick),
         }
     }
 
     /// The true state that is shown, `[K]`: that of the newest control step, or that which a tick of before saw.
     pub fn shown_state(&self) -> Option<&[f64]> {
         let record = self.shown()?;
-        let after = self.steps_shown.min(record.steps.len()).checked_sub(1);
+        let after = self.steps_shown().min(record.steps.len()).checked_sub(1);
         Some(after.map_or(&record.state, |step| &record.steps[step].state))
     }
 
     /// The control step after which the shown state was; `None` at the start of the run.
     pub fn shown_step(&self) -> Option<&StepRecord> {
         let record = self.shown()?;
-        match self.steps_shown.min(record.steps.len()).checked_sub(1) {
+        match self.steps_shown().min(record.steps.len()).checked_sub(1) {
             Some(step) => record.steps.get(step),
-            None => self.records.get((record.tick as usize).checked_sub(1)?)?.steps.last(),
+            None => self.run.records.get((record.tick as usize).checked_sub(1)?)?.steps.last(),
         }
     }
 
@@ -194,18 +157,17 @@ impl Session {
 
     /// Shows tick number `tick` as it was seen, or the newest one.
     pub fn show(&mut self, cursor: Cursor) {
-        self.cursor = cursor;
-        self.steps_shown = if cursor == Cursor::Live { usize::MAX } else { 0 };
+        (self.cursor, self.steps_of_past) = (cursor, 0);
     }
 
     /// Shows the world after control step `step` of tick `tick`.
     pub fn show_step(&mut self, tick: usize, step: usize) {
-        (self.cursor, self.steps_shown) = (Cursor::At(tick), step + 1);
+        (self.cursor, self.steps_of_past) = (Cursor::At(tick), step + 1);
     }
 
     /// Shows the tick before or after, `by` ticks on; the run goes on meanwhile.
     pub fn scrub(&mut self, by: isize) {
-        let newest = self.records.len().saturating_sub(1);
+        let newest = self.run.records.len().saturating_sub(1);
         let now = match self.cursor {
             Cursor::Live => newest,
             Cursor::At(tick) => tick,

@@ -46,7 +46,7 @@ fn receive(mut session: ResMut<Session>) {
 
 /// Opens the window and runs until it is closed.
 pub fn open(session: Session, view: View, size: [u32; 2]) -> AppExit {
-    let title = format!("mindseye: {}", session.title);
+    let title = format!("mindseye: {}", session.run.title());
     let window = Window {
         title,
         resolution: WindowResolution::new(size[0], size[1]),

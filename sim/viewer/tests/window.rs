@@ -100,10 +100,10 @@ fn slide(window: &mut Offscreen, name: &str, share: f32) {
 
 /// Does the next tick, and gives its record.
 fn tick(window: &mut Offscreen) -> std::sync::Arc<TickRecord> {
-    let before = window.session().records.len();
+    let before = window.session().run.records.len();
     click(window, "one tick");
-    window.until("a tick", |session| session.records.len() > before).unwrap();
-    window.session().records[before].clone()
+    window.until("a tick", |session| session.run.records.len() > before).unwrap();
+    window.session().run.records[before].clone()
 }
 
 fn differs(a: &RgbImage, b: &RgbImage, at: [f32; 2], radius: i64) -> usize {
@@ -153,7 +153,7 @@ fn every_control_becomes_a_command_of_the_next_tick() {
     let mut window = window(&["push_t"]);
     tick(&mut window);
     click(&mut window, "this view is the goal");
-    assert_eq!(tick(&mut window).commands, [Command::GoalIsNow]);
+    assert_eq!(tick(&mut window).commands, [Command::GoalIsNow {}]);
     click(&mut window, "mode_1");
     assert_eq!(tick(&mut window).commands, [Command::SetMode { mode: "mode_1".into() }]);
     click(&mut window, "mode_2");
@@ -178,18 +178,18 @@ fn every_control_becomes_a_command_of_the_next_tick() {
         matches!(&tick(&mut window).commands[..], [Command::SetWind { drift }] if drift[0] > 0.5 && drift[1] == 0.0)
     );
     // Back before the wind.
-    let ticks = window.session().records.len();
+    let ticks = window.session().run.records.len();
     click(&mut window, "undo");
-    window.until("undoing", |session| session.records.len() < ticks).unwrap();
+    window.until("undoing", |session| session.run.records.len() < ticks).unwrap();
     assert_eq!(window.session().settings.wind, [0.0, 0.0], "the control says so, too");
     assert!(window.session().settings.camera_hidden, "what came before stays");
     assert!(tick(&mut window).commands.is_empty());
     click(&mut window, "speed 4");
-    assert_eq!(window.session().display.speed, 4.0);
+    window.until("another pace", |session| session.run.speed == 4.0).unwrap();
     click(&mut window, "pause");
-    window.until("going on", |session| !session.paused).unwrap();
-    let ticks = window.session().records.len();
-    window.until("ticks without being asked", |session| session.records.len() > ticks + 1).unwrap();
+    window.until("going on", |session| !session.run.is_paused).unwrap();
+    let ticks = window.session().run.records.len();
+    window.until("ticks without being asked", |session| session.run.records.len() > ticks + 1).unwrap();
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn whoever_goes_back_and_on_sees_the_same_run_again() {
     assert!((1..5).contains(&tick_shown));
     assert_eq!(window.session().shown().unwrap().digest(), first[tick_shown]);
     click(&mut window, "go on from here");
-    window.until("going back", |session| session.records.len() == tick_shown).unwrap();
+    window.until("going back", |session| session.run.records.len() == tick_shown).unwrap();
     let again: Vec<String> = (tick_shown..6).map(|_| tick(&mut window).digest()).collect();
     assert_eq!(again, first[tick_shown..]);
 }

@@ -181,6 +181,9 @@ pub enum Behaviour {
     Constant(f32),
     /// Holds still because of an error, in every second tick; otherwise moves right.
     FailEverySecondTick,
+    /// Decides in Mode-1: at once in the first and every fourth tick after it; holds still instead in the second, with
+    /// an error in the third, and after planning in the fourth.
+    InMode1,
 }
 
 /// What happened to a method.
@@ -282,9 +285,15 @@ impl Controller for FakeController {
             Behaviour::Seek => seek(),
             Behaviour::Constant(action) => action,
             Behaviour::FailEverySecondTick => f32::from(u8::from(!fails)),
+            Behaviour::InMode1 => 0.0,
         });
         let mut report = tick_report(chunk.collect());
         report.error = fails.then(|| format!("tick {} failed", self.tick));
+        if self.behaviour == Behaviour::InMode1 {
+            report.mode = if self.tick.is_multiple_of(4) { Mode::Mode2 } else { Mode::Mode1 };
+            report.fallback = (self.tick % 4 == 2).then_some(Fallback::HoldStill);
+            report.error = (self.tick % 4 == 3).then(|| "no policy".to_owned());
+        }
         if observation.frames.is_empty() {
             report.state_source = StateSource::Imputed;
         }

@@ -2,7 +2,7 @@
 
 use mindseye_agent::Task;
 use mindseye_agent::configurator::{ModeConfig, PlannerConfig};
-use mindseye_interface::config::Validate as _;
+use mindseye_interface::config::{Validate as _, require_range};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -13,11 +13,17 @@ const PLANNERS: [&str; 8] = ["icem", "cem", "mppi", "predictive_sampling", "grad
 /// Kinds of modes, as in task files.
 const MODES: [&str; 3] = ["mode_1", "mode_2", "auto"];
 
+/// Longest horizon, action chunks: the time of a tick grows with it, and a run has no deadline.
+const MAX_HORIZON: usize = 100;
+
 /// `task` as `command` changes it; `None` where the command changes no task. `original` is the task of the setup.
 pub(super) fn changed(task: &Task, original: &Task, command: &Command) -> Result<Option<Task>> {
     let mut task = task.clone();
     match command {
-        Command::SetHorizon { chunks } => task.horizon_chunks = *chunks,
+        Command::SetHorizon { chunks } => {
+            require_range("horizon_chunks", *chunks, 1, MAX_HORIZON)?;
+            task.horizon_chunks = *chunks;
+        }
         Command::SetReplanEvery { steps } => task.replan_every = Some(*steps),
         Command::SetPlanner { kind } => set_planner(&mut task, original, kind)?,
         Command::SetMode { mode } => {
@@ -29,7 +35,7 @@ pub(super) fn changed(task: &Task, original: &Task, command: &Command) -> Result
             };
         }
         Command::SetGoal { .. }
-        | Command::GoalIsNow
+        | Command::GoalIsNow {}
         | Command::MoveWorld { .. }
         | Command::SetWeight { .. }
         | Command::HideCamera { .. }

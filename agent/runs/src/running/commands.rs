@@ -29,7 +29,7 @@ impl Running {
                 let goal = goal_at(&task, &names, state.clone(), self.aside(setup)?)?;
                 self.pursue(goal)?;
             }
-            Command::GoalIsNow => {
+            Command::GoalIsNow {} => {
                 let observation = self.observed();
                 if observation.frames.is_empty() {
                     return Err(Error::value("goal", "an image", "a hidden camera"));

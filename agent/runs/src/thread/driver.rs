@@ -1,5 +1,6 @@
 //! The loop of a run's thread.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -7,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 
-use super::{Event, Order, Pace, Shared, require_pace};
+use super::{Event, History, Order, Pace, Shared, require_pace};
 use crate::record::TickRecord;
 use crate::run::IMAGE_TICKS;
 use crate::{InteractiveRun, Result};
+
+/// Time between two tellings of how far a repetition is.
+const TELLS: Duration = Duration::from_millis(100);
 
 /// Control steps that are being shown.
 struct Shown {
@@ -33,7 +37,10 @@ enum Next {
 pub(super) struct Driver {
     run: InteractiveRun,
     pace: Pace,
-    orders: Receiver<Order>,
+    /// Orders with their numbers.
+    orders: Receiver<(u64, Order)>,
+    /// Orders that were taken from the channel and not followed yet.
+    taken: VecDeque<(u64, Order)>,
     events: Sender<Event>,
     shared: Arc<Shared>,
     is_paused: bool,
@@ -46,11 +53,21 @@ impl Driver {
     pub fn new(
         run: InteractiveRun,
         (pace, is_paused): (Pace, bool),
-        orders: Receiver<Order>,
+        orders: Receiver<(u64, Order)>,
         events: Sender<Event>,
         shared: Arc<Shared>,
     ) -> Self {
-        let driver = Self { run, pace, orders, events, shared, is_paused, wants_one: false, shown: None };
+        let driver = Self {
+            run,
+            pace,
+            orders,
+            taken: VecDeque::new(),
+            events,
+            shared,
+            is_paused,
+            wants_one: false,
+            shown: None,
+        };
         driver.share_all();
         driver
     }
@@ -63,6 +80,7 @@ impl Driver {
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some("the run: expected a tick, but it panicked".to_owned()),
         };
+        let _ = self.shared.ended.set(reason.clone()); // it ends once
         self.tell(Event::Ended(reason));
     }
 
@@ -99,6 +117,7 @@ impl Driver {
     fn take_order(&mut self) -> Result<Next> {
         let idle = self.is_paused && !self.wants_one;
         let received = match &self.shown {
+            _ if !self.taken.is_empty() => self.taken.pop_front().ok_or(TryRecvError::Empty),
             _ if idle => self.orders.recv().map_err(|_| TryRecvError::Disconnected),
             Some(shown) => match self.orders.recv_deadline(shown.due) {
                 Ok(order) => Ok(order),
@@ -108,17 +127,18 @@ impl Driver {
             None => self.orders.try_recv(),
         };
         match received {
-            Ok(order) => self.obey(order),
+            Ok((number, order)) => self.obey(number, order),
             Err(TryRecvError::Empty) => Ok(Next::GoOn),
             Err(TryRecvError::Disconnected) => Ok(Next::End),
         }
     }
 
-    fn obey(&mut self, order: Order) -> Result<Next> {
+    fn obey(&mut self, number: u64, order: Order) -> Result<Next> {
         match order {
             Order::Command(command) => {
                 let done = self.run.apply(command);
                 self.refuse(done);
+                self.share_pending();
             }
             Order::Pause => self.pause(true),
             Order::Resume => self.pause(false),
@@ -130,6 +150,7 @@ impl Driver {
             Order::Pace(pace) => match require_pace(pace) {
                 Ok(()) => {
                     self.pace = pace;
+                    self.tell(Event::Paced(pace));
                     // What is being shown goes on at the new pace from now on.
                     if let Some(shown) = &mut self.shown {
                         shown.spacing = spacing(pace, self.run.control_step_secs(), shown.count, Duration::ZERO);
@@ -139,21 +160,20 @@ impl Driver {
                 Err(error) => self.tell(Event::Refused(error.to_string())),
             },
             Order::GoBackTo(tick) => {
-                let shared = self.shared.clone();
-                let done = self.run.go_back_while(tick, &mut |_| !shared.ends.load(Ordering::Relaxed));
-                if self.refuse(done).is_some() {
+                let done = self.repeat(number, |run, proceed| run.go_back_while(tick, proceed));
+                if done.is_some() {
                     self.went_back();
                 }
             }
             Order::Undo => {
-                let shared = self.shared.clone();
-                let done = self.run.undo_while(&mut |_| !shared.ends.load(Ordering::Relaxed));
-                match self.refuse(done) {
-                    Some(Some(_)) => self.went_back(),
-                    Some(None) => self.tell(Event::Refused("undo: expected a command before, got none".to_owned())),
+                let (number, count) = self.with_undos_that_wait(number);
+                match self.repeat(number, |run, proceed| run.undo_while(count, proceed)) {
+                    Some(0) => self.tell(Event::Refused("undo: expected a command before, got none".to_owned())),
+                    Some(_) => self.went_back(),
                     None => {}
                 }
             }
+            Order::Cancel => {} // there is nothing to end any more
             Order::Save(path) => {
                 let done = self.run.save(&path);
                 if self.refuse(done).is_some() {
@@ -174,6 +194,38 @@ impl Driver {
                 None
             }
         }
+    }
+
+    /// Goes back by `back` for the order of this number, and tells how far it is; `None` where that failed or was ended.
+    fn repeat<T>(
+        &mut self,
+        number: u64,
+        back: impl FnOnce(&mut InteractiveRun, &mut dyn FnMut(u64, u64) -> bool) -> Result<T>,
+    ) -> Option<T> {
+        let (shared, events) = (self.shared.clone(), self.events.clone());
+        let mut told: Option<Instant> = None;
+        let done = back(&mut self.run, &mut |done, of| {
+            if told.is_none_or(|told| told.elapsed() >= TELLS) {
+                told = Some(Instant::now());
+                let _ = events.try_send(Event::Repeating { done, of }); // the next one says more
+            }
+            !shared.ends.load(Ordering::Relaxed) && number > shared.cancelled.load(Ordering::Relaxed)
+        });
+        self.refuse(done)
+    }
+
+    /// Joins those orders to undo that wait next with that of this number: the newest number, and how many they are.
+    fn with_undos_that_wait(&mut self, mut number: u64) -> (u64, usize) {
+        let cancelled = self.shared.cancelled.load(Ordering::Relaxed);
+        let mut count = usize::from(number > cancelled);
+        self.taken.extend(self.orders.try_iter());
+        while let Some((next, Order::Undo)) = self.taken.front() {
+            number = *next;
+            count += usize::from(number > cancelled);
+            self.taken.pop_front();
+        }
+        // Where all of them were cancelled, the first tick that is repeated ends it.
+        (number, count.max(1))
     }
 
     fn pause(&mut self, is_paused: bool) {
@@ -213,17 +265,23 @@ impl Driver {
     /// Adds `record` to the shared history, in which old ticks lose their images.
     fn share(&self, record: &Arc<TickRecord>) {
         let mut history = self.history();
-        history.push(record.clone());
-        if let Some(old) = history.len().checked_sub(IMAGE_TICKS + 1) {
-            history[old] = self.run.history()[old].clone();
+        history.pending.clear();
+        history.records.push(record.clone());
+        if let Some(old) = history.records.len().checked_sub(IMAGE_TICKS + 1) {
+            history.records[old] = self.run.history()[old].clone();
         }
     }
 
     fn share_all(&self) {
-        *self.history() = self.run.history().to_vec();
+        self.history().records = self.run.history().to_vec();
+        self.share_pending();
     }
 
-    fn history(&self) -> MutexGuard<'_, Vec<Arc<TickRecord>>> {
+    fn share_pending(&self) {
+        self.history().pending = self.run.pending().cloned().collect();
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
         self.shared.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -53,7 +53,7 @@ impl LiveArguments {
         let setup = run.setup();
         let view = (program.top_view)(setup.benchmark.name(), setup.pair.episode).map_err(Error::Supplied)?;
         let session = Session::start(run, view, self.run.is_paused(), self.save.clone())?;
-        let title = session.title().to_owned();
+        let title = session.run.title().to_owned();
         let website = Website::start(&self.page, token.as_deref(), Live::new(session))?;
         (program.say)(&website.url());
         (program.note)(&format!("{title}; Ctrl-C ends"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mindseye_agent::configurator::PlannerConfig;
-use mindseye_runs::{ImaginedPlan, LatentMap, TickRecord};
+use mindseye_runs::{ImaginedPlan, LatentMap, Note, TickRecord};
 use serde_json::{Value, json};
 
 use super::session::Session;
@@ -11,24 +11,28 @@ use super::session::Session;
 /// Most ticks of the charts: the newest.
 const CHART_TICKS: usize = 600;
 
-/// The run now, and tick number `at` as it was seen (the newest where it is none). What a browser that has already
-/// drawn the newest tick `have` knows is left out.
-pub(super) fn state(session: &mut Session, at: Option<usize>, have: Option<usize>) -> Value {
-    let newest = session.records.len().checked_sub(1);
+/// The run now, and tick number `at` as it was seen (the newest where it is none, or is no more). What a browser that
+/// has already drawn tick `have` of this generation knows is left out.
+pub(super) fn state(session: &mut Session, at: Option<usize>, have: Option<(u64, usize)>) -> Value {
+    let run = &session.run;
+    let have = have.filter(|(generation, _)| *generation == run.generation).map(|(_, tick)| tick);
+    let newest = run.records.len().checked_sub(1);
     let shown = at.filter(|at| newest.is_some_and(|newest| *at <= newest)).or(newest);
-    let record = shown.and_then(|shown| session.records.get(shown).cloned());
-    let is_live = at.is_none() || at == newest;
+    let record = shown.and_then(|shown| run.records.get(shown).cloned());
+    let is_live = at.is_none() || shown == newest;
+    let note = |note: &Note| json!({"number": note.number, "text": note.text, "age_secs": note.age().as_secs_f64()});
     let mut state = json!({
-        "title": session.title(),
-        "generation": session.generation,
+        "title": run.title(),
+        "generation": run.generation,
         "newest": newest,
         "shown": shown,
-        "steps_shown": session.steps_shown.min(record.as_ref().map_or(0, |record| record.steps.len())),
-        "paused": session.is_paused,
-        "speed": session.speed,
-        "note": session.note,
-        "ended": session.ended,
-        "settings": session.settings,
+        "steps_shown": run.steps_shown.min(record.as_ref().map_or(0, |record| record.steps.len())),
+        "paused": run.is_paused,
+        "speed": run.speed,
+        "repeating": run.repeating.map(|(done, of)| json!({"done": done, "of": of})),
+        "note": run.note.as_ref().map(note),
+        "ended": run.ended,
+        "settings": run.settings,
     });
     if !is_live {
         state["steps_shown"] = json!(0);
@@ -41,10 +45,12 @@ pub(super) fn state(session: &mut Session, at: Option<usize>, have: Option<usize
             "surprise_band": session.surprise_band,
             "planners": PlannerConfig::KINDS,
             "view": session.view,
+            "start_poses": session.poses(&session.start),
+            "goal_poses": session.poses(&session.goal),
         });
     }
     if have.is_none() || have != shown {
-        state["series"] = series(&session.records);
+        state["series"] = series(&session.run.records);
         if let Some(record) = &record {
             state["tick"] = tick(session, record);
             state["map"] = map(session, record);
@@ -145,14 +151,16 @@ fn series(records: &[Arc<TickRecord>]) -> Value {
     })
 }
 
-/// The path through the latent space until `record`, the goal, and where its candidates end.
+/// The path through the latent space until `record` over the newest ticks, the goal, and where its candidates end.
 fn map(session: &mut Session, record: &TickRecord) -> Value {
-    let path = session.records.iter().map(|record| record.latent.as_slice());
+    let until = session.run.records.len().min(record.tick as usize + 1);
+    let newest = session.run.records.len().saturating_sub(CHART_TICKS);
+    let path = session.run.records[newest..].iter().map(|record| record.latent.as_slice());
     let ends = record.candidates.iter().map(|plan| plan.end.as_slice());
     let all = path.chain(ends).chain([record.goal_latent.as_slice()]);
     let Some(map) = LatentMap::of(all, session.map.as_ref()) else { return Value::Null };
-    let until = session.records.iter().take(record.tick as usize + 1);
-    let path: Vec<[f64; 2]> = until.filter_map(|record| map.place(&record.latent)).collect();
+    let path = &session.run.records[until.saturating_sub(CHART_TICKS)..until];
+    let path: Vec<[f64; 2]> = path.iter().filter_map(|record| map.place(&record.latent)).collect();
     let ends: Vec<[f64; 2]> = record.candidates.iter().filter_map(|plan| map.place(&plan.end)).collect();
     let document = json!({
         "path": path,

@@ -105,7 +105,9 @@ pub(super) fn write(stream: &mut TimedStream<'_>, status: &str, kind: &str, body
 /// Says that there are too many clients, without reading what this one wants.
 pub(super) fn turn_away(mut stream: &TcpStream) {
     let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
-    let _ = stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let text = "too many clients at a time: try again\n";
+    let head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nRetry-After: 1\r\nConnection: close";
+    let _ = stream.write_all(format!("{head}\r\nContent-Length: {}\r\n\r\n{text}", text.len()).as_bytes());
     let _ = stream.shutdown(Shutdown::Both);
 }
 

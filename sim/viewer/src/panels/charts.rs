@@ -81,20 +81,21 @@ fn of_ticks(records: &[Arc<TickRecord>], value: impl Fn(&TickRecord) -> Option<f
 /// Every term of the cost times its weight, and the critic's prediction.
 fn energies(ui: &mut Ui, session: &Session, height: f32) {
     let mut names: Vec<&str> = Vec::new();
-    for (name, _) in session.records.iter().flat_map(|record| &record.report.energies) {
-        let weighs = session.records.iter().any(|record| record.report.directive.weight(name).unwrap_or(0.0) != 0.0);
+    for (name, _) in session.run.records.iter().flat_map(|record| &record.report.energies) {
+        let weighs =
+            session.run.records.iter().any(|record| record.report.directive.weight(name).unwrap_or(0.0) != 0.0);
         if weighs && !names.contains(&name.as_str()) {
             names.push(name);
         }
     }
     let of = |name: &str| {
-        of_ticks(&session.records, |record| {
+        of_ticks(&session.run.records, |record| {
             let (_, energy) = record.report.energies.iter().find(|(known, _)| known == name)?;
             Some(f64::from(*energy) * f64::from(record.report.directive.weight(name).unwrap_or(0.0)))
         })
     };
     let mut series: Vec<(String, Vec<[f64; 2]>)> = names.iter().map(|name| ((*name).to_owned(), of(name))).collect();
-    let critic = of_ticks(&session.records, |record| record.report.predicted_value.map(f64::from));
+    let critic = of_ticks(&session.run.records, |record| record.report.predicted_value.map(f64::from));
     if !critic.is_empty() {
         series.push(("critic".into(), critic));
     }
@@ -105,8 +106,8 @@ fn energies(ui: &mut Ui, session: &Session, height: f32) {
 /// How surprising observations were: calibrated where the checkpoint says what is normal.
 fn surprise(ui: &mut Ui, session: &Session, height: f32) {
     let (series, band) = match session.surprise_band {
-        Some(band) => (of_ticks(&session.records, |record| record.surprise), Some(band)),
-        None => (of_ticks(&session.records, |record| record.report.surprise.map(f64::from)), None),
+        Some(band) => (of_ticks(&session.run.records, |record| record.surprise), Some(band)),
+        None => (of_ticks(&session.run.records, |record| record.report.surprise.map(f64::from)), None),
     };
     let now = session.shown().and_then(|record| record.surprise).map(|surprise| format!("{surprise:.2}"));
     let alarm = band.map(|band| format!("(alarm above {band:.1})"));
@@ -116,7 +117,7 @@ fn surprise(ui: &mut Ui, session: &Session, height: f32) {
 
 /// How long plans took.
 fn times(ui: &mut Ui, session: &Session, height: f32) {
-    let series = of_ticks(&session.records, |record| Some(record.report.planning_ms));
+    let series = of_ticks(&session.run.records, |record| Some(record.report.planning_ms));
     let now = session.shown().map(|record| record.report.planning_ms);
     heading(ui, "planning, ms", now.map(|ms| format!("{ms:.1}")));
     over_ticks(ui, ("planning", height), session, vec![("planning".into(), series)], None);
@@ -133,13 +134,14 @@ fn latents(ui: &mut Ui, session: &Session, map: &mut Option<LatentMap>, height: 
             ui.colored_label(colour, name);
         }
     });
-    let path = session.records.iter().map(|record| record.latent.as_slice());
+    let path = session.run.records.iter().map(|record| record.latent.as_slice());
     let ends = record.candidates.iter().map(|plan| plan.end.as_slice());
     let all = path.chain(ends).chain([record.goal_latent.as_slice()]);
     let Some(latent_map) = LatentMap::of(all, map.as_ref()) else { return };
     let place = |latent: &[f32]| latent_map.place(latent);
     let until = record.tick as usize + 1;
-    let path: Vec<[f64; 2]> = session.records.iter().take(until).filter_map(|record| place(&record.latent)).collect();
+    let path: Vec<[f64; 2]> =
+        session.run.records.iter().take(until).filter_map(|record| place(&record.latent)).collect();
     let ends: Vec<[f64; 2]> = record.candidates.iter().filter_map(|plan| place(&plan.end)).collect();
     let end = record.best.as_ref().and_then(|best| place(&best.end));
     let (now, goal) = (place(&record.latent), place(&record.goal_latent));

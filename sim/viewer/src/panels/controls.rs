@@ -35,7 +35,7 @@ fn heading(ui: &mut Ui, text: &str) {
 fn goal(ui: &mut Ui, session: &mut Session) {
     heading(ui, "GOAL");
     if named("this view is the goal", ui.button("This view is the goal")).clicked() {
-        session.command(Command::GoalIsNow);
+        session.command(Command::GoalIsNow {});
     }
 }
 
@@ -125,7 +125,7 @@ fn drawing(ui: &mut Ui, session: &mut Session) {
     named("show best plan", ui.checkbox(&mut session.display.best, "best plan"));
     named("show candidates", ui.checkbox(&mut session.display.candidates, "candidates"));
     named("show samples", ui.checkbox(&mut session.display.samples, "samples of its outcome"));
-    if let Some(note) = &session.note {
+    if let Some(note) = session.note() {
         ui.add_space(8.0);
         ui.colored_label(theme::WARN, note);
     }

@@ -21,25 +21,24 @@ pub fn show(ui: &mut Ui, session: &mut Session) {
 
 /// Stops the run before its next tick, or lets it go on.
 pub fn toggle_pause(session: &mut Session) {
-    session.order(if session.paused { Order::Resume } else { Order::Pause });
+    session.order(if session.run.is_paused { Order::Resume } else { Order::Pause });
 }
 
 fn transport(ui: &mut Ui, session: &mut Session) {
-    let text = if session.paused { "Go on" } else { "Pause" };
+    let text = if session.run.is_paused { "Go on" } else { "Pause" };
     if named("pause", ui.button(text)).clicked() {
         toggle_pause(session);
     }
-    if named("one tick", ui.add_enabled(session.paused, bevy_egui::egui::Button::new("One tick"))).clicked() {
+    if named("one tick", ui.add_enabled(session.run.is_paused, bevy_egui::egui::Button::new("One tick"))).clicked() {
         session.order(Order::Step);
     }
     ui.separator();
     ui.label(RichText::new("speed").color(theme::MUTED));
-    let mut speed = session.display.speed;
+    let mut speed = session.run.speed;
     for offered in SPEEDS {
         named(&format!("speed {offered}"), ui.selectable_value(&mut speed, offered, format!("{offered}x")));
     }
-    if speed != session.display.speed {
-        session.display.speed = speed;
+    if speed != session.run.speed {
         session.order(Order::Pace(Pace::RealTime { factor: speed }));
     }
     ui.separator();
@@ -47,10 +46,15 @@ fn transport(ui: &mut Ui, session: &mut Session) {
         session.order(Order::Undo);
     }
     if named("save", ui.button("Save")).on_hover_text("the run, to be loaded with --load").clicked() {
-        let path = PathBuf::from(format!("{}.run.json", session.title.replace([' ', ','], "_")));
-        session.order(Order::Save(path));
+        session.order(Order::Save(PathBuf::from(session.run.file_name())));
     }
-    if let Cursor::At(tick) = session.cursor {
+    if let Some((done, of)) = session.run.repeating {
+        ui.separator();
+        ui.colored_label(theme::WARN, format!("repeats tick {done} of {of}"));
+        if named("cancel", ui.button("Cancel")).on_hover_text("leaves the run as it was").clicked() {
+            session.order(Order::Cancel);
+        }
+    } else if let Cursor::At(tick) = session.cursor {
         ui.separator();
         let button = ui.button(format!("Go on from tick {tick}"));
         if named("go on from here", button).on_hover_text("drops what came after it").clicked() {
@@ -63,7 +67,7 @@ fn transport(ui: &mut Ui, session: &mut Session) {
 }
 
 fn scrubber(ui: &mut Ui, session: &mut Session) {
-    let newest = session.records.len().saturating_sub(1);
+    let newest = session.run.records.len().saturating_sub(1);
     let mut tick = match session.cursor {
         Cursor::Live => newest,
         Cursor::At(tick) => tick.min(newest),
