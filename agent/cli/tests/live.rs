@@ -141,6 +141,49 @@ fn a_browser_sees_what_the_agent_imagines_and_reaches_in() {
 }
 
 #[test]
+fn an_episode_of_an_evaluation_is_seen_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let evaluate = "evaluate --scene two_room --episodes 3 --seeds 1 --no-baselines --out report";
+    let done =
+        Command::new(env!("CARGO_BIN_EXE_mindseye")).args(evaluate.split(' ')).current_dir(folder.path()).output();
+    assert!(done.unwrap().status.success());
+    let path = folder.path().join("report/evaluation.json");
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let live = Live::start(folder.path(), &["--evaluation", "report", "--pair", "2", "--paused"]);
+    assert_eq!(live.state("")["title"], json!("two_room, seed 0, pair 2"));
+    live.post("/order/pace?speed=1000");
+    live.post("/order/step");
+    let state = live.until("a tick", |state| state["newest"] == json!(0));
+    assert_eq!(state["tick"]["goal_state"], report["results"][2]["goal"]);
+    let expected = report["results"][2]["first_success_step"].as_u64().unwrap();
+    live.post("/order/resume");
+    let at_goal = live.until("the goal", |state| state["tick"]["steps"].to_string().contains("\"moderate\":true"));
+    let tick = &at_goal["tick"];
+    assert!(tick["step"].as_u64().unwrap() + 5 >= expected, "success after step {expected}: {tick}");
+    end(live.child, "INT");
+
+    let page = ["--page", "127.0.0.1:0"];
+    let refused = |arguments: &[&str], expected: &[&str]| {
+        refuse(folder.path(), &[&["live", "--evaluation", "report"], arguments, &page[..]].concat(), expected);
+    };
+    refused(&["--pair", "3"], &["--pair", "less than 3", "got 3"]);
+    refused(&["--pair", "0", "--failed"], &["--pair", "episodes that failed"]);
+    refused(&["push_t"], &["scene", "two_room as evaluated", "push_t"]);
+    let mut changed = report.clone();
+    changed["settings"]["warmup_episodes"] = json!(2);
+    std::fs::write(&path, changed.to_string()).unwrap();
+    refused(&[], &["evaluation.json", "settings.warmup_episodes", "got 2"]);
+    changed = report.clone();
+    changed["methods"][0]["model"]["fingerprint"] = json!("0".repeat(64));
+    std::fs::write(&path, changed.to_string()).unwrap();
+    refused(&[], &["the evaluated model", "got"]);
+    changed = report;
+    changed["results"][0]["start"][0] = json!(0.123);
+    std::fs::write(&path, changed.to_string()).unwrap();
+    refused(&[], &["pair 0 of seed 0", "0.123"]);
+}
+
+#[test]
 fn what_cannot_be_served_is_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let page = ["--page", "127.0.0.1:0"];

@@ -150,9 +150,12 @@ fn true_state_goals(task: &Task, names: &[String], state: &[f64]) -> Result<Stat
     Ok(task.state_goals(estimator.as_ref(), &run_goal)?)
 }
 
-/// A test of true states: whether they keep the distance from what `task` forbids that the task asks for. Pairs start
-/// and end only there.
-pub(crate) fn allowed_states(task: &Task, simulator: &dyn Simulator) -> Result<impl Fn(&[f64]) -> bool + use<>> {
+/// A test of true states `[K]`: whether they keep the distance from what `task` forbids that the task asks for. Pairs
+/// start and end only there.
+///
+/// # Errors
+/// When the task forbids what `simulator` has no names for.
+pub fn allowed_states(task: &Task, simulator: &dyn Simulator) -> Result<impl Fn(&[f64]) -> bool + use<>> {
     let state_goals = true_state_goals(task, &simulator.state_names(), &simulator.state())?;
     Ok(move |state: &[f64]| !state_goals.is_too_near(&narrow(state)))
 }

@@ -42,7 +42,7 @@ pub use error::{Error, Result};
 pub use evaluation::{
     Evaluation, EvaluationEnd, EvaluationOutcome, EvaluationReport, PairReport, Replay, Settings, SuccessWithin,
 };
-pub use goals::{GoalChange, GoalSequence, GoalState};
+pub use goals::{GoalChange, GoalSequence, GoalState, allowed_states};
 pub use journal::Journal;
 pub use measured::MeasuredRate;
 pub use method::{Controller, EpisodeStart, Method, MethodIdentity, ModelIdentity};

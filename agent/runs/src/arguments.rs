@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use mindseye_agent::{ModelSource, Task};
-use mindseye_evaluation::LearnedAgent;
+use mindseye_evaluation::{LearnedAgent, Method as _};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Benchmark, GoalKind, PairSearch};
 
+use crate::evaluated::EvaluatedEpisode;
 use crate::{Detail, Error, InteractiveRun, Result, RunSetup, SavedRun};
 
 /// The error of whoever supplies something.
@@ -48,7 +49,7 @@ pub trait Shipped {
 /// Which run.
 #[derive(Debug, Clone, Args)]
 pub struct RunArguments {
-    /// Name of the scene: two_room, push_t or bridge. [default: push_t, or that of the run to load]
+    /// Name of the scene: two_room, push_t or bridge. [default: push_t, or that of what is loaded]
     scene: Option<String>,
     /// Folder of the checkpoint; by default the one that comes with the scene.
     #[arg(long)]
@@ -74,6 +75,13 @@ pub struct RunArguments {
     /// A run that was saved, with its scene, pair, task and commands; all of its ticks are replayed.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["task", "seed", "pair", "goal_offset"])]
     load: Option<PathBuf>,
+    /// An evaluation one of whose episodes is to be seen: the folder that `mindseye evaluate --out` wrote. --pair counts
+    /// its episodes from 0. Its time for planning is not enforced.
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["task", "seed", "goal_offset", "load"])]
+    evaluation: Option<PathBuf>,
+    /// Of an evaluation: --pair counts the episodes that failed.
+    #[arg(long, requires = "evaluation")]
+    failed: bool,
     /// Wait before the first tick.
     #[arg(long)]
     paused: bool,
@@ -100,15 +108,42 @@ impl RunArguments {
         require_range("--goal-offset", self.goal_offset, 1, 100_000)?;
         require_range("--threads", self.threads, 1, 1024)?;
         require_range("--candidates", self.candidates, 0, 10_000)?;
-        let Some(path) = &self.load else { return InteractiveRun::new(self.setup(shipped)?) };
-        self.load(path, shipped).map_err(|error| Error::file(path, error))
+        match (&self.load, &self.evaluation) {
+            (Some(path), _) => self.load(path, shipped).map_err(|error| Error::file(path, error)),
+            (None, Some(path)) => InteractiveRun::new(self.evaluated(path, shipped)?),
+            (None, None) => InteractiveRun::new(self.setup(shipped)?),
+        }
+    }
+
+    /// The setup of an episode of the evaluation at `path`.
+    fn evaluated(&self, path: &Path, shipped: &dyn Shipped) -> Result<RunSetup> {
+        let episode = EvaluatedEpisode::read(path, self.pair, self.failed)?;
+        self.require_scene(&episode.scene, "evaluated")?;
+        shipped.world(&episode.scene, IMAGE_SIDE).map_err(Error::Supplied)?;
+        let checkpoint = self.checkpoint.as_deref().unwrap_or(&episode.model.checkpoint);
+        let agent = self.agent(shipped, Some(checkpoint), &episode.scene)?;
+        let (expected, got) = (&episode.model.fingerprint, agent.model().map(|model| model.fingerprint.as_str()));
+        if got != Some(expected) {
+            let got = format!("{} of {}", got.unwrap_or("none"), checkpoint.display());
+            return Err(Error::value("the evaluated model", expected, got));
+        }
+        let source = agent.source().clone();
+        let benchmark = world_for(shipped, &source, &episode.scene)?;
+        let pair = episode.pair(benchmark.as_ref())?;
+        Ok(RunSetup { benchmark, source, task: episode.task, pair, threads: self.threads, detail: self.detail() })
+    }
+
+    /// Refuses another scene than that of what is opened.
+    fn require_scene(&self, scene: &str, how: &str) -> Result<()> {
+        match self.scene.as_ref().filter(|named| **named != scene) {
+            None => Ok(()),
+            Some(named) => Err(Error::value("scene", format!("{scene} as {how}"), named)),
+        }
     }
 
     fn load(&self, path: &Path, shipped: &dyn Shipped) -> Result<InteractiveRun> {
         let saved = SavedRun::load(path)?;
-        if let Some(named) = self.scene.as_ref().filter(|named| **named != saved.scene) {
-            return Err(Error::value("scene", format!("{} as saved", saved.scene), named));
-        }
+        self.require_scene(&saved.scene, "saved")?;
         // A scene that there is not has no checkpoint either.
         shipped.world(&saved.scene, IMAGE_SIDE).map_err(Error::Supplied)?;
         let source = self.model(shipped, &saved.scene)?;
@@ -136,9 +171,12 @@ impl RunArguments {
     }
 
     fn model(&self, shipped: &dyn Shipped, scene: &str) -> Result<ModelSource> {
-        let folder = shipped.checkpoint(self.checkpoint.as_deref(), scene).map_err(Error::Supplied)?;
-        let agent = LearnedAgent::load(&folder, scene).map_err(|error| Error::Supplied(error.into()))?;
-        Ok(agent.source().clone())
+        Ok(self.agent(shipped, self.checkpoint.as_deref(), scene)?.source().clone())
+    }
+
+    fn agent(&self, shipped: &dyn Shipped, named: Option<&Path>, scene: &str) -> Result<LearnedAgent> {
+        let folder = shipped.checkpoint(named, scene).map_err(Error::Supplied)?;
+        LearnedAgent::load(&folder, scene).map_err(|error| Error::Supplied(error.into()))
     }
 
     fn detail(&self) -> Detail {

@@ -18,6 +18,7 @@ mod arguments;
 mod command;
 mod display;
 mod error;
+mod evaluated;
 mod latent_map;
 mod record;
 mod run;
