@@ -130,7 +130,8 @@ pub(crate) fn decode<H: Head>(content: weights_file::Content) -> std::result::Re
     let (fingerprint, own) = (text(FINGERPRINT)?, text(OWN_FINGERPRINT)?);
     let other = |error| format!("{error}; a head of another version: remove the file and train the head again");
     let config = H::Config::deserialize(Value::Object(fields)).map_err(other)?;
-    let head = H::build(config, WeightSource::stored(tensors)).map_err(|error| error.to_string())?;
+    let broken = |error| format!("{error}; of another version, or broken: remove the file and train the head again");
+    let head = H::build(config, WeightSource::stored(tensors)).map_err(broken)?;
     if let Some(expected) = own {
         let got = fingerprint::of_weights(head.weights()).map_err(|error| error.to_string())?;
         if got != expected {

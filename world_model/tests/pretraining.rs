@@ -208,6 +208,31 @@ fn masks_span_all_frames_hide_what_they_predict_and_are_equally_long_in_all_clip
 }
 
 #[test]
+fn the_mask_of_the_future_hides_all_that_comes_after_and_leaves_the_others_as_they_are() {
+    let grid = Grid { frames: 4, rows: 8, columns: 8 };
+    let motion = vec![vec![1.0f32; 64]; 3];
+    let plain = MaskConfig::default();
+    let draw = |config: &MaskConfig, step| {
+        draw_masks(config, PretrainingObjective::Vjepa, grid, &motion, Seed::new(5).index(step))
+    };
+    let mut begins = Vec::new();
+    for step in 0..60 {
+        let sets = draw(&MaskConfig { future: true, ..plain.clone() }, step);
+        assert_eq!(sets[1..], draw(&plain, step));
+        let (context, target) = (&sets[0].context, &sets[0].targets[0]);
+        assert!(context.iter().all(|clip| clip == &context[0]) && context.len() == 3);
+        let whole: Vec<u32> = context[0].iter().chain(&target[0]).copied().collect();
+        assert_eq!(whole, (0..256).collect::<Vec<u32>>());
+        begins.push(context[0].len());
+    }
+    begins.sort_unstable();
+    begins.dedup();
+    assert_eq!(begins, [64, 128, 192], "after each tubelet but the last");
+    let alone = MaskConfig { future: true, short_blocks: 0, long_blocks: 0, ..plain };
+    assert_eq!(draw(&alone, 0).len(), 1);
+}
+
+#[test]
 fn masks_by_motion_hide_what_moves() {
     let grid = Grid { frames: 1, rows: 8, columns: 8 };
     let motion: Vec<Vec<f32>> = vec![(0..64).map(|cell| if cell == 9 { 1.0 } else { 0.0 }).collect(); 1];

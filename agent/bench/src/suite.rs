@@ -11,6 +11,7 @@ use mindseye_episodes::{EpisodeData, FrameCache};
 use mindseye_interface::text::printable;
 use mindseye_interface::{ImageSize, Progress, Seed};
 use mindseye_sim::intuition::{Clip, Concept, quadruple};
+use mindseye_world_model::families::vit::pretraining::PretrainingRecord;
 use mindseye_world_model::families::vit::{Expectation, Vit, VitOptions};
 use mindseye_world_model::surprise::{SurpriseCalibration, recorded_scores};
 use mindseye_world_model::{Checkpoint, bootstrap};
@@ -27,19 +28,27 @@ const DRAWS: usize = 1000;
 /// A model that can be surprised by a film.
 pub enum Spectator {
     /// An encoder of clips with a predictor of masked tokens.
-    Masked(Box<Vit>),
+    Masked {
+        /// Both.
+        vit: Box<Vit>,
+        /// Images of a film from one of its frames to the next.
+        stride: usize,
+    },
     /// A world model of ours with what surprise is usual for it; nobody acts in the films.
     WorldModel(Box<(Checkpoint, SurpriseCalibration)>),
 }
 
 impl Spectator {
-    /// The model in `folder`.
+    /// The model in `folder`. An encoder sees every `stride`-th image of a film; where that is `None`, as it did in its
+    /// pretraining, or all images where that was elsewhere. World models see one image at a time, whatever it is.
     ///
     /// # Errors
     /// When there is none, or a world model without calibration.
-    pub fn load(folder: &Path) -> Result<Self> {
+    pub fn load(folder: &Path, stride: Option<usize>) -> Result<Self> {
         if Vit::is_in(folder) {
-            return Ok(Self::Masked(Box::new(Vit::load(folder, &VitOptions::default())?)));
+            let vit = Box::new(Vit::load(folder, &VitOptions::default())?);
+            let pretrained = PretrainingRecord::read(folder)?.map(|record| record.config.data.stride);
+            return Ok(Self::Masked { vit, stride: stride.or(pretrained).unwrap_or(1) });
         }
         let checkpoint = Checkpoint::load(folder)?;
         let calibration = SurpriseCalibration::load(folder, checkpoint.fingerprint())?;
@@ -57,9 +66,9 @@ impl Spectator {
     /// When its sizes cannot be initialised.
     pub fn untrained(&self, seed: Seed) -> Result<Option<Self>> {
         Ok(match self {
-            Self::Masked(vit) => {
+            Self::Masked { vit, stride } => {
                 let fresh = Vit::initialise(vit.config().clone(), seed, VitOptions::default().precision)?;
-                Some(Self::Masked(Box::new(fresh)))
+                Some(Self::Masked { vit: Box::new(fresh), stride: *stride })
             }
             Self::WorldModel(_) => None,
         })
@@ -68,7 +77,7 @@ impl Spectator {
     /// Size of the images that it takes.
     fn image_size(&self) -> Result<ImageSize> {
         Ok(match self {
-            Self::Masked(vit) => {
+            Self::Masked { vit, .. } => {
                 let [height, width] = vit.encoder().map_or([64, 64], |encoder| encoder.config().image);
                 ImageSize::new(height, width)?
             }
@@ -82,7 +91,7 @@ impl Spectator {
     /// When the film does not fit the model.
     fn surprise(&self, film: &Clip) -> Result<Vec<f64>> {
         match self {
-            Self::Masked(vit) => Ok(Expectation::new(vit)?.surprise(&film.images)?),
+            Self::Masked { vit, stride } => Ok(Expectation::new(vit, *stride)?.surprise(&film.images)?),
             Self::WorldModel(model) => {
                 let (checkpoint, calibration) = &**model;
                 let (frames, config) = (film.images.len(), &checkpoint.config.model);

@@ -13,7 +13,7 @@ fn folder(fixture: &str) -> PathBuf {
 }
 
 fn spectator(fixture: &str) -> Spectator {
-    Spectator::load(&folder(fixture)).unwrap()
+    Spectator::load(&folder(fixture), None).unwrap()
 }
 
 fn report(spectator: &Spectator, threads: usize) -> SuiteReport {
@@ -35,6 +35,8 @@ fn a_clip_encoder_watches_the_films_and_threads_change_no_bit() {
     }
     let text = seen.to_string();
     assert!(text.contains("permanence") && text.contains("chance: 50"), "{text}");
+    let every_second = Spectator::load(&folder("vjepa2_tiny"), Some(2)).unwrap();
+    assert_ne!(report(&every_second, 2).concepts, seen.concepts, "frames farther apart show other things");
     let fresh = tiny.untrained(Seed::new(1)).unwrap().unwrap();
     assert_ne!(report(&fresh, 2).concepts, seen.concepts, "other weights see other things");
 }
@@ -56,5 +58,8 @@ fn models_that_foresee_nothing_are_refused_and_a_suite_can_be_stopped() {
     assert!(error.contains("a predictor of masked tokens"), "{error}");
     let clips = spectator("vjepa2_tiny");
     assert_eq!(suite(&clips).measure("clips", &Stopped).unwrap(), None);
-    assert!(Spectator::load(&folder("nowhere")).is_err());
+    assert!(Spectator::load(&folder("nowhere"), None).is_err());
+    let slow = Spectator::load(&folder("vjepa2_tiny"), Some(100)).unwrap();
+    let error = suite(&slow).measure("slow", &NoProgress).unwrap_err().to_string();
+    assert!(error.contains("frames, each 100 apart), got 32"), "{error}");
 }

@@ -75,8 +75,8 @@ pub struct RunArguments {
     /// A run that was saved, with its scene, pair, task and commands; all of its ticks are replayed.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["task", "seed", "pair", "goal_offset"])]
     load: Option<PathBuf>,
-    /// An evaluation one of whose episodes is to be seen: the folder that `mindseye evaluate --out` wrote. --pair counts
-    /// its episodes from 0. Its time for planning is not enforced.
+    /// An evaluation one of whose episodes is to be seen: the folder that `mindseye evaluate --out` wrote. --pair
+    /// counts its episodes from 0. Its time for planning is not enforced.
     #[arg(long, value_name = "REPORT", conflicts_with_all = ["task", "seed", "goal_offset", "load"])]
     evaluation: Option<PathBuf>,
     /// Of an evaluation: --pair counts the episodes that failed.

@@ -35,7 +35,7 @@ pub enum Order {
     GoBackTo(u64),
     /// See [`InteractiveRun::undo`]. Several that wait take back as many commands at once.
     Undo,
-    /// Ends every [`Order::GoBackTo`] and [`Order::Undo`] of before that is being done or waits; the run is as before it
+    /// Ends every [`Order::GoBackTo`] and [`Order::Undo`] of before that is being done or waits; the run is as it was
     /// then.
     Cancel,
     /// See [`InteractiveRun::save`].

@@ -29,6 +29,9 @@ pub struct SurpriseSuiteArguments {
     /// Beside every encoder, one of the same sizes that has learnt nothing.
     #[arg(long)]
     untrained: bool,
+    /// Images of a film from one frame that an encoder sees to the next; by default as in its pretraining, or 1.
+    #[arg(long)]
+    stride: Option<usize>,
     /// Concepts; by default all.
     #[arg(long, value_delimiter = ',')]
     concepts: Vec<Concept>,
@@ -65,6 +68,7 @@ impl SurpriseSuiteArguments {
     /// When a model cannot be read or takes no films, or a file cannot be written.
     pub fn run(&self, progress: &dyn Progress) -> Result<Option<String>> {
         require_range("--sets", self.sets, 1, 100_000)?;
+        require_range("--stride", self.stride.unwrap_or(1), 1, 1000)?;
         require_range("--threads", self.threads, 1, 1024)?;
         if self.models.is_empty() && self.make.is_none() && self.films.is_none() {
             let (operation, got) = ("surprise-suite".into(), "none".into());
@@ -87,7 +91,7 @@ impl SurpriseSuiteArguments {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
         let mut reports: Vec<SuiteReport> = Vec::new();
         for folder in &self.models {
-            let spectator = Spectator::load(folder)?;
+            let spectator = Spectator::load(folder, self.stride)?;
             let untrained = if self.untrained { spectator.untrained(seed.child("untrained"))? } else { None };
             let name = folder.display().to_string();
             let named = [(Some(spectator), name.clone()), (untrained, format!("{name}, untrained"))];
@@ -114,9 +118,10 @@ impl SurpriseSuiteArguments {
         let models: Vec<String> = self.models.iter().map(|folder| folder.display().to_string()).collect();
         let concepts: Vec<&str> = concepts.iter().map(|concept| concept.name()).collect();
         let (untrained, sets, threads, seed) = (self.untrained, self.sets, self.threads, self.seed);
+        let stride = self.stride;
         serde_json::json!({
             "models": models, "untrained": untrained, "concepts": concepts, "sets": sets, "threads": threads,
-            "seed": seed,
+            "seed": seed, "stride": stride,
         })
     }
 }

@@ -196,7 +196,8 @@ impl Driver {
         }
     }
 
-    /// Goes back by `back` for the order of this number, and tells how far it is; `None` where that failed or was ended.
+    /// Goes back by `back` for the order of this number, and tells how far it is; `None` where that failed or was
+    /// ended.
     fn repeat<T>(
         &mut self,
         number: u64,

@@ -27,8 +27,8 @@ pub(super) fn decode(track: &Track, codec: &str, range: Range<usize>, visit: &mu
     let times = track.composition.get(range.clone()).unwrap_or_default();
     let Some((first, last)) = times.first().zip(times.last()) else { return Ok(()) };
     // Times are those of the container, not of its edit list: that one is applied by the caller.
-    // Interlaced pictures are converted field by field.
-    let filter = format!("select=between(pts\\,{first}\\,{last}),showinfo,scale=interl=-1");
+    // Interlaced pictures are converted field by field; colours of 10 bits by PyAV's interpolation.
+    let filter = format!("select=between(pts\\,{first}\\,{last}),showinfo,scale=interl=-1:flags=bilinear");
     let mut input = OsString::from("file:");
     input.push(&track.path);
     let mut child = Command::new(PROGRAM)

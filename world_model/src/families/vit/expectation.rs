@@ -22,14 +22,16 @@ pub struct Expectation<'a> {
     vit: &'a Vit,
     encoder: &'a VitEncoder,
     predictor: &'a VitPredictor,
+    /// Images of a film from one frame of a window to the next.
+    stride: usize,
 }
 
 impl<'a> Expectation<'a> {
-    /// That of `vit`.
+    /// That of `vit`, whose frames are every `stride`-th image of a film: as far apart as those it has learnt from.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a model without predictor, or of single images.
-    pub fn new(vit: &'a Vit) -> Result<Self> {
+    /// [`Error::Shape`] for a model without predictor, of single images, or a stride of 0.
+    pub fn new(vit: &'a Vit, stride: usize) -> Result<Self> {
         let refused = |expected: &str, got: String| Error::Shape {
             operation: "surprise of a film",
             expected: expected.to_owned(),
@@ -42,20 +44,24 @@ impl<'a> Expectation<'a> {
         if frames < 2 * tubelet || encoder.prefix() > 0 {
             return Err(refused("an encoder of clips without class token", format!("{frames} frames")));
         }
-        Ok(Self { vit, encoder, predictor })
+        if stride == 0 {
+            return Err(refused("a stride of at least 1 image", "0".into()));
+        }
+        Ok(Self { vit, encoder, predictor, stride })
     }
 
-    /// The surprise of every window of `film`, whose windows begin one tubelet apart.
+    /// The surprise of every window of `film`, whose windows begin one tubelet of images apart.
     ///
     /// # Errors
     /// [`Error::Shape`] for a film that is shorter than a window.
     pub fn surprise(&self, film: &[Image]) -> Result<Vec<f64>> {
         let config = self.encoder.config();
         let (frames, [height, width]) = (config.frames, config.image);
-        if film.len() < frames {
+        let span = (frames - 1) * self.stride + 1;
+        if film.len() < span {
             return Err(Error::Shape {
                 operation: "surprise of a film",
-                expected: format!("at least {frames} images"),
+                expected: format!("at least {span} images ({frames} frames, each {} apart)", self.stride),
                 got: film.len().to_string(),
             });
         }
@@ -63,8 +69,11 @@ impl<'a> Expectation<'a> {
         for image in film {
             values.push(self.vit.preprocessing().apply(image)?.values);
         }
-        let begins = (0..=film.len() - frames).step_by(config.tubelet.max(1));
-        begins.map(|first| self.of_window(&values[first..first + frames].concat(), frames, [height, width])).collect()
+        let begins = (0..=film.len() - span).step_by(config.tubelet.max(1));
+        let window = |first: usize| -> Vec<f32> {
+            values[first..first + span].iter().step_by(self.stride).flatten().copied().collect()
+        };
+        begins.map(|first| self.of_window(&window(first), frames, [height, width])).collect()
     }
 
     fn of_window(&self, values: &[f32], frames: usize, [height, width]: [usize; 2]) -> Result<f64> {

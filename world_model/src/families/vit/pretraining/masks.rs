@@ -1,5 +1,5 @@
-//! Which tokens are hidden. All masks span the whole clip: a hidden place is hidden in every frame, so that nothing can
-//! be copied from the frame before.
+//! Which tokens are hidden. Masks of places span the whole clip: a hidden place is hidden in every frame, so that
+//! nothing can be copied from the frame before. The mask of the future hides all of the last frames.
 
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Rng, Seed};
@@ -53,6 +53,9 @@ pub struct MaskConfig {
     pub long_share: f64,
     /// Share of the places that tubes hide.
     pub hidden: f64,
+    /// A further mask in every step: all tokens from some tubelet on are predicted from all before it. What is to be
+    /// surprised by what happens must have learnt to expect (`mindseye surprise-suite`).
+    pub future: bool,
 }
 
 impl Default for MaskConfig {
@@ -64,6 +67,7 @@ impl Default for MaskConfig {
             long_blocks: 2,
             long_share: 0.7,
             hidden: 0.75,
+            future: false,
         }
     }
 }
@@ -71,17 +75,29 @@ impl Default for MaskConfig {
 impl MaskConfig {
     /// Mask sets of a step.
     pub(super) fn sets(&self, objective: PretrainingObjective) -> usize {
-        match (objective, self.kind) {
+        let places = match (objective, self.kind) {
             (PretrainingObjective::Ijepa, _) | (_, MaskKind::Tubes) => 1,
             _ => usize::from(self.short_blocks > 0) + usize::from(self.long_blocks > 0),
-        }
+        };
+        places + usize::from(self.has_future(objective))
+    }
+
+    fn has_future(&self, objective: PretrainingObjective) -> bool {
+        self.future && objective != PretrainingObjective::Ijepa
     }
 
     pub(super) fn validate(&self, grid: Grid) -> mindseye_interface::Result<()> {
         require_range("encoder patches of an image", grid.rows * grid.columns, 4, 1 << 14)?;
         require_range("masks.short_blocks", self.short_blocks, 0, 1000)?;
         require_range("masks.long_blocks", self.long_blocks, 0, 1000)?;
-        require_range("masks.short_blocks + masks.long_blocks", self.short_blocks + self.long_blocks, 1, 2000)?;
+        let least = usize::from(!self.future);
+        require_range("masks.short_blocks + masks.long_blocks", self.short_blocks + self.long_blocks, least, 2000)?;
+        require_range(
+            "encoder tubelets of a clip with masks.future",
+            grid.frames,
+            1 + usize::from(self.future),
+            1 << 14,
+        )?;
         require_range("masks.short_share", self.short_share, 0.001, 1.0)?;
         require_range("masks.long_share", self.long_share, 0.001, 1.0)?;
         require_range("masks.hidden", self.hidden, 0.01, 0.99)
@@ -109,15 +125,21 @@ pub fn draw_masks(
     let by_motion = config.kind == MaskKind::Motion;
     let clips: Vec<Option<&[f32]>> = motion.iter().map(|motion| by_motion.then_some(motion.as_slice())).collect();
     let draw = Draw { grid, clips: &clips };
+    // The future first: the first mask token stands for it, whatever other masks there are.
+    let mut sets = Vec::new();
+    if config.has_future(objective) {
+        sets.push(draw.future(seed.child("future")));
+    }
     match (objective, config.kind) {
-        (_, MaskKind::Tubes) => vec![draw.tubes(config.hidden, seed)],
-        (PretrainingObjective::Ijepa, _) => vec![draw.targets_and_context(seed)],
+        (_, MaskKind::Tubes) => sets.push(draw.tubes(config.hidden, seed)),
+        (PretrainingObjective::Ijepa, _) => sets.push(draw.targets_and_context(seed)),
         _ => {
             let kinds = [(config.short_blocks, config.short_share), (config.long_blocks, config.long_share)];
             let used = kinds.into_iter().enumerate().filter(|(_, (blocks, _))| *blocks > 0);
-            used.map(|(index, (blocks, share))| draw.union(blocks, share, seed.index(index as u64))).collect()
+            sets.extend(used.map(|(index, (blocks, share))| draw.union(blocks, share, seed.index(index as u64))));
         }
     }
+    sets
 }
 
 /// A batch whose masks are drawn.
@@ -159,6 +181,17 @@ impl Draw<'_> {
         let mut rng = seed.child("cut").rng();
         let context = self.through_time(equal_lengths(numbers(false), &mut rng));
         MaskSet { context, targets: vec![self.through_time(equal_lengths(numbers(true), &mut rng))] }
+    }
+
+    /// All tokens before some tubelet, and those from it on; the same tubelet in all clips.
+    fn future(&self, seed: Seed) -> MaskSet {
+        let begins = seed.rng().random_range(1..self.grid.frames.max(2));
+        let at = (begins * self.cells()) as u32;
+        let clips = self.clips.len();
+        MaskSet {
+            context: vec![(0..at).collect(); clips],
+            targets: vec![vec![(at..self.grid.tokens() as u32).collect(); clips]],
+        }
     }
 
     fn tubes(&self, share: f64, seed: Seed) -> MaskSet {
