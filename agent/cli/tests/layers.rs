@@ -16,7 +16,7 @@ use module_graph::{Circle, circles};
 use source::{files, repository, tree};
 
 /// Every package from the bottom up; those that are not there yet are passed over.
-const LAYERS: [Layer; 19] = [
+const LAYERS: [Layer; 20] = [
     Layer { name: "mindseye-interface", folder: "agent/interface", may_use: &["nalgebra"] },
     Layer { name: "mindseye-sim", folder: "sim", may_use: &["mindseye-interface", "nalgebra", "rapier3d"] },
     Layer { name: "mindseye-episodes", folder: "world_model/episodes", may_use: &["mindseye-interface"] },
@@ -104,6 +104,22 @@ const LAYERS: [Layer; 19] = [
         ],
     },
     Layer {
+        name: "mindseye-rerun",
+        folder: "agent/rerun",
+        may_use: &[
+            "mindseye-interface",
+            "mindseye-sim",
+            "mindseye-episodes",
+            "mindseye-world-model",
+            "mindseye-agent",
+            "mindseye-evaluation",
+            "mindseye-runs",
+            "mindseye-assets",
+            "nalgebra",
+            "rerun",
+        ],
+    },
+    Layer {
         name: "mindseye-bench",
         folder: "agent/bench",
         may_use: &[
@@ -122,7 +138,7 @@ const LAYERS: [Layer; 19] = [
     Layer { name: "mindseye-examples", folder: "examples", may_use: EXAMPLES },
 ];
 
-/// What the binary may use: every library of ours but the window.
+/// What the binary may use: every library of ours but the window and the recordings for Rerun.
 const BINARY: &[&str] = &[
     "mindseye-interface",
     "mindseye-sim",

@@ -87,6 +87,14 @@ pub struct RunArguments {
     paused: bool,
 }
 
+/// Pairs of an evaluation.
+pub struct EvaluatedPairs {
+    /// Their runs, before the first tick.
+    pub setups: Vec<RunSetup>,
+    /// Control steps that the protocol allows for each.
+    pub budget_steps: usize,
+}
+
 impl RunArguments {
     /// Whether the run waits before its first tick.
     pub fn is_paused(&self) -> bool {
@@ -104,15 +112,34 @@ impl RunArguments {
     /// # Errors
     /// When there is no such scene, pair, task or checkpoint, or they do not fit together.
     pub fn run(&self, shipped: &dyn Shipped) -> Result<InteractiveRun> {
-        require_range("--pair", self.pair, 0, MAX_PAIR)?;
-        require_range("--goal-offset", self.goal_offset, 1, 100_000)?;
-        require_range("--threads", self.threads, 1, 1024)?;
-        require_range("--candidates", self.candidates, 0, 10_000)?;
+        self.check()?;
         match (&self.load, &self.evaluation) {
             (Some(path), _) => self.load(path, shipped).map_err(|error| Error::file(path, error)),
             (None, Some(path)) => InteractiveRun::new(self.evaluated(path, shipped)?),
             (None, None) => InteractiveRun::new(self.setup(shipped)?),
         }
+    }
+
+    /// `count` pairs of the seed from the first one on, for those who run them one after the other.
+    ///
+    /// # Errors
+    /// As [`RunArguments::run`]; [`Error::Value`] where a saved run or an episode of a report is named, and where
+    /// there are fewer pairs.
+    pub fn pairs(&self, shipped: &dyn Shipped, count: usize) -> Result<EvaluatedPairs> {
+        self.check()?;
+        match (&self.load, &self.evaluation) {
+            (None, None) => self.setups(shipped, count),
+            (Some(path), _) => Err(Error::value("--load", "none: a saved run is one run", path.display())),
+            (_, Some(path)) => Err(Error::value("--evaluation", "none: its episodes are one run each", path.display())),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        require_range("--pair", self.pair, 0, MAX_PAIR)?;
+        require_range("--goal-offset", self.goal_offset, 1, 100_000)?;
+        require_range("--threads", self.threads, 1, 1024)?;
+        require_range("--candidates", self.candidates, 0, 10_000)?;
+        Ok(())
     }
 
     /// The setup of an episode of the evaluation at `path`.
@@ -153,6 +180,12 @@ impl RunArguments {
     }
 
     fn setup(&self, shipped: &dyn Shipped) -> Result<RunSetup> {
+        let pairs = self.setups(shipped, 1)?;
+        pairs.setups.into_iter().next().ok_or_else(|| Error::value("--pair", "one that there is", self.pair))
+    }
+
+    /// The pairs from number `pair` on; `count` of them, at least 1.
+    fn setups(&self, shipped: &dyn Shipped, count: usize) -> Result<EvaluatedPairs> {
         // First of all: what there is no scene for has no checkpoint either, and the scene's name is what was wrong.
         let scene = self.scene.as_deref().unwrap_or(DEFAULT_SCENE);
         shipped.world(scene, IMAGE_SIDE).map_err(Error::Supplied)?;
@@ -163,11 +196,22 @@ impl RunArguments {
             true => GoalKind::Hard,
             false => GoalKind::Offset { goal_offset: self.goal_offset },
         };
-        let pairs = benchmark.start_goal_pairs(&PairSearch::new(goals, self.pair + 1, self.seed))?;
-        let count = pairs.len();
-        let pair = pairs.into_iter().nth(self.pair);
-        let pair = pair.ok_or_else(|| Error::value("--pair", format!("less than {count}"), self.pair))?;
-        Ok(RunSetup { benchmark, source, task, pair, threads: self.threads, detail: self.detail() })
+        let until = self.pair + count;
+        let pairs = benchmark.start_goal_pairs(&PairSearch::new(goals, until, self.seed))?;
+        if pairs.len() < until {
+            return Err(Error::value("--pair", format!("less than {}", pairs.len()), until - 1));
+        }
+        let (threads, detail) = (self.threads, self.detail());
+        let of_pair = |pair| RunSetup {
+            benchmark: benchmark.clone(),
+            source: source.clone(),
+            task: task.clone(),
+            pair,
+            threads,
+            detail,
+        };
+        let setups = pairs.into_iter().skip(self.pair).map(of_pair).collect();
+        Ok(EvaluatedPairs { setups, budget_steps: goals.default_budget() })
     }
 
     fn model(&self, shipped: &dyn Shipped, scene: &str) -> Result<ModelSource> {

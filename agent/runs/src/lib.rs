@@ -30,7 +30,7 @@ mod thread;
 mod top_view;
 mod watched;
 
-pub use arguments::{RunArguments, SharedBenchmark, Shipped, Supplied};
+pub use arguments::{EvaluatedPairs, RunArguments, SharedBenchmark, Shipped, Supplied};
 pub use command::Command;
 pub use error::{Error, Result};
 pub use latent_map::LatentMap;

@@ -14,7 +14,7 @@ pub struct Layer {
 }
 
 /// Libraries that only some packages may name; our own are guarded too.
-const GUARDED: [&str; 5] = ["rapier3d", "bevy", "candle-core", "candle-nn", "nalgebra"];
+const GUARDED: [&str; 6] = ["rapier3d", "bevy", "candle-core", "candle-nn", "nalgebra", "rerun"];
 /// The simulator, which every package may use in its tests.
 const SIMULATOR: &str = "mindseye-sim";
 /// The binary, which nothing may use.
