@@ -71,6 +71,7 @@ fn turn(arguments: &Arguments, watcher: Watcher) -> Result<[Vec<f64>; 2]> {
         }
         Watcher::Window => {
             let mut window = Offscreen::new(session, View::default(), SIZE)?;
+            window.tick()?; // before it there is nothing to draw
             window.image()?; // its pipelines are compiled
             window.session().order(Order::Resume);
             window.until("the ticks", |session| session.run.records.len() >= wanted)?;
