@@ -101,6 +101,8 @@ impl Partial {
         self.file.sync_all()?;
         std::fs::rename(&self.temporary, &self.path)?;
         self.published = true;
+        // Closing would not do: a process that is being started has a copy of the handle until it runs.
+        let _ = self.file.unlock(); // fails where there are no locks
         sync_folder(self.path.parent().unwrap_or(Path::new("")))
     }
 }

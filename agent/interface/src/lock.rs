@@ -138,6 +138,8 @@ impl Drop for FolderLock {
         if self.file.as_ref().is_some_and(|file| is_open_file_at(file, &path)) {
             let _ = std::fs::remove_file(&path); // best effort: a lock file without a lock is taken over
         }
+        // Closing would not do: a process that is being started has a copy of the handle until it runs.
+        let _ = self.file.as_ref().map(File::unlock);
         for folder in self.made.iter().rev() {
             let _ = std::fs::remove_dir(folder); // fails where something was written, as it should
         }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
+use std::fs::File;
 use std::io::Write;
 
 use crate::support::names;
@@ -76,6 +77,18 @@ fn writers_of_one_file_have_temporary_files_of_their_own() {
     second.publish().unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"second, longer");
     assert_eq!(names(folder.path()), ["file"]);
+}
+
+/// Symptom: for a moment after a file was published, another process could not lock it. Cause: a process that was being
+/// started beside it had a copy of the handle, and the lock ends with the last of them. Fix: it is released.
+#[test]
+fn a_published_file_is_free_although_a_copy_of_its_handle_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let mut partial = Partial::create(&path).unwrap();
+    let _copy = partial.file().try_clone().unwrap();
+    partial.publish().unwrap();
+    File::open(&path).unwrap().try_lock().unwrap();
 }
 
 #[test]
