@@ -1,10 +1,13 @@
 //! Where the files that come with mindseye are: tasks, planners, recipes and trained models.
 
 mod carried;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+
+pub use tasks::{load_task, task, tasks};
 
 /// Environment variable that names an `assets` folder.
 pub const VARIABLE: &str = "MINDSEYE_ASSETS";
@@ -58,19 +61,6 @@ fn folders(relative: &str) -> Vec<PathBuf> {
     // A tree that has moved on has files that this program may not understand.
     let source = source.map(|root| root.join("assets")).filter(|assets| carried::is_unchanged(assets, relative));
     named.into_iter().chain([PathBuf::from("assets")]).chain(source).collect()
-}
-
-/// The task that comes with `scene`; of other scenes and robots the one for recordings, `tasks/recorded.toml`.
-///
-/// # Errors
-/// When there is neither.
-pub fn task(scene: &str) -> Result<PathBuf> {
-    find(&format!("tasks/{scene}.toml")).or_else(|error| find("tasks/recorded.toml").map_err(|_| error))
-}
-
-/// Names of the tasks that the program carries.
-pub fn tasks() -> Vec<&'static str> {
-    carried::names("tasks/").filter_map(|name| name.strip_suffix(".toml")).collect()
 }
 
 /// The training recipe that comes with `scene`; of other scenes and robots the one for recordings,

@@ -23,12 +23,10 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use mindseye_agent::Task;
-use mindseye_agent::directive::terms;
 use mindseye_assets as assets;
 use mindseye_episodes::Mapping;
 use mindseye_evaluation::{LearnedAgent, hold_out};
 use mindseye_interface::config::require_range;
-use mindseye_interface::text::did_you_mean;
 use mindseye_interface::{Benchmark, FolderLock, ImageSize, config, files};
 use mindseye_sim::{Factor, Factors, SceneOptions};
 use mindseye_worlds::{AbilityArguments, WorldArguments};
@@ -209,32 +207,9 @@ impl Opened {
 /// The task in `path`, or the one that comes with `scene`.
 ///
 /// # Errors
-/// When the file is broken, or weighs a cost term that does not exist.
+/// As [`assets::load_task`].
 pub fn load_task(path: Option<&Path>, scene: &str) -> Result<Task> {
-    let path = path.map_or_else(|| assets::task(scene), named_task)?;
-    let task: Task = config::load_with(&path, &assets::resolve)?;
-    // A task of a scene is settings like any others for a model of somebody's robot.
-    if let Some(other) = task.scene.as_deref().filter(|other| *other != scene && mindseye_sim::scene(scene).is_ok()) {
-        bail!("{}: scene: expected a task for {scene}, got one for {other}", path.display());
-    }
-    let terms = terms::ALL;
-    if let Some(name) = task.weights.keys().find(|name| !terms.contains(&name.as_str())) {
-        bail!("{}: weights: expected terms of {}, got {name}", path.display(), terms.join(", "));
-    }
-    Ok(task)
-}
-
-/// The task in the file `path`, or the shipped one of that name.
-fn named_task(path: &Path) -> Result<PathBuf> {
-    let (resolved, name) = (assets::resolve(path), path.to_string_lossy());
-    if !resolved.exists() && assets::tasks().contains(&&*name) {
-        return assets::task(&name);
-    }
-    if !resolved.exists() {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        bail!("--task {name}: expected a file or a shipped task, got none{}", did_you_mean(&stem, assets::tasks()));
-    }
-    Ok(resolved)
+    assets::load_task(path, scene, mindseye_sim::scene(scene).is_ok())
 }
 
 /// The mapping in `path`, or an empty one: every column is guessed.

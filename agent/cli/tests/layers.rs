@@ -38,7 +38,7 @@ const LAYERS: [Layer; 20] = [
         ],
     },
     Layer { name: "mindseye-arms", folder: "agent/arms", may_use: &["mindseye-interface"] },
-    Layer { name: "mindseye-assets", folder: "agent/assets", may_use: &["mindseye-interface"] },
+    Layer { name: "mindseye-assets", folder: "agent/assets", may_use: &["mindseye-interface", "mindseye-agent"] },
     Layer { name: "mindseye-cameras", folder: "agent/cameras", may_use: &["mindseye-interface", "mindseye-episodes"] },
     Layer { name: "mindseye-worlds", folder: "agent/worlds", may_use: &["mindseye-interface", "mindseye-episodes"] },
     Layer {

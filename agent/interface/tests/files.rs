@@ -79,7 +79,7 @@ fn writers_of_one_file_have_temporary_files_of_their_own() {
     assert_eq!(names(folder.path()), ["file"]);
 }
 
-/// Symptom: for a moment after a file was published, another process could not lock it. Cause: a process that was being
+/// Symptom: right after a file was published, another process could not lock it. Cause: a process that was being
 /// started beside it had a copy of the handle, and the lock ends with the last of them. Fix: it is released.
 #[test]
 fn a_published_file_is_free_although_a_copy_of_its_handle_is_open() {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::Result;
 use mindseye_agent::Task;
 use mindseye_assets as assets;
-use mindseye_interface::config;
 use mindseye_runs::{RunArguments, SharedBenchmark, Shipped, Supplied};
 use mindseye_sim::{Factors, SceneOptions, benchmark};
 
@@ -25,14 +24,7 @@ impl Shipped for Scenes {
     }
 
     fn task(&self, named: Option<&Path>, scene: &str) -> Supplied<Task> {
-        let path = named.map_or_else(|| assets::task(scene), |path| Ok(assets::resolve(path)))?;
-        let task: Task = config::load_with(&path, &assets::resolve)?;
-        match task.scene.as_deref().filter(|known| *known != scene) {
-            None => Ok(task),
-            Some(other) => {
-                Err(format!("{}: scene: expected a task for {scene}, got one for {other}", path.display()).into())
-            }
-        }
+        Ok(assets::load_task(named, scene, true)?)
     }
 }
 
