@@ -13,6 +13,7 @@ mod imagination;
 mod mode_selector;
 mod mppi;
 pub(crate) mod pace;
+mod plan_under_way;
 mod population;
 mod predictive_sampling;
 mod previous_plan;
@@ -78,7 +79,8 @@ pub struct Choice {
     pub plan: Plan,
     /// The rollout of the plan, `[1, S, H, P, D]`, where it was imagined in the search.
     pub rollout: Option<Rollouts>,
-    /// The best energy after every round of improvement: never rising. Empty for actors that do not imagine.
+    /// The best energy after every round of improvement, never rising; then that of the plan under way, where it goes
+    /// on although another one is a little better. Empty for actors that do not imagine.
     pub energies: Vec<f32>,
     /// Plans that the search scored, with their energies, in the order in which they were scored: as many as
     /// [`Imagination::with_candidates`] asks for, evenly thinned.

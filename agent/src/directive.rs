@@ -58,6 +58,8 @@ pub struct Directive {
     pub executed_steps: usize,
     /// Control steps from this tick to the next, from 1 to `action_chunk`: so many of the chunk are executed.
     pub replan_every: usize,
+    /// Share of the energy of the plan under way by which another plan must be better to take its place.
+    pub switch_margin: f32,
     /// Weights of cost terms by name; a term without a weight takes no part.
     pub weights: Vec<(String, f32)>,
     /// How energies over the horizon become one number.
@@ -102,6 +104,7 @@ impl Directive {
             before: Arc::default(),
             executed_steps: action_chunk,
             replan_every: action_chunk,
+            switch_margin: 0.0,
             weights: vec![(terms::GOAL_DISTANCE.into(), 1.0)],
             reduction: Reduction::Last,
             risk: 0.0,

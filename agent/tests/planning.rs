@@ -220,6 +220,34 @@ fn the_next_tick_starts_from_the_rest_of_the_previous_plan() {
 }
 
 #[test]
+fn the_plan_under_way_goes_on_unless_another_is_better_by_the_margin() {
+    // A goal far out of reach: whatever is added to the end of the plan under way makes it better by some hundredths.
+    let far = Directive { executed_steps: 1, ..directive([9.0, -9.0], 1) };
+    let (cost, clock) = (cost(), ManualClock::default());
+    let second = |name: &str, switch_margin: f32| {
+        let directive = Directive { switch_margin, ..far.clone() };
+        let (_, mut actor) = planners().into_iter().find(|(other, _)| *other == name).unwrap();
+        let first = choice_of(actor.as_mut(), &PointMass, &directive, 0).unwrap().0.plan;
+        let moved: Vec<f32> = first.values()[..2].iter().map(|action| 0.1 * action).collect();
+        let after = Latent::global(moved);
+        let imagination = Imagination::new(&PointMass, &cost, &after, &directive);
+        let deadline = Deadline { clock: &clock, at_secs: 1.0 };
+        let choice = actor.act(&imagination, &mut Seed::new(1).rng(), &deadline).unwrap();
+        let goes_on = directive.shifted(&first, 1);
+        let energy_of = |plan: &Plan| imagination.energies(&Plans::from(plan)).unwrap()[0];
+        assert_eq!(choice.energies.last(), Some(&energy_of(&choice.plan)), "{name}");
+        (choice.plan == goes_on, energy_of(&choice.plan), energy_of(&goes_on))
+    };
+    for (name, _) in planners() {
+        let (_, free, goes_on) = second(name, 0.0);
+        assert!(free < goes_on && free > 0.9 * goes_on, "{name}: {free} by the best plan, {goes_on} by going on");
+        let (is_same, kept, _) = second(name, 0.5);
+        let improves = ["adam", "sgd", "hybrid"].contains(&name);
+        assert!(is_same || (improves && kept <= goes_on), "{name}: {kept}, by going on {goes_on}");
+    }
+}
+
+#[test]
 fn plans_without_a_finite_energy_are_never_chosen() {
     /// Predicts NaN for plans that begin by going left.
     #[derive(Debug)]

@@ -107,12 +107,13 @@ fn improve(search: &mut Search<'_>, config: &GradientConfig, mut sequences: Vec<
     let values = sequences.iter().map(Vec::len).sum();
     let mut descent = Descent::new(config.optimiser, config.learning_rate, values);
     let mut steps = 0;
+    search.follow(&sequences);
     while steps < config.iterations {
         let Some(gradients) = search.differentiate(&mut sequences)? else { break };
         descent.step(&mut sequences, &gradients);
         steps += 1;
     }
     // Where the last step led.
-    let scored = search.score(1, sequences.len(), &mut |index| std::mem::take(&mut sequences[index]))?;
+    let scored = search.score_improved(1, &mut sequences)?;
     Ok(steps == config.iterations && scored.is_some())
 }

@@ -97,10 +97,10 @@ fn descended(
 ) -> Result<Option<Vec<Candidate>>> {
     let values = sequences.iter().map(Vec::len).sum();
     let mut descent = Descent::new(config.optimiser, config.learning_rate, values);
+    search.follow(sequences);
     for _ in 0..config.steps {
         let Some(gradients) = search.differentiate(sequences)? else { return Ok(None) };
         descent.step(sequences, &gradients);
     }
-    let count = sequences.len();
-    search.score(count, count, &mut |index| std::mem::take(&mut sequences[index]))
+    search.score_improved(sequences.len(), sequences)
 }

@@ -7,6 +7,7 @@
 
 use super::candidates::CandidateLog;
 use super::pace::{Expect, Pace, Paces};
+use super::plan_under_way::PlanUnderWay;
 use super::population::{Best, Candidate};
 use super::previous_plan::PreviousPlan;
 use super::{Choice, Deadline, Fallback, Imagination};
@@ -46,6 +47,7 @@ pub(super) struct Search<'a> {
     paces: &'a mut Paces,
     start: Option<Plan>,
     best: Option<(Candidate, Option<Rollouts>)>,
+    under_way: PlanUnderWay,
     energies: Vec<f32>,
     log: CandidateLog,
 }
@@ -62,7 +64,8 @@ impl<'a> Search<'a> {
         paces.rollouts.of_horizon(imagination.directive.horizon_chunks);
         paces.gradients.of_horizon(imagination.directive.horizon_chunks);
         let log = CandidateLog::new(imagination.candidates());
-        Self { imagination, deadline, paces, start, best: None, energies: Vec::new(), log }
+        let under_way = PlanUnderWay::new(start.clone(), imagination.directive.switch_margin);
+        Self { imagination, deadline, paces, start, best: None, under_way, energies: Vec::new(), log }
     }
 
     /// What remains of the previous plan, `[H * A]`.
@@ -88,6 +91,21 @@ impl<'a> Search<'a> {
     /// the `keep` best with finite energies, best first (equal ones in their order). `None` if there was no time for
     /// any.
     pub fn score(
+        &mut self,
+        keep: usize,
+        count: usize,
+        draw: &mut dyn FnMut(usize) -> Vec<f32>,
+    ) -> Result<Option<Vec<Candidate>>> {
+        self.under_way.forget_group();
+        self.score_followed(keep, count, draw)
+    }
+
+    /// The same of `sequences` that were followed while they were improved.
+    pub fn score_improved(&mut self, keep: usize, sequences: &mut [Vec<f32>]) -> Result<Option<Vec<Candidate>>> {
+        self.score_followed(keep, sequences.len(), &mut |index| std::mem::take(&mut sequences[index]))
+    }
+
+    fn score_followed(
         &mut self,
         keep: usize,
         count: usize,
@@ -120,6 +138,7 @@ impl<'a> Search<'a> {
                 }
             }
             self.log.extend(&sequences, &scores.energies);
+            self.under_way.note(&sequences, &scores.energies, scored);
             kept.extend(sequences, scores.energies);
             scored += plans;
             self.paces.rollouts.add(plans, self.deadline.clock.now_secs() - before);
@@ -147,6 +166,7 @@ impl<'a> Search<'a> {
         let forward = self.deadline.in_time(|cancel| imagination.forward_until(&plans, cancel))?;
         let mut gradients = match forward {
             Some((scores, forward)) => {
+                self.under_way.note(sequences, &scores.energies, 0);
                 // Plans that are scored count, also if there is no time to improve them.
                 self.log.extend(sequences, &scores.energies);
                 let Some((index, rollout)) = scores.best else {
@@ -199,7 +219,11 @@ impl<'a> Search<'a> {
     }
 
     /// The decision, which `previous` becomes.
-    pub fn finish(self, previous: &mut PreviousPlan) -> Result<Choice> {
+    pub fn finish(mut self, previous: &mut PreviousPlan) -> Result<Choice> {
+        if let Some(goes_on) = self.best.as_ref().and_then(|(best, _)| self.under_way.preferred_to(best)) {
+            self.energies.push(goes_on.energy);
+            self.best = Some((goes_on, None)); // its outcome is predicted after the search
+        }
         let directive = self.imagination.directive;
         let (horizon, chunk_width) = (directive.horizon_chunks, directive.chunk_width());
         let all_steps = horizon * directive.action_chunk;
@@ -222,6 +246,12 @@ impl<'a> Search<'a> {
         let candidates = logged.collect::<Result<_>>()?;
         let (mode, reason) = (Mode::Mode2, ModeReason::Task);
         Ok(Choice { plan, rollout, energies: self.energies, candidates, fallback, mode, reason })
+    }
+
+    /// Begins to improve `sequences`: what becomes of the previous plan, if it is among them, is still the plan under
+    /// way.
+    pub fn follow(&mut self, sequences: &[Vec<f32>]) {
+        self.under_way.follow(sequences);
     }
 
     fn offer(&mut self, challenger: &Candidate, rollout: Option<Rollouts>) {

@@ -27,7 +27,8 @@ pub struct TickReport {
     pub energies: Vec<(String, f32)>,
     /// The critic's energy to come from that state, where there is one.
     pub predicted_value: Option<f32>,
-    /// The best plan's energy after every round of improvement.
+    /// The best plan's energy after every round of improvement, and then that of the plan that is executed where it is
+    /// not the best (see [`Task::switch_margin`](crate::Task::switch_margin)).
     pub planning_energies: Vec<f32>,
     /// Plans that the search scored, with their energies, in the order in which they were scored; as many as
     /// [`Agent::keep_candidates`](crate::Agent::keep_candidates) asks for, none by default.

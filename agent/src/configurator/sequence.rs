@@ -78,6 +78,7 @@ impl SequenceConfigurator {
             risk: task.samples.as_ref().map_or(0.0, |samples| samples.risk),
             budget_secs: task.budget_ms / 1e3,
             replan_every: task.replan_every.unwrap_or(action_chunk),
+            switch_margin: task.switch_margin,
             missing_frames: task.missing_frames,
             adaptation: task.adaptation,
             ..Directive::towards(none, task.horizon_chunks, (action_chunk, action_width))
