@@ -58,7 +58,7 @@ pub struct Directive {
     pub executed_steps: usize,
     /// Control steps from this tick to the next, from 1 to `action_chunk`: so many of the chunk are executed.
     pub replan_every: usize,
-    /// Share of the energy of the plan under way by which another plan must be better to take its place.
+    /// Share of what the plan under way promises by which another must promise more to take its place.
     pub switch_margin: f32,
     /// Weights of cost terms by name; a term without a weight takes no part.
     pub weights: Vec<(String, f32)>,

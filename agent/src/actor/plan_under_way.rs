@@ -3,7 +3,7 @@
 use super::population::Candidate;
 use crate::latent::Plan;
 
-/// Keeps the best form of the plan under way, so that it can go on where no other plan is clearly better (see
+/// Keeps the best form of the plan under way, so that it can go on where no other plan promises clearly more (see
 /// [`crate::Task::switch_margin`]).
 #[derive(Debug)]
 pub(super) struct PlanUnderWay {
@@ -16,7 +16,7 @@ pub(super) struct PlanUnderWay {
 }
 
 impl PlanUnderWay {
-    /// The plan that starts as `start`; another one must be better by the share `margin` of its energy.
+    /// The plan that starts as `start`; another one must promise the share `margin` more than it does.
     pub fn new(start: Option<Plan>, margin: f32) -> Self {
         Self { start: start.filter(|_| margin > 0.0), margin, best: None, followed: None }
     }
@@ -42,11 +42,14 @@ impl PlanUnderWay {
         }
     }
 
-    /// The plan under way, where `other` is better, but not by the margin.
-    pub fn preferred_to(&self, other: &Candidate) -> Option<Candidate> {
-        let own = self.best.as_ref()?;
-        let limit = own.energy - self.margin * own.energy.abs();
-        (limit..own.energy).contains(&other.energy).then(|| own.clone())
+    /// The plan under way, where `other` is the better one.
+    pub fn challenged_by(&self, other: &Candidate) -> Option<Candidate> {
+        self.best.clone().filter(|own| other.energy < own.energy)
+    }
+
+    /// Whether `own` goes on although `other` is better: holding still has the energy `hold`.
+    pub fn goes_on(&self, own: &Candidate, other: &Candidate, hold: f32) -> bool {
+        other.energy >= own.energy - self.margin * (hold - own.energy).max(0.0)
     }
 
     fn position(&self, sequences: &[Vec<f32>]) -> Option<usize> {
@@ -68,19 +71,19 @@ mod tests {
     }
 
     #[test]
-    fn another_plan_must_be_better_by_the_margin() {
+    fn another_plan_must_promise_more_by_the_margin() {
         let mut plan = under_way(0.5);
-        assert!(plan.preferred_to(&candidate(0.1)).is_none(), "not scored yet");
+        assert!(plan.challenged_by(&candidate(0.1)).is_none(), "not scored yet");
         plan.note(&[vec![0.3, 0.3], vec![0.1, 0.2]], &[0.1, 1.0], 0);
-        assert_eq!(plan.preferred_to(&candidate(0.6)).map(|own| own.actions), Some(vec![0.1, 0.2]));
-        assert!(plan.preferred_to(&candidate(0.4)).is_none());
-        assert!(plan.preferred_to(&candidate(1.2)).is_none(), "it is the better one anyway");
-        let mut plan = under_way(0.5);
-        plan.note(&[vec![0.1, 0.2]], &[-1.0], 0);
-        assert!(plan.preferred_to(&candidate(-1.4)).is_some() && plan.preferred_to(&candidate(-1.6)).is_none());
+        assert!(plan.challenged_by(&candidate(1.2)).is_none(), "it is the better one anyway");
+        let own = plan.challenged_by(&candidate(0.6)).unwrap();
+        assert_eq!((&own.actions, own.energy), (&vec![0.1, 0.2], 1.0));
+        // Holding still costs 2: the plan promises 1, another must promise 1.5.
+        assert!(plan.goes_on(&own, &candidate(0.6), 2.0) && !plan.goes_on(&own, &candidate(0.4), 2.0));
+        assert!(!plan.goes_on(&own, &candidate(0.99), 0.8), "a plan that promises nothing is not kept");
         let mut without = under_way(0.0);
         without.note(&[vec![0.1, 0.2]], &[1.0], 0);
-        assert!(without.preferred_to(&candidate(0.99)).is_none(), "the best is taken");
+        assert!(without.challenged_by(&candidate(0.99)).is_none(), "the best is taken");
     }
 
     #[test]
@@ -91,9 +94,9 @@ mod tests {
         plan.note(&group, &[0.1, 1.0], 0);
         plan.note(&[vec![0.4, 0.3], vec![0.2, 0.2]], &[0.1, 0.8], 0); // one step of improvement
         plan.note(&[vec![0.2, 0.1]], &[0.9], 1); // scored in parts: number 1, a step too far
-        assert_eq!(plan.preferred_to(&candidate(0.5)).map(|own| own.actions), Some(vec![0.2, 0.2]));
+        assert_eq!(plan.challenged_by(&candidate(0.5)).map(|own| own.actions), Some(vec![0.2, 0.2]));
         plan.forget_group();
         plan.note(&[vec![0.5, 0.5], vec![0.6, 0.6]], &[0.2, 0.2], 0);
-        assert_eq!(plan.preferred_to(&candidate(0.5)).map(|own| own.energy), Some(0.8), "others are others");
+        assert_eq!(plan.challenged_by(&candidate(0.5)).map(|own| own.energy), Some(0.8), "others are others");
     }
 }

@@ -220,9 +220,9 @@ impl<'a> Search<'a> {
 
     /// The decision, which `previous` becomes.
     pub fn finish(mut self, previous: &mut PreviousPlan) -> Result<Choice> {
-        if let Some(goes_on) = self.best.as_ref().and_then(|(best, _)| self.under_way.preferred_to(best)) {
-            self.energies.push(goes_on.energy);
-            self.best = Some((goes_on, None)); // its outcome is predicted after the search
+        if let Some(own) = self.plan_that_goes_on()? {
+            self.energies.push(own.energy);
+            self.best = Some((own, None)); // its outcome is predicted after the search
         }
         let directive = self.imagination.directive;
         let (horizon, chunk_width) = (directive.horizon_chunks, directive.chunk_width());
@@ -252,6 +252,15 @@ impl<'a> Search<'a> {
     /// way.
     pub fn follow(&mut self, sequences: &[Vec<f32>]) {
         self.under_way.follow(sequences);
+    }
+
+    /// The plan under way, where the best one does not promise enough more than it does.
+    fn plan_that_goes_on(&self) -> Result<Option<Candidate>> {
+        let Some((best, _)) = &self.best else { return Ok(None) };
+        let Some(own) = self.under_way.challenged_by(best) else { return Ok(None) };
+        let hold = Plans::from(&self.imagination.directive.hold_plan());
+        let held = self.deadline.in_time(|cancel| self.imagination.scores_until(&hold, cancel))?;
+        Ok(held.filter(|held| self.under_way.goes_on(&own, best, held.energies[0])).map(|_| own))
     }
 
     fn offer(&mut self, challenger: &Candidate, rollout: Option<Rollouts>) {

@@ -36,9 +36,10 @@ pub struct Task {
     /// divisor of the chunk, other values give neither.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replan_every: Option<usize>,
-    /// The plan under way, as the search improves it, goes on unless another plan has an energy lower by this share of
-    /// its own, from 0 (the default: the best is taken) to below 1. Who replans within a chunk finds other plans that
-    /// are about as good again and again, and gets nowhere by following each of them for a control step or two.
+    /// The plan under way, as the search improves it, goes on unless another one promises this share more than it does;
+    /// what a plan promises is the energy of holding still less its own. From 0 (the default: the best is taken) to
+    /// 100; 0.5 is usual. Who replans within a chunk finds other plans about as good again and again, and gets nowhere
+    /// by following each of them for a control step or two.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub switch_margin: f32,
     /// How the energies of a plan's chunks become one number; by default that of the last chunk.
@@ -190,7 +191,7 @@ impl Validate for Task {
         if let Some(steps) = self.replan_every {
             require_range("replan_every", steps, 1, 1000)?;
         }
-        require_range("switch_margin", self.switch_margin, 0.0, 0.99)?;
+        require_range("switch_margin", self.switch_margin, 0.0, 100.0)?;
         self.missing_frames.validate()?;
         if let LatentMetric::StepWhitened { power } = self.metric {
             require_range("metric.power", power, 0.0, 4.0)?;

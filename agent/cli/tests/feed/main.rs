@@ -7,8 +7,8 @@
 //! ```
 //!
 //! `--publisher gstreamer` publishes over RTSP instead of MJPEG over HTTP. Without the program that publishes, it says
-//! so and tests nothing. `--simulated LAG,AHEAD,REPLAN` has no feed and no clock: what seeing so many control steps
-//! late, planning so many ahead and doing so that often cost by themselves.
+//! so and tests nothing. `--task` names another shipped task. `--simulated LAG,AHEAD,REPLAN` has no feed and no clock:
+//! what seeing so many control steps late, planning so many ahead and doing so that often cost by themselves.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
@@ -43,6 +43,8 @@ struct Arguments {
     seeds: u64,
     parallel: usize,
     publisher: String,
+    /// Name of a shipped task.
+    task: String,
     /// Further arguments of `mindseye act`, separated by spaces.
     act: Vec<String>,
     fps: f64,
@@ -58,6 +60,7 @@ fn arguments() -> Arguments {
         seeds: 1,
         parallel: 1,
         publisher: "ffmpeg".into(),
+        task: "push_t".into(),
         act: Vec::new(),
         fps: 30.0,
         filter: publisher::ENLARGED.into(),
@@ -71,6 +74,7 @@ fn arguments() -> Arguments {
             "--seeds" => found.seeds = value().parse().unwrap(),
             "--parallel" => found.parallel = value().parse().unwrap(),
             "--publisher" => found.publisher = value(),
+            "--task" => found.task = value(),
             "--act" => found.act = value().split_whitespace().map(str::to_owned).collect(),
             "--fps" => found.fps = value().parse().unwrap(),
             "--filter" => found.filter = value(),
@@ -90,12 +94,12 @@ struct Outcome {
 }
 
 /// Drives `body` to the goal of pair `number`.
-fn drive(folder: &Path, body: &Body, publisher: &Publisher, number: usize, more: &[String]) -> Outcome {
+fn drive(folder: &Path, body: &Body, publisher: &Publisher, number: usize, arguments: &Arguments) -> Outcome {
     let goal = body.goal(folder, number);
     let mut command = Command::new(env!("CARGO_BIN_EXE_mindseye"));
     command.args(["act", "--checkpoint", CHECKPOINT, "--body", &body.url(), "--camera", &publisher.uri()]);
     command.args(["--goal", goal.to_str().unwrap(), "--reset", &number.to_string()]);
-    command.args(["--steps", &BUDGET.to_string(), "--json"]).args(more);
+    command.args(["--steps", &BUDGET.to_string(), "--json", "--task", &arguments.task]).args(&arguments.act);
     let _published = publisher.start();
     let output = command.current_dir(folder).stdin(Stdio::null()).output().unwrap();
     let (moderate, strict) = body.reached(number);
@@ -108,7 +112,8 @@ fn drive(folder: &Path, body: &Body, publisher: &Publisher, number: usize, more:
 fn direct(folder: &Path, arguments: &Arguments) -> Vec<(bool, bool)> {
     let (episodes, seeds) = (arguments.pairs.to_string(), arguments.seeds.to_string());
     let asked = ["evaluate", "--scene", "push_t", "--checkpoint", CHECKPOINT, "--no-baselines", "--json"];
-    let report = support::json(folder, &[&asked[..], &["--episodes", &episodes, "--seeds", &seeds]].concat());
+    let which = ["--task", &arguments.task, "--episodes", &episodes, "--seeds", &seeds];
+    let report = support::json(folder, &[&asked[..], &which].concat());
     let pairs = report["results"].as_array().unwrap_or_else(|| panic!("{report}"));
     pairs.iter().map(|pair| (!pair["first_success_step"].is_null(), pair["strict"] == Value::Bool(true))).collect()
 }
@@ -123,7 +128,7 @@ fn pairs(arguments: &Arguments) -> Vec<StartGoal> {
 fn main() -> ExitCode {
     let arguments = arguments();
     if !arguments.simulated.is_empty() {
-        simulated::compare(&pairs(&arguments), &arguments.simulated, arguments.parallel);
+        simulated::compare(&pairs(&arguments), &arguments.task, &arguments.simulated, arguments.parallel);
         return ExitCode::SUCCESS;
     }
     if let Some(missing) = publisher::missing(&arguments.publisher) {
@@ -148,7 +153,7 @@ fn main() -> ExitCode {
                     if number >= pairs.len() {
                         return;
                     }
-                    let outcome = drive(&folder, &body, &publisher, number, &arguments.act);
+                    let outcome = drive(&folder, &body, &publisher, number, arguments);
                     if let Err(words) = &outcome.report {
                         println!("pair {number}: {words}");
                     }

@@ -55,10 +55,10 @@ impl Environment for Late {
 }
 
 /// Prints success on `pairs` for an agent that sees `lag` control steps late, plans `ahead` and does so after every
-/// `replan` of them; each text has these three, with commas between them.
-pub fn compare(pairs: &[StartGoal], settings: &[String], threads: usize) {
+/// `replan` of them, as the shipped `task` says; each text has these three, with commas between them.
+pub fn compare(pairs: &[StartGoal], task: &str, settings: &[String], threads: usize) {
     let checkpoint = std::sync::Arc::new(AnyCheckpoint::load(&assets().join("checkpoints/push_t")).unwrap());
-    let task: Task = config::load(&assets().join("tasks/push_t.toml")).unwrap();
+    let task: Task = config::load(&assets().join(format!("tasks/{task}.toml"))).unwrap();
     let task = Task { budget_ms: f64::INFINITY, ..task };
     for setting in settings {
         let numbers: Vec<usize> = setting.split(',').map(|number| number.parse().unwrap()).collect();
