@@ -258,7 +258,11 @@ impl<'a> Search<'a> {
     fn plan_that_goes_on(&self) -> Result<Option<Candidate>> {
         let Some((best, _)) = &self.best else { return Ok(None) };
         let Some(own) = self.under_way.challenged_by(best) else { return Ok(None) };
-        let hold = Plans::from(&self.imagination.directive.hold_plan());
+        let directive = self.imagination.directive;
+        let hold = Plans::from(&directive.constrained(directive.hold_plan()));
+        if hold.horizon() == 0 {
+            return Ok(None); // nothing is known to hold still
+        }
         let held = self.deadline.in_time(|cancel| self.imagination.scores_until(&hold, cancel))?;
         Ok(held.filter(|held| self.under_way.goes_on(&own, best, held.energies[0])).map(|_| own))
     }
