@@ -76,11 +76,14 @@ mod tests {
         assert!(plan.challenged_by(&candidate(0.1)).is_none(), "not scored yet");
         plan.note(&[vec![0.3, 0.3], vec![0.1, 0.2]], &[0.1, 1.0], 0);
         assert!(plan.challenged_by(&candidate(1.2)).is_none(), "it is the better one anyway");
-        let own = plan.challenged_by(&candidate(0.6)).unwrap();
-        assert_eq!((&own.actions, own.energy), (&vec![0.1, 0.2], 1.0));
+        assert_eq!(plan.challenged_by(&candidate(0.6)).map(|own| own.actions), Some(vec![0.1, 0.2]));
+        let goes_on = |energy: f32, hold: f32| {
+            let other = candidate(energy);
+            plan.challenged_by(&other).is_some_and(|own| plan.goes_on(&own, &other, hold))
+        };
         // Holding still costs 2: the plan promises 1, another must promise 1.5.
-        assert!(plan.goes_on(&own, &candidate(0.6), 2.0) && !plan.goes_on(&own, &candidate(0.4), 2.0));
-        assert!(!plan.goes_on(&own, &candidate(0.99), 0.8), "a plan that promises nothing is not kept");
+        assert!(goes_on(0.6, 2.0) && !goes_on(0.4, 2.0));
+        assert!(!goes_on(0.99, 0.8), "a plan that promises nothing is not kept");
         let mut without = under_way(0.0);
         without.note(&[vec![0.1, 0.2]], &[1.0], 0);
         assert!(without.challenged_by(&candidate(0.99)).is_none(), "the best is taken");
