@@ -11,6 +11,7 @@
 //! This crate writes AV1 in mp4.
 
 mod av1;
+mod av1_decoder;
 mod colours;
 mod delivery;
 mod encode;

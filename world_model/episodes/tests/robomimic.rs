@@ -206,3 +206,29 @@ fn broken_files_are_named_and_never_cause_a_panic() {
         }
     }
 }
+
+/// Symptom: files of 1000, 2000 and 4000 demonstrations took 1.9, 6.6 and 27 s to open. Cause: every path was looked up
+/// from the root, through a list of all demonstrations that was read anew.
+#[cfg(target_os = "linux")] // which counts what a thread reads
+#[test]
+fn what_is_read_of_a_file_grows_with_its_demonstrations_and_not_with_their_square() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |demonstrations: usize| {
+        let path = folder.path().join(format!("{demonstrations}.hdf5"));
+        write(&path, &(0..demonstrations).map(|_| demo()).collect::<Vec<_>>());
+        let before = bytes_read();
+        assert_eq!(open(&path).unwrap().len(), demonstrations);
+        (bytes_read() - before, fs::metadata(&path).unwrap().len())
+    };
+    let ((few, few_size), (many, many_size)) = (read(100), read(800));
+    // Eight times as much, and the list itself: a file with its square would have 64 times as much.
+    assert!(many < 12 * few, "{few} bytes are read of {few_size}, {many} of {many_size}");
+}
+
+/// Bytes that this thread has read so far.
+#[cfg(target_os = "linux")]
+fn bytes_read() -> u64 {
+    let counts = fs::read_to_string("/proc/thread-self/io").unwrap();
+    let line = counts.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+    line.parse().unwrap()
+}
