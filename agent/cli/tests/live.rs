@@ -141,6 +141,50 @@ fn a_browser_sees_what_the_agent_imagines_and_reaches_in() {
 }
 
 #[test]
+fn a_recorded_episode_is_done_again_until_the_agent_is_let_act() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |out: &str, more: &[&str]| {
+        let arguments =
+            ["record", "--scene", "push_t", "--episodes", "3", "--steps", "12", "--seed", "5", "--out", out];
+        let done = Command::new(env!("CARGO_BIN_EXE_mindseye"))
+            .args(arguments.iter().chain(more))
+            .current_dir(folder.path())
+            .output();
+        assert!(done.unwrap().status.success());
+    };
+    record("data", &[]);
+    let live = Live::start(folder.path(), &["--data", "data", "--pair", "1", "--paused"]);
+    let state = live.state("");
+    assert_eq!(state["title"], json!("push_t, episode 1 of data"));
+    assert_eq!(state["settings"]["follows_recording"], json!(true));
+    live.post("/order/step");
+    let state = live.until("a tick", |state| state["newest"] == json!(0) && state["steps_shown"] == json!(5));
+    let episode = mindseye_episodes::open(&folder.path().join("data")).unwrap().read_episode(1).unwrap();
+    for (step, recorded) in state["tick"]["steps"].as_array().unwrap().iter().zip(&episode.states[1..]) {
+        let shown = step["state"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap());
+        assert!(shown.zip(recorded).all(|(shown, recorded)| (shown - f64::from(*recorded)).abs() < 1e-5), "{step}");
+    }
+    assert_eq!(state["tick"]["followed_recording"], json!(true));
+    live.command(&json!({"command": "follow_recording", "follow": false}));
+    live.post("/order/step");
+    let state = live.until("the agent's tick", |state| state["newest"] == json!(1));
+    assert_eq!(
+        (&state["tick"]["followed_recording"], &state["settings"]["follows_recording"]),
+        (&json!(false), &json!(false))
+    );
+    end(live.child, "INT");
+
+    record("varied", &["--factors", "agent_color"]);
+    let refused = |arguments: &[&str], expected: &[&str]| {
+        refuse(folder.path(), &[&["live", "--page", "127.0.0.1:0"], arguments].concat(), expected);
+    };
+    refused(&["--data", "varied"], &["varied: factors: expected none: a run has the scene as it is, got agent_color"]);
+    refused(&["--data", "data", "--pair", "3"], &["--pair: expected less than 3, the number of episodes, got 3"]);
+    refused(&["two_room", "--data", "data"], &["scene: expected push_t as recorded, got two_room"]);
+    refused(&["--data", "nowhere"], &["nowhere"]);
+}
+
+#[test]
 fn an_episode_of_an_evaluation_is_seen_again() {
     let folder = tempfile::tempdir().unwrap();
     let evaluate = "evaluate --scene two_room --episodes 3 --seeds 1 --no-baselines --out report";

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use mindseye_episodes::{EpisodeData, EpisodeSource, Sidecar};
 use mindseye_interface::text::printable_path;
-use mindseye_interface::{Image, ImageSize, recorded_episode};
+use mindseye_interface::{Image, ImageSize};
 use mindseye_sim::{Factors, Figure};
 use rerun::{RecordingStream, Scalars, TextDocument};
 
@@ -88,12 +88,10 @@ impl<'a> Episodes<'a> {
     /// What episode `index` looks like, where mindseye recorded it in a scene without factors of variation.
     fn figure(&self, index: usize) -> Option<Figure> {
         let sidecar: &Sidecar = self.source.sidecar()?;
-        let session = sidecar.recordings.iter().rev().find(|session| session.first_episode <= index)?;
-        let first = session.first_of_seed.unwrap_or(session.first_episode);
-        let episode = recorded_episode(session.seed, (first + index - session.first_episode) as u64);
+        let (recording, episode) = sidecar.recording_of(index)?;
         let scene = mindseye_sim::scene(&sidecar.scene).ok()?;
         let figure = scene.figure(&Factors::default(), episode).ok()?;
-        let is_known = session.factors.is_empty() && self.states == figure.state_names;
+        let is_known = recording.factors.is_empty() && self.states == figure.state_names;
         is_known.then_some(figure)
     }
 

@@ -75,8 +75,9 @@ impl TickLogger {
             let text = serde_json::to_string(command).unwrap_or_else(|_| format!("{command:?}"));
             self.stream.log("log", &TextLog::new(format!("command: {text}")).with_level(TextLogLevel::WARN))?;
         }
+        let done = if record.followed_recording { "; recorded actions were executed in its place" } else { "" };
         let text = format!(
-            "{}: {}; {} states predicted in {:.1} ms",
+            "{}: {}; {} states predicted in {:.1} ms{done}",
             report.mode, report.mode_reason, report.predicted_states, report.planning_ms
         );
         self.stream.log("log", &TextLog::new(text).with_level(TextLogLevel::INFO))?;

@@ -36,7 +36,7 @@ fn setup(scene: &str) -> RunSetup {
     let source = LearnedAgent::load(&asset("checkpoints").join(scene), scene).unwrap().source().clone();
     let task = config::load(&asset("tasks").join(scene).with_extension("toml")).unwrap();
     let benchmark = Arc::new(world(scene));
-    RunSetup { benchmark, source, task, pair: pair(scene, 0).0, threads: 1, detail: Detail::NONE }
+    RunSetup { benchmark, source, task, pair: pair(scene, 0).0, recorded: None, threads: 1, detail: Detail::NONE }
 }
 
 /// The evaluator's episode of that pair.

@@ -10,6 +10,7 @@ use mindseye_interface::config::require_range;
 use mindseye_interface::{Benchmark, GoalKind, PairSearch};
 
 use crate::evaluated::EvaluatedEpisode;
+use crate::recorded::RecordedEpisode;
 use crate::{Detail, Error, InteractiveRun, Result, RunSetup, SavedRun};
 
 /// The error of whoever supplies something.
@@ -82,6 +83,11 @@ pub struct RunArguments {
     /// Of an evaluation: --pair counts the episodes that failed.
     #[arg(long, requires = "evaluation")]
     failed: bool,
+    /// A data set of which an episode is to be seen: a folder that `mindseye record` wrote. --pair counts its episodes
+    /// from 0. What was done then is done again, towards the episode's end as the goal, and the agent plans beside it,
+    /// until the recording ends or a person lets the agent act.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["seed", "goal_offset", "load", "evaluation"])]
+    data: Option<PathBuf>,
     /// Wait before the first tick.
     #[arg(long)]
     paused: bool,
@@ -113,10 +119,11 @@ impl RunArguments {
     /// When there is no such scene, pair, task or checkpoint, or they do not fit together.
     pub fn run(&self, shipped: &dyn Shipped) -> Result<InteractiveRun> {
         self.check()?;
-        match (&self.load, &self.evaluation) {
-            (Some(path), _) => self.load(path, shipped).map_err(|error| Error::file(path, error)),
-            (None, Some(path)) => InteractiveRun::new(self.evaluated(path, shipped)?),
-            (None, None) => InteractiveRun::new(self.setup(shipped)?),
+        match (&self.load, &self.evaluation, &self.data) {
+            (Some(path), ..) => self.load(path, shipped).map_err(|error| Error::file(path, error)),
+            (None, Some(path), _) => InteractiveRun::new(self.evaluated(path, shipped)?),
+            (None, None, Some(path)) => InteractiveRun::new(self.recorded(path, shipped)?),
+            (None, None, None) => InteractiveRun::new(self.setup(shipped)?),
         }
     }
 
@@ -127,10 +134,14 @@ impl RunArguments {
     /// there are fewer pairs.
     pub fn pairs(&self, shipped: &dyn Shipped, count: usize) -> Result<EvaluatedPairs> {
         self.check()?;
-        match (&self.load, &self.evaluation) {
-            (None, None) => self.setups(shipped, count),
-            (Some(path), _) => Err(Error::value("--load", "none: a saved run is one run", path.display())),
-            (_, Some(path)) => Err(Error::value("--evaluation", "none: its episodes are one run each", path.display())),
+        let one_each = [
+            ("--load", &self.load, "none: a saved run is one run"),
+            ("--evaluation", &self.evaluation, "none: its episodes are one run each"),
+            ("--data", &self.data, "none: its episodes are one run each"),
+        ];
+        match one_each.into_iter().find_map(|(name, path, expected)| Some((name, path.as_ref()?, expected))) {
+            None => self.setups(shipped, count),
+            Some((name, path, expected)) => Err(Error::value(name, expected, path.display())),
         }
     }
 
@@ -157,7 +168,28 @@ impl RunArguments {
         let source = agent.source().clone();
         let benchmark = world_for(shipped, &source, &episode.scene)?;
         let pair = episode.pair(benchmark.as_ref())?;
-        Ok(RunSetup { benchmark, source, task: episode.task, pair, threads: self.threads, detail: self.detail() })
+        Ok(RunSetup {
+            benchmark,
+            source,
+            task: episode.task,
+            pair,
+            recorded: None,
+            threads: self.threads,
+            detail: self.detail(),
+        })
+    }
+
+    /// The setup of an episode of the data set at `path`.
+    fn recorded(&self, path: &Path, shipped: &dyn Shipped) -> Result<RunSetup> {
+        let episode = RecordedEpisode::read(path, self.pair)?;
+        self.require_scene(&episode.scene, "recorded")?;
+        shipped.world(&episode.scene, IMAGE_SIDE).map_err(Error::Supplied)?;
+        let source = self.model(shipped, &episode.scene)?;
+        let task = shipped.task(self.task.as_deref(), &episode.scene).map_err(Error::Supplied)?;
+        let benchmark = world_for(shipped, &source, &episode.scene)?;
+        let pair = episode.pair(benchmark.as_ref())?;
+        let (recorded, threads, detail) = (Some(Arc::new(episode.recorded)), self.threads, self.detail());
+        Ok(RunSetup { benchmark, source, task, pair, recorded, threads, detail })
     }
 
     /// Refuses another scene than that of what is opened.
@@ -207,6 +239,7 @@ impl RunArguments {
             source: source.clone(),
             task: task.clone(),
             pair,
+            recorded: None,
             threads,
             detail,
         };

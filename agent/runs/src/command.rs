@@ -50,6 +50,12 @@ pub enum Command {
         /// Control steps, 1 to the model's action chunk.
         steps: usize,
     },
+    /// Recorded actions are executed in place of the agent's, those of the run's next control step first, or no longer.
+    /// The agent plans all the same, and is told what was executed. Refused where the run has no recorded actions.
+    FollowRecording {
+        /// Whether they are executed from now on, as long as there are any.
+        follow: bool,
+    },
     /// The camera is covered or uncovered: while it is hidden, observations come without images.
     HideCamera {
         /// Whether it is hidden from now on.

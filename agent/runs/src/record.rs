@@ -34,6 +34,8 @@ pub struct TickRecord {
     pub read_state: Option<Vec<f32>>,
     /// The agent's own report. Its tick numbers begin anew where a command replaced the agent.
     pub report: TickReport,
+    /// Whether recorded actions were executed in place of the report's.
+    pub followed_recording: bool,
     /// The calibrated score of surprise, where the checkpoint has a calibration and something was seen: 1 is what 99 of
     /// 100 normal ticks do not exceed. See [`mindseye_world_model::surprise`].
     pub surprise: Option<f64>,

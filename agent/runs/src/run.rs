@@ -45,14 +45,18 @@ impl InteractiveRun {
 
     /// Scene and pair, for people.
     pub fn title(&self) -> String {
-        let RunSetup { benchmark, pair, .. } = &self.setup;
+        let RunSetup { benchmark, pair, recorded, .. } = &self.setup;
+        if let Some(recorded) = recorded {
+            return format!("{}, {}", benchmark.name(), recorded.name);
+        }
         format!("{}, seed {}, pair {}", benchmark.name(), pair.seed, pair.index)
     }
 
     /// What the controls say before the first command.
     pub fn first_settings(&self) -> Settings {
         let spec = self.setup.source.model().spec();
-        Settings::of(&self.setup.task, spec.action_width, spec.action_chunk)
+        let has_recording = self.setup.recorded.is_some();
+        Settings::of(&self.setup.task, spec.action_width, spec.action_chunk, has_recording)
     }
 
     /// Names of the true state's `K` dimensions, with their units.

@@ -5,6 +5,8 @@ mod commands;
 mod goals;
 mod surprise;
 
+use std::sync::Arc;
+
 use mindseye_agent::assembly::Options;
 use mindseye_agent::{Agent, Task};
 use mindseye_interface::{Action, Clock as _, Image, Observation, Seed, Simulator, SystemClock};
@@ -12,7 +14,7 @@ use mindseye_interface::{Action, Clock as _, Image, Observation, Seed, Simulator
 use self::goals::{Goals, goal_at};
 use self::surprise::SurpriseWatch;
 use crate::record::{Recalled, StepRecord, TickRecord};
-use crate::{Error, Result, RunSetup};
+use crate::{Error, RecordedActions, Result, RunSetup};
 
 /// A run between two ticks. Equal setups and equal calls give equal bits.
 pub(crate) struct Running {
@@ -34,6 +36,8 @@ pub(crate) struct Running {
     observation: Observation,
     tick: u64,
     step: u64,
+    recorded: Option<Arc<RecordedActions>>,
+    follows_recording: bool,
     camera_hidden: bool,
     /// `[A]`; empty: no wind.
     wind: Vec<f32>,
@@ -68,6 +72,8 @@ impl Running {
             observation,
             tick: 0,
             step: 0,
+            recorded: setup.recorded.clone(),
+            follows_recording: setup.recorded.is_some(),
             camera_hidden: false,
             wind: Vec::new(),
             surprise,
@@ -136,6 +142,7 @@ impl Running {
             goal_image: goal.observation.image().cloned(),
             camera_hidden: self.camera_hidden,
             read_state: None,
+            followed_recording: false,
             surprise,
             candidates: Vec::new(),
             best: None,
@@ -155,8 +162,13 @@ impl Running {
     /// Executes what `record` decided, and adds the control steps to it. The tick is over then.
     pub fn execute(&mut self, record: &mut TickRecord) -> Result<()> {
         let width = self.world.action_space().width();
-        let commanded = record.report.action_chunk.chunks_exact(width).take(record.report.directive.replan_every);
-        let commanded: Vec<&[f32]> = commanded.collect();
+        let steps = record.report.directive.replan_every;
+        let followed = self.followed(steps);
+        record.followed_recording = followed.is_some();
+        let commanded: Vec<&[f32]> = match &followed {
+            Some(actions) => actions.iter().map(Vec::as_slice).collect(),
+            None => record.report.action_chunk.chunks_exact(width).take(steps).collect(),
+        };
         let executed = commanded.iter().map(|action| Action::new(self.blown(action)));
         let executed = executed.collect::<mindseye_interface::Result<Vec<_>>>()?;
         if executed.is_empty() {
@@ -179,9 +191,23 @@ impl Running {
             self.step += 1;
             record.steps.push(self.step_record(action, image));
         }
-        self.agent.report_executed(executed.len());
+        match followed {
+            Some(actions) => {
+                let told = actions.into_iter().map(Action::new).collect::<mindseye_interface::Result<Vec<_>>>()?;
+                self.agent.report_executed_actions(&told);
+            }
+            None => self.agent.report_executed(executed.len()),
+        }
         self.tick += 1;
         Ok(())
+    }
+
+    /// The next recorded actions, `steps` of them or less, where the run follows them and there are any.
+    fn followed(&self, steps: usize) -> Option<Vec<Vec<f32>>> {
+        let recorded = self.recorded.as_ref().filter(|_| self.follows_recording)?;
+        let next = recorded.actions.get(self.step as usize..)?;
+        let next = &next[..steps.min(next.len())];
+        (!next.is_empty()).then(|| next.to_vec())
     }
 
     /// What the world became after `action`. The next goal of a sequence is pursued from here on where this one is

@@ -7,7 +7,7 @@ use mindseye_agent::{ModelSource, Task};
 use mindseye_interface::{Benchmark, Seed, StartGoal, files, inputs};
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Detail, Error, Result, RunSetup};
+use crate::{Command, Detail, Error, RecordedActions, Result, RunSetup};
 
 /// Version of the file.
 const FORMAT: u32 = 1;
@@ -32,6 +32,9 @@ pub struct SavedRun {
     pub task: Task,
     /// Start and goals.
     pub pair: SavedPair,
+    /// Actions of a recorded episode that the run follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<RecordedActions>,
     /// Commands, oldest first.
     pub commands: Vec<SavedCommand>,
     /// Number of ticks.
@@ -94,6 +97,7 @@ impl SavedRun {
             model_fingerprint: setup.source.fingerprint().map(str::to_owned),
             task: setup.task.clone(),
             pair: SavedPair::from(&setup.pair),
+            recorded: setup.recorded.as_deref().cloned(),
             commands,
             ticks: digests.len() as u64,
             digests,
@@ -108,7 +112,15 @@ impl SavedRun {
         threads: usize,
         detail: Detail,
     ) -> RunSetup {
-        RunSetup { benchmark, source, task: self.task.clone(), pair: StartGoal::from(&self.pair), threads, detail }
+        RunSetup {
+            benchmark,
+            source,
+            task: self.task.clone(),
+            pair: StartGoal::from(&self.pair),
+            recorded: self.recorded.clone().map(Arc::new),
+            threads,
+            detail,
+        }
     }
 
     /// Reads a file that [`InteractiveRun::save`](crate::InteractiveRun::save) wrote, and repeats nothing.
@@ -156,6 +168,10 @@ impl SavedRun {
         }
         if self.task != other.task {
             return Err(Error::value("the run's task", format!("{} as saved", self.task.name), "another"));
+        }
+        if self.recorded != other.recorded {
+            let named = |run: &Self| run.recorded.as_ref().map_or("none".to_owned(), |recorded| recorded.name.clone());
+            return Err(Error::value("the run's recorded actions", named(self), format!("others: {}", named(&other))));
         }
         if self.pair != other.pair {
             let pair = |pair: &SavedPair| format!("number {} of seed {} as saved", pair.index, pair.seed);

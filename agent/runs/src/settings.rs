@@ -22,6 +22,8 @@ pub struct Settings {
     pub replan_every: usize,
     /// Most control steps between two plans: an action chunk.
     pub action_chunk: usize,
+    /// Whether recorded actions are executed in place of the agent's; none where there are none.
+    pub follows_recording: Option<bool>,
     /// Whether the agent's camera is covered.
     pub camera_hidden: bool,
     /// Added to every executed action.
@@ -29,8 +31,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What `task` begins with, for actions of `action_width` numbers in chunks of `action_chunk`.
-    pub(crate) fn of(task: &Task, action_width: usize, action_chunk: usize) -> Self {
+    /// What `task` begins with, for actions of `action_width` numbers in chunks of `action_chunk`. A run with recorded
+    /// actions follows them at first.
+    pub(crate) fn of(task: &Task, action_width: usize, action_chunk: usize, has_recording: bool) -> Self {
         Self {
             weights: task.weights.iter().map(|(name, weight)| (name.clone(), *weight)).collect(),
             horizon: task.horizon_chunks,
@@ -38,6 +41,7 @@ impl Settings {
             mode: task.mode.name().to_owned(),
             replan_every: task.replan_every.unwrap_or(action_chunk),
             action_chunk,
+            follows_recording: has_recording.then_some(true),
             camera_hidden: false,
             wind: vec![0.0; action_width],
         }
@@ -63,6 +67,7 @@ impl Settings {
             Command::SetPlanner { kind } => self.planner.clone_from(kind),
             Command::SetMode { mode } => self.mode.clone_from(mode),
             Command::SetReplanEvery { steps } => self.replan_every = *steps,
+            Command::FollowRecording { follow } => self.follows_recording = Some(*follow),
             Command::HideCamera { hidden } => self.camera_hidden = *hidden,
             Command::SetWind { drift } => self.wind.clone_from(drift),
             Command::SetGoal { .. } | Command::GoalIsNow {} | Command::MoveWorld { .. } => {}

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use mindseye_agent::{ModelSource, Task};
 use mindseye_interface::{Benchmark, StartGoal};
 
+use crate::RecordedActions;
+
 /// All that a run without commands follows from, apart from `threads` and `detail`, on which its bits do not depend.
 #[derive(Clone)]
 pub struct RunSetup {
@@ -16,6 +18,8 @@ pub struct RunSetup {
     pub task: Task,
     /// Start and goals; the random choices of the agent are those of the evaluator's episode of this pair.
     pub pair: StartGoal,
+    /// What is executed in place of the agent's actions until a person says otherwise, or until it ends.
+    pub recorded: Option<Arc<RecordedActions>>,
     /// Threads for planning, 1 or more.
     pub threads: usize,
     /// How much is recorded for display.

@@ -2,6 +2,7 @@
 
 mod commands;
 mod display;
+mod recorded;
 mod same_bits;
 mod saving;
 mod support;

@@ -21,6 +21,7 @@ use mindseye_viewer::{RunArguments, View, offscreen, open, prepare};
     after_help = "Examples:\n  \
     cargo run --release -p mindseye-viewer -- push_t\n  \
     cargo run --release -p mindseye-viewer -- two_room --pair 3 --paused\n  \
+    cargo run --release -p mindseye-viewer -- --data data/push_t --pair 7\n  \
     cargo run --release -p mindseye-viewer -- push_t --screenshot window.png --ticks 4\n  \
     cargo run --release -p mindseye-viewer -- push_t --frames frames --ticks 10"
 )]

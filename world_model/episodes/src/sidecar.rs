@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mindseye_interface::{ActionSpace, Seed};
+use mindseye_interface::{ActionSpace, Seed, recorded_episode};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -54,6 +54,13 @@ impl Recording {
 }
 
 impl Sidecar {
+    /// The session that recorded episode `index`, and the seed of its scene's world.
+    pub fn recording_of(&self, index: usize) -> Option<(&Recording, Seed)> {
+        let recording = self.recordings.iter().rev().find(|recording| recording.first_episode <= index)?;
+        let of_seed = recording.first_index() + index - recording.first_episode;
+        Some((recording, recorded_episode(recording.seed, of_seed as u64)))
+    }
+
     /// Refuses an action space that does not fit actions of `action_width`, and a control step that is not positive.
     ///
     /// # Errors

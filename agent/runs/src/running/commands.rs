@@ -45,6 +45,12 @@ impl Running {
                 self.agent.set_weight(name, *weight)?;
                 self.weights.push((name.clone(), *weight));
             }
+            Command::FollowRecording { follow } => {
+                if self.recorded.is_none() {
+                    return Err(Error::value("following a recording", "a run of a recorded episode", "another"));
+                }
+                self.follows_recording = *follow;
+            }
             Command::HideCamera { hidden } => self.camera_hidden = *hidden,
             Command::SetWind { drift } => {
                 let width = self.world.action_space().width();

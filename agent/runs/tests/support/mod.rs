@@ -61,6 +61,7 @@ pub fn setup(scene: &str) -> RunSetup {
         source: source(scene),
         task: task(scene),
         pair: pair(scene, 0),
+        recorded: None,
         threads: 1,
         detail: Detail::NONE,
     }

@@ -25,6 +25,7 @@ const POLL: Duration = Duration::from_millis(100);
 #[command(after_help = "Examples:\n  \
     mindseye live push_t                      then open http://127.0.0.1:8090\n  \
     mindseye live two_room --pair 3 --paused\n  \
+    mindseye live --data data/push_t --pair 7  an episode that was recorded\n  \
     mindseye live bridge --page 0.0.0.0:8090 --token-file token.txt\n\n\
     Over ssh: ssh -L 8090:127.0.0.1:8090 HOST")]
 pub struct LiveArguments {

@@ -93,6 +93,7 @@ fn tick(session: &Session, record: &TickRecord) -> Value {
         "has_image": record.image.is_some(),
         "has_goal_image": record.goal_image.is_some(),
         "camera_hidden": record.camera_hidden,
+        "followed_recording": record.followed_recording,
         "commands": record.commands,
         "steps": steps,
         "strip": record.strip.len(),

@@ -100,6 +100,13 @@ fn weights(ui: &mut Ui, session: &mut Session) {
 }
 
 fn world(ui: &mut Ui, session: &mut Session) {
+    if let Some(mut follow) = session.settings.follows_recording {
+        heading(ui, "THE RECORDING");
+        if named("follow the recording", ui.checkbox(&mut follow, "do what was recorded")).changed() {
+            session.settings.follows_recording = Some(follow);
+            session.command(Command::FollowRecording { follow });
+        }
+    }
     heading(ui, "THE WORLD");
     let mut hidden = session.settings.camera_hidden;
     if named("hide the camera", ui.checkbox(&mut hidden, "hide the camera")).changed() {

@@ -114,7 +114,8 @@ fn facts(ui: &mut Ui, session: &Session) {
         ui.label(RichText::new(name).small().color(theme::MUTED));
         ui.label(value);
     };
-    fact("decided by", format!("{}, {}", report.mode, report.mode_reason));
+    let decided = if record.followed_recording { "planned, not done, by" } else { "decided by" };
+    fact(decided, format!("{}, {}", report.mode, report.mode_reason));
     fact("predicted states", report.predicted_states.to_string());
     if let Some(fallback) = report.fallback {
         fact("no time to search", format!("{fallback:?}"));
