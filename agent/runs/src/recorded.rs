@@ -40,7 +40,8 @@ impl RecordedEpisode {
     ///
     /// # Errors
     /// [`Error::File`] for data that no scene of mindseye can run again: of another source, with factors of variation,
-    /// of less than two timesteps; [`Error::Value`] where there is no such episode; [`Error::Supplied`] for broken ones.
+    /// of less than two timesteps; [`Error::Value`] where there is no such episode; [`Error::Supplied`] for a broken
+    /// one.
     pub fn read(path: &Path, number: usize) -> Result<Self> {
         let supplied = |error: mindseye_episodes::Error| Error::Supplied(error.into());
         let source = open_with(path, &Mapping::default()).map_err(supplied)?;

@@ -170,8 +170,11 @@ impl SavedRun {
             return Err(Error::value("the run's task", format!("{} as saved", self.task.name), "another"));
         }
         if self.recorded != other.recorded {
-            let named = |run: &Self| run.recorded.as_ref().map_or("none".to_owned(), |recorded| recorded.name.clone());
-            return Err(Error::value("the run's recorded actions", named(self), format!("others: {}", named(&other))));
+            let named = |recorded: &Option<RecordedActions>| {
+                recorded.as_ref().map_or_else(|| "none".to_owned(), |recorded| recorded.name.clone())
+            };
+            let got = format!("others: {}", named(&other.recorded));
+            return Err(Error::value("the run's recorded actions", named(&self.recorded), got));
         }
         if self.pair != other.pair {
             let pair = |pair: &SavedPair| format!("number {} of seed {} as saved", pair.index, pair.seed);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::support::{advance, digests, run, setup, source, world};
 use mindseye_episodes::EpisodeData;
-use mindseye_evaluation::scripted_episode;
-use mindseye_interface::{Benchmark as _, Seed, Simulator as _};
+use mindseye_evaluation::collection::scripted_episode;
+use mindseye_interface::{Benchmark as _, Seed, StartGoal};
 use mindseye_runs::{Command, Detail, InteractiveRun, RecordedActions, RunSetup, SavedRun};
 
 /// Control steps of the recording.
@@ -22,7 +22,7 @@ fn recorded() -> (EpisodeData, RunSetup) {
     scene.reset(seed).unwrap();
     let goal = episode.states[STEPS - 1].iter().map(|value| f64::from(*value)).collect();
     let first = setup("push_t");
-    let pair = mindseye_interface::StartGoal { episode: seed, start: scene.state(), goal, ..first.pair };
+    let pair = StartGoal { episode: seed, start: scene.state(), goal, ..first.pair };
     let actions = episode.actions[..STEPS - 1].to_vec();
     let recorded = Some(Arc::new(RecordedActions { name: "episode 0 of a test".into(), actions }));
     (episode, RunSetup { pair, recorded, ..first })

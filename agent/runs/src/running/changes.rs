@@ -38,6 +38,7 @@ pub(super) fn changed(task: &Task, original: &Task, command: &Command) -> Result
         | Command::GoalIsNow {}
         | Command::MoveWorld { .. }
         | Command::SetWeight { .. }
+        | Command::FollowRecording { .. }
         | Command::HideCamera { .. }
         | Command::SetWind { .. } => return Ok(None),
     }

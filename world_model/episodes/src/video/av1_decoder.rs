@@ -1,6 +1,7 @@
-//! A safe face of the C interface of `re_rav1d`: a fork of rav1d that mends a crash on broken streams, which rav1d 1.1.0
-//! still has. Its Rust interface loses 48 bytes per frame, and whenever there is none: what `dav1d_picture_unref` writes
-//! into the structure that it empties has an allocation of its own. Here that is freed, too.
+//! A safe face of the C interface of `re_rav1d`: a fork of rav1d that mends a crash on broken streams, which rav1d
+//! 1.1.0 still has. Its Rust interface loses 48 bytes per frame, and whenever there is none: what
+//! `dav1d_picture_unref` writes into the structure that it empties has an allocation of its own. Here that is freed,
+//! too.
 //!
 //! One thread decodes and no frame is delayed: what is sent is answered at once.
 
