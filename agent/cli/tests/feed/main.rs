@@ -7,8 +7,9 @@
 //! ```
 //!
 //! `--publisher gstreamer` publishes over RTSP instead of MJPEG over HTTP. Without the program that publishes, it says
-//! so and tests nothing. `--task` names another shipped task. `--simulated LAG,AHEAD,REPLAN` has no feed and no clock:
-//! what seeing so many control steps late, planning so many ahead and doing so that often cost by themselves.
+//! so and tests nothing. `--task` names another shipped task, `--seed` the first root seed. `--simulated
+//! LAG,AHEAD,REPLAN` has no feed and no clock: what seeing so many control steps late, planning so many ahead and doing
+//! so that often cost by themselves.
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in tests, and takes helpers for something else
 
@@ -41,6 +42,8 @@ const CHECKPOINT: &str = "assets/checkpoints/push_t";
 struct Arguments {
     pairs: usize,
     seeds: u64,
+    /// The first of them.
+    seed: u64,
     parallel: usize,
     publisher: String,
     /// Name of a shipped task.
@@ -58,6 +61,7 @@ fn arguments() -> Arguments {
     let mut found = Arguments {
         pairs: 1,
         seeds: 1,
+        seed: 0,
         parallel: 1,
         publisher: "ffmpeg".into(),
         task: "push_t".into(),
@@ -72,6 +76,7 @@ fn arguments() -> Arguments {
         match word.as_str() {
             "--pairs" => found.pairs = value().parse().unwrap(),
             "--seeds" => found.seeds = value().parse().unwrap(),
+            "--seed" => found.seed = value().parse().unwrap(),
             "--parallel" => found.parallel = value().parse().unwrap(),
             "--publisher" => found.publisher = value(),
             "--task" => found.task = value(),
@@ -110,9 +115,10 @@ fn drive(folder: &Path, body: &Body, publisher: &Publisher, number: usize, argum
 
 /// Which of the pairs an agent reaches that sees them directly: moderate and strict.
 fn direct(folder: &Path, arguments: &Arguments) -> Vec<(bool, bool)> {
-    let (episodes, seeds) = (arguments.pairs.to_string(), arguments.seeds.to_string());
+    let [episodes, seeds, seed] =
+        [arguments.pairs as u64, arguments.seeds, arguments.seed].map(|number| number.to_string());
     let asked = ["evaluate", "--scene", "push_t", "--checkpoint", CHECKPOINT, "--no-baselines", "--json"];
-    let which = ["--task", &arguments.task, "--episodes", &episodes, "--seeds", &seeds];
+    let which = ["--task", &arguments.task, "--episodes", &episodes, "--seeds", &seeds, "--seed", &seed];
     let report = support::json(folder, &[&asked[..], &which].concat());
     let pairs = report["results"].as_array().unwrap_or_else(|| panic!("{report}"));
     pairs.iter().map(|pair| (!pair["first_success_step"].is_null(), pair["strict"] == Value::Bool(true))).collect()
@@ -122,7 +128,7 @@ fn pairs(arguments: &Arguments) -> Vec<StartGoal> {
     let benchmark = mindseye_sim::benchmark("push_t", &SceneOptions::with_side(64).unwrap()).unwrap();
     let kind = GoalKind::Offset { goal_offset: GOAL_OFFSET };
     let draw = |seed| benchmark.start_goal_pairs(&PairSearch::new(kind, arguments.pairs, seed)).unwrap();
-    (0..arguments.seeds).flat_map(draw).collect()
+    (arguments.seed..arguments.seed + arguments.seeds).flat_map(draw).collect()
 }
 
 fn main() -> ExitCode {
