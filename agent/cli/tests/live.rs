@@ -182,6 +182,32 @@ fn a_recorded_episode_is_done_again_until_the_agent_is_let_act() {
     refused(&["--data", "data", "--pair", "3"], &["--pair: expected less than 3, the number of episodes, got 3"]);
     refused(&["two_room", "--data", "data"], &["scene: expected push_t as recorded, got two_room"]);
     refused(&["--data", "nowhere"], &["nowhere"]);
+    refused(&["--data", "data", "--failed"], &["--failed: expected --evaluation REPORT beside it, got none"]);
+    // A part of a recording knows which of its seed its episodes are; one that does not is refused.
+    let cut = |out: &str, arguments: &str| {
+        let words = format!("data convert data --out {out} {arguments}");
+        let mut convert = Command::new(env!("CARGO_BIN_EXE_mindseye"));
+        assert!(convert.args(words.split(' ')).current_dir(folder.path()).status().unwrap().success());
+    };
+    cut("cut", "--first-episode 1");
+    let live = Live::start(folder.path(), &["--data", "cut", "--pair", "1", "--paused"]);
+    let third = mindseye_episodes::open(&folder.path().join("data")).unwrap().read_episode(2).unwrap();
+    live.post("/order/step");
+    let start = live.until("a tick", |state| state["newest"] == json!(0))["tick"]["state"].clone();
+    assert!((start[0].as_f64().unwrap() - f64::from(third.states[0][0])).abs() < 1e-5, "{start}");
+    live.post("/order/save");
+    let kept = folder.path().join("push_t_episode_1_of_cut.run.json");
+    live.until("a file", |_| kept.exists());
+    end(live.child, "INT");
+    let sidecar = folder.path().join("cut/meta/mindseye.json");
+    let text = std::fs::read_to_string(&sidecar).unwrap();
+    let mut meta: Value = serde_json::from_str(&text).unwrap();
+    meta["recordings"][0].as_object_mut().unwrap().remove("first_of_seed").unwrap();
+    std::fs::write(&sidecar, meta.to_string()).unwrap();
+    refused(&["--data", "cut"], &["start of episode 0 of cut: expected", "where the recorded seed begins, got"]);
+    meta["control_step_secs"] = json!(1.0);
+    std::fs::write(&sidecar, meta.to_string()).unwrap();
+    refused(&["--data", "cut"], &["control step of episode 0 of cut: expected 0.1 s, got 1"]);
 }
 
 #[test]
@@ -211,8 +237,12 @@ fn an_episode_of_an_evaluation_is_seen_again() {
         refuse(folder.path(), &[&["live", "--evaluation", "report"], arguments, &page[..]].concat(), expected);
     };
     refused(&["--pair", "3"], &["--pair", "less than 3", "got 3"]);
-    refused(&["--pair", "0", "--failed"], &["--pair", "episodes that failed"]);
+    refused(&["--pair", "0", "--failed"], &["results: expected an episode that failed, got none"]);
     refused(&["push_t"], &["scene", "two_room as evaluated", "push_t"]);
+    let mut changed = report.clone();
+    changed["results"][0]["index"] = json!(u64::MAX);
+    std::fs::write(&path, changed.to_string()).unwrap();
+    refused(&["--pair", "0"], &["evaluation.json: results: index: expected 0 to 9999, got 18446744073709551615"]);
     let mut changed = report.clone();
     changed["settings"]["warmup_episodes"] = json!(2);
     std::fs::write(&path, changed.to_string()).unwrap();

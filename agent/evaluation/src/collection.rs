@@ -140,7 +140,8 @@ pub fn record(
     while writer.episodes() < total && proceeds {
         let first = writer.episodes();
         let last = total.min(first + plan.batch.max(1));
-        let seeds = (first..last).map(|index| recorded_episode(plan.root, plan.episodes.start + index as u64));
+        let index = |number: usize| plan.episodes.start + (number + writer.seed_shift()) as u64;
+        let seeds = (first..last).map(|number| recorded_episode(plan.root, index(number)));
         let seeds: Vec<Seed> = seeds.collect();
         let made: Vec<Result<EpisodeData>> = seeds.into_par_iter().map(episode).collect();
         for episode in made {

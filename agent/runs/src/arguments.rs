@@ -9,7 +9,7 @@ use mindseye_evaluation::{LearnedAgent, Method as _};
 use mindseye_interface::config::require_range;
 use mindseye_interface::{Benchmark, GoalKind, PairSearch};
 
-use crate::evaluated::EvaluatedEpisode;
+use crate::evaluated::{EvaluatedEpisode, MAX_PAIR};
 use crate::recorded::RecordedEpisode;
 use crate::{Detail, Error, InteractiveRun, Result, RunSetup, SavedRun};
 
@@ -23,8 +23,6 @@ pub type SharedBenchmark = Arc<dyn Benchmark + Send + Sync>;
 const IMAGE_SIDE: usize = 64;
 /// The scene unless told otherwise.
 const DEFAULT_SCENE: &str = "push_t";
-/// Largest number of a pair: all before it are searched for.
-const MAX_PAIR: usize = 9_999;
 
 /// What a program supplies to [`RunArguments`], which knows neither scenes nor shipped files.
 pub trait Shipped {
@@ -120,7 +118,10 @@ impl RunArguments {
     pub fn run(&self, shipped: &dyn Shipped) -> Result<InteractiveRun> {
         self.check()?;
         match (&self.load, &self.evaluation, &self.data) {
-            (Some(path), ..) => self.load(path, shipped).map_err(|error| Error::file(path, error)),
+            (Some(path), ..) => self.load(path, shipped).map_err(|error| match error {
+                Error::File { .. } => error, // which names it already
+                error => Error::file(path, error),
+            }),
             (None, Some(path), _) => InteractiveRun::new(self.evaluated(path, shipped)?),
             (None, None, Some(path)) => InteractiveRun::new(self.recorded(path, shipped)?),
             (None, None, None) => InteractiveRun::new(self.setup(shipped)?),
@@ -150,6 +151,9 @@ impl RunArguments {
         require_range("--goal-offset", self.goal_offset, 1, 100_000)?;
         require_range("--threads", self.threads, 1, 1024)?;
         require_range("--candidates", self.candidates, 0, 10_000)?;
+        if self.failed && self.evaluation.is_none() {
+            return Err(Error::value("--failed", "--evaluation REPORT beside it", "none"));
+        }
         Ok(())
     }
 

@@ -11,6 +11,8 @@ use crate::{Error, Result};
 
 /// Name of the report in its folder.
 const FILE: &str = "evaluation.json";
+/// Largest number of a pair: all before it are searched for.
+pub(crate) const MAX_PAIR: usize = 9_999;
 /// Most bytes of a report: some 100,000 episodes.
 const MAX_BYTES: u64 = 256 << 20;
 
@@ -99,11 +101,19 @@ impl EvaluatedEpisode {
         let mut episodes: Vec<Episode> = results;
         episodes.retain(|episode| !failed || episode.first_success_step.is_none());
         let count = episodes.len();
+        if count == 0 {
+            let expected = if failed { "an episode that failed" } else { "an episode" };
+            return refuse("results", expected, "none".to_owned());
+        }
         if number >= count {
             let which = if failed { " that failed" } else { "" };
             return Err(Error::value("--pair", format!("less than {count}, the number of episodes{which}"), number));
         }
-        Ok(Self { scene, model, task, goals, episode: episodes.swap_remove(number) })
+        let episode = episodes.swap_remove(number);
+        if episode.index > MAX_PAIR {
+            return refuse("results: index", &format!("0 to {MAX_PAIR}"), episode.index.to_string());
+        }
+        Ok(Self { scene, model, task, goals, episode })
     }
 
     /// Start and goal in the world of `benchmark`.

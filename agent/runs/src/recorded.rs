@@ -4,13 +4,15 @@ use std::path::Path;
 
 use mindseye_episodes::{EpisodeData, Mapping, open_with};
 use mindseye_interface::text::printable_path;
-use mindseye_interface::{Benchmark, Seed, StartGoal};
+use mindseye_interface::{ActionSpace, Benchmark, Seed, StartGoal};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
 /// How far the scene's own start may be from the recorded one, in the state's units: recordings have 32 bits.
 const TOLERANCE: f64 = 1e-4;
+/// Longest name of recorded actions, characters.
+const LONGEST_NAME: usize = 200;
 
 /// Actions of a recorded episode, which a run executes in place of the agent's for as long as it follows them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,28 @@ pub struct RecordedActions {
     pub actions: Vec<Vec<f32>>,
 }
 
+impl RecordedActions {
+    /// Refuses actions that a world with actions of `width` numbers cannot do.
+    pub(crate) fn check(&self, width: usize) -> Result<()> {
+        let length = self.name.chars().count();
+        if length > LONGEST_NAME {
+            return Err(Error::value("recorded.name", format!("up to {LONGEST_NAME} characters"), length));
+        }
+        if self.actions.is_empty() {
+            return Err(Error::value("recorded.actions", "one or more", "none"));
+        }
+        let is_action = |action: &Vec<f32>| action.len() == width && action.iter().all(|value| value.abs() <= 1.0);
+        match self.actions.iter().position(|action| !is_action(action)) {
+            None => Ok(()),
+            Some(index) => {
+                let expected = format!("{width} numbers from -1 to 1");
+                let got = self.actions[index].iter().take(8).collect::<Vec<_>>();
+                Err(Error::value(format!("recorded.actions[{index}]"), expected, format!("{got:?}")))
+            }
+        }
+    }
+}
+
 /// A recorded episode, and where it was recorded.
 pub(crate) struct RecordedEpisode {
     pub scene: String,
@@ -31,6 +55,8 @@ pub(crate) struct RecordedEpisode {
     seed: u64,
     episode: Seed,
     state_names: Vec<String>,
+    action_space: ActionSpace,
+    control_step_secs: f64,
     first: Vec<f64>,
     last: Vec<f64>,
 }
@@ -71,26 +97,48 @@ impl RecordedEpisode {
         if actions.is_empty() {
             return Err(refuse(&format!("episode {number}"), "two timesteps or more", "one"));
         }
-        let recorded = RecordedActions { name: format!("episode {number} of {}", printable_path(path)), actions };
+        let folder = path.file_name().map_or_else(|| printable_path(path), |name| printable_path(Path::new(name)));
+        let recorded = RecordedActions { name: format!("episode {number} of {folder}"), actions };
         let (scene, seed) = (sidecar.scene.clone(), recording.seed.value());
-        let state_names = source.state_names();
-        Ok(Self { scene, recorded, number, seed, episode, state_names, first, last })
+        Ok(Self {
+            scene,
+            recorded,
+            number,
+            seed,
+            episode,
+            state_names: source.state_names(),
+            action_space: sidecar.action_space.clone(),
+            control_step_secs: sidecar.control_step_secs,
+            first,
+            last,
+        })
     }
 
     /// The episode's start, and its end as the goal, in the world of `benchmark`.
     ///
     /// # Errors
-    /// [`Error::Value`] where this world has another state; when it fails.
+    /// [`Error::Value`] where this world has another state, other actions or another control step, and where it starts
+    /// the episode otherwise: then another seed is recorded than the episode had; when it fails.
     pub fn pair(&self, benchmark: &dyn Benchmark) -> Result<StartGoal> {
         let mut world = benchmark.environment()?;
         world.reset(self.episode)?;
-        let (names, own) = (world.state_names(), world.state());
+        let what = |field: &str| format!("{field} of {}", self.recorded.name);
+        let (names, start, step) = (world.state_names(), world.state(), world.control_step_secs());
         if names != self.state_names {
-            return Err(Error::value(&self.recorded.name, names.join(", "), self.state_names.join(", ")));
+            return Err(Error::value(what("state"), names.join(", "), self.state_names.join(", ")));
         }
-        // The world's own start, if that is where the episode began, has all 64 bits.
-        let is_own = own.iter().zip(&self.first).all(|(own, recorded)| (own - recorded).abs() <= TOLERANCE);
-        let start = if is_own { own } else { self.first.clone() };
+        if *world.action_space() != self.action_space {
+            let (ours, recorded) = (world.action_space(), &self.action_space);
+            return Err(Error::value(what("actions"), format!("{ours:?}"), format!("{recorded:?}")));
+        }
+        if step != self.control_step_secs {
+            return Err(Error::value(what("control step"), format!("{step} s"), self.control_step_secs));
+        }
+        // The world's own start has all 64 bits.
+        if start.iter().zip(&self.first).any(|(own, recorded)| (own - recorded).abs() > TOLERANCE) {
+            let expected = format!("{start:?}, where the recorded seed begins");
+            return Err(Error::value(what("start"), expected, format!("{:?}", self.first)));
+        }
         let (seed, index, episode, goal) = (self.seed, self.number, self.episode, self.last.clone());
         Ok(StartGoal { seed, index, episode, start, via: Vec::new(), goal, metrics: Default::default() })
     }

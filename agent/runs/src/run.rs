@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mindseye_interface::printable;
+
 use crate::display::Display;
 use crate::record::TickRecord;
 use crate::running::Running;
@@ -47,7 +49,7 @@ impl InteractiveRun {
     pub fn title(&self) -> String {
         let RunSetup { benchmark, pair, recorded, .. } = &self.setup;
         if let Some(recorded) = recorded {
-            return format!("{}, {}", benchmark.name(), recorded.name);
+            return format!("{}, {}", benchmark.name(), printable(&recorded.name));
         }
         format!("{}, seed {}, pair {}", benchmark.name(), pair.seed, pair.index)
     }

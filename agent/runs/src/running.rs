@@ -50,6 +50,8 @@ impl Running {
     pub fn new(setup: &RunSetup) -> Result<Self> {
         let mut world = setup.benchmark.environment()?;
         require_scene(setup, world.scene())?;
+        let width = world.action_space().width();
+        setup.recorded.as_ref().map_or(Ok(()), |recorded| recorded.check(width))?;
         let (task, names) = (setup.task.clone(), world.state_names());
         world.reset(setup.pair.episode)?;
         let mut goal = |state: &Vec<f64>| goal_at(&task, &names, state.clone(), world.as_mut());

@@ -8,6 +8,9 @@ use mindseye_interface::text::printable_path;
 use crate::record::TickRecord;
 use crate::{Error, Event, InteractiveRun, Order, Pace, Result, RunThread, Settings};
 
+/// Longest name of a run's file, characters.
+const LONGEST_NAME: usize = 120;
+
 /// What a run said: what it refused or did.
 #[derive(Debug, Clone)]
 pub struct Note {
@@ -84,9 +87,12 @@ impl WatchedRun {
         &self.title
     }
 
-    /// A name for the file that the run is saved to.
+    /// A name for the file that the run is saved to: letters, digits, dots, `-` and `_`.
     pub fn file_name(&self) -> String {
-        format!("{}.run.json", self.title.replace(", ", "_").replace(' ', "_"))
+        let is_plain = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+        let plain: String = self.title.chars().map(|letter| if is_plain(letter) { letter } else { '_' }).collect();
+        let plain: String = plain.replace("__", "_").chars().take(LONGEST_NAME).collect();
+        format!("{plain}.run.json")
     }
 
     /// Asks the run for something; it happens between two ticks.

@@ -94,3 +94,21 @@ fn a_run_of_its_own_has_nothing_to_follow() {
     let error = run.apply(Command::FollowRecording { follow: true }).unwrap_err().to_string();
     assert_eq!(error, "following a recording: expected a run of a recorded episode, got another");
 }
+
+/// Symptom: a saved run with other actions opened, and ended at the first tick that met them.
+#[test]
+fn actions_that_the_world_cannot_do_are_refused_at_once() {
+    let (_, setup) = recorded();
+    let refused = |name: &str, change: &dyn Fn(&mut Vec<Vec<f32>>)| {
+        let mut actions = setup.recorded.as_ref().unwrap().actions.clone();
+        change(&mut actions);
+        let recorded = Some(Arc::new(RecordedActions { name: name.into(), actions }));
+        InteractiveRun::new(RunSetup { recorded, ..setup.clone() }).err().unwrap().to_string()
+    };
+    let expected = "recorded.actions[5]: expected 2 numbers from -1 to 1, got ";
+    assert_eq!(refused("a", &|actions| actions[5] = vec![0.1]), format!("{expected}[0.1]"));
+    assert!(refused("a", &|actions| actions[5][1] = 1.5).ends_with(", 1.5]"));
+    assert!(refused("a", &|actions| actions[5][0] = f32::NAN).starts_with(expected));
+    assert_eq!(refused("a", &Vec::clear), "recorded.actions: expected one or more, got none");
+    assert_eq!(refused(&"a".repeat(201), &|_| ()), "recorded.name: expected up to 200 characters, got 201");
+}

@@ -46,10 +46,20 @@ impl Recording {
         self.first_of_seed.unwrap_or(self.first_episode)
     }
 
+    /// Index among those of the seed of this session's episode `index`.
+    fn index_of_seed(&self, index: usize) -> usize {
+        self.first_index().saturating_add(index.saturating_sub(self.first_episode))
+    }
+
+    /// The same session, with its first episode at `place` and number `index` of the seed.
+    fn moved(&self, place: usize, index: usize) -> Self {
+        Self { first_episode: place, first_of_seed: Some(index).filter(|index| *index != place), ..self.clone() }
+    }
+
     /// Whether `next`, recorded right after this session, continues it with the same seed, policy and factors.
     fn is_continued_by(&self, next: &Self) -> bool {
         let same = (self.seed, &self.policy, &self.factors) == (next.seed, &next.policy, &next.factors);
-        same && next.first_index() == self.first_index() + (next.first_episode - self.first_episode)
+        same && next.first_index() == self.index_of_seed(next.first_episode)
     }
 }
 
@@ -57,8 +67,14 @@ impl Sidecar {
     /// The session that recorded episode `index`, and the seed of its scene's world.
     pub fn recording_of(&self, index: usize) -> Option<(&Recording, Seed)> {
         let recording = self.recordings.iter().rev().find(|recording| recording.first_episode <= index)?;
-        let of_seed = recording.first_index() + index - recording.first_episode;
-        Some((recording, recorded_episode(recording.seed, of_seed as u64)))
+        Some((recording, recorded_episode(recording.seed, recording.index_of_seed(index) as u64)))
+    }
+
+    /// Index under `seed` behind those of all that are among the first `episodes` episodes.
+    fn next_of_seed(&self, seed: Seed, episodes: usize) -> usize {
+        let ends = self.recordings.iter().skip(1).map(|next| next.first_episode).chain([episodes]);
+        let of_seed = self.recordings.iter().zip(ends).filter(|(recording, _)| recording.seed == seed);
+        of_seed.map(|(recording, end)| recording.index_of_seed(end)).max().unwrap_or(0)
     }
 
     /// Refuses an action space that does not fit actions of `action_width`, and a control step that is not positive.
@@ -92,10 +108,12 @@ impl Sidecar {
     /// # Errors
     /// [`Error::Content`] about the file at `path` when scene, actions or control step differ.
     pub(crate) fn continued(self, other: &Self, first_episode: usize, path: &Path) -> Result<Self> {
-        let moved = |recording: &Recording| Recording {
-            first_episode: first_episode + recording.first_episode,
-            first_of_seed: recording.first_of_seed.map(|first| first_episode + first),
-            ..recording.clone()
+        let own = self.clone();
+        let moved = |recording: &Recording| {
+            // Behind what this data set has of the seed already: of a part of a recording that may be more than its
+            // place says.
+            let index = own.next_of_seed(recording.seed, first_episode).max(first_episode + recording.first_index());
+            recording.moved(first_episode + recording.first_episode, index)
         };
         self.with_recordings(other, other.recordings.iter().map(moved), path)
     }
@@ -106,11 +124,8 @@ impl Sidecar {
     /// # Errors
     /// [`Error::Content`] about the data set at `path`, the other one, when scene, actions or control step differ.
     pub(crate) fn joined(self, other: &Self, first_episode: usize, path: &Path) -> Result<Self> {
-        let moved = |recording: &Recording| {
-            let place = first_episode + recording.first_episode;
-            let first_of_seed = Some(recording.first_index()).filter(|first| *first != place);
-            Recording { first_episode: place, first_of_seed, ..recording.clone() }
-        };
+        let moved =
+            |recording: &Recording| recording.moved(first_episode + recording.first_episode, recording.first_index());
         self.with_recordings(other, other.recordings.iter().map(moved), path)
     }
 
@@ -135,12 +150,26 @@ impl Sidecar {
         Ok(self)
     }
 
-    /// The sidecar of the episodes `chosen`, ascending, when they are numbered from 0.
+    /// How much further under its seed the episode at `place`, which `appended` is about to record, is than its place
+    /// says.
+    pub(crate) fn shift(&self, place: usize, appended: &Self) -> usize {
+        let indices = self.recordings.iter().rev().find(|recording| recording.first_episode <= place);
+        let index = indices.map_or(place, |recording| recording.index_of_seed(place));
+        let first = appended.recordings.first().map_or(0, Recording::first_index);
+        index.saturating_sub(place.saturating_add(first))
+    }
+
+    /// The sidecar of the episodes `chosen`, ascending, when they are numbered from 0. Each stays the one of its seed
+    /// that it is.
     pub(crate) fn of_episodes(&self, chosen: &[usize]) -> Self {
-        let mut sidecar = self.clone();
-        for recording in &mut sidecar.recordings {
-            recording.first_episode = chosen.iter().filter(|episode| **episode < recording.first_episode).count();
+        let mut recordings: Vec<Recording> = Vec::new();
+        for (place, episode) in chosen.iter().enumerate() {
+            let Some((recording, _)) = self.recording_of(*episode) else { continue };
+            let next = recording.moved(place, recording.index_of_seed(*episode));
+            if !recordings.last().is_some_and(|last| last.is_continued_by(&next)) {
+                recordings.push(next);
+            }
         }
-        sidecar
+        Self { recordings, ..self.clone() }
     }
 }

@@ -46,6 +46,7 @@ pub struct DatasetWriter {
     info: Info,
     task: usize,
     tasks: Vec<String>,
+    seed_shift: usize,
     next_data: FilePlace,
     next_video: FilePlace,
     next_rows: FilePlace,
@@ -127,6 +128,7 @@ impl DatasetWriter {
             info,
             task: 0,
             tasks: Vec::new(),
+            seed_shift: 0,
             next_data: FilePlace::FIRST,
             next_video: FilePlace::FIRST,
             next_rows: FilePlace::FIRST,
@@ -182,6 +184,7 @@ impl DatasetWriter {
                 Some(old) => old.clone().continued(sidecar, existing.len(), &sidecar_path(path))?,
                 None => sidecar.clone(),
             };
+            writer.seed_shift = continued.shift(existing.len(), sidecar);
             write_sidecar(path, &continued)?;
         }
         writer.set_tasks(existing.tasks().to_vec())?;
@@ -196,6 +199,12 @@ impl DatasetWriter {
     /// Number of episodes, including those that are not yet on disk.
     pub fn episodes(&self) -> usize {
         self.info.total_episodes + self.pending.len()
+    }
+
+    /// How much further under its seed every episode that is added is than its number in the data set says: above 0
+    /// where this appends to a part of a recording, which has later episodes of the seed.
+    pub fn seed_shift(&self) -> usize {
+        self.seed_shift
     }
 
     /// Number of timesteps, including those that are not yet on disk.
