@@ -66,8 +66,12 @@ impl Recording {
 impl Sidecar {
     /// The session that recorded episode `index`, and the seed of its scene's world.
     pub fn recording_of(&self, index: usize) -> Option<(&Recording, Seed)> {
-        let recording = self.recordings.iter().rev().find(|recording| recording.first_episode <= index)?;
+        let recording = self.session_of(index)?;
         Some((recording, recorded_episode(recording.seed, recording.index_of_seed(index) as u64)))
+    }
+
+    fn session_of(&self, index: usize) -> Option<&Recording> {
+        self.recordings.iter().rev().find(|recording| recording.first_episode <= index)
     }
 
     /// Index under `seed` behind those of all that are among the first `episodes` episodes.
@@ -153,8 +157,7 @@ impl Sidecar {
     /// How much further under its seed the episode at `place`, which `appended` is about to record, is than its place
     /// says.
     pub(crate) fn shift(&self, place: usize, appended: &Self) -> usize {
-        let indices = self.recordings.iter().rev().find(|recording| recording.first_episode <= place);
-        let index = indices.map_or(place, |recording| recording.index_of_seed(place));
+        let index = self.session_of(place).map_or(place, |recording| recording.index_of_seed(place));
         let first = appended.recordings.first().map_or(0, Recording::first_index);
         index.saturating_sub(place.saturating_add(first))
     }

@@ -88,12 +88,11 @@ fn planes(decoded: &Frame, container: Label) -> std::result::Result<Yuv, String>
     let colours = label.or(container).colours()?;
     let (width, height) = decoded.size();
     let mut yuv = Yuv { width, height, subsampling, y: Vec::new(), u: Vec::new(), v: Vec::new(), colours };
-    let plane = |index, width, height| decoded.plane(index, width, height).ok_or_else(|| String::from("a short plane"));
-    yuv.y = plane(0, width, height)?;
+    let plane = |index| decoded.plane(index).ok_or_else(|| String::from("a plane that is not there"));
+    yuv.y = plane(0)?;
     if decoded.layout() != Layout::Grey {
-        let (width, height) = yuv.colour_size();
-        yuv.u = plane(1, width, height)?;
-        yuv.v = plane(2, width, height)?;
+        yuv.u = plane(1)?;
+        yuv.v = plane(2)?;
     }
     Ok(yuv)
 }

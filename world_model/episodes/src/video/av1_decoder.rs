@@ -24,6 +24,8 @@ use re_rav1d::src::lib::{
     dav1d_picture_unref, dav1d_send_data,
 };
 
+use super::yuv::packed;
+
 /// A decoder of one stream.
 pub(super) struct Decoder {
     /// Open until it is dropped.
@@ -166,20 +168,20 @@ impl Frame {
         (matrix, header.map(|header| header.color_range != 0))
     }
 
-    /// Rows of plane `index` (0: brightness, 1 and 2: colours) of `width` by `height` samples of 8 bits, one after the
-    /// other, or none where the picture has no such plane.
-    pub(super) fn plane(&self, index: usize, width: usize, height: usize) -> Option<Vec<u8>> {
+    /// Plane `index` (0: brightness, 1 and 2: colours) of 8 bits a sample, row by row, or none where the picture has no
+    /// such plane.
+    pub(super) fn plane(&self, index: usize) -> Option<Vec<u8>> {
+        let (width, height) = self.plane_size(index)?;
         let stride = usize::try_from(*self.0.stride.get(index.min(1))?).ok()?;
         let first = (*self.0.data.get(index)?)?.cast::<u8>();
-        if self.bits() != 8 || stride < width || (width, height) != self.plane_size(index)? {
+        if self.bits() != 8 || stride < width {
             return None;
         }
-        let row = |row: usize| {
-            // SAFETY: a plane of the picture has as many rows as its size says, `stride` bytes apart and not shorter
-            // than its width, and lives as long as the picture.
-            unsafe { std::slice::from_raw_parts(first.as_ptr().add(row * stride), width) }
-        };
-        Some((0..height).flat_map(row).copied().collect())
+        let length = height.checked_sub(1)?.checked_mul(stride)?.checked_add(width)?;
+        // SAFETY: a plane of the picture has as many rows as its size says, `stride` bytes apart and not shorter than
+        // its width, and lives as long as the picture.
+        let rows = unsafe { std::slice::from_raw_parts(first.as_ptr(), length) };
+        packed(rows, stride, width, height)
     }
 
     fn plane_size(&self, index: usize) -> Option<(usize, usize)> {
