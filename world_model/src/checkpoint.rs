@@ -120,11 +120,11 @@ impl Checkpoint {
         (checkpoint, unfit)
     }
 
-    /// Writes the model, the heads in memory, and `config.json` last. Files of other heads stay: one of another model
-    /// is refused when it is read. See [`Checkpoint::save_head`] for writing one head only.
+    /// Writes the model, the heads in memory, and `config.json` last, into a folder that exists. Files of other heads
+    /// stay: one of another model is refused when it is read. See [`Checkpoint::save_head`] for writing one head only.
     ///
     /// # Errors
-    /// [`Error::File`] when a file cannot be written.
+    /// [`Error::File`] when a file cannot be written, or there is no such folder.
     pub fn save(&self, folder: &Path) -> Result<()> {
         self.save_model_and_heads(folder)?;
         self.save_config(folder)
@@ -144,12 +144,12 @@ impl Checkpoint {
         let path = folder.join(CONFIG_FILE);
         let mut config = serde_json::to_vec_pretty(&self.config).map_err(|error| Error::file(&path, error))?;
         config.push(b'\n');
-        files::write_whole_with_folders(&path, &config).map_err(|error| Error::file(&path, error))
+        files::write_whole(&path, &config).map_err(|error| Error::file(&path, error))
     }
 
-    /// Writes one head of this model to its file in `folder`. In the checkpoint's own folder nothing else is written.
-    /// Another folder gets copies of the model and of the other heads too, byte for byte, and `config.json` last:
-    /// before that it is no checkpoint.
+    /// Writes one head of this model to its file in `folder`, which exists. In the checkpoint's own folder nothing else
+    /// is written. Another folder gets copies of the model and of the other heads too, byte for byte, and `config.json`
+    /// last: before that it is no checkpoint.
     ///
     /// # Errors
     /// [`Error::File`] when a file cannot be read or written.

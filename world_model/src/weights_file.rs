@@ -13,7 +13,8 @@ use crate::{Error, Result};
 /// Key of the header in the file's metadata.
 const HEADER: &str = "mindseye";
 
-/// Writes `tensors` (`f32`) and a `header` (JSON) to `path`; equal content gives equal bytes.
+/// Writes `tensors` (`f32`) and a `header` (JSON) to `path`; equal content gives equal bytes. The folder must exist: one
+/// that was moved away while a training runs is not made anew for a part of its output.
 pub(crate) fn write(path: &Path, tensors: &BTreeMap<String, Tensor>, header: Option<String>) -> Result<()> {
     let mut data = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -28,7 +29,7 @@ pub(crate) fn write(path: &Path, tensors: &BTreeMap<String, Tensor>, header: Opt
     }
     let bytes = safetensors::serialize(views, header.map(|header| HashMap::from([(HEADER.to_owned(), header)])))
         .map_err(|error| Error::file(path, error))?;
-    files::write_whole_with_folders(path, &bytes).map_err(|error| Error::file(path, error))
+    files::write_whole(path, &bytes).map_err(|error| Error::file(path, error))
 }
 
 /// Tensors by name, and the header.

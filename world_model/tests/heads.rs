@@ -62,15 +62,15 @@ fn saving_a_head_writes_one_file_and_touches_no_other() {
 
 #[test]
 fn a_new_folder_gets_the_other_files_byte_for_byte_and_the_new_head() {
-    let [folder, copy] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [folder, new_folder] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let checkpoint = saved(folder.path(), 2);
     checkpoint.save_head(folder.path(), &policy(&checkpoint, 1)).unwrap();
     state_probe(&checkpoint).save(&folder.path().join("readout.safetensors")).unwrap();
     let loaded = Checkpoint::load(folder.path()).unwrap();
     let before = files(folder.path());
-    loaded.save_with_head(&copy.path().join("new"), &policy(&checkpoint, 2)).unwrap();
+    loaded.save_with_head(new_folder.path(), &policy(&checkpoint, 2)).unwrap();
     assert_eq!(files(folder.path()), before);
-    let mut copied = files(&copy.path().join("new"));
+    let mut copied = files(new_folder.path());
     let new = copied.remove(Policy::FILE).unwrap().0;
     assert_ne!(new, before[Policy::FILE].0);
     assert_eq!(copied.keys().collect::<Vec<_>>(), ["config.json", "model.safetensors", "readout.safetensors"]);
@@ -81,6 +81,22 @@ fn a_new_folder_gets_the_other_files_byte_for_byte_and_the_new_head() {
     let mut after = files(folder.path());
     assert_eq!(after.insert(Policy::FILE.into(), before[Policy::FILE].clone()).unwrap().0, new);
     assert_eq!(after, before);
+}
+
+#[test]
+fn a_folder_that_was_moved_away_is_not_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = saved(folder.path(), 2);
+    let gone = folder.path().join("gone");
+    for written in [
+        checkpoint.save(&gone),
+        checkpoint.save_head(&gone, &policy(&checkpoint, 1)),
+        Checkpoint::load(folder.path()).unwrap().save_with_head(&gone, &policy(&checkpoint, 1)),
+    ] {
+        let error = written.unwrap_err().to_string();
+        assert!(error.contains("gone") && error.contains("No such file"), "{error}");
+        assert!(!gone.exists());
+    }
 }
 
 #[test]

@@ -64,8 +64,8 @@ fn a_model_learns_from_every_sensor() {
         let mut origin = origin();
         origin.state_names.push("z_px".into());
         let saved = Checkpoint::of_run(model, report, config, &data, origin).unwrap();
-        saved.save(&folder.path().join("saved")).unwrap();
-        let loaded = Checkpoint::load(&folder.path().join("saved")).unwrap();
+        saved.save(folder.path()).unwrap();
+        let loaded = Checkpoint::load(folder.path()).unwrap();
         let latent = |checkpoint: &Checkpoint, place, distance| {
             checkpoint.model.encode_timestep(&both_views(place), &[distance, 7.0]).unwrap()
         };

@@ -186,5 +186,5 @@ pub(crate) fn copy_file(path: &Path, folder: &Path) -> Result<()> {
     let most = MemoryLimit::default().bytes();
     let bytes = inputs::read(path, most).map_err(|error| Error::file(path, error))?;
     let copy = folder.join(path.file_name().unwrap_or_default());
-    files::write_whole_with_folders(&copy, &bytes).map_err(|error| Error::file(&copy, error))
+    files::write_whole(&copy, &bytes).map_err(|error| Error::file(&copy, error))
 }

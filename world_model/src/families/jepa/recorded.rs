@@ -61,7 +61,7 @@ impl TakenFor {
     pub fn keep(&self, out: &Path) -> Result<()> {
         let path = out.join(TAKEN_FOR);
         let text = serde_json::to_vec_pretty(self).map_err(|error| Error::file(&path, error))?;
-        files::write_whole_with_folders(&path, &text).map_err(|error| Error::file(&path, error))
+        files::write_whole(&path, &text).map_err(|error| Error::file(&path, error))
     }
 
     /// Removes what [`TakenFor::keep`] wrote: the finished checkpoint says it.
