@@ -2,7 +2,8 @@
 //! installed.
 //!
 //! Decoding of AV1 and H.264 is normative: every correct decoder gives the same planes (tests compare hashes with
-//! another library's). The conversion to RGB is not; here it is in integer arithmetic, equal on every machine, with the
+//! another library's). The decoder of H.264 in this process is not correct in some B pictures, of which it gives a few
+//! wrong blocks: where `ffmpeg` is installed, it decodes them; where not, [`Video::note`] says so. The conversion to RGB is not; here it is in integer arithmetic, equal on every machine, with the
 //! matrix and the range that the stream states, otherwise the container, otherwise BT.601 of limited range.
 //!
 //! A frame is a picture that is shown: pictures that an edit list hides are decoded where others depend on them, and
@@ -37,6 +38,8 @@ use crate::{Error, Result};
 
 /// Largest distance of a timestep from the time of its frame, in durations of a frame.
 const TOLERANCE: f64 = 0.5;
+/// Frames from the first on in which B pictures are looked for when a data set is opened.
+const FRAMES_NOTED: usize = 100;
 
 /// The first video track of a file. Its frames are numbered in presentation order.
 #[derive(Debug)]
@@ -92,6 +95,22 @@ impl Video {
                 Err(Error::content(&self.track.path, "video", expected, got))
             }
         }
+    }
+
+    /// What the user should know of the frames: that a few blocks of B pictures of H.264 may be wrong, where the program
+    /// `ffmpeg` is not installed.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be read.
+    pub fn note(&self) -> Result<Option<String>> {
+        let Codec::H264(stream) = &self.track.codec else { return Ok(None) };
+        if ffmpeg::is_installed() || h264::start_with_b_pictures(&self.track, stream, &(0..FRAMES_NOTED))?.is_none() {
+            return Ok(None);
+        }
+        let name = self.track.path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Some(format!(
+            "{name}: H.264 with B pictures, of which a few blocks may be wrong; with ffmpeg installed none"
+        )))
     }
 
     /// Size of the frames.
@@ -152,11 +171,18 @@ impl Video {
         };
         match &self.track.codec {
             Codec::Av1 => av1::decode(&self.track, pictures, visit),
-            Codec::H264(stream) => match h264::decode(&self.track, stream, pictures.clone(), visit)? {
-                true => Ok(()),
-                false => ffmpeg::decode(&self.track, "H.264 without a place to begin", pictures, visit),
-            },
-            Codec::Other(name) => ffmpeg::decode(&self.track, name, pictures, visit),
+            Codec::H264(stream) => {
+                if ffmpeg::is_installed()
+                    && let Some(begin) = h264::start_with_b_pictures(&self.track, stream, &pictures)?
+                {
+                    return ffmpeg::decode(&self.track, "H.264 with B pictures", Some(begin), pictures, visit);
+                }
+                match h264::decode(&self.track, stream, pictures.clone(), visit)? {
+                    true => Ok(()),
+                    false => ffmpeg::decode(&self.track, "H.264 without a place to begin", None, pictures, visit),
+                }
+            }
+            Codec::Other(name) => ffmpeg::decode(&self.track, name, None, pictures, visit),
         }
     }
 }

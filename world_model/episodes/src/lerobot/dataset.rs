@@ -91,7 +91,13 @@ impl Dataset {
         let sidecar = sidecar.filter(|_| columns.action_is(ACTION));
         let mut rates: Vec<f64> = mapping.fps.into_iter().chain([info.fps]).collect();
         rates.dedup();
-        let (root, videos, notes) = (path.to_path_buf(), Mutex::default(), unread(&available));
+        let (root, videos, mut notes) = (path.to_path_buf(), Mutex::default(), unread(&available));
+        for column in columns.cameras.iter().map(|camera| &camera.column) {
+            let place = rows.first().and_then(|row| row.videos.get(column));
+            // A file that cannot be opened is an error of the episode that is in it.
+            let video = place.and_then(|place| Video::open(&info.video_file(path, column, place.file)).ok());
+            notes.extend(video.and_then(|video| video.note().ok()?));
+        }
         Ok(Self { root, info, columns, rates, notes, shape, rows, file_starts, tasks, sidecar, videos })
     }
 

@@ -1,9 +1,10 @@
-//! Decoding of all other codecs by the program `ffmpeg`, if it is installed.
+//! Decoding by the program `ffmpeg`, if it is installed: of all other codecs, and of B pictures of H.264.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read};
 use std::ops::Range;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 
 use super::colours::{Colours, Matrix};
@@ -17,15 +18,34 @@ const PROGRAM: &str = "ffmpeg";
 /// Longest part of a line of the program that is kept, bytes.
 const LONGEST_LINE: u64 = 4096;
 
-/// Decodes pictures `range` of a stream of `codec`. The program decodes from the start, converts to RGB as the stream
-/// and the container state, and outputs the pictures in the range with their times.
-pub(super) fn decode(track: &Track, codec: &str, range: Range<usize>, visit: &mut FrameVisitor<'_>) -> Result<()> {
+/// Seconds, and frames, before the picture where decoding begins that the program is asked to go to: it searches by
+/// decoding times, which are earlier, and must not be late.
+const SEEK_MARGIN: (f64, f64) = (1.0, 20.0);
+
+/// Whether there is such a program.
+pub(super) fn is_installed() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    let asked = || Command::new(PROGRAM).arg("-version").stdin(Stdio::null()).stdout(Stdio::null()).status();
+    *ANSWER.get_or_init(|| asked().is_ok_and(|status| status.success()))
+}
+
+/// Decodes pictures `range` of a stream of `codec`. The program decodes from the start, or from picture `begin` or one
+/// before it, converts to RGB as the stream and the container state, and outputs the pictures in the range with their
+/// times.
+pub(super) fn decode(
+    track: &Track,
+    codec: &str,
+    begin: Option<usize>,
+    range: Range<usize>,
+    visit: &mut FrameVisitor<'_>,
+) -> Result<()> {
     let refused = |reason: String| {
         let expected = "AV1 or H.264 (8 bits, 4:2:0), or the program ffmpeg, which decodes others";
         Error::content(&track.path, "video", expected, format!("{codec}, and from {PROGRAM}: {reason}"))
     };
     let times = track.composition.get(range.clone()).unwrap_or_default();
     let Some((first, last)) = times.first().zip(times.last()) else { return Ok(()) };
+    let (first, last) = (first + track.ffmpeg_delay, last + track.ffmpeg_delay);
     // Times are those of the container, not of its edit list: that one is applied by the caller.
     // Interlaced pictures are converted field by field; colours of 10 bits by PyAV's interpolation.
     let filter = format!("select=between(pts\\,{first}\\,{last}),showinfo,scale=interl=-1:flags=bilinear");
@@ -33,6 +53,7 @@ pub(super) fn decode(track: &Track, codec: &str, range: Range<usize>, visit: &mu
     input.push(&track.path);
     let mut child = Command::new(PROGRAM)
         .args(["-v", "level+info", "-hide_banner", "-nostats", "-nostdin", "-copyts"])
+        .args(seek(track, begin))
         .args(["-noautorotate", "-ignore_editlist", "1", "-f", "mov", "-i"])
         .arg(input)
         .args(["-map", "0:v:0", "-vf", &filter, "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo"])
@@ -49,6 +70,17 @@ pub(super) fn decode(track: &Track, codec: &str, range: Range<usize>, visit: &mu
     child.wait().map_err(|error| refused(error.to_string()))?;
     delivered?.map_err(refused)?;
     delivery.finish()
+}
+
+/// The arguments that make the program begin before picture `begin`.
+fn seek(track: &Track, begin: Option<usize>) -> Vec<String> {
+    let seconds = |time: i64| (time + track.ffmpeg_delay) as f64 / f64::from(track.units_per_sec);
+    let time = |picture: usize| track.composition.get(picture).map(|time| seconds(*time));
+    let (secs, frames) = SEEK_MARGIN;
+    let place = begin.and_then(time).map(|time| time - secs.max(frames * track.frame_secs));
+    let from =
+        |secs: f64| ["-seek_timestamp", "1", "-noaccurate_seek", "-ss", &format!("{secs:.6}")].map(str::to_owned);
+    place.filter(|secs| *secs > 0.0).map_or(Vec::new(), |secs| from(secs).to_vec())
 }
 
 /// Delivers the pictures that `child` outputs; the inner error is the message of the program.
@@ -80,7 +112,7 @@ fn receive(
             delivered = delivery.refuse(got);
             break;
         }
-        delivered = match track.composition.binary_search(&time) {
+        delivered = match track.composition.binary_search(&(time - track.ffmpeg_delay)) {
             Ok(number) => delivery.deliver(number, || Ok(planes(&bytes, track.width, track.height))),
             Err(_) => delivery.refuse(format!("a picture at {time}, where the index has none")),
         };

@@ -2,7 +2,7 @@
 
 mod parameters;
 
-pub(super) use parameters::{INSTANT_REFRESH, SEQUENCE, Sequence, unit_type};
+pub(super) use parameters::{INSTANT_REFRESH, SEQUENCE, Sequence, is_bipredicted, unit_type};
 
 /// Packing of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,11 @@ impl Stream {
         let inside = units(first, self.length_bytes).unwrap_or_default();
         let sets = self.sets.iter().map(Vec::as_slice).chain(inside);
         sets.filter(|unit| unit_type(unit) == Some(SEQUENCE)).filter_map(Sequence::read).find_map(|set| set.lacking())
+    }
+
+    /// Whether a sample is a B picture, or a part of it is.
+    pub fn is_bipredicted(&self, sample: &[u8]) -> bool {
+        units(sample, self.length_bytes).unwrap_or_default().into_iter().any(is_bipredicted)
     }
 
     /// Whether a sample begins a sequence that depends on nothing before it. A container's key frame may be another: a

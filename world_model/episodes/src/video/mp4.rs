@@ -48,6 +48,10 @@ pub(super) struct Track {
     pub samples: Vec<Sample>,
     /// Composition time of each picture, in units of the container, ascending.
     pub composition: Vec<i64>,
+    /// Units of the container in a second, above 0.
+    pub units_per_sec: u32,
+    /// What `ffmpeg` adds to the composition times of fragments, so that none is before its decoding time.
+    pub ffmpeg_delay: i64,
     /// Number of the picture of each frame, ascending.
     pub pictures: Vec<usize>,
     /// Presentation time of each frame, seconds, ascending.
@@ -100,7 +104,7 @@ impl Track {
         }
         let description = child(table, b"stsd").ok_or_else(|| Fault::broken("stsd"))?;
         let entry = entry::read(description, samples.description.unwrap_or(1))?;
-        let mut listed = samples.listed;
+        let (mut listed, early) = (samples.listed, samples.early);
         for (number, sample) in listed.iter().enumerate() {
             if sample.size > MAX_SAMPLE_BYTES || sample.offset.checked_add(sample.size).is_none_or(|end| end > bytes) {
                 let got = format!("{} bytes at {} of {bytes}", sample.size, sample.offset);
@@ -128,6 +132,8 @@ impl Track {
             label: entry.label,
             samples: samples.collect(),
             composition,
+            units_per_sec: scales.track,
+            ffmpeg_delay: early,
             pictures,
             times,
             frame_secs: if frame_secs.is_finite() { frame_secs } else { 1.0 },

@@ -4,12 +4,30 @@ use crate::video::colours::Label;
 
 /// Type of a unit that is a sequence parameter set.
 pub(in crate::video) const SEQUENCE: u8 = 7;
+/// Type of a unit that is a slice of any other picture.
+const SLICE: u8 = 1;
 /// Type of a unit that is a slice of a picture at which decoding can begin.
 pub(in crate::video) const INSTANT_REFRESH: u8 = 5;
 
 /// Type of a unit.
 pub(in crate::video) fn unit_type(unit: &[u8]) -> Option<u8> {
     unit.first().map(|header| header & 0x1f)
+}
+
+/// Bytes of a slice that its type is read from.
+const SLICE_START: usize = 16;
+/// Type of slices of B pictures, modulo 5.
+const BIPREDICTED: u32 = 1;
+
+/// Whether a unit is a slice of a B picture (7.3.3).
+pub(in crate::video) fn is_bipredicted(unit: &[u8]) -> bool {
+    let start = || unit.get(1..unit.len().min(SLICE_START)).map(without_escapes);
+    let kind = |bytes: Vec<u8>| {
+        let mut bits = Bits { bytes: &bytes, place: 0 };
+        bits.count()?; // its first macroblock
+        bits.count()
+    };
+    unit_type(unit) == Some(SLICE) && start().and_then(kind).is_some_and(|kind| kind % 5 == BIPREDICTED)
 }
 
 /// Part of a sequence parameter set.

@@ -129,7 +129,9 @@ fn read_run(
             }
         }
         let [duration, size, flags, shift] = values;
-        samples.push([place, u64::from(size)], flags & NOT_SYNC == 0, shift.cast_signed(), duration)?;
+        let shift = shift.cast_signed();
+        samples.early = samples.early.max(-i64::from(shift));
+        samples.push([place, u64::from(size)], flags & NOT_SYNC == 0, shift, duration)?;
         place = place.checked_add(u64::from(size)).ok_or_else(broken)?;
     }
     Ok(place)

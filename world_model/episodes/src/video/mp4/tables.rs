@@ -22,6 +22,8 @@ pub(super) struct Samples {
     pub listed: Vec<Listed>,
     /// Decoding time after the last sample.
     pub end: i64,
+    /// By how much samples of fragments are shown before they are decoded, at most: 0 or more.
+    pub early: i64,
     /// Number of the sample description that is in use.
     pub description: Option<u32>,
     /// Bytes of the file, which bound the number of samples.
@@ -30,7 +32,7 @@ pub(super) struct Samples {
 
 impl Samples {
     pub fn new(bytes: u64) -> Self {
-        Self { listed: Vec::new(), end: 0, description: None, bytes }
+        Self { listed: Vec::new(), end: 0, early: 0, description: None, bytes }
     }
 
     /// Refuses `more` samples if the file cannot hold them.
