@@ -30,7 +30,7 @@ pub use inference_linear::{InferenceLinear, Precision};
 pub use linear::product;
 pub use sigreg::sigreg;
 
-pub(crate) use attention::{MAX_FRAMES, attend_one, attention};
+pub(crate) use attention::{MAX_FRAMES, Visible, attend_one, attention};
 pub(crate) use batch_norm::{batch_norm, column_statistics};
 pub(crate) use gate::{gate, gate_rows, gate_rows_back};
 pub(crate) use gelu::{gelu, gelu_in_place};

@@ -10,7 +10,7 @@
 
 mod account;
 mod action_predictor;
-mod blocks;
+pub(super) mod blocks;
 mod classifier;
 mod config;
 mod describe;
@@ -23,7 +23,7 @@ mod fresh;
 mod measured;
 mod model;
 mod names;
-mod parameters;
+pub(super) mod parameters;
 pub(super) mod parity;
 mod parity_inputs;
 mod predictor;
@@ -33,6 +33,7 @@ mod resampling;
 mod rotation;
 mod shapes;
 mod sincos;
+pub(super) mod trainable;
 
 pub use action_predictor::{ActionContext, ActionPredictor};
 pub use classifier::AttentiveClassifier;

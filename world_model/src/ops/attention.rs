@@ -13,18 +13,37 @@ const FEW: usize = 8;
 /// Most tokens that [`attend_one`] takes.
 pub(crate) const MAX_FRAMES: usize = 64;
 
-/// `softmax(Q Kᵀ / sqrt(I / heads)) V` per sequence and head: `[B, T, 3 I]` → `[B, T, I]`. `causal`: a token attends
-/// only to itself and those before it.
+/// Which tokens a token attends to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Visible {
+    /// All.
+    All,
+    /// Those of its own frame and of frames before, of so many tokens each. With frames of one token: itself and those
+    /// before it.
+    Frames(usize),
+}
+
+impl Visible {
+    /// How many tokens the token number `token` of `tokens` attends to: the first ones.
+    pub(crate) fn of(self, token: usize, tokens: usize) -> usize {
+        match self {
+            Self::All => tokens,
+            Self::Frames(frame) => ((token / frame.max(1) + 1) * frame.max(1)).min(tokens),
+        }
+    }
+}
+
+/// `softmax(Q Kᵀ / sqrt(I / heads)) V` per sequence and head: `[B, T, 3 I]` → `[B, T, I]`.
 ///
 /// # Errors
 /// When the last dimension is not three times a multiple of `heads`.
-pub(crate) fn attention(input: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
-    input.contiguous()?.apply_op1(Attention { heads, causal })
+pub(crate) fn attention(input: &Tensor, heads: usize, visible: Visible) -> Result<Tensor> {
+    input.contiguous()?.apply_op1(Attention { heads, visible })
 }
 
 struct Attention {
     heads: usize,
-    causal: bool,
+    visible: Visible,
 }
 
 /// Sizes of one call.
@@ -51,8 +70,7 @@ impl Attention {
             #[inline(always)]
             || {
                 for (token, row) in scores.chunks_exact_mut(sizes.tokens).enumerate() {
-                    let seen = if self.causal { token + 1 } else { sizes.tokens };
-                    let (seen, unseen) = row.split_at_mut(seen);
+                    let (seen, unseen) = row.split_at_mut(self.visible.of(token, sizes.tokens));
                     softmax(seen, scale);
                     unseen.fill(0.0);
                 }
@@ -164,7 +182,7 @@ impl Scratch {
 }
 
 impl Attention {
-    /// `Q Kᵀ`, `[T, T]`; with few tokens and a causal mask only the unmasked part.
+    /// `Q Kᵀ`, `[T, T]`; with few tokens only the visible part.
     fn scores(&self, queries: &Head<'_>, keys: &Head<'_>, scores: &mut [f32]) {
         let tokens = queries.sizes.tokens;
         if tokens > FEW {
@@ -174,7 +192,7 @@ impl Attention {
             #[inline(always)]
             || {
                 for token in 0..tokens {
-                    for other in 0..if self.causal { token + 1 } else { tokens } {
+                    for other in 0..self.visible.of(token, tokens) {
                         scores[token * tokens + other] = dot(queries.row(token), keys.row(other));
                     }
                 }
@@ -279,7 +297,7 @@ mod tests {
     use candle_core::DType;
 
     /// The definition, in candle's own operations.
-    fn plain(input: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
+    fn plain(input: &Tensor, heads: usize, visible: Visible) -> Result<Tensor> {
         let (batch, tokens, width) = input.dims3()?;
         let head = width / 3 / heads;
         let part = |part: usize| -> Result<Tensor> {
@@ -291,9 +309,9 @@ mod tests {
         };
         let (queries, keys, values) = (part(0)?, part(1)?, part(2)?);
         let mut scores = (queries.matmul(&keys.t()?.contiguous()?)? / (head as f64).sqrt())?;
-        if causal {
-            let mask: Vec<f32> =
-                (0..tokens * tokens).map(|index| if index % tokens > index / tokens { -1e9 } else { 0.0 }).collect();
+        if let Visible::Frames(frame) = visible {
+            let hidden = |index: usize| index % tokens / frame > index / tokens / frame;
+            let mask: Vec<f32> = (0..tokens * tokens).map(|index| if hidden(index) { -1e9 } else { 0.0 }).collect();
             scores = scores.broadcast_add(&tensor(mask, (tokens, tokens))?)?;
         }
         let exponentials = scores.broadcast_sub(&scores.max_keepdim(3)?)?.exp()?;
@@ -303,25 +321,36 @@ mod tests {
 
     #[test]
     fn it_is_attention_with_few_and_many_tokens() -> Result<()> {
-        for (tokens, causal) in [(1, false), (3, true), (3, false), (20, false), (20, true)] {
+        let frames = |tokens, frame| (tokens, Visible::Frames(frame));
+        for (tokens, visible) in [
+            (1, Visible::All),
+            frames(3, 1),
+            (3, Visible::All),
+            frames(6, 2),
+            (20, Visible::All),
+            frames(20, 1),
+            frames(20, 5),
+        ] {
             let input = tensor(values(2 * tokens * 36, 0.0), (2, tokens, 36))?;
-            let expected = plain(&input, 2, causal)?.flatten_all()?.to_vec1::<f32>()?;
-            let got = attention(&input, 2, causal)?.flatten_all()?.to_vec1::<f32>()?;
-            assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{tokens} tokens");
+            let expected = plain(&input, 2, visible)?.flatten_all()?.to_vec1::<f32>()?;
+            let got = attention(&input, 2, visible)?.flatten_all()?.to_vec1::<f32>()?;
+            assert!(got.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{tokens} tokens, {visible:?}");
         }
         Ok(())
     }
 
     #[test]
     fn gradients_are_right() {
-        for (tokens, causal) in [(3, true), (3, false), (9, true), (9, false)] {
-            check(&[&[2, tokens, 12]], |x| attention(&x[0], 2, causal), 2e-2);
+        for tokens in [3, 9] {
+            for visible in [Visible::All, Visible::Frames(1), Visible::Frames(3)] {
+                check(&[&[2, tokens, 12]], |x| attention(&x[0], 2, visible), 2e-2);
+            }
         }
     }
 
     #[test]
     fn rows_that_are_not_three_parts_of_heads_are_an_error() -> Result<()> {
-        assert!(attention(&tensor(vec![0.0; 16], (1, 2, 8))?, 2, false).is_err());
+        assert!(attention(&tensor(vec![0.0; 16], (1, 2, 8))?, 2, Visible::All).is_err());
         Ok(())
     }
 }

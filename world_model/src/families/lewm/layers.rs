@@ -133,7 +133,7 @@ impl Vision {
         let mut tokens = self.embeddings(images)?;
         for layer in &self.layers {
             let mixed = apply(&joined(&layer.parts)?, &layer.before.forward(&tokens)?)?;
-            let mixed = ops::attention(&mixed, self.config.heads, false)?;
+            let mixed = ops::attention(&mixed, self.config.heads, ops::Visible::All)?;
             tokens = (tokens + apply(&layer.output, &mixed)?)?;
             let wide = ops::gelu(&apply(&layer.widen, &layer.after.forward(&tokens)?)?)?;
             tokens = (tokens + apply(&layer.narrow, &wide)?)?;
@@ -344,7 +344,7 @@ impl Predictor {
             let normal = layer.attention_norm.forward(&modulated(&hidden, 0)?)?;
             let rows = normal.reshape((batch * tokens, width))?;
             let mixed = ops::product(&rows, &layer.query_key_value)?.reshape((batch, tokens, ()))?;
-            let mixed = ops::attention(&mixed, self.config.heads, true)?;
+            let mixed = ops::attention(&mixed, self.config.heads, ops::Visible::Frames(1))?;
             hidden = (hidden + (apply(&layer.output, &mixed)? * part(2)?)?)?;
             let normal = layer.perceptron_norm.forward(&modulated(&hidden, 3)?)?;
             let wide = ops::gelu(&apply(&layer.widen, &normal)?)?;

@@ -1,11 +1,11 @@
 //! V-JEPA 2-AC's predictor: the patch tokens of the next frame, from those of the frames so far, the robot's states and
 //! the actions between them. Attention is causal over frames.
 
-use super::blocks::{Blocks, Visible, map_rows, norm_rows, standardised};
+use super::blocks::{Blocks, map_rows, norm_rows, standardised};
 use super::config::ActionPredictorConfig;
 use super::parameters::{Norm, Parameters, linear};
 use super::rotation::Rotation;
-use crate::ops::{InferenceLinear, Precision};
+use crate::ops::{InferenceLinear, Precision, Visible};
 use crate::{Error, Result};
 
 /// Most frames of a context.

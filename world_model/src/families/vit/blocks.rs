@@ -13,27 +13,18 @@ use super::parameters::{Norm, Parameters, linear, scaled_linear};
 use super::rotation::Rotation;
 use crate::Result;
 use crate::ops::{
-    AttentionScratch, HeadRows, InferenceLinear, Precision, RoundedRows, affine_norm_rows, attend_rows, gelu_in_place,
-    silu_in_place,
+    AttentionScratch, HeadRows, InferenceLinear, Precision, RoundedRows, Visible, affine_norm_rows, attend_rows,
+    gelu_in_place, silu_in_place,
 };
 use crate::scratch::{BufferPool, room};
 
 /// Rows of a group: their hidden values stay in the second-level cache, and a matrix that is read once per group is
 /// used often enough.
-pub(super) const ROWS: usize = 128;
-
-/// Which tokens a token sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Visible {
-    /// All.
-    All,
-    /// Those of its own frame and of frames before, of so many tokens each.
-    Frames(usize),
-}
+pub(in crate::families) const ROWS: usize = 128;
 
 /// Blocks, ready to run.
 #[derive(Debug, Clone)]
-pub(super) struct Blocks {
+pub(in crate::families) struct Blocks {
     config: BlocksConfig,
     blocks: Vec<Block>,
     pool: BufferPool<Scratch>,
@@ -51,7 +42,7 @@ struct Block {
 
 /// Buffers of a group of rows.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
+pub(in crate::families) struct Scratch {
     pub normal: Vec<f32>,
     pub wide: Vec<f32>,
     pub gated: Vec<f32>,
@@ -143,13 +134,8 @@ impl Blocks {
         let tokens = projected.len() / (3 * width);
         let mut start = first;
         while start < first + count {
-            let (end, seen) = match visible {
-                Visible::All => (first + count, tokens),
-                Visible::Frames(frame) => {
-                    let seen = ((start / frame + 1) * frame).min(tokens);
-                    (seen.min(first + count), seen)
-                }
-            };
+            let seen = visible.of(start, tokens);
+            let end = seen.min(first + count);
             let rows = end - start;
             for at in (0..width).step_by(head) {
                 let part = |first: usize, rows: usize| HeadRows { values: projected, first, stride: 3 * width, rows };
@@ -191,7 +177,7 @@ impl Blocks {
 }
 
 /// Applies `map` to all rows of `input`, over the threads of the current pool.
-pub(super) fn map_rows(map: &InferenceLinear, input: &[f32], pool: &BufferPool<Scratch>) -> Vec<f32> {
+pub(in crate::families) fn map_rows(map: &InferenceLinear, input: &[f32], pool: &BufferPool<Scratch>) -> Vec<f32> {
     let (inputs, outputs) = (map.inputs(), map.outputs());
     let mut output = vec![0.0; input.len() / inputs * outputs];
     let groups = input.par_chunks(ROWS * inputs).zip(output.par_chunks_mut(ROWS * outputs));
@@ -202,14 +188,14 @@ pub(super) fn map_rows(map: &InferenceLinear, input: &[f32], pool: &BufferPool<S
 }
 
 /// Layer norm of all rows of `input [N, D]`.
-pub(super) fn norm_rows(norm: &Norm, epsilon: f32, input: &[f32]) -> Vec<f32> {
+pub(in crate::families) fn norm_rows(norm: &Norm, epsilon: f32, input: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; input.len()];
     affine_norm_rows(input, &mut output, &norm.scale, &norm.shift, epsilon);
     output
 }
 
 /// Layer norm without scale and shift, with PyTorch's epsilon: how targets of predictors are normalised.
-pub(super) fn standardised(input: &[f32], width: usize) -> Vec<f32> {
+pub(in crate::families) fn standardised(input: &[f32], width: usize) -> Vec<f32> {
     let norm = Norm { scale: vec![1.0; width], shift: vec![0.0; width] };
     norm_rows(&norm, 1e-5, input)
 }

@@ -1,9 +1,9 @@
 //! An attentive classifier on the tokens of a frozen encoder: one learned query attends to all tokens.
 
-use super::blocks::{Blocks, Visible, map_rows, norm_rows};
+use super::blocks::{Blocks, map_rows, norm_rows};
 use super::config::ClassifierConfig;
 use super::parameters::{Norm, Parameters, linear};
-use crate::ops::{HeadRows, InferenceLinear, Precision, attend_rows, gelu_in_place};
+use crate::ops::{HeadRows, InferenceLinear, Precision, Visible, attend_rows, gelu_in_place};
 use crate::{Error, Result};
 
 /// Classifies the tokens of an encoder. The cross-attention has no output projection; its query is not normalised.

@@ -2,13 +2,13 @@
 
 use rayon::prelude::*;
 
-use super::blocks::{Blocks, ROWS, Visible, norm_rows};
+use super::blocks::{Blocks, ROWS, norm_rows};
 use super::config::{EncoderConfig, Norms, Positions, VitKind};
 use super::parameters::{Norm, Parameters, linear};
 use super::resampling::{Filter, resized, resized_in_time};
 use super::rotation::{Rotation, places};
 use super::sincos::sincos;
-use crate::ops::{InferenceLinear, Precision};
+use crate::ops::{InferenceLinear, Precision, Visible};
 use crate::{Error, Result};
 
 /// Most tokens of a clip: attention takes time with their square.

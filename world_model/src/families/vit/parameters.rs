@@ -11,7 +11,7 @@ use crate::tensor_files::TensorFiles;
 use crate::{Error, Result};
 
 /// Values of weights by their inner names.
-pub(super) trait Parameters {
+pub(in crate::families) trait Parameters {
     /// All values of the weight `name`.
     ///
     /// # Errors
@@ -23,7 +23,7 @@ pub(super) trait Parameters {
 }
 
 /// Weights in files, read when they are asked for.
-pub(super) struct StoredParameters<'a> {
+pub(in crate::families) struct StoredParameters<'a> {
     /// The files.
     pub files: &'a mut TensorFiles,
     /// Stored names of the pieces of each weight.
@@ -51,7 +51,7 @@ impl Parameters for StoredParameters<'_> {
 }
 
 /// Random weights of given shapes, each from its own child of a seed. For measuring speed and for tests.
-pub(super) struct DrawnParameters {
+pub(in crate::families) struct DrawnParameters {
     /// The root.
     pub seed: Seed,
     /// Shapes by name.
@@ -80,13 +80,13 @@ impl Parameters for DrawnParameters {
     }
 }
 
-pub(super) fn missing(name: &str) -> Error {
+pub(in crate::families) fn missing(name: &str) -> Error {
     Error::Shape { operation: "loading weights", expected: format!("a weight {name}"), got: "none".into() }
 }
 
 /// Scale and shift of a layer norm.
 #[derive(Debug, Clone)]
-pub(super) struct Norm {
+pub(in crate::families) struct Norm {
     pub scale: Vec<f32>,
     pub shift: Vec<f32>,
 }
@@ -100,12 +100,16 @@ impl Norm {
 }
 
 /// The map `name`, in `precision`; without a stored bias of zeros.
-pub(super) fn linear(parameters: &mut dyn Parameters, name: &str, precision: Precision) -> Result<InferenceLinear> {
+pub(in crate::families) fn linear(
+    parameters: &mut dyn Parameters,
+    name: &str,
+    precision: Precision,
+) -> Result<InferenceLinear> {
     scaled_linear(parameters, name, None, precision)
 }
 
 /// The map `name` with its outputs multiplied by the vector `scale`, if there is one: LayerScale costs nothing then.
-pub(super) fn scaled_linear(
+pub(in crate::families) fn scaled_linear(
     parameters: &mut dyn Parameters,
     name: &str,
     scale: Option<&[f32]>,

@@ -1,12 +1,12 @@
 //! A predictor of masked tokens: from the tokens that an encoder saw, what it would have made of the others.
 
-use super::blocks::{Blocks, Visible, map_rows, norm_rows};
+use super::blocks::{Blocks, map_rows, norm_rows};
 use super::config::{EncoderConfig, Positions, PredictorConfig};
 use super::encoder::Grid;
 use super::parameters::{Norm, Parameters, linear};
 use super::rotation::{Rotation, places};
 use super::sincos::sincos;
-use crate::ops::{InferenceLinear, Precision, gelu_in_place};
+use crate::ops::{InferenceLinear, Precision, Visible, gelu_in_place};
 use crate::{Error, Result};
 
 /// A predictor, ready to run. As with encoders, the number of threads changes no bit.

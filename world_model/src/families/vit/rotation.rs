@@ -5,7 +5,7 @@ use crate::ops::vectorised;
 
 /// Sines and cosines for the queries and keys of some tokens: one row per token, the same for every head and block.
 #[derive(Debug, Clone)]
-pub(super) struct Rotation {
+pub(in crate::families) struct Rotation {
     cosines: Vec<f32>,
     sines: Vec<f32>,
     /// Values of a head that are rotated: three slices.

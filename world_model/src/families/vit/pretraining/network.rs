@@ -10,12 +10,10 @@ use super::config::{EncoderSizes, PredictorSizes, PretrainingConfig};
 use crate::Result;
 use crate::families::vit::fresh::fresh;
 use crate::families::vit::sincos::sincos;
+use crate::families::vit::trainable::{Stack, apply, detached, linear, positions};
 use crate::layers::Linear;
-use crate::ops::{self, tensor};
+use crate::ops::Visible;
 use crate::parameters::{Initial, Shapes, WeightSource, Weights, shapes_of};
-
-/// Epsilon of all norms.
-const EPSILON: f32 = 1e-6;
 
 /// Encoder, its average over steps, and predictor.
 #[derive(Debug)]
@@ -86,119 +84,6 @@ pub(super) fn stored(config: &PretrainingConfig, tensors: BTreeMap<String, Tenso
     Ok((encoder, predictor))
 }
 
-/// `[.., I]` → `[.., O]`.
-fn apply(linear: &Linear, input: &Tensor) -> Result<Tensor> {
-    let mut shape = input.dims().to_vec();
-    let inputs = shape.pop().unwrap_or(0);
-    let rows = linear.forward(&input.reshape((input.elem_count() / inputs.max(1), inputs))?)?;
-    shape.push(rows.dim(1)?);
-    Ok(rows.reshape(shape)?)
-}
-
-fn linear(source: &mut WeightSource, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
-    source.within(name, |source| {
-        let weight = source.weight("weight", &[outputs, inputs], fresh("weight", &[outputs, inputs]))?;
-        Ok(Linear { weight, bias: source.weight("bias", &[outputs], Initial::Constant(0.0))? })
-    })
-}
-
-fn detached(linear: &Linear) -> Linear {
-    Linear { weight: linear.weight.detach(), bias: linear.bias.detach() }
-}
-
-#[derive(Debug, Clone)]
-struct Norm {
-    scale: Tensor,
-    shift: Tensor,
-}
-
-impl Norm {
-    fn new(source: &mut WeightSource, name: &str, width: usize) -> Result<Self> {
-        source.within(name, |source| {
-            let scale = source.weight("weight", &[width], Initial::Constant(1.0))?;
-            Ok(Self { scale, shift: source.weight("bias", &[width], Initial::Constant(0.0))? })
-        })
-    }
-
-    fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        Ok(ops::affine_norm(input, &self.scale, &self.shift, EPSILON)?)
-    }
-
-    fn detached(&self) -> Self {
-        Self { scale: self.scale.detach(), shift: self.shift.detach() }
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Block {
-    attention_norm: Norm,
-    query_key_value: Linear,
-    output: Linear,
-    perceptron_norm: Norm,
-    widen: Linear,
-    narrow: Linear,
-}
-
-/// Blocks and the norm behind them.
-#[derive(Debug, Clone)]
-struct Stack {
-    blocks: Vec<Block>,
-    norm: Norm,
-    heads: usize,
-}
-
-impl Stack {
-    fn new(source: &mut WeightSource, names: [&str; 2], (width, layers, heads): (usize, usize, usize)) -> Result<Self> {
-        let block = |source: &mut WeightSource| {
-            Ok(Block {
-                attention_norm: Norm::new(source, "norm1", width)?,
-                query_key_value: linear(source, "attn.qkv", width, 3 * width)?,
-                output: linear(source, "attn.proj", width, width)?,
-                perceptron_norm: Norm::new(source, "norm2", width)?,
-                widen: linear(source, "mlp.fc1", width, 4 * width)?,
-                narrow: linear(source, "mlp.fc2", 4 * width, width)?,
-            })
-        };
-        let blocks = (0..layers).map(|index| source.within(&format!("{}.{index}", names[0]), block));
-        let blocks = blocks.collect::<Result<_>>()?;
-        Ok(Self { blocks, norm: Norm::new(source, names[1], width)?, heads })
-    }
-
-    /// `[B, M, D]` → `[B, M, D]`.
-    fn forward(&self, mut tokens: Tensor) -> Result<Tensor> {
-        for block in &self.blocks {
-            let mixed = apply(&block.query_key_value, &block.attention_norm.forward(&tokens)?)?;
-            let mixed = ops::attention(&mixed, self.heads, false)?;
-            tokens = (tokens + apply(&block.output, &mixed)?)?;
-            let wide = ops::gelu(&apply(&block.widen, &block.perceptron_norm.forward(&tokens)?)?)?;
-            tokens = (tokens + apply(&block.narrow, &wide)?)?;
-        }
-        self.norm.forward(&tokens)
-    }
-
-    fn detached(&self) -> Self {
-        let block = |block: &Block| Block {
-            attention_norm: block.attention_norm.detached(),
-            query_key_value: detached(&block.query_key_value),
-            output: detached(&block.output),
-            perceptron_norm: block.perceptron_norm.detached(),
-            widen: detached(&block.widen),
-            narrow: detached(&block.narrow),
-        };
-        Self { blocks: self.blocks.iter().map(block).collect(), norm: self.norm.detached(), heads: self.heads }
-    }
-}
-
-/// Positions of the tokens `numbers`, `[B, M, width]`.
-pub(super) fn positions(table: &[f32], width: usize, numbers: &[Vec<u32>]) -> Result<Tensor> {
-    let rows = numbers.iter().flatten().flat_map(|&number| {
-        let start = number as usize * width;
-        table[start..start + width].iter().copied()
-    });
-    let shape = (numbers.len(), numbers.first().map_or(0, Vec::len), width);
-    Ok(tensor(rows.collect(), shape)?)
-}
-
 /// Tubelets become tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Encoder {
@@ -229,7 +114,7 @@ impl Encoder {
     pub fn forward(&self, tubelets: &Tensor, numbers: &[Vec<u32>]) -> Result<Tensor> {
         let positions = positions(&self.table, self.width, numbers)?;
         let tokens = self.patch.forward(tubelets)?.reshape(positions.shape())?;
-        self.stack.forward((tokens + positions)?)
+        self.stack.forward((tokens + positions)?, Visible::All)
     }
 
     /// The same weights without gradients: they move with the encoder's.
@@ -285,7 +170,7 @@ impl Predictor {
         let seen = (apply(&self.entry, context)? + positions(&self.table, self.width, numbers)?)?;
         let places = positions(&self.table, self.width, targets)?;
         let hidden = places.broadcast_add(&self.mask_tokens[mask_token % self.mask_tokens.len()])?;
-        let tokens = self.stack.forward(Tensor::cat(&[&seen, &hidden], 1)?)?;
+        let tokens = self.stack.forward(Tensor::cat(&[&seen, &hidden], 1)?, Visible::All)?;
         let (of_context, of_targets) = (context.dim(1)?, hidden.dim(1)?);
         let predicted = apply(&self.output, &tokens.narrow(1, of_context, of_targets)?.contiguous()?)?;
         let context = match &self.context_output {

@@ -3,8 +3,8 @@
 
 use candle_core::Tensor;
 
-use super::network::positions;
 use crate::Result;
+use crate::families::vit::trainable::positions;
 use crate::ops::{product, sigreg, with_values};
 
 /// Standard deviation below which a dimension costs.
