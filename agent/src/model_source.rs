@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use mindseye_interface::ActionSpace;
+use mindseye_world_model::families::frozen::FrozenWorldModel;
 use mindseye_world_model::{
     AnyCheckpoint, Checkpoint, CriticNetwork, Dynamics, Head, InferenceOptions, LatentMetric, LatentStatistics, Model,
     Policy, StateProbe,
@@ -146,6 +147,16 @@ impl ModelSource {
             Self::Jepa(checkpoint) => Some(&checkpoint.config.scene),
             Self::Any(checkpoint) => checkpoint.origin.as_ref().map(|origin| origin.scene.as_str()),
             Self::Model(_) => None,
+        }
+    }
+
+    /// Name of the shipped task that fits the model where nothing else is said: that of its scene, but for models whose
+    /// dynamics have no gradients or whose latent space has no statistics.
+    pub fn task_name(&self) -> &str {
+        match self {
+            _ if self.model().as_any().is::<FrozenWorldModel>() => "frozen",
+            _ if self.statistics().is_none() => "plain_distances",
+            _ => self.scene().unwrap_or_default(),
         }
     }
 

@@ -90,26 +90,33 @@ impl EncodedDataset {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let config = model.config();
-        let (mut frames, mut episodes) = (Vec::new(), Vec::new());
-        for episode in chosen {
-            let first = frames.len();
-            frames.extend(episode);
-            if frames.len() - first > 1 {
-                episodes.push(first..frames.len());
-            }
-        }
-        if episodes.is_empty() {
-            let expected = "episodes of at least two action chunks".into();
-            return Err(Error::Data { field: "episodes", expected, got: "none".into() });
-        }
+        let sequences: Vec<Vec<usize>> = chosen.collect();
+        episodes_of(&sequences)?;
+        let frames = sequences.concat();
         progress.begin("encode", frames.len(), "frames");
         let latents = encode_frames(model, cache, &frames, &|done| {
             progress.advance(done, "");
         })?;
         progress.end();
-        let chunks = chunks_after(cache, &frames, config.action_chunk);
+        Self::of_sequences(latents, config.latent_width, config.action_chunk, cache, &sequences)
+    }
+
+    /// Takes the latents `[F, D]` of all frames of `sequences`, each a part of an episode of `cache` whose frames lie
+    /// `action_chunk` apart, in the order of the episodes. Sequences of fewer than two frames are left out.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when no sequence has two frames; [`Error::Shape`] unless there is a latent for every frame.
+    pub(crate) fn of_sequences(
+        latents: Vec<f32>,
+        latent_width: usize,
+        action_chunk: usize,
+        cache: &FrameCache,
+        sequences: &[Vec<usize>],
+    ) -> Result<Self> {
+        let (episodes, frames) = (episodes_of(sequences)?, sequences.concat());
+        let chunks = chunks_after(cache, &frames, action_chunk);
         let states = frames.iter().flat_map(|&frame| cache.state(frame)).copied().collect();
-        let dataset = Self::new(latents, chunks, (config.latent_width, config.chunk_width()), episodes)?;
+        let dataset = Self::new(latents, chunks, (latent_width, action_chunk * cache.action_width()), episodes)?;
         Ok(Self { states, state_names: cache.state_names().to_vec(), cached: frames, ..dataset })
     }
 
@@ -253,6 +260,21 @@ impl EncodedDataset {
 pub fn checksum(values: &[&[f32]]) -> u32 {
     let bytes: Vec<u8> = values.iter().copied().flatten().flat_map(|value| value.to_le_bytes()).collect();
     crc32c::crc32c(&bytes)
+}
+
+/// Which frames of all `sequences` are those of each that has two or more.
+fn episodes_of(sequences: &[Vec<usize>]) -> Result<Vec<Range<usize>>> {
+    let mut first = 0;
+    let ranges = sequences.iter().map(|sequence| {
+        first += sequence.len();
+        first - sequence.len()..first
+    });
+    let episodes: Vec<Range<usize>> = ranges.filter(|range| range.len() > 1).collect();
+    if episodes.is_empty() {
+        let expected = "episodes of at least two action chunks".into();
+        return Err(Error::Data { field: "episodes", expected, got: "none".into() });
+    }
+    Ok(episodes)
 }
 
 /// The actions of `steps` control steps after each of `frames`, zeros beyond the end of an episode.

@@ -1,5 +1,6 @@
 //! The families of models: one folder and one entry of `FAMILIES` each.
 
+pub mod frozen;
 pub mod jepa;
 pub mod lewm;
 pub mod vit;
@@ -29,7 +30,11 @@ pub(crate) struct Family {
 }
 
 /// All families. The first one that recognises a folder reads it.
-static FAMILIES: [Family; 2] = [Family { name: "lewm", is_in: lewm::Lewm::is_in, load: lewm::folder::load }, JEPA];
+static FAMILIES: [Family; 3] = [
+    Family { name: "lewm", is_in: lewm::Lewm::is_in, load: lewm::folder::load },
+    Family { name: "frozen", is_in: frozen::FrozenWorldModel::is_in, load: frozen::folder::load },
+    JEPA,
+];
 
 /// The models that are trained here.
 const JEPA: Family = Family { name: "jepa", is_in: jepa::folder::is_in, load: jepa::folder::load };

@@ -7,12 +7,16 @@
 //! All statistics are those of tokens, shared over the tokens of a state: matrices are `[D, D]`, whatever the number of
 //! tokens.
 
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
 use mindseye_interface::config::require_range;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use crate::covariance::{inverse_roots, of_rows, of_steps};
 use crate::latent::LatentShape;
+use crate::ops::{tensor, with_values};
 use crate::{Error, Result};
 
 /// Which distance in latent space the goal term uses.
@@ -29,6 +33,8 @@ pub enum LatentMetric {
     },
 }
 
+/// Beginning of their names in files of weights.
+const PREFIX: &str = "statistics.";
 /// Largest absolute value of a latent.
 const MAX_LATENT: f64 = 1e9;
 /// Relative error of a stored covariance: sums and files are rounded to 32 bits.
@@ -81,12 +87,53 @@ impl LatentStatistics {
     ///
     /// # Errors
     /// [`mindseye_interface::Error::Field`] naming the matrix and the place.
-    pub(crate) fn validate(&self) -> mindseye_interface::Result<()> {
+    fn validate(&self) -> mindseye_interface::Result<()> {
         for (index, &mean) in self.mean.iter().enumerate() {
             require_range(&format!("statistics.mean[{index}]"), mean, -MAX_LATENT, MAX_LATENT)?;
         }
         require_covariance("statistics.covariance", &self.covariance)?;
         require_covariance("statistics.step_covariance", &self.step_covariance)
+    }
+
+    /// Puts them into `tensors`, under names that begin with `statistics.`.
+    pub(crate) fn store(&self, tensors: &mut BTreeMap<String, Tensor>) -> Result<()> {
+        let width = self.mean.len();
+        let vector = |values: &[f64]| tensor(values.iter().map(|&value| value as f32).collect(), values.len());
+        let matrix = |values: &DMatrix<f64>| {
+            tensor(values.transpose().iter().map(|&value| value as f32).collect(), (width, width))
+        };
+        tensors.insert(format!("{PREFIX}mean"), vector(&self.mean)?);
+        tensors.insert(format!("{PREFIX}covariance"), matrix(&self.covariance)?);
+        tensors.insert(format!("{PREFIX}step_covariance"), matrix(&self.step_covariance)?);
+        Ok(())
+    }
+
+    /// Takes out of `tensors` what [`LatentStatistics::store`] put there, for states of `shape`.
+    ///
+    /// # Errors
+    /// The reason, where one is missing or of another size, or the numbers are those of no data.
+    pub(crate) fn take(
+        tensors: &mut BTreeMap<String, Tensor>,
+        shape: LatentShape,
+    ) -> std::result::Result<Self, String> {
+        let width = shape.width;
+        let mut take = |name: &str, length: usize| -> std::result::Result<Vec<f64>, String> {
+            let name = format!("{PREFIX}{name}");
+            let stored = tensors.remove(&name).ok_or_else(|| format!("{name}: expected it, got none"))?;
+            let values = with_values(&stored, <[f32]>::to_vec).map_err(|error| format!("{name}: {error}"))?;
+            if values.len() != length {
+                return Err(format!("{name}: expected {length} values, got {}", values.len()));
+            }
+            Ok(values.into_iter().map(f64::from).collect())
+        };
+        let statistics = Self {
+            tokens: shape.tokens,
+            mean: take("mean", width)?,
+            covariance: DMatrix::from_row_iterator(width, width, take("covariance", width * width)?),
+            step_covariance: DMatrix::from_row_iterator(width, width, take("step_covariance", width * width)?),
+        };
+        statistics.validate().map_err(|error| error.to_string())?;
+        Ok(statistics)
     }
 
     /// Mean squared distance of `latents [N, D]` from the mean of the training data, in standard deviations: 1 for

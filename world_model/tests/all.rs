@@ -4,6 +4,7 @@ mod adaptation;
 mod checkpoint_config;
 mod critic;
 mod dynamics;
+mod frozen;
 mod heads;
 mod lewm;
 mod lewm_as_saved;

@@ -15,7 +15,8 @@ use mindseye_world_model::testing::trained_forward;
 use mindseye_world_model::training::RunOptions;
 use mindseye_world_model::{Error, OptimiserConfig, Result};
 
-const SIDE: usize = 16;
+/// Side of all images, pixels.
+pub const SIDE: usize = 16;
 
 /// Episodes of a bright square that moves by one pixel a step, each at a place and in a direction of its own.
 fn clips(config: &PretrainingConfig) -> Result<ClipData> {
@@ -55,6 +56,18 @@ fn config(objective: PretrainingObjective) -> PretrainingConfig {
         momentum: MomentumConfig { start: 0.9, end: 0.99 },
         optimiser: OptimiserConfig { learning_rate: 3e-3, warmup_steps: 2, ..OptimiserConfig::default() },
     }
+}
+
+/// Writes a small encoder of images to `folder`.
+///
+/// # Errors
+/// When it cannot be trained or written.
+pub fn write_encoder(folder: &std::path::Path) -> Result<()> {
+    let config = config(PretrainingObjective::Ijepa);
+    let lock = FolderLock::acquire(folder, "pretrain")?;
+    let options = RunOptions { folder: Some(&lock), ..RunOptions::new(Seed::new(4)) };
+    pretrain(&config, &clips(&config)?, &options, &|_, _| ())?;
+    Ok(())
 }
 
 /// Bytes of the file of weights that a run writes.
