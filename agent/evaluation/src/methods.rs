@@ -9,6 +9,7 @@ use mindseye_agent::directive::terms;
 use mindseye_agent::world_model::SimulatorWorldModel;
 use mindseye_agent::{Agent, ModelSource, RunGoal, Task, TickReport};
 use mindseye_interface::{Clock, Observation, Simulator};
+use mindseye_world_model::families::frozen::{FrozenRecord, FrozenWorldModel};
 use mindseye_world_model::{AnyCheckpoint, Checkpoint, Head, Lewm, LoadOptions, PublishedLewm};
 
 use crate::{
@@ -44,7 +45,8 @@ impl LearnedAgent {
     /// # Errors
     /// As [`LearnedAgent::load`].
     pub fn load_with(folder: &Path, scene: &str, options: &LoadOptions) -> Result<Self> {
-        if !Lewm::is_in(folder) {
+        let is_frozen = FrozenWorldModel::is_in(folder);
+        if !is_frozen && !Lewm::is_in(folder) {
             let checkpoint = Arc::new(Checkpoint::load_for_scene(folder, scene)?);
             let identity = ModelIdentity::read(folder, WEIGHTS, Some(checkpoint.config.training.seed))?;
             let files = Some(checkpoint_files::digest(folder)?);
@@ -54,6 +56,11 @@ impl LearnedAgent {
         if let Some(other) = agent.source.scene().filter(|other| *other != scene) {
             let operation = format!("{}: scene", folder.display());
             return Err(Error::value(operation, scene, other));
+        }
+        if is_frozen {
+            let seed = FrozenRecord::read(folder)?.training.seed;
+            let identity = Some(ModelIdentity::read(folder, WEIGHTS, Some(seed))?);
+            return Ok(Self { identity, files: Some(checkpoint_files::digest(folder)?), ..agent });
         }
         let weights = Lewm::weights_file(folder)?;
         let parent = weights.parent().filter(|parent| !parent.as_os_str().is_empty());

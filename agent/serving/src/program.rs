@@ -37,8 +37,6 @@ pub struct Program {
     pub note: fn(&str),
 }
 
-/// The task of models without statistics of their latent space.
-const PLAIN_DISTANCES: &str = "plain_distances";
 /// Most bytes of a file with a token.
 const MAX_TOKEN_BYTES: u64 = 4096;
 /// Fewest characters of a token.
@@ -77,9 +75,7 @@ impl Program {
         let checkpoint = AnyCheckpoint::load(&(self.resolve)(folder)).map_err(|error| Error::Supplied(error.into()))?;
         let checkpoint = Arc::new(checkpoint);
         let source = ModelSource::from(&checkpoint);
-        let is_plain = task.is_none() && source.statistics().is_none();
-        let scene = if is_plain { PLAIN_DISTANCES } else { source.scene().unwrap_or_default() };
-        let mut task = (self.task)(task, scene).map_err(Error::Supplied)?;
+        let mut task = (self.task)(task, source.task_name()).map_err(Error::Supplied)?;
         if let Some(deadline_ms) = deadline_ms {
             mindseye_interface::config::require_range("--deadline-ms", deadline_ms, 0.1, 1e6)?;
             task.budget_ms = deadline_ms;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use mindseye_agent::{ModelSource, Task};
 use mindseye_assets as assets;
 use mindseye_evaluation::{
     Evaluation, EvaluationEnd, GoalArguments, LearnedAgent, Method, NoOp, Oracle, OracleDynamics, Perturbation,
@@ -108,9 +109,8 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     require_range("--drop-frames", arguments.drop_frames, 0.0, 1.0)?;
     let goals = arguments.goals.kind()?;
     let mut scene = arguments.scene.open()?;
-    let task = load_task(arguments.task.as_deref(), &scene.name)?;
     let folder = assets::checkpoint_or(arguments.checkpoint.as_deref(), &scene.name)?;
-    let (tested, side) = tested_method(arguments, &folder, &mut scene)?;
+    let (tested, side, task) = tested_method(arguments, &folder, &mut scene)?;
     let benchmark = scene.benchmark.as_ref();
     let has_snapshots = benchmark.environment()?.has_snapshots();
     require_range("--image-side (the checkpoint's)", arguments.scene.image_side, side, side)?;
@@ -174,8 +174,12 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
     Ok(())
 }
 
-/// The method under test, and the side of its images, pixels.
-fn tested_method(arguments: &EvaluateArguments, folder: &Path, scene: &mut Opened) -> Result<(Box<dyn Method>, usize)> {
+/// The method under test, the side of its images, pixels, and the task: the named one, or the one that fits the model.
+fn tested_method(
+    arguments: &EvaluateArguments,
+    folder: &Path,
+    scene: &mut Opened,
+) -> Result<(Box<dyn Method>, usize, Task)> {
     let has_statistics = !arguments.action_mean.is_empty() || !arguments.action_std.is_empty();
     let mut options = LoadOptions::default();
     if Lewm::is_in(folder) {
@@ -193,5 +197,13 @@ fn tested_method(arguments: &EvaluateArguments, folder: &Path, scene: &mut Opene
         note!("starts and goals are of the {count} episodes of --data that the model was not trained on");
     }
     let side = agent.image_side();
-    Ok((if arguments.oracle_dynamics { Box::new(OracleDynamics { agent }) } else { Box::new(agent) }, side))
+    // A model of other recordings pursues what the scene's task says.
+    let name = match agent.source() {
+        ModelSource::Jepa(_) => &scene.name,
+        source => source.task_name(),
+    };
+    let task = load_task(arguments.task.as_deref(), name)?;
+    let method: Box<dyn Method> =
+        if arguments.oracle_dynamics { Box::new(OracleDynamics { agent }) } else { Box::new(agent) };
+    Ok((method, side, task))
 }

@@ -1,15 +1,16 @@
 //! `mindseye inspect`: what is in a folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_assets as assets;
 use mindseye_episodes::{DatasetSummary, Mapping, is_recording, open_with};
 use mindseye_plots::model_report::{self, CheckpointSummary};
+use mindseye_world_model::families::frozen::{FrozenRecord, FrozenWorldModel};
 use mindseye_world_model::surprise::SurpriseCalibration;
 use mindseye_world_model::training::STATE_FILE;
-use mindseye_world_model::{Checkpoint, Lewm, LewmConfig};
+use mindseye_world_model::{AnyCheckpoint, Checkpoint, Lewm, LewmConfig};
 use serde::Serialize;
 
 use super::{load_mapping, load_task, print_json};
@@ -59,6 +60,7 @@ enum Finding {
     Dataset(Box<DatasetFinding>),
     Checkpoint(Box<CheckpointSummary>),
     Lewm(Box<LewmSummary>),
+    Frozen(Box<FrozenSummary>),
 }
 
 #[derive(Debug, Serialize)]
@@ -76,6 +78,19 @@ struct LewmSummary {
     config: LewmConfig,
 }
 
+/// A world model on a frozen encoder.
+#[derive(Debug, Serialize)]
+struct FrozenSummary {
+    path: PathBuf,
+    /// What the encoder is, in words.
+    encoder: String,
+    /// Tokens of a state and their width.
+    tokens: [usize; 2],
+    fingerprint: String,
+    #[serde(flatten)]
+    record: FrozenRecord,
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -89,6 +104,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
         Finding::Dataset(finding) => print_dataset(&finding),
         Finding::Checkpoint(summary) => say!("{summary}"),
         Finding::Lewm(summary) => print_lewm(&summary),
+        Finding::Frozen(summary) => print_frozen(&summary),
     }
     Ok(())
 }
@@ -117,6 +133,12 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
             parameters: model.parameters(),
             config: model.config().clone(),
         })));
+    }
+    if FrozenWorldModel::is_in(path) {
+        if arguments.data.is_some() {
+            bail!("{}: expected a checkpoint of `train` beside --data, got one of `train dynamics`", path.display());
+        }
+        return Ok(Finding::Frozen(Box::new(frozen(path)?)));
     }
     if path.join("config.json").exists() || path.join(STATE_FILE).exists() {
         let checkpoint = Checkpoint::load(path)?;
@@ -155,4 +177,44 @@ fn print_dataset(DatasetFinding { summary, mapping }: &DatasetFinding) {
 fn print_lewm(summary: &LewmSummary) {
     say!("LeWorldModel {}", summary.path.display());
     say!("  {} weights, {}", summary.parameters, summary.config);
+}
+
+fn frozen(path: &Path) -> Result<FrozenSummary> {
+    let checkpoint = AnyCheckpoint::load(path)?;
+    let model = checkpoint.model.as_any().downcast_ref::<FrozenWorldModel>();
+    let tokens = checkpoint.spec().latent;
+    Ok(FrozenSummary {
+        path: path.to_path_buf(),
+        encoder: model.map(|model| model.tokens().encoder().vit().to_string()).unwrap_or_default(),
+        tokens: [tokens.tokens, tokens.width],
+        fingerprint: checkpoint.fingerprint().to_owned(),
+        record: FrozenRecord::read(path)?,
+    })
+}
+
+fn print_frozen(summary: &FrozenSummary) {
+    let FrozenSummary { path, encoder, tokens: [tokens, width], record, .. } = summary;
+    let (training, origin, predictor) = (&record.training, &record.origin, &record.recipe.predictor);
+    say!("world model on a frozen encoder {}", path.display());
+    say!("  encoder: {encoder}");
+    say!(
+        "  states of {tokens} tokens of {width} values; of {}, {} s a control step",
+        origin.scene,
+        origin.control_step_secs
+    );
+    say!(
+        "  predictor: {} weights, {} layers of {} heads, width {}, {} control steps at a time",
+        training.parameters,
+        predictor.layers,
+        predictor.heads,
+        predictor.width,
+        record.recipe.action_chunk
+    );
+    say!(
+        "  trained {} steps on {} episodes in {:.1} minutes",
+        training.steps,
+        training.training_episodes,
+        training.minutes
+    );
+    training.validation.iter().for_each(|validation| say!("  held-out {validation}"));
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use mindseye_agent::ModelSource;
 use mindseye_agent::session::{CameraImage, MAX_LINE_BYTES, PlanRequest, PlannedActions, PlanningSession, SessionPlan};
-use mindseye_agent::{ModelSource, Task};
 use mindseye_assets as assets;
 use mindseye_evaluation::verdict::Verdict;
 use mindseye_interface::config::require_range;
@@ -73,9 +73,6 @@ pub struct PlanArguments {
     json: bool,
 }
 
-/// The task of models without statistics of their latent space.
-const PLAIN_DISTANCES: &str = "plain_distances";
-
 /// A plan as JSON.
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -95,7 +92,8 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
     let options = LoadOptions { action_width: arguments.action_width, ..LoadOptions::default() };
     let checkpoint = Arc::new(AnyCheckpoint::load_with(&assets::resolve(&arguments.checkpoint), &options)?);
     let source = ModelSource::from(&checkpoint);
-    let (task, seed) = (task(arguments, &source)?, Seed::new(arguments.seed));
+    let task = load_task(arguments.task.as_deref(), source.task_name())?;
+    let seed = Seed::new(arguments.seed);
     let mut session = PlanningSession::new(&source, &task, seed, arguments.deadline_ms)?;
     let folder = assets::resolve(&arguments.checkpoint);
     session.note_novelty(&folder)?;
@@ -124,13 +122,6 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
     say!("{}", plan.actions);
     drawn.iter().for_each(|text| say!("{text}"));
     Ok(())
-}
-
-/// The task that is named, or the shipped one that fits the model.
-fn task(arguments: &PlanArguments, source: &ModelSource) -> Result<Task> {
-    let scene = source.scene().unwrap_or_default();
-    let without_statistics = arguments.task.is_none() && source.statistics().is_none();
-    load_task(arguments.task.as_deref(), if without_statistics { PLAIN_DISTANCES } else { scene })
 }
 
 /// The images that `arguments` name.

@@ -1,7 +1,8 @@
-//! `mindseye train`: a world model from recorded episodes, or a head on top of one.
+//! `mindseye train`: a world model from recorded episodes, a head on top of one, or dynamics on a frozen encoder.
 
 mod critic;
 mod decoder;
+mod dynamics;
 mod ensemble;
 mod head;
 mod model;
@@ -43,7 +44,7 @@ pub struct TrainArguments {
     model: model::ModelArguments,
 }
 
-/// The heads.
+/// The heads, and dynamics on an encoder.
 #[derive(Debug, Subcommand)]
 pub(super) enum HeadCommand {
     Policy(policy::PolicyArguments),
@@ -55,6 +56,7 @@ pub(super) enum HeadCommand {
     Ensemble(ensemble::EnsembleArguments),
     Decoder(decoder::DecoderArguments),
     Surprise(SurpriseArguments),
+    Dynamics(dynamics::DynamicsArguments),
 }
 
 /// Runs the command.
@@ -77,6 +79,7 @@ impl HeadCommand {
             Self::Stochastic(arguments) => arguments.run(),
             Self::Ensemble(arguments) => arguments.run(),
             Self::Decoder(arguments) => arguments.run(),
+            Self::Dynamics(arguments) => arguments.run(),
             Self::Surprise(arguments) => {
                 say!("{}", arguments.run(&TerminalProgress::stopped_by(stop_on_ctrl_c()?))?);
                 Ok(())
@@ -94,6 +97,7 @@ impl HeadCommand {
             Self::Ensemble(_) => "train ensemble",
             Self::Decoder(_) => "train decoder",
             Self::Surprise(_) => "train surprise",
+            Self::Dynamics(_) => "train dynamics",
         }
     }
 }
