@@ -93,6 +93,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it ends by itself, so that being stopped is to end too soon. (Servers and recordings of a camera are
+    /// meant to be stopped.)
+    pub fn has_an_end(&self) -> bool {
+        match self {
+            Self::Train(_) | Self::Former(_) | Self::Encoders(_) => true,
+            Self::Record(arguments) => !arguments.is_of_cameras(),
+            _ => false,
+        }
+    }
+
     /// Runs the verb.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use mindseye_interface::out_of_memory::EndsWithALine;
 use mindseye_interface::text::one_line;
 
 use crate::commands::Arguments;
-use crate::progress::{INTERRUPTED, Interrupted};
+use crate::progress::{INTERRUPTED, Interrupted, is_asked_to_stop};
 use crate::streams::note;
 
 /// Training allocates and frees the same large buffers at every step; glibc returns each to the system and faults it in
@@ -58,7 +58,10 @@ fn main() -> ExitCode {
     quiet_expected_panics();
     one_thread_per_tensor_operation();
     keep_freed_memory_for_a_minute();
-    match Arguments::parse().command.run() {
+    let command = Arguments::parse().command;
+    match command.run() {
+        // What was kept of it is no success: `train && evaluate` ends here.
+        Ok(()) if command.has_an_end() && is_asked_to_stop() => ExitCode::from(INTERRUPTED),
         Ok(()) if streams::have_failed() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<Interrupted>() {

@@ -137,6 +137,11 @@ pub fn stop_on_ctrl_c() -> Result<&'static AtomicBool> {
     Ok(&STOP)
 }
 
+/// Whether Ctrl-C or SIGTERM asked this process to stop.
+pub fn is_asked_to_stop() -> bool {
+    STOP.load(Ordering::Relaxed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -94,6 +94,31 @@ fn recordings_become_an_encoder_that_is_encoded_with_and_probed() {
 }
 
 #[test]
+fn a_frozen_encoder_carries_a_world_model_that_plans() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    succeed(at, &["record", "--scene", "two_room", "--episodes", "12", "--steps", "20", "--out", "data"]);
+    small(&at.join("small.toml"));
+    succeed(at, &["pretrain", "small.toml", "--data", "data", "--out", "encoder", "--steps", "2"]);
+    let train = ["train", "dynamics", "--encoder", "encoder", "--data", "data", "--steps", "6", "--out", "model"];
+    let report = json(at, &[&train[..], &["--json"]].concat());
+    assert_eq!((report["finished"].as_bool(), report["tokens"].to_string().as_str()), (Some(true), "[16,24]"));
+    assert!(report["validation"]["rollout"][0]["error"].as_f64().is_some_and(f64::is_finite), "{report}");
+    refuse(at, &train, &["model", "--resume"]);
+    let said = succeed(at, &["inspect", "model"]);
+    assert!(said.contains("world model on a frozen encoder model") && said.contains("16 tokens of 24"), "{said}");
+    let evaluate = ["evaluate", "--scene", "two_room", "--checkpoint", "model", "--image-side", "32", "--json"];
+    let result = json(at, &[&evaluate[..], &["--episodes", "2", "--seeds", "1", "--no-baselines"]].concat());
+    assert_eq!(result["results"].as_array().map(Vec::len), Some(2), "{result}");
+    // Gradients are what such dynamics do not have.
+    let gradients = ["--episodes", "1", "--seeds", "1", "--no-baselines", "--task", "two_room"];
+    refuse(at, &[&evaluate[..], &gradients].concat(), &["gradient"]);
+    let outside = ["train", "dynamics", "--encoder", "nosuch", "--data", "data", "--out", "x"];
+    refuse(at, &outside, &["nosuch"]);
+    assert!(!at.join("x").exists());
+}
+
+#[test]
 fn a_folder_of_videos_is_enough() {
     let folder = tempfile::tempdir().unwrap();
     small(&folder.path().join("small.toml"));

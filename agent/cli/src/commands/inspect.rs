@@ -158,6 +158,9 @@ fn find(arguments: &InspectArguments) -> Result<Finding> {
     {
         return Err(error.into());
     }
+    if !path.exists() {
+        bail!("{}: expected a data set or a checkpoint, got nothing: there is no such file or folder", path.display());
+    }
     bail!(
         "{}: expected a data set (meta/info.json, ep_len.npz) or a checkpoint (config.json), got neither",
         path.display()

@@ -98,6 +98,13 @@ const COPIES: usize = 3;
 /// Name of the policy that records the agent itself.
 const AGENT: &str = "agent";
 
+impl RecordArguments {
+    /// Whether cameras are recorded, which nobody knows the end of.
+    pub fn is_of_cameras(&self) -> bool {
+        self.live.is_asked_for()
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors

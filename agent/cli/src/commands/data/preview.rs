@@ -6,9 +6,11 @@ use anyhow::{Result, bail};
 use clap::Args;
 use mindseye_episodes::open_with;
 use mindseye_interface::config::require_range;
+use mindseye_interface::text::printable_path;
 use mindseye_plots::{DatasetPreview, write_png};
 
 use crate::commands::load_mapping;
+use crate::streams::say;
 
 /// Draw sampled episodes: a sheet with a row of images for each, or a film of all side by side, with curves of their
 /// actions and states.
@@ -46,5 +48,6 @@ pub fn run(arguments: &PreviewArguments) -> Result<()> {
         Some("gif") => preview()?.film()?.write(&arguments.out)?,
         _ => bail!("--out {}: expected a name that ends in .png or .gif", arguments.out.display()),
     }
+    say!("{}", printable_path(&arguments.out));
     Ok(())
 }
