@@ -28,10 +28,11 @@ use crate::heads::ensemble::Ensemble;
 use crate::heads::policy::Policy;
 use crate::heads::state_probe::StateProbe;
 use crate::heads::stochastic::StochasticPredictor;
-use crate::heads::{Head, Heads, copy_file};
+use crate::heads::{Head, Heads};
 use crate::latent::LatentShape;
 use crate::model::{Dynamics, InferenceOptions};
 use crate::statistics::LatentStatistics;
+use crate::weights_file::copy_file;
 use crate::{Error, Result, fingerprint};
 
 /// A JEPA with all that is needed to plan with it.

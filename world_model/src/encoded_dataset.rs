@@ -4,11 +4,9 @@ use std::ops::Range;
 
 use candle_core::Tensor;
 use mindseye_episodes::FrameCache;
-use mindseye_interface::{Progress, Seed};
+use mindseye_interface::Seed;
 use rand::Rng as _;
 
-use crate::families::jepa::Jepa;
-use crate::families::jepa::encoding::encode_frames;
 use crate::step_units::{Averaging, steps_from_error};
 use crate::{Error, Result};
 
@@ -59,46 +57,6 @@ impl EncodedDataset {
         }
         let (states, state_names, cached) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self { latents, chunks, states, state_names, latent_width, chunk_width, episodes, cached })
-    }
-
-    /// Encodes the frames of `cache` that have images, one action chunk apart, with `model`, on the current rayon pool.
-    /// Episodes of fewer than two frames are left out. Actions must be normalised as in training.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] when the images do not fit the model; [`Error::Data`] when no episode has two frames.
-    pub fn encode(model: &Jepa, cache: &FrameCache, progress: &dyn Progress) -> Result<Self> {
-        let with_images = |episode: &Range<usize>| episode.clone().filter(|&frame| cache.has_image(frame)).collect();
-        Self::encode_episodes(model, cache, cache.episodes().iter().map(with_images), progress)
-    }
-
-    /// The same of the episodes `chosen` alone, of a cache that keeps more images than one per action chunk.
-    ///
-    /// # Errors
-    /// As [`EncodedDataset::encode`].
-    pub fn encode_some(model: &Jepa, cache: &FrameCache, chosen: &[usize], progress: &dyn Progress) -> Result<Self> {
-        let by_chunk = |&episode: &usize| {
-            let episode = cache.episodes()[episode].clone();
-            episode.step_by(model.config().action_chunk).filter(|&frame| cache.has_image(frame)).collect()
-        };
-        Self::encode_episodes(model, cache, chosen.iter().map(by_chunk), progress)
-    }
-
-    fn encode_episodes(
-        model: &Jepa,
-        cache: &FrameCache,
-        chosen: impl Iterator<Item = Vec<usize>>,
-        progress: &dyn Progress,
-    ) -> Result<Self> {
-        let config = model.config();
-        let sequences: Vec<Vec<usize>> = chosen.collect();
-        episodes_of(&sequences)?;
-        let frames = sequences.concat();
-        progress.begin("encode", frames.len(), "frames");
-        let latents = encode_frames(model, cache, &frames, &|done| {
-            progress.advance(done, "");
-        })?;
-        progress.end();
-        Self::of_sequences(latents, config.latent_width, config.action_chunk, cache, &sequences)
     }
 
     /// Takes the latents `[F, D]` of all frames of `sequences`, each a part of an episode of `cache` whose frames lie
@@ -263,7 +221,7 @@ pub fn checksum(values: &[&[f32]]) -> u32 {
 }
 
 /// Which frames of all `sequences` are those of each that has two or more.
-fn episodes_of(sequences: &[Vec<usize>]) -> Result<Vec<Range<usize>>> {
+pub(crate) fn episodes_of(sequences: &[Vec<usize>]) -> Result<Vec<Range<usize>>> {
     let mut first = 0;
     let ranges = sequences.iter().map(|sequence| {
         first += sequence.len();

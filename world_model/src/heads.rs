@@ -29,7 +29,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use store::Heads;
-pub(crate) use store::copy_file;
 
 use crate::families::jepa::config::ModelConfig;
 use crate::parameters::{WeightSource, Weights};

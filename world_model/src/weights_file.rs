@@ -1,4 +1,4 @@
-//! Weights on disk: safetensors, written whole, checked when read.
+//! Weights on disk: safetensors, written whole, checked when read; and copies of what lies beside them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -13,8 +13,8 @@ use crate::{Error, Result};
 /// Key of the header in the file's metadata.
 const HEADER: &str = "mindseye";
 
-/// Writes `tensors` (`f32`) and a `header` (JSON) to `path`; equal content gives equal bytes. The folder must exist: one
-/// that was moved away while a training runs is not made anew for a part of its output.
+/// Writes `tensors` (`f32`) and a `header` (JSON) to `path`; equal content gives equal bytes. The folder must exist:
+/// one that was moved away while a training runs is not made anew for a part of its output.
 pub(crate) fn write(path: &Path, tensors: &BTreeMap<String, Tensor>, header: Option<String>) -> Result<()> {
     let mut data = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
@@ -65,4 +65,15 @@ pub(crate) fn parse(bytes: &[u8]) -> std::result::Result<Content, String> {
         tensors.insert(name.to_owned(), tensor.map_err(|error| format!("{name}: {error}"))?);
     }
     Ok((tensors, header))
+}
+
+/// Copies a file into `folder` under its own name.
+///
+/// # Errors
+/// [`Error::File`] when it cannot be read or written.
+pub(crate) fn copy_file(path: &Path, folder: &Path) -> Result<()> {
+    let most = MemoryLimit::default().bytes();
+    let bytes = inputs::read(path, most).map_err(|error| Error::file(path, error))?;
+    let copy = folder.join(path.file_name().unwrap_or_default());
+    files::write_whole(&copy, &bytes).map_err(|error| Error::file(&copy, error))
 }

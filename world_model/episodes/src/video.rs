@@ -2,9 +2,10 @@
 //! installed.
 //!
 //! Decoding of AV1 and H.264 is normative: every correct decoder gives the same planes (tests compare hashes with
-//! another library's). The decoder of H.264 in this process is not correct in some B pictures, of which it gives a few
-//! wrong blocks: where `ffmpeg` is installed, it decodes them; where not, [`Video::note`] says so. The conversion to RGB is not; here it is in integer arithmetic, equal on every machine, with the
-//! matrix and the range that the stream states, otherwise the container, otherwise BT.601 of limited range.
+//! another library's). The decoder of H.264 in this process is not correct in some B frames, of which it gives a few
+//! wrong blocks: where `ffmpeg` is installed, it decodes them; where not, [`Video::note`] says so. The conversion to RGB
+//! is not normative; here it is in integer arithmetic, equal on every machine, with the matrix and the range that the
+//! stream states, otherwise the container, otherwise BT.601 of limited range.
 //!
 //! A frame is a picture that is shown: pictures that an edit list hides are decoded where others depend on them, and
 //! are no frames.
@@ -97,7 +98,7 @@ impl Video {
         }
     }
 
-    /// What the user should know of the frames: that a few blocks of B pictures of H.264 may be wrong, where the program
+    /// What the user should know of the frames: that a few blocks of B frames of H.264 may be wrong, where the program
     /// `ffmpeg` is not installed.
     ///
     /// # Errors
@@ -109,7 +110,7 @@ impl Video {
         }
         let name = self.track.path.file_name().unwrap_or_default().to_string_lossy();
         Ok(Some(format!(
-            "{name}: H.264 with B pictures, of which a few blocks may be wrong; with ffmpeg installed none"
+            "{name}: H.264 with B frames, of which a few blocks may be wrong; with ffmpeg installed none"
         )))
     }
 
@@ -175,7 +176,7 @@ impl Video {
                 if ffmpeg::is_installed()
                     && let Some(begin) = h264::start_with_b_pictures(&self.track, stream, &pictures)?
                 {
-                    return ffmpeg::decode(&self.track, "H.264 with B pictures", Some(begin), pictures, visit);
+                    return ffmpeg::decode(&self.track, "H.264 with B frames", Some(begin), pictures, visit);
                 }
                 match h264::decode(&self.track, stream, pictures.clone(), visit)? {
                     true => Ok(()),

@@ -165,7 +165,7 @@ fn without_ffmpeg_one_line_names_the_codec_and_the_program() {
         let Expected { videos, .. } = expected();
         videos.keys().filter(|name| needs_ffmpeg(name)).for_each(|name| expect_refused(name));
         let note = open(DERIVED).unwrap().note().unwrap().unwrap();
-        assert!(note.starts_with(DERIVED) && note.contains("B pictures") && note.contains("ffmpeg"), "{note}");
+        assert!(note.starts_with(DERIVED) && note.contains("B frames") && note.contains("ffmpeg"), "{note}");
         assert_eq!(open("plain.mp4").unwrap().note().unwrap(), None);
         return;
     }

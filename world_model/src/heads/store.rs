@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mindseye_interface::{MemoryLimit, files, inputs};
-
 use super::critic::CriticNetwork;
 use super::decoder::Decoder;
 use super::ensemble::Ensemble;
@@ -15,6 +13,7 @@ use super::state_probe::StateProbe;
 use super::stochastic::StochasticPredictor;
 use super::{FINGERPRINT, Head, read};
 use crate::families::jepa::config::ModelConfig;
+use crate::weights_file::copy_file;
 use crate::{Error, Result};
 
 /// Files of all heads.
@@ -176,15 +175,4 @@ impl Heads {
 fn file_of(folder: &Path, name: &str) -> Option<PathBuf> {
     let former = FORMER_NAMES.iter().filter(|(new, _)| *new == name).map(|(_, former)| *former);
     std::iter::once(name).chain(former).map(|name| folder.join(name)).find(|path| path.exists())
-}
-
-/// Copies a file into `folder` under its own name.
-///
-/// # Errors
-/// [`Error::File`] when it cannot be read or written.
-pub(crate) fn copy_file(path: &Path, folder: &Path) -> Result<()> {
-    let most = MemoryLimit::default().bytes();
-    let bytes = inputs::read(path, most).map_err(|error| Error::file(path, error))?;
-    let copy = folder.join(path.file_name().unwrap_or_default());
-    files::write_whole(&copy, &bytes).map_err(|error| Error::file(&copy, error))
 }

@@ -18,9 +18,9 @@ const MOST_REORDERED: usize = 16;
 /// Start code before every unit of a byte stream (Annex B).
 const START: [u8; 4] = [0, 0, 0, 1];
 
-/// Where `ffmpeg` begins with pictures `range` that it has to decode: their first sample is a place to begin, and B
-/// pictures are among what has to be decoded. This decoder gives a few wrong blocks in such pictures (openh264 2.6, where
-/// motion is derived from other pictures), and does not notice. `None` when there is no such picture.
+/// Where `ffmpeg` begins with pictures `range` that it has to decode: there is a place to begin, and B pictures are
+/// among what has to be decoded. This decoder gives a few wrong blocks in such pictures (openh264 2.6, where motion is
+/// derived from other pictures), and does not notice. `None` when there is no such picture.
 pub(super) fn start_with_b_pictures(track: &Track, stream: &Stream, range: &Range<usize>) -> Result<Option<usize>> {
     let mut file = track.file()?;
     let Some(first) = track.start_for(&mut file, range.start, |sample| stream.begins(sample))? else {

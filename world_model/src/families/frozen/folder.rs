@@ -18,10 +18,10 @@ use super::tokens::FrozenTokens;
 use super::training::FrozenTrainingReport;
 use crate::families::vit::{Vit, VitOptions};
 use crate::families::{LoadOptions, ModelFolder, Origin, config_in};
-use crate::heads::copy_file;
 use crate::ops::{tensor, with_values};
 use crate::statistics::LatentStatistics;
 use crate::tensor_files::TensorFiles;
+use crate::weights_file::copy_file;
 use crate::{Error, Result, fingerprint, weights_file};
 
 const CONFIG_FILE: &str = "config.json";

@@ -1,4 +1,4 @@
-//! How well the predictor foresees held-out episodes.
+//! How well the predictor predicts held-out episodes.
 
 use std::fmt;
 
