@@ -3,9 +3,9 @@
 //!
 //! Decoding of AV1 and H.264 is normative: every correct decoder gives the same planes (tests compare hashes with
 //! another library's). The decoder of H.264 in this process is not correct in some B frames, of which it gives a few
-//! wrong blocks: where `ffmpeg` is installed, it decodes them; where not, [`Video::note`] says so. The conversion to RGB
-//! is not normative; here it is in integer arithmetic, equal on every machine, with the matrix and the range that the
-//! stream states, otherwise the container, otherwise BT.601 of limited range.
+//! wrong blocks: where `ffmpeg` is installed, it decodes them; where not, [`Video::note`] says so. The conversion to
+//! RGB is not normative; here it is in integer arithmetic, equal on every machine, with the matrix and the range that
+//! the stream states, otherwise the container, otherwise BT.601 of limited range.
 //!
 //! A frame is a picture that is shown: pictures that an edit list hides are decoded where others depend on them, and
 //! are no frames.
@@ -109,9 +109,7 @@ impl Video {
             return Ok(None);
         }
         let name = self.track.path.file_name().unwrap_or_default().to_string_lossy();
-        Ok(Some(format!(
-            "{name}: H.264 with B frames, of which a few blocks may be wrong; with ffmpeg installed none"
-        )))
+        Ok(Some(format!("{name}: H.264 with B frames, of which a few blocks may be wrong; with ffmpeg installed none")))
     }
 
     /// Size of the frames.
