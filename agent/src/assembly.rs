@@ -3,9 +3,9 @@
 
 mod costs;
 mod critic;
+mod family;
 mod latent_planner;
 mod learned;
-mod lewm;
 mod training;
 mod true_world;
 mod world_models;

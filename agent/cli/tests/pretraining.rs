@@ -110,9 +110,10 @@ fn a_frozen_encoder_carries_a_world_model_that_plans() {
     let evaluate = ["evaluate", "--scene", "two_room", "--checkpoint", "model", "--image-side", "32", "--json"];
     let result = json(at, &[&evaluate[..], &["--episodes", "2", "--seeds", "1", "--no-baselines"]].concat());
     assert_eq!(result["results"].as_array().map(Vec::len), Some(2), "{result}");
-    // Gradients are what such dynamics do not have.
-    let gradients = ["--episodes", "1", "--seeds", "1", "--no-baselines", "--task", "two_room"];
-    refuse(at, &[&evaluate[..], &gradients].concat(), &["gradient"]);
+    // Its dynamics have no gradients.
+    let task = std::fs::read_to_string(assets().join("tasks/push_t.toml")).unwrap().replace("scene = ", "# ");
+    std::fs::write(at.join("gradient.toml"), task).unwrap();
+    refuse(at, &[&evaluate[..], &["--task", "gradient.toml"]].concat(), &["planner.kind", "gradients"]);
     let outside = ["train", "dynamics", "--encoder", "nosuch", "--data", "data", "--out", "x"];
     refuse(at, &outside, &["nosuch"]);
     assert!(!at.join("x").exists());

@@ -6,7 +6,7 @@ use mindseye_interface::{Seed, Simulator};
 use mindseye_world_model::LatentMetric;
 
 use super::critic::critic;
-use super::lewm::require_known_fields;
+use super::family::require_known_fields;
 use super::{
     MEMORY_TICKS, Options, Overrides, cost_with, require_memory, require_replanning, require_weights, world_model,
 };

@@ -1,18 +1,26 @@
-//! What is special about agents with a LeWorldModel.
+//! What models of other families than ours cannot do for a task.
 
+use mindseye_world_model::families::frozen::FrozenWorldModel;
 use mindseye_world_model::{LatentMetric, PublishedLewm};
 
-use crate::configurator::{GoalConfig, ModeConfig, Task};
+use crate::configurator::{GoalConfig, ModeConfig, PlannerConfig, Task};
 use crate::model_source::ModelSource;
 use crate::{Error, Result};
 
-/// Refuses fields of a task that a LeWorldModel would ignore; other models accept them. Distances are Euclidean in its
-/// embeddings, as its authors plan.
+/// Refuses what a task asks of models that cannot do it: planners along gradients of dynamics without any, and fields
+/// that a LeWorldModel would ignore. Distances are Euclidean in its embeddings, as its authors plan.
 ///
 /// # Errors
 /// [`Error::Task`] naming the field.
 pub(super) fn require_known_fields(source: &ModelSource, task: &Task) -> Result<()> {
-    if source.model().as_any().downcast_ref::<PublishedLewm>().is_none() {
+    let model = source.model().as_any();
+    let (is_lewm, is_frozen) = (model.is::<PublishedLewm>(), model.is::<FrozenWorldModel>());
+    let needs_gradients = matches!(task.planner, PlannerConfig::Gradient(_) | PlannerConfig::Hybrid(_));
+    if (is_lewm || is_frozen) && needs_gradients {
+        let expected = "one that samples, as icem, for a model whose dynamics have no gradients";
+        return Err(Error::task("planner.kind", expected, "one along gradients (task `frozen` or `plain_distances`?)"));
+    }
+    if !is_lewm {
         return Ok(());
     }
     let ignored = [
