@@ -64,7 +64,8 @@ impl EncodedDataset {
     /// Episodes of fewer than two frames are left out. Actions must be normalised as in training.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the images do not fit the model; [`Error::Data`] when no episode has two frames.
+    /// [`crate::Error::Shape`] when the images do not fit the model; [`crate::Error::Data`] when no episode has two
+    /// frames.
     pub fn encode(model: &Jepa, cache: &FrameCache, progress: &dyn Progress) -> Result<Self> {
         let with_images = |episode: &Range<usize>| episode.clone().filter(|&frame| cache.has_image(frame)).collect();
         Self::encode_episodes(model, cache, cache.episodes().iter().map(with_images), progress)
