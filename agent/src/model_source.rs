@@ -150,10 +150,12 @@ impl ModelSource {
         }
     }
 
-    /// Name of the shipped task that fits the model where nothing else is said: that of its scene, but for models whose
-    /// dynamics have no gradients or whose latent space has no statistics.
-    pub fn task_name(&self) -> &str {
+    /// What a task is looked up by: where none is named, the shipped one that fits the model, which is that of its scene
+    /// but for models whose dynamics have no gradients or whose latent space has no statistics. A named one has to fit
+    /// the scene.
+    pub fn task_scene(&self, is_named: bool) -> &str {
         match self {
+            _ if is_named => self.scene().unwrap_or_default(),
             _ if self.model().as_any().is::<FrozenWorldModel>() => "frozen",
             _ if self.statistics().is_none() => "plain_distances",
             _ => self.scene().unwrap_or_default(),

@@ -1,10 +1,13 @@
 //! Fingerprint of a model: a head belongs to exactly one.
 
+use std::path::Path;
+
+use mindseye_interface::inputs;
 use sha2::{Digest, Sha256};
 
-use crate::Result;
 use crate::ops::with_values;
 use crate::parameters::Weights;
+use crate::{Error, Result};
 
 /// Values hashed at a time.
 const BATCH: usize = 4096;
@@ -30,6 +33,19 @@ pub(crate) fn of_weights(weights: &Weights) -> Result<String> {
                 hasher.update(&bytes);
             }
         })?;
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// SHA-256 of the content of files, one after another, 64 hexadecimal digits.
+///
+/// # Errors
+/// [`Error::File`] when one cannot be read.
+pub(crate) fn of_files<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<String> {
+    let mut hasher = Sha256::new();
+    for path in paths {
+        let mut file = inputs::open(path, u64::MAX).map_err(|error| Error::file(path, error))?;
+        std::io::copy(&mut file, &mut hasher).map_err(|error| Error::file(path, error))?;
     }
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -6,6 +6,7 @@ mod objective;
 mod partial_gradients;
 mod records;
 mod state;
+mod validated;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;

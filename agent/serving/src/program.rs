@@ -75,7 +75,7 @@ impl Program {
         let checkpoint = AnyCheckpoint::load(&(self.resolve)(folder)).map_err(|error| Error::Supplied(error.into()))?;
         let checkpoint = Arc::new(checkpoint);
         let source = ModelSource::from(&checkpoint);
-        let mut task = (self.task)(task, source.task_name()).map_err(Error::Supplied)?;
+        let mut task = (self.task)(task, source.task_scene(task.is_some())).map_err(Error::Supplied)?;
         if let Some(deadline_ms) = deadline_ms {
             mindseye_interface::config::require_range("--deadline-ms", deadline_ms, 0.1, 1e6)?;
             task.budget_ms = deadline_ms;

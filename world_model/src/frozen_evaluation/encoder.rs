@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mindseye_interface::{Frame, Image, Observation, Seed, inputs};
-use sha2::{Digest as _, Sha256};
+use mindseye_interface::{Frame, Image, Observation, Seed};
 
 use crate::checkpoint::AnyCheckpoint;
 use crate::families::jepa::{self, Jepa};
@@ -12,7 +11,7 @@ use crate::families::lewm::Lewm;
 use crate::families::vit::pretraining::PretrainingRecord;
 use crate::families::vit::{FrozenEncoder, Vit, VitOptions};
 use crate::model::{ClipSpec, Model};
-use crate::{Error, Result};
+use crate::{Error, Result, fingerprint};
 
 /// Most frames of a clip by default.
 const USUAL_FRAMES: usize = 16;
@@ -59,7 +58,7 @@ impl ProbedEncoder {
         let record = if path.is_dir() { PretrainingRecord::read(path)? } else { None };
         let stride = options.stride.or(record.map(|record| record.config.data.stride)).unwrap_or(1);
         let weights = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
-        let sha256 = if weights.exists() { Some(of_file(&weights)?) } else { None };
+        let sha256 = if weights.exists() { Some(fingerprint::of_files(std::iter::once(&*weights))?) } else { None };
         Self::of_vit(vit, name, (options.frames, stride), sha256)
     }
 
@@ -149,12 +148,4 @@ impl ProbedEncoder {
         let values = latents.iter().flat_map(|latent| latent.values()).copied().collect();
         Ok((values, spec.latent.width))
     }
-}
-
-/// SHA-256 of a file of weights, 64 hexadecimal digits.
-fn of_file(path: &Path) -> Result<String> {
-    let mut file = inputs::open(path, u64::MAX).map_err(|error| Error::file(path, error))?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).map_err(|error| Error::file(path, error))?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -199,8 +199,9 @@ fn tested_method(
     let side = agent.image_side();
     // A model of other recordings pursues what the scene's task says.
     let name = match agent.source() {
+        _ if arguments.task.is_some() => &scene.name,
         ModelSource::Jepa(_) => &scene.name,
-        source => source.task_name(),
+        source => source.task_scene(false),
     };
     let task = load_task(arguments.task.as_deref(), name)?;
     let method: Box<dyn Method> =

@@ -92,7 +92,7 @@ pub fn run(arguments: &PlanArguments) -> Result<()> {
     let options = LoadOptions { action_width: arguments.action_width, ..LoadOptions::default() };
     let checkpoint = Arc::new(AnyCheckpoint::load_with(&assets::resolve(&arguments.checkpoint), &options)?);
     let source = ModelSource::from(&checkpoint);
-    let task = load_task(arguments.task.as_deref(), source.task_name())?;
+    let task = load_task(arguments.task.as_deref(), source.task_scene(arguments.task.is_some()))?;
     let seed = Seed::new(arguments.seed);
     let mut session = PlanningSession::new(&source, &task, seed, arguments.deadline_ms)?;
     let folder = assets::resolve(&arguments.checkpoint);

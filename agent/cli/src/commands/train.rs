@@ -11,15 +11,17 @@ mod scaling;
 mod state_probe;
 mod stochastic;
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use mindseye_interface::{FolderLock, MemoryLimit, Seed};
+use mindseye_episodes::{DatasetMixture, Mapping};
+use mindseye_interface::{FolderLock, MemoryLimit, Seed, config};
 use mindseye_serving::watch::SurpriseArguments;
 use mindseye_world_model::training::RunOptions;
 
-use super::default_threads;
+use super::{default_threads, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
 
@@ -100,6 +102,18 @@ impl HeadCommand {
             Self::Dynamics(_) => "train dynamics",
         }
     }
+}
+
+/// The recordings `data`, with their relative `weights`, read by the files `mappings`; `fps` where they do not say it.
+///
+/// # Errors
+/// When a file is missing or broken; the advice names options.
+fn open_sources(data: &[PathBuf], weights: &[f64], mappings: &[PathBuf], fps: Option<f64>) -> Result<DatasetMixture> {
+    let mappings = mappings.iter().map(|path| config::load(path));
+    let mut mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
+    mappings.resize_with(mappings.len().max(1), Mapping::default);
+    let mappings: Vec<Mapping> = mappings.into_iter().map(|mapping| mapping.or_rate(fps)).collect();
+    DatasetMixture::open(data, &mappings, weights).map_err(with_options)
 }
 
 /// Flags of every training.

@@ -116,7 +116,7 @@ impl FrozenWorldModel {
             training: training.clone(),
             origin: origin.clone(),
             camera: crate::Model::spec(self).cameras.first().map(|camera| camera.name.clone()).unwrap_or_default(),
-            encoder_sha256: of_files(&place)?,
+            encoder_sha256: of_encoder(&place)?,
         };
         let path = folder.join(CONFIG_FILE);
         let mut text = serde_json::to_vec_pretty(&record).map_err(|error| Error::file(&path, error))?;
@@ -126,20 +126,15 @@ impl FrozenWorldModel {
 }
 
 /// SHA-256 of the encoder's weights in `folder`, file by file.
-fn of_files(folder: &Path) -> Result<String> {
-    let mut hasher = Sha256::new();
-    for path in TensorFiles::open(folder, Default::default())?.paths() {
-        let mut file = inputs::open(path, u64::MAX).map_err(|error| Error::file(path, error))?;
-        std::io::copy(&mut file, &mut hasher).map_err(|error| Error::file(path, error))?;
-    }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+fn of_encoder(folder: &Path) -> Result<String> {
+    fingerprint::of_files(TensorFiles::open(folder, Default::default())?.paths())
 }
 
 /// See [`crate::families::Family`].
 pub(crate) fn load(folder: &Path, _options: &LoadOptions) -> Result<ModelFolder> {
     let record = FrozenRecord::read(folder)?;
     let place = folder.join(ENCODER);
-    let sha256 = of_files(&place)?;
+    let sha256 = of_encoder(&place)?;
     if sha256 != record.encoder_sha256 {
         let reason =
             format!("expected the encoder of the training ({}), got another ({sha256})", record.encoder_sha256);
@@ -160,6 +155,9 @@ pub(crate) fn load(folder: &Path, _options: &LoadOptions) -> Result<ModelFolder>
         }
     };
     (tokens.mean, tokens.scale) = (take(MEAN, tokens.mean.len())?, take(SCALE, 1)?[0]);
+    if tokens.scale <= 0.0 {
+        return Err(failed(format!("{SCALE}: expected a number above 0, got {}", tokens.scale)));
+    }
     let action_width = record.origin.action_space.width();
     let shape = PredictorShape {
         config: record.recipe.predictor.clone(),

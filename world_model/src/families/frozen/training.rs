@@ -107,19 +107,9 @@ pub fn train_on_frozen(
         on_validation(trainer.done(), &measured);
         Ok(measured)
     };
-    let (mut validation, mut finished) = (None, true);
     trainer.begin_stage(recipe.optimiser.clone(), recipe.steps);
-    while trainer.done() < recipe.steps {
-        let until = (trainer.done() / recipe.validate_every + 1).saturating_mul(recipe.validate_every);
-        if !trainer.run_until(&mut objective, until.min(recipe.steps))? {
-            finished = false;
-            break;
-        }
-        validation = Some(measure(&mut trainer, &objective)?);
-    }
-    if finished && validation.is_none() {
-        validation = Some(measure(&mut trainer, &objective)?); // resumed after its last step
-    }
+    let validations = (recipe.validate_every, recipe.steps);
+    let (finished, validation) = trainer.run_validated(&mut objective, validations, measure)?;
     let statistics = statistics(&objective.training, &tokens)?;
     let report = FrozenTrainingReport {
         steps: trainer.done(),

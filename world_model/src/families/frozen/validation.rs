@@ -4,6 +4,7 @@ use std::fmt;
 
 use mindseye_interface::Seed;
 use rand::seq::SliceRandom as _;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::engine::{Sequence, TokenEngine};
@@ -12,7 +13,6 @@ use crate::cancel::Cancel;
 use crate::encoded_dataset::EncodedDataset;
 use crate::families::jepa::training::RolloutError;
 use crate::trainer::Record;
-use rayon::prelude::*;
 
 /// Horizons at which errors are measured, action chunks.
 const HORIZONS: [usize; 3] = [1, 3, 5];
@@ -33,10 +33,7 @@ impl FrozenValidation {
     /// The record for the metrics.
     pub(super) fn record(&self, step: usize) -> Record {
         let mut record = Record::new("validation", step);
-        for rollout in &self.rollout {
-            record.add(format!("rollout_{}/error", rollout.chunks), rollout.error);
-            record.add(format!("rollout_{}/copy_last", rollout.chunks), rollout.copy_last);
-        }
+        self.rollout.iter().for_each(|rollout| rollout.add_to(&mut record));
         record.add("other_actions", self.other_actions);
         record
     }
@@ -45,9 +42,7 @@ impl FrozenValidation {
 impl fmt::Display for FrozenValidation {
     /// One line; errors relative to those of copying the last state.
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let relative =
-            |error: &RolloutError| format!("{} chunks {:.3}", error.chunks, error.error / error.copy_last.max(1e-12));
-        let rollouts: Vec<String> = self.rollout.iter().map(relative).collect();
+        let rollouts: Vec<String> = self.rollout.iter().map(RolloutError::to_string).collect();
         write!(text, "rollout error / copy-last: {}", rollouts.join(", "))?;
         let Some(last) = self.rollout.last() else { return Ok(()) };
         write!(text, "; with other actions {:.3}", self.other_actions / last.copy_last.max(1e-12))

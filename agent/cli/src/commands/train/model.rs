@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use mindseye_assets as assets;
-use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Mapping, Sidecar, action_ranges};
+use mindseye_episodes::{CacheOptions, DatasetMixture, FrameCache, Sidecar, action_ranges};
 use mindseye_evaluation::verdict::{Verdict, learning_curve};
 use mindseye_interface::config::require_range;
 use mindseye_interface::text::printable_path;
@@ -22,8 +22,8 @@ use mindseye_world_model::training::{
 };
 use serde::Serialize;
 
-use super::TrainingFlags;
 use super::scaling::{Announced, Scaling};
+use super::{TrainingFlags, open_sources};
 use crate::commands::{load_task, lock_folder, pool, print_json, require_outside, with_options};
 use crate::progress::{TerminalProgress, stop_on_ctrl_c};
 use crate::streams::say;
@@ -129,11 +129,7 @@ pub fn run(arguments: &ModelArguments) -> Result<()> {
     require_range("--threads", flags.threads, 1, 1024)?;
     let out = arguments.out.as_deref().context("--out: expected a folder, got none")?;
     require_outside(out, &arguments.data)?;
-    let mappings = arguments.mapping.iter().map(|path| config::load(path));
-    let mut mappings: Vec<Mapping> = mappings.collect::<mindseye_interface::Result<_>>()?;
-    mappings.resize_with(mappings.len().max(1), Mapping::default);
-    let mappings: Vec<Mapping> = mappings.into_iter().map(|mapping| mapping.or_rate(arguments.fps)).collect();
-    let sources = DatasetMixture::open(&arguments.data, &mappings, &arguments.weights).map_err(with_options)?;
+    let sources = open_sources(&arguments.data, &arguments.weights, &arguments.mapping, arguments.fps)?;
     let sidecar = sources.sidecar()?;
     let scene = sidecar.map_or(&arguments.scene, |sidecar| &sidecar.scene).clone();
     let control_step_secs = sources.control_step_secs(arguments.fps).map_err(with_options)?;

@@ -55,14 +55,26 @@ pub struct RolloutError {
     pub copy_last: f64,
 }
 
+impl RolloutError {
+    /// Adds both errors to a record of the metrics.
+    pub(crate) fn add_to(&self, record: &mut Record) {
+        record.add(format!("rollout_{}/error", self.chunks), self.error);
+        record.add(format!("rollout_{}/copy_last", self.chunks), self.copy_last);
+    }
+}
+
+/// Relative to that of copying the last latent.
+impl fmt::Display for RolloutError {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(text, "{} chunks {:.3}", self.chunks, self.error / self.copy_last.max(1e-12))
+    }
+}
+
 impl Validation {
     /// The record for the metrics.
     pub(crate) fn record(&self, step: usize) -> Record {
         let mut record = Record::new("validation", step);
-        for rollout in &self.rollout {
-            record.add(format!("rollout_{}/error", rollout.chunks), rollout.error);
-            record.add(format!("rollout_{}/copy_last", rollout.chunks), rollout.copy_last);
-        }
+        self.rollout.iter().for_each(|rollout| rollout.add_to(&mut record));
         self.probe_r2.iter().enumerate().for_each(|(index, r2)| record.add(format!("probe_r2/{index}"), *r2));
         self.probe_rmse.iter().enumerate().for_each(|(index, rmse)| record.add(format!("probe_rmse/{index}"), *rmse));
         let medians = self.probe_median.iter().enumerate();
@@ -78,9 +90,7 @@ impl Validation {
 impl fmt::Display for Validation {
     /// One line; rollout errors relative to those of copying the last latent.
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let relative =
-            |error: &RolloutError| format!("{} chunks {:.3}", error.chunks, error.error / error.copy_last.max(1e-12));
-        let rollouts: Vec<String> = self.rollout.iter().map(relative).collect();
+        let rollouts: Vec<String> = self.rollout.iter().map(RolloutError::to_string).collect();
         let list = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ");
         write!(text, "rollout error / copy-last: {}; ", rollouts.join(", "))?;
         if !self.probe_r2.is_empty() {

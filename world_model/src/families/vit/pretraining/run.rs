@@ -51,20 +51,9 @@ pub fn pretrain(
         Ok(measured)
     };
     let before = if options.resume { None } else { Some(measure(&mut trainer, &objective)?) };
-    let mut validation = None;
     trainer.begin_stage(config.optimiser.clone(), config.steps);
-    let mut finished = true;
-    while trainer.done() < config.steps {
-        let until = (trainer.done() / config.validate_every + 1).saturating_mul(config.validate_every);
-        if !trainer.run_until(&mut objective, until.min(config.steps))? {
-            finished = false;
-            break;
-        }
-        validation = Some(measure(&mut trainer, &objective)?);
-    }
-    if finished && validation.is_none() {
-        validation = Some(measure(&mut trainer, &objective)?); // resumed after its last step
-    }
+    let validations = (config.validate_every, config.steps);
+    let (finished, validation) = trainer.run_validated(&mut objective, validations, measure)?;
     let encoder = weights.iter().filter(|(name, _)| name.starts_with("encoder."));
     let encoder = encoder.map(|(name, var)| (name.clone(), var.clone())).collect();
     let report = PretrainingReport {
