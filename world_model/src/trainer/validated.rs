@@ -3,8 +3,8 @@
 use super::{Objective, Trainer};
 
 impl Trainer<'_> {
-    /// Does steps until `end` steps are done, with `measure` after every `every` of them and at the end. Whether it came
-    /// to the end (it was not stopped before), and the last measurement; a finished run always has one.
+    /// Does steps until `end` steps are done, with `measure` after every `every` of them and at the end. Whether it
+    /// came to the end (it was not stopped before), and the last measurement; a finished run always has one.
     ///
     /// # Errors
     /// Those of [`Trainer::run_until`] and of `measure`.
