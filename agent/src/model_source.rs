@@ -151,8 +151,8 @@ impl ModelSource {
     }
 
     /// What a task is looked up by: where none is named, the shipped one that fits the model, which is that of its
-    /// scene but for models whose dynamics have no gradients or whose latent space has no statistics. A named one has to
-    /// fit the scene.
+    /// scene but for models whose dynamics have no gradients or whose latent space has no statistics. A named one has
+    /// to fit the scene.
     pub fn task_scene(&self, is_named: bool) -> &str {
         match self {
             _ if is_named => self.scene().unwrap_or_default(),
